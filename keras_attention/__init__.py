@@ -1,0 +1,33 @@
+"""Attention for convolutional image classifiers in Keras, and the proof of whether it helped.
+
+Importing the package is cheap: a public name is loaded when it is first used.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ALIGNMENTS": "layers",
+    "SCORES": "layers",
+    "Attention": "layers",
+    "SpatialAttention": "layers",
+    "VGG16BN": "models",
+    "attention_classifier": "models",
+    "attention_outputs": "models",
+}
+_MODULES = ("layers", "models")
+
+__all__ = ["__version__", *_HOME, *_MODULES]
+
+
+def __getattr__(name):
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,54 @@
+"""Checks of arguments, and the three-part messages they raise.
+
+Every message says what is wrong, what was expected, and what was received, on one line, so that it reads the same in a
+notebook and at a prompt.
+"""
+
+import difflib
+import math
+import numbers
+import operator
+
+
+def invalid(what, expected, received, error=ValueError):
+    """An exception whose text has the three parts, ready to raise."""
+    return error(f"{what} Expected {expected}. Received: {received}.")
+
+
+def unknown(kind, name, choices, argument=None):
+    """A `ValueError` for a name outside `choices`, with the nearest of them when one is near."""
+    choices = [str(choice) for choice in choices]
+    near = difflib.get_close_matches(str(name), choices, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    listed = ", ".join(choices) if choices else "none"
+    return invalid(f"Unknown {kind} {name!r}{hint}.", f"one of: {listed}", f"{argument or kind}={name!r}")
+
+
+def require_choice(argument, value, choices):
+    """Returns `value` when it is one of `choices`; raises `ValueError` naming them otherwise."""
+    if not isinstance(value, str) or value not in choices:
+        raise unknown(argument.replace("_", " "), value, choices, argument)
+    return value
+
+
+def require_integer(argument, value, at_least=None, at_most=None):
+    """Returns `value` when it is an integer inside the range; `bool` is no integer here."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return _require(whole, "an integer", argument, value, at_least=at_least, at_most=at_most)
+
+
+def require_number(argument, value, at_least=None, above=None, at_most=None, below=None):
+    """Returns `value` when it is a finite real number inside the range; `bool` is no number here."""
+    finite = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    return _require(finite, "a number", argument, value, at_least=at_least, above=above, at_most=at_most, below=below)
+
+
+def _require(right_kind, kind, argument, value, **limits):
+    limits = {name: limit for name, limit in limits.items() if limit is not None}
+    if right_kind and all(_HOLDS[name](value, limit) for name, limit in limits.items()):
+        return value
+    bounds = " and ".join(f"{name.replace('_', ' ')} {limit}" for name, limit in limits.items())
+    raise invalid(f"`{argument}` is out of range.", f"{kind} {bounds}".strip(), f"{argument}={value!r}")
+
+
+_HOLDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}

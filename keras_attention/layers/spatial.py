@@ -1,0 +1,143 @@
+"""SpatialAttention: where in a feature map to look."""
+
+import keras
+from keras import ops
+
+from keras_attention.arguments import invalid, require_integer, require_number
+from keras_attention.layers.alignment import ALIGNMENTS
+from keras_attention.layers.attention import weighted_context
+from keras_attention.layers.score import SCORES
+from keras_attention.registry import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class SpatialAttention(keras.layers.Layer):
+    """Attention over the positions of a feature map; the weights, laid out as (H, W), are a picture of where it looks.
+
+    Keys and values are the features at each position. The query is either a vector, one question for all positions, or
+    a map, a question for each position. A query map is projected on its own grid and then resized bilinearly
+    (half-pixel centres) to that of the features: a projection commutes with the interpolation, and costs less there.
+
+    Args:
+        score: a name in `SCORES`, a score layer, or its config.
+        alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
+        units: dimension in which query and features are compared. A score that has `units` of its own, given by name
+            or class, is made with it; for any other score both are projected to it first. `None` leaves the score its
+            default and projects nothing.
+        dropout: share of the positions dropped in training, at least 0 and below 1.
+        seed: of the dropout.
+
+    Call arguments:
+        query: `(B, dq)`, or `(B, h, w, dq)`.
+        features: `(B, H, W, C)`.
+        return_attention_scores: whether to give the map too.
+        training: whether dropout is on.
+
+    Returns:
+        The context `(B, C)`, in the compute dtype; with `return_attention_scores`, the pair of it and the map
+        `(B, H, W)` in float32, before dropout.
+
+    Raises:
+        ValueError: features that are no map, a query of another rank, a query map over a feature map of unknown size.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import SpatialAttention
+    >>> layer = SpatialAttention("additive", "softmax", units=16)
+    >>> query, features = np.ones((2, 3, 3, 8), "float32"), np.ones((2, 7, 5, 4), "float32")
+    >>> context, attention_map = layer(query, features, return_attention_scores=True)
+    >>> context.shape, attention_map.shape
+    (TensorShape([2, 4]), TensorShape([2, 7, 5]))
+
+    Reference:
+        Query map: Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019. Query vector:
+        Jetley et al., *Learn to Pay Attention*, ICLR 2018.
+    """
+
+    def __init__(self, score="additive", alignment="softmax", units=None, dropout=0.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.units = None if units is None else require_integer("units", units, at_least=1)
+        defaults = {"dtype": self.dtype_policy} | ({} if units is None else {"units": units})
+        self.score = SCORES.get(score, **defaults)
+        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy)
+        self.dropout = require_number("dropout", dropout, at_least=0, below=1)
+        self.seed = seed
+        self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+        projects = units is not None and not hasattr(self.score, "units")
+        self.query_projection = self._projection("query_projection") if projects else None
+        self.key_projection = self._projection("key_projection") if projects else None
+
+    def _projection(self, name):
+        return keras.layers.Dense(self.units, use_bias=False, name=name, dtype=self.dtype_policy)
+
+    def build(self, query_shape, features_shape):
+        _check_shapes(query_shape, features_shape)
+        key_shape = (features_shape[0], None, features_shape[-1])
+        query_shape = (query_shape[0], None, query_shape[-1])
+        if self.query_projection is not None:
+            self.query_projection.build(query_shape)
+            self.key_projection.build(key_shape)
+            query_shape, key_shape = (*query_shape[:-1], self.units), (*key_shape[:-1], self.units)
+        if not self.score.built:
+            self.score.build(query_shape, key_shape)
+
+    def call(self, query, features, return_attention_scores=False, training=None):
+        batch, height, width, channels = ops.shape(features)
+        scores = ops.reshape(self._scores(query, features), (batch, 1, height * width))
+        weights = self.alignment(scores, training=training)
+        dropped = self.dropout_layer(ops.cast(weights, self.compute_dtype), training=training)
+        value = ops.reshape(features, (batch, height * width, channels))
+        context = ops.squeeze(weighted_context(dropped, value, self.alignment.normalized), axis=1)
+        return (context, ops.reshape(weights, (batch, height, width))) if return_attention_scores else context
+
+    def _scores(self, query, features):
+        """Scores of every position, `(B, H, W)` for a query map and `(B, 1, H·W)` for a query vector."""
+        key = features
+        if self.query_projection is not None:
+            query, key = self.query_projection(query), self.key_projection(key)
+        if len(query.shape) == 2:
+            batch, height, width, dimension = ops.shape(key)
+            return self.score(ops.expand_dims(query, 1), ops.reshape(key, (batch, height * width, dimension)))
+        query = _resize(self.score.project_query(query), features.shape[1:3])
+        return self.score.pair(query, self.score.project_key(key))
+
+    def compute_output_spec(self, query, features, return_attention_scores=False, training=None):
+        batch, height, width, channels = features.shape
+        context = keras.KerasTensor((batch, channels), dtype=self.compute_dtype)
+        map_dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        attention_map = keras.KerasTensor((batch, height, width), dtype=map_dtype)
+        return (context, attention_map) if return_attention_scores else context
+
+    def compute_output_shape(self, query_shape, features_shape):
+        return (features_shape[0], features_shape[-1])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "score": keras.saving.serialize_keras_object(self.score),
+            "alignment": keras.saving.serialize_keras_object(self.alignment),
+            "units": self.units,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+
+def _resize(query_map, size):
+    if tuple(query_map.shape[1:3]) == tuple(size):
+        return query_map
+    return ops.image.resize(query_map, size, interpolation="bilinear", data_format="channels_last")
+
+
+def _check_shapes(query_shape, features_shape):
+    received = f"query shape={tuple(query_shape)}, features shape={tuple(features_shape)}"
+    if len(features_shape) != 4:
+        raise invalid("The features are no map.", "features of shape (batch, height, width, channels)", received)
+    if len(query_shape) not in (2, 4):
+        raise invalid(
+            "The query is neither a vector nor a map.",
+            "a query of shape (batch, dimension) or (batch, height, width, dimension)",
+            received,
+        )
+    if len(query_shape) == 4 and None in (*query_shape[1:3], *features_shape[1:3]):
+        raise invalid("A query map cannot be resized to an unknown size.", "known heights and widths", received)

@@ -1,0 +1,92 @@
+"""VGG16 with batch normalization, from a table."""
+
+import keras
+from keras import layers
+
+from keras_attention.arguments import invalid, require_number
+
+# (convolutions, filters at width 1) of each block; a pooling of 2 ends it.
+BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+SMALLEST_IMAGE = 2 ** len(BLOCKS)
+
+# The statistics of ImageNet in 0…1, as torchvision and timm use them.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def VGG16BN(input_shape=(224, 224, 3), weights=None, width=1.0, include_preprocessing=True, name="vgg16_bn"):
+    """The convolutional part of VGG16, each convolution followed by batch normalization and ReLU.
+
+    Layers are named as in `keras.applications`: `block1_conv1`, `block1_bn1`, `block1_relu1`, …, `block5_pool`. The
+    convolutions have no bias, which would do nothing in front of batch normalization (epsilon 1e-5, momentum .9).
+
+    Args:
+        input_shape: `(height, width, 3)`, each side at least 32, which five poolings take to 1.
+        weights: `None` for random ones, or the path of a `.weights.h5` file of a `VGG16BN` of the same width.
+        width: factor on the number of filters, above 0.
+        include_preprocessing: whether the model takes raw RGB images from 0 to 255. `False` expects them normalised
+            by `IMAGENET_MEAN` and `IMAGENET_STD` already.
+        name: of the model.
+
+    Returns:
+        A functional `keras.Model`, `(B, height, width, 3)` → `(B, height // 32, width // 32, 512 · width)`.
+
+    Raises:
+        ValueError: an image too small for five poolings, a width that is not positive.
+
+    Example:
+
+    >>> from keras_attention.models import VGG16BN
+    >>> VGG16BN((64, 64, 3), width=0.25).output_shape
+    (None, 2, 2, 128)
+
+    Reference:
+        Simonyan, Zisserman, *Very Deep Convolutional Networks for Large-Scale Image Recognition*, ICLR 2015, table 1,
+        column D; Ioffe, Szegedy, *Batch Normalization*, ICML 2015.
+    """
+    _check_input_shape(input_shape)
+    require_number("width", width, above=0)
+    inputs = keras.Input(input_shape, name="images")
+    x = _preprocessing()(inputs) if include_preprocessing else inputs
+    for block, (convolutions, filters) in enumerate(BLOCKS, start=1):
+        for number in range(1, convolutions + 1):
+            x = _convolution(x, max(1, round(width * filters)), block, number)
+        x = layers.MaxPooling2D(2, data_format="channels_last", name=f"block{block}_pool")(x)
+    model = keras.Model(inputs, x, name=name)
+    if weights is not None:
+        model.load_weights(weights)
+    return model
+
+
+def _preprocessing():
+    # float32 whatever the policy: the first rounding to half precision is then that of normalised pixels.
+    return layers.Rescaling(
+        scale=[1 / (255 * std) for std in IMAGENET_STD],
+        offset=[-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)],
+        dtype="float32",
+        name="preprocessing",
+    )
+
+
+def _convolution(x, filters, block, number):
+    x = layers.Conv2D(
+        filters,
+        3,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        data_format="channels_last",
+        name=f"block{block}_conv{number}",
+    )(x)
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"block{block}_bn{number}")(x)
+    return layers.ReLU(name=f"block{block}_relu{number}")(x)
+
+
+def _check_input_shape(input_shape):
+    sides_fit = len(input_shape) == 3 and all(side is None or side >= SMALLEST_IMAGE for side in input_shape[:2])
+    if not sides_fit or input_shape[2] != 3:
+        raise invalid(
+            "The images do not fit VGG16, whose five poolings halve each side.",
+            f"an input shape (height, width, 3) with sides of at least {SMALLEST_IMAGE}",
+            f"input_shape={tuple(input_shape)}",
+        )

@@ -1,0 +1,96 @@
+"""A family of interchangeable layers: listed under a short name and saveable, by one decorator."""
+
+import inspect
+from collections.abc import Mapping
+
+import keras
+
+from keras_attention.arguments import invalid, unknown
+
+PACKAGE = "keras_attention"
+
+
+class Registry(Mapping):
+    """A mapping from short name to class, which also builds and describes its members.
+
+    Short names are for people (command line, search, reports); class names are for files, under the Keras package
+    `keras_attention`, so that a saved model finds its classes again.
+
+    Args:
+        family: what the members are, as it stands in messages: "score", "alignment".
+
+    Example:
+
+    >>> import keras
+    >>> from keras_attention.registry import Registry
+    >>> SHAPES = Registry("shape")
+    >>> @SHAPES.register("round")
+    ... class Round(keras.layers.Layer):
+    ...     "Round: nothing to multiply."
+    >>> list(SHAPES), SHAPES["round"].__name__
+    (['round'], 'Round')
+    """
+
+    def __init__(self, family):
+        self.family = family
+        self._members = {}
+
+    def register(self, name):
+        """A class decorator that lists the class under `name` and makes it saveable."""
+
+        def decorate(cls):
+            if name in self._members:
+                raise invalid(
+                    f"The {self.family} {name!r} is registered already.", "a name that is free", f"class {cls.__name__}"
+                )
+            self._members[name] = keras.saving.register_keras_serializable(package=PACKAGE)(cls)
+            return cls
+
+        return decorate
+
+    def get(self, identifier, **defaults):
+        """The layer that `identifier` stands for.
+
+        Args:
+            identifier: a short name, a class of the family, an instance, or a Keras config dictionary.
+            **defaults: constructor arguments for a name or a class; those that it does not take are left out. An
+                instance and a config say everything themselves, and are not touched.
+
+        Returns:
+            An instance: the given one, or a new one.
+        """
+        if isinstance(identifier, str):
+            if identifier not in self._members:
+                raise unknown(self.family, identifier, self._members)
+            identifier = self._members[identifier]
+        if inspect.isclass(identifier) and issubclass(identifier, keras.layers.Layer):
+            taken = inspect.signature(identifier).parameters
+            return identifier(**{key: value for key, value in defaults.items() if key in taken})
+        if isinstance(identifier, dict):
+            identifier = keras.saving.deserialize_keras_object(identifier)
+        if isinstance(identifier, keras.layers.Layer):
+            return identifier
+        raise invalid(
+            f"This is no {self.family}.",
+            f"a name ({', '.join(self._members)}), a class, an instance or a config",
+            repr(identifier),
+            TypeError,
+        )
+
+    def name_of(self, layer):
+        """The short name of a member or of its class; the class's own name where it is not registered."""
+        cls = layer if inspect.isclass(layer) else type(layer)
+        return next((name for name, member in self._members.items() if member is cls), cls.__name__)
+
+    def formulas(self):
+        """Short name → the first line of the class docstring, which states the formula."""
+        return {name: inspect.getdoc(cls).split("\n")[0] for name, cls in self._members.items()}
+
+    def __getitem__(self, name):
+        return self._members[name]
+
+    def __iter__(self):
+        return iter(self._members)
+
+    def __len__(self):
+        return len(self._members)
