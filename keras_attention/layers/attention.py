@@ -134,7 +134,9 @@ def check_shapes(query_shape, value_shape, key_shape):
     shapes = {"query": tuple(query_shape), "value": tuple(value_shape), "key": tuple(key_shape)}
     received = ", ".join(f"{name} shape={shape}" for name, shape in shapes.items())
     if any(len(shape) < 3 for shape in shapes.values()) or len({len(shape) for shape in shapes.values()}) > 1:
-        raise invalid("Attention got tensors of the wrong rank.", "(batch, ..., positions, dimension) for each", received)
+        raise invalid(
+            "Attention got tensors of the wrong rank.", "(batch, ..., positions, dimension) for each", received
+        )
     if len({shape[0] for shape in shapes.values()} - {None}) > 1:
         raise invalid("The batch sizes of attention differ.", "one batch size", received)
     if value_shape[-2] != key_shape[-2]:

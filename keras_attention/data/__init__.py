@@ -1,0 +1,66 @@
+"""Images from anywhere, in train, validation and test: `load`."""
+
+import os
+import pathlib
+
+from keras_attention.arguments import invalid, require_integer
+from keras_attention.data import cluttered_digits
+from keras_attention.data.arrays import load_arrays
+from keras_attention.data.catalog import load_builder, load_tfds
+from keras_attention.data.dataset import ImageDataset, Split
+from keras_attention.data.folder import load_folder
+
+__all__ = ["ImageDataset", "Split", "load"]
+
+
+def load(source="cluttered_digits", data_dir=None, masks=None, image_size=None, split_seed=0, **options):
+    """Loads labelled images.
+
+    Args:
+        source: `"cluttered_digits"`, the embedded data set; a folder, `<root>/<split>/<class>/*` or
+            `<root>/<class>/*`; the name of a data set of TensorFlow Datasets; or arrays, `(images, labels)`,
+            `(images, labels, masks)` or a dictionary of such by split.
+        data_dir: where TFDS keeps data sets; its own default where it is `None`.
+        masks: for a folder, the root of a parallel tree of masks.
+        image_size: S, the side in pixels to which images are scaled; where it is `None`, that of the data if it has
+            one, else 224.
+        split_seed: of the stratified split, where the source does not name one.
+        **options: of `cluttered_digits` (`clutter`, `count`, `seed`) or of arrays (`class_names`).
+
+    Returns:
+        An `ImageDataset`. Splits that the source lacks are taken from its training images; `notes` says so.
+
+    Raises:
+        ValueError: a source that is not there, or that does not hold what it should.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.data import load
+    >>> data = load((np.random.randint(0, 256, (40, 32, 32, 3)), np.arange(40) % 2))
+    >>> data.train.count, data.validation.count, data.test.count
+    (28, 6, 6)
+    """
+    if image_size is not None:
+        require_integer("image_size", image_size, at_least=1)
+    is_name = isinstance(source, (str, os.PathLike))
+    is_folder = is_name and pathlib.Path(source).is_dir()
+    if masks is not None and not is_folder:
+        raise invalid("Masks in a tree of their own belong to a folder of images.", "a folder as source", f"{source}")
+    if not is_name:
+        return load_arrays(source, image_size, split_seed=split_seed, **options)
+    if str(source) == "cluttered_digits":
+        size = {} if image_size is None else {"image_size": image_size}
+        return load_builder(cluttered_digits.prepare(data_dir, **size, **options))
+    if options:
+        raise invalid(f"{source} takes no options.", "none", ", ".join(options))
+    if is_folder:
+        return load_folder(source, image_size, masks, split_seed)
+    if _looks_like_a_path(str(source)):
+        raise invalid("There is no such folder.", "an existing folder", f"data={str(source)!r}")
+    return load_tfds(str(source), image_size, data_dir)
+
+
+def _looks_like_a_path(source):
+    # One slash may stand in a TFDS name, between a data set and its configuration.
+    return source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1

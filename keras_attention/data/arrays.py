@@ -1,0 +1,76 @@
+"""Arrays → `ImageDataset`: `(images, labels)` or a dictionary of splits."""
+
+import numpy as np
+
+from keras_attention.arguments import invalid, unknown
+from keras_attention.data.dataset import SPLITS, ImageDataset, Split
+from keras_attention.data.images import resize_image, resize_mask
+from keras_attention.data.partition import complete_splits
+
+
+def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):
+    """Takes images from memory.
+
+    Args:
+        arrays: `(images, labels)` or `(images, labels, masks)`, or a dictionary of such by split: "train",
+            "validation", "test". Images `(n, H, W, 3)`, `(n, H, W, 1)` or `(n, H, W)` from 0 to 255, labels `(n,)`
+            integers from 0, masks `(n, H, W)` or `(n, H, W, 1)`.
+        image_size: S, the side in pixels to which images are scaled; the larger side of the images where it is `None`.
+        class_names: the name of each label; "0", "1", … where it is `None`.
+        split_seed: of the split where `arrays` does not name it.
+
+    Raises:
+        ValueError: arrays that do not belong together, or images from 0 to 1.
+    """
+    named = arrays if isinstance(arrays, dict) else {"train": arrays}
+    for name in named:
+        if name not in SPLITS:
+            raise unknown("split", name, SPLITS)
+    checked = {name: _check_split(name, parts) for name, parts in named.items()}
+    if "train" not in checked:
+        raise invalid("There is no train split.", "arrays for 'train'", f"splits {', '.join(checked)}")
+    size = image_size or max(checked["train"]["image"].shape[1:3])
+    labels = {name: parts["label"] for name, parts in checked.items()}
+    highest = max(int(values.max()) for values in labels.values())
+    class_names = tuple(class_names or (str(label) for label in range(highest + 1)))
+    if highest >= len(class_names):
+        raise invalid("There are more labels than class names.", f"labels below {len(class_names)}", f"label {highest}")
+    splits = {name: Split.from_arrays(**_scaled(parts, size)) for name, parts in checked.items()}
+    splits, notes = complete_splits(splits, labels, class_names, split_seed)
+    has_masks = all("mask" in parts for parts in checked.values())
+    return ImageDataset("arrays", class_names, size, has_masks=has_masks, notes=notes, **splits)
+
+
+def _check_split(name, parts):
+    """The arrays of a split under their names, images with three channels."""
+    if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
+        raise invalid(f"The {name} arrays are incomplete.", "(images, labels) or (images, labels, masks)", type(parts))
+    images, labels = np.asarray(parts[0]), np.asarray(parts[1])
+    images = images[..., None] if images.ndim == 3 else images
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or labels.shape != images.shape[:1] or not len(labels):
+        raise invalid(
+            f"The {name} arrays do not belong together.",
+            "images (n, H, W, 3) and integer labels (n,), n at least 1",
+            f"images {images.shape}, labels {labels.shape}",
+        )
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+        raise invalid("The labels are no class numbers.", "integers from 0", f"{labels.dtype}, least {labels.min()}")
+    if images.max() <= 1 < images.size and np.issubdtype(images.dtype, np.floating):
+        raise invalid(
+            "The images seem to go from 0 to 1.", "raw RGB from 0 to 255", f"largest value {images.max():.3g}"
+        )
+    arrays = {"image": np.repeat(images, 3, -1) if images.shape[-1] == 1 else images, "label": labels.astype("int64")}
+    if len(parts) == 3:
+        masks = np.asarray(parts[2])
+        arrays["mask"] = masks[..., None] if masks.ndim == 3 else masks
+        if arrays["mask"].shape != (*images.shape[:3], 1):
+            raise invalid(f"The {name} masks do not fit.", f"(n, H, W) of {images.shape[:3]}", f"{masks.shape}")
+    return arrays
+
+
+def _scaled(arrays, size):
+    scaled = {"label": arrays["label"]}
+    for name, resize in (("image", resize_image), ("mask", resize_mask)):
+        if name in arrays:
+            scaled[name] = np.stack([resize(element, size) for element in arrays[name]])
+    return scaled

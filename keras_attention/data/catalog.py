@@ -1,0 +1,112 @@
+"""A data set of TensorFlow Datasets → `ImageDataset`."""
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from keras_attention.arguments import invalid, unknown
+from keras_attention.data.dataset import ImageDataset, Split
+from keras_attention.data.images import decode_image, decode_mask
+
+DEFAULT_IMAGE_SIZE = 224
+MASK_FEATURES = ("mask", "segmentation_mask")
+
+
+def load_tfds(name, image_size=None, data_dir=None):
+    """A data set by its TFDS name, from `data_dir` where it lies prepared, else downloaded there.
+
+    Raises:
+        ValueError: a name that TFDS does not know, a data set without images and class labels, or one that is neither
+            on disk nor to be downloaded.
+    """
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        known = ["cluttered_digits", *tfds.list_builders()]
+        if name.split("/")[0].split(":")[0] in known:
+            raise invalid(f"TFDS cannot read {name!r}: {_first_line(error)}", "a data set it can read", name) from error
+        hint = unknown("data source", name, known).args[0].split(" Expected")[0]
+        raise invalid(
+            hint, "cluttered_digits, a folder of images, or a name of TensorFlow Datasets", f"data={name!r}"
+        ) from error
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        where = data_dir or "the default folder of TFDS"
+        raise invalid(
+            f"{name} is not in {where}, and could not be downloaded: {_first_line(error)}",
+            "a data set on disk (--data-dir) or a connection",
+            f"data={name!r}",
+        ) from error
+    return load_builder(builder, image_size)
+
+
+def load_builder(builder, image_size=None):
+    """Any prepared TFDS builder with one image feature and one class label; a feature `mask` becomes the mask."""
+    features = builder.info.features
+    image_key = _only_feature(builder, tfds.features.Image, skip=MASK_FEATURES)
+    label_key = _only_feature(builder, tfds.features.ClassLabel)
+    mask_key = next((key for key in MASK_FEATURES if key in features), None)
+    size = image_size or _own_size(features[image_key])
+
+    def decode(record):
+        example = {"image": decode_image(record[image_key], size), "label": record[label_key]}
+        return example | ({"mask": decode_mask(record[mask_key], size)} if mask_key else {})
+
+    slices, notes = _slices(builder)
+    splits = {name: _load_split(builder, piece, decode, (image_key, mask_key), size) for name, piece in slices.items()}
+    return ImageDataset(
+        name=builder.name,
+        class_names=tuple(features[label_key].names),
+        image_size=size,
+        has_masks=mask_key is not None,
+        notes=notes,
+        **splits,
+    )
+
+
+def _slices(builder):
+    """The TFDS slice for each split; a split that is not there is a tenth of train, which TFDS has shuffled."""
+    available = builder.info.splits
+    if "train" not in available:
+        raise invalid(f"{builder.name} has no train split.", "a split named train", f"splits {', '.join(available)}")
+    missing = [name for name in ("validation", "test") if name not in available]
+    bounds = [100 - 10 * number for number in range(len(missing) + 1)]
+    slices = {name: name for name in ("validation", "test") if name in available}
+    slices |= {name: f"train[{bounds[i + 1]}%:{bounds[i]}%]" for i, name in enumerate(missing)}
+    slices["train"] = f"train[:{bounds[-1]}%]" if missing else "train"
+    return slices, tuple(f"{name}: {slices[name]}; the source has none" for name in missing)
+
+
+def _load_split(builder, piece, decode, encoded_keys, size):
+    keep_encoded = {key: tfds.decode.SkipDecoding() for key in encoded_keys if key}
+    # In the order of the files: what is on disk is shuffled already, and the order must be the same on each reading.
+    records = builder.as_dataset(split=piece, decoders=keep_encoded, shuffle_files=False)
+    split = Split(records, decode, builder.info.splits[piece].num_examples)
+    numbers, labels, in_memory = split.decode_all(size)
+    if len(numbers) != split.count or np.any(labels < 0):
+        raise invalid(
+            f"The split {piece} of {builder.name} has images that do not decode, or no labels.",
+            f"{split.count} images with labels",
+            f"{len(numbers)} images, least label {labels.min(initial=0)}",
+        )
+    return in_memory or split
+
+
+def _only_feature(builder, kind, skip=()):
+    found = [key for key, value in builder.info.features.items() if isinstance(value, kind) and key not in skip]
+    if len(found) != 1:
+        raise invalid(
+            f"{builder.name} is no data set of labelled images.",
+            f"one {kind.__name__} feature",
+            f"features {', '.join(builder.info.features)}",
+        )
+    return found[0]
+
+
+def _own_size(feature):
+    height, width = feature.shape[:2]
+    return height if height and height == width else DEFAULT_IMAGE_SIZE
+
+
+def _first_line(error):
+    return str(error).strip().split("\n")[0]

@@ -1,0 +1,175 @@
+"""`cluttered_digits`: real handwritten digits among clutter, with a mask of the digit; the embedded data set.
+
+Because the true place of the digit is known, attention can be measured on it. Nothing is downloaded.
+"""
+
+import dataclasses
+import io
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+from scipy import ndimage
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from keras_attention.arguments import require_integer
+
+SPLITS = ("train", "validation", "test")
+SHARE_OF_SCANS = {"train": 0.6, "validation": 0.2, "test": 0.2}
+SHARE_OF_COUNT = {"train": 1, "validation": 1 / 6, "test": 1 / 6}
+
+# Sides of a whole digit and of a fragment, as shares of the image's side.
+DIGIT_SIDES = (0.36, 0.42, 0.48)
+FRAGMENT_SIDE = 0.16
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class ClutteredDigitsConfig(tfds.core.BuilderConfig):
+    """What an image holds and how many there are.
+
+    Args:
+        image_size: side of the square images in pixels, at least 32.
+        clutter: fragments of other digits in each image, at least 0.
+        count: training images, at least 60; validation and test have a sixth of it each.
+        seed: of the draw of scans, places and colours.
+    """
+
+    name: str = ""
+    image_size: int = 64
+    clutter: int = 12
+    count: int = 6000
+    seed: int = 0
+
+    def __post_init__(self):
+        require_integer("image_size", self.image_size, at_least=32)
+        require_integer("clutter", self.clutter, at_least=0)
+        require_integer("count", self.count, at_least=60)
+        require_integer("seed", self.seed, at_least=0)
+        self.name = f"{self.image_size}px-{self.clutter}fragments-{self.count}images-seed{self.seed}"
+
+
+class ClutteredDigits(tfds.core.GeneratorBasedBuilder):
+    """One whole handwritten digit among fragments of others, in colour; the label is the digit.
+
+    The 1,797 scans of scikit-learn's digits are split first, so that no scan, whole or in fragments, is in two splits.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    BUILDER_CONFIGS = [ClutteredDigitsConfig(description="The default: 64 pixels, 12 fragments, 6,000 images.")]
+
+    def _info(self):
+        size = self.builder_config.image_size
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.__doc__,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(size, size, 3)),
+                    "label": tfds.features.ClassLabel(names=[str(digit) for digit in range(10)]),
+                    "mask": tfds.features.Image(shape=(size, size, 1)),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
+        )
+
+    def _split_generators(self, dl_manager):
+        scans = split_scans(self.builder_config.seed)
+        return {split: self._generate_examples(split, *scans[split]) for split in SPLITS}
+
+    def _generate_examples(self, split, scans, labels):
+        config = self.builder_config
+        painter = Painter(scans, labels, config.image_size, config.clutter)
+        for index in range(round(config.count * SHARE_OF_COUNT[split])):
+            image, mask = painter.paint(index % 10, np.random.default_rng([config.seed, SPLITS.index(split), index]))
+            yield index, {"image": _png(image), "label": index % 10, "mask": _png(mask)}
+
+
+def split_scans(seed):
+    """scikit-learn's digits, disjoint and stratified: split → (scans `(n, 8, 8)` from 0 to 1, labels `(n,)`)."""
+    scans, labels = load_digits(return_X_y=True)
+    scans = scans.reshape(-1, 8, 8) / 16.0
+    rest = np.arange(len(labels))
+    parts = {}
+    for split in ("test", "validation"):
+        size = round(SHARE_OF_SCANS[split] * len(labels))
+        rest, parts[split] = train_test_split(rest, test_size=size, stratify=labels[rest], random_state=seed)
+    parts["train"] = rest
+    return {split: (scans[indices], labels[indices]) for split, indices in parts.items()}
+
+
+class Painter:
+    """Paints images from the scans of one split.
+
+    Args:
+        scans: `(n, 8, 8)` from 0 to 1.
+        labels: `(n,)`.
+        image_size: side of the image in pixels.
+        clutter: fragments an image.
+    """
+
+    def __init__(self, scans, labels, image_size, clutter):
+        self.image_size, self.clutter = image_size, clutter
+        sides = [max(8, round(share * image_size)) for share in DIGIT_SIDES]
+        self.inks = [[_trimmed(ndimage.zoom(scan, side / 8, order=1)) for scan in scans] for side in sides]
+        self.by_label = [np.flatnonzero(labels == label) for label in range(10)]
+        self.fragment_side = max(3, round(FRAGMENT_SIDE * image_size))
+
+    def paint(self, label, rng):
+        """An image `(size, size, 3)` and the mask `(size, size, 1)` of its digit, 0 or 255, both uint8."""
+        size = self.image_size
+        canvas = np.full((size, size, 3), rng.uniform(0, 70, 3)) + rng.normal(0, 6, (size, size, 1))
+        for _ in range(self.clutter):
+            self._stamp(canvas, self._fragment(rng), rng)
+        ink = self.inks[rng.integers(len(self.inks))][rng.choice(self.by_label[label])]
+        top, left = self._stamp(canvas, ink, rng)
+        mask = np.zeros((size, size, 1), "uint8")
+        mask[top : top + ink.shape[0], left : left + ink.shape[1], 0] = 255 * _silhouette(ink)
+        return canvas.clip(0, 255).astype("uint8"), mask
+
+    def _fragment(self, rng):
+        scans = self.inks[rng.integers(len(self.inks))]
+        ink, side = scans[rng.integers(len(scans))], self.fragment_side
+        top, left = (rng.integers(max(1, length - side + 1)) for length in ink.shape)
+        return ink[top : top + side, left : left + side]
+
+    def _stamp(self, canvas, ink, rng):
+        """Lays ink of a bright random colour at a random place, where it fits whole; returns (top, left)."""
+        top, left = (rng.integers(self.image_size - length + 1) for length in ink.shape)
+        area = canvas[top : top + ink.shape[0], left : left + ink.shape[1]]
+        area += ink[..., None] * (rng.uniform(120, 255, 3) - area)
+        return top, left
+
+
+def _trimmed(ink):
+    """Without the empty border of the scan, so that a digit's place is where its ink is."""
+    rows, columns = np.flatnonzero(ink.max(1) > 0.1), np.flatnonzero(ink.max(0) > 0.1)
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].clip(0, 1)
+
+
+def _silhouette(ink):
+    """The region that the digit covers: its ink with a margin, and the holes that it encloses."""
+    return ndimage.binary_fill_holes(ndimage.binary_dilation(ink > 0.2, iterations=2))
+
+
+def _png(array):
+    file = io.BytesIO()
+    Image.fromarray(array.squeeze()).save(file, "png", compress_level=1)
+    file.seek(0)
+    return file
+
+
+def prepare(data_dir=None, **options):
+    """The builder with its data on disk: generated on the first call, found there on the next.
+
+    Args:
+        data_dir: where TFDS keeps data sets; its own default where it is `None`.
+        **options: of `ClutteredDigitsConfig`.
+    """
+    config = ClutteredDigitsConfig(**options)
+    # TFDS wants its own listed config rather than an equal one.
+    builder = ClutteredDigits(config=ClutteredDigits.builder_configs.get(config.name, config), data_dir=data_dir)
+    builder.download_and_prepare()
+    return builder

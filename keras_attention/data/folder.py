@@ -1,0 +1,163 @@
+"""A folder of images → `ImageDataset`: `<root>/<split>/<class>/*` or `<root>/<class>/*`, masks in a parallel tree."""
+
+import pathlib
+import warnings
+
+import tensorflow as tf
+from PIL import Image, UnidentifiedImageError
+
+from keras_attention.arguments import invalid
+from keras_attention.data.dataset import SPLITS, ImageDataset, Split
+from keras_attention.data.images import decode_image, decode_mask
+from keras_attention.data.partition import complete_splits
+
+SPLIT_FOLDERS = {"train": ("train", "training"), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+MOST_THAT_MAY_BE_SKIPPED = 0.05
+DEFAULT_IMAGE_SIZE = 224
+
+
+def load_folder(root, image_size=None, masks=None, split_seed=0):
+    """Reads the names, checks that each file decodes, and keeps the decoded images where they fit in memory.
+
+    Args:
+        root: the folder.
+        image_size: S, the side in pixels to which images are scaled; 224 where it is `None`.
+        masks: the root of a tree that holds, for each image, a mask of the same relative path and stem.
+        split_seed: of the split where the folder does not name it.
+
+    Raises:
+        ValueError: no images, one class, an empty split or class, too many files that do not decode, a mask that is
+            missing or of another size than its image.
+    """
+    root, image_size = pathlib.Path(root), image_size or DEFAULT_IMAGE_SIZE
+    files, class_names = _list_files(root)
+    mask_of = _pair_with_masks(files, root, pathlib.Path(masks)) if masks is not None else {}
+    splits, labels, skipped = {}, {}, []
+    for split, pairs in files.items():
+        splits[split], labels[split], bad = _load_split(pairs, mask_of, image_size)
+        skipped += bad
+    _report_skipped(skipped, sum(len(pairs) for pairs in files.values()))
+    splits, notes = complete_splits(splits, labels, class_names, split_seed)
+    return ImageDataset(
+        name=root.resolve().name if root.resolve().name not in ("images", "data") else root.resolve().parent.name,
+        class_names=tuple(class_names),
+        image_size=image_size,
+        has_masks=masks is not None,
+        skipped=tuple(sorted(str(path.relative_to(root)) for path in skipped)),
+        notes=notes,
+        **splits,
+    )
+
+
+def _list_files(root):
+    """Split → [(path, label)], and the class names; a folder without splits is all "train"."""
+    folders = _subfolders(root)
+    split_of = {folder: split for folder in folders for split, names in SPLIT_FOLDERS.items() if folder.name in names}
+    if not folders:
+        raise invalid(f"{root} holds no classes.", "<root>/<class>/* or <root>/<split>/<class>/*", f"data={root}")
+    class_folders = {"train": folders}
+    if split_of:
+        strangers = [folder.name for folder in folders if folder not in split_of]
+        if strangers or "train" not in split_of.values():
+            raise invalid(
+                f"{root} mixes splits and other folders, or has no train split.",
+                "folders named train, validation and test alone, or folders named after the classes alone",
+                f"folders {', '.join(folder.name for folder in folders)}",
+            )
+        class_folders = {split_of[folder]: _subfolders(folder) for folder in folders}
+    class_names = sorted(folder.name for folder in class_folders["train"])
+    files = {}
+    for split in filter(class_folders.get, SPLITS):
+        files[split] = _list_classes(split, class_folders[split], class_names)
+    empty = [split for split in class_folders if not files.get(split)]
+    if empty:
+        raise invalid(f"The {empty[0]} split of {root} is empty.", "images in every split", f"split={empty[0]!r}")
+    if len(class_names) < 2:
+        raise invalid(f"{root} has one class only.", "at least two class folders", f"classes {', '.join(class_names)}")
+    return files, class_names
+
+
+def _list_classes(split, folders, class_names):
+    pairs = []
+    for folder in folders:
+        if folder.name not in class_names:
+            raise invalid(
+                f"The class {folder.name!r} of the {split} split is not in train.",
+                f"one of: {', '.join(class_names)}",
+                str(folder),
+            )
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        if not paths and split == "train":
+            raise invalid(f"The class folder {folder} is empty.", "at least one image in it", f"class={folder.name!r}")
+        pairs += [(path, class_names.index(folder.name)) for path in paths]
+    return pairs
+
+
+def _subfolders(folder):
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _pair_with_masks(files, root, masks):
+    """Image path → mask path; raises for the first mask that is missing or of another size."""
+    if not masks.is_dir():
+        raise invalid("There is no folder of masks.", "an existing folder", f"masks={masks}")
+    by_stem = {path.relative_to(masks).with_suffix(""): path for path in masks.rglob("*") if path.is_file()}
+    mask_of = {}
+    for path in (path for pairs in files.values() for path, _ in pairs):
+        mask = by_stem.get(path.relative_to(root).with_suffix(""))
+        image_shape = _shape(path)
+        if image_shape is None:
+            continue  # not an image: it is skipped by name later, and needs no mask
+        if mask is None:
+            raise invalid(f"{path.relative_to(root)} has no mask.", f"a file of its stem below {masks}", "none")
+        if _shape(mask) != image_shape:
+            raise invalid(
+                f"The mask {mask.relative_to(masks)} does not fit its image.",
+                f"width and height {image_shape}",
+                f"{_shape(mask) or 'no image'}",
+            )
+        mask_of[path] = mask
+    return mask_of
+
+
+def _shape(path):
+    """(width, height) from the header alone; `None` for what is no image."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (UnidentifiedImageError, OSError):
+        return None
+
+
+def _load_split(pairs, mask_of, image_size):
+    """The split of the files that decode, its labels, and the paths of those that do not."""
+    numbers, labels, in_memory = _reader(pairs, mask_of, image_size).decode_all(image_size)
+    kept = [pairs[number] for number in numbers]
+    bad = [pairs[number][0] for number in sorted(set(range(len(pairs))) - set(numbers.tolist()))]
+    return in_memory or _reader(kept, mask_of, image_size), labels, bad
+
+
+def _reader(pairs, mask_of, image_size):
+    """A split that reads its files when asked."""
+    paths = tf.constant([str(path) for path, _ in pairs])
+    labels = tf.constant([label for _, label in pairs], tf.int64)
+    masks = tf.constant([str(mask_of.get(path, "")) for path, _ in pairs])
+
+    def decode(number):
+        example = {"image": decode_image(tf.io.read_file(paths[number]), image_size), "label": labels[number]}
+        if mask_of:
+            example["mask"] = decode_mask(tf.io.read_file(masks[number]), image_size)
+        return example
+
+    return Split(tf.data.Dataset.range(len(pairs)), decode, len(pairs))
+
+
+def _report_skipped(skipped, count):
+    for path in skipped:
+        warnings.warn(f"{path} does not decode as an image and is skipped.", stacklevel=4)
+    if len(skipped) > MOST_THAT_MAY_BE_SKIPPED * count:
+        raise invalid(
+            f"{len(skipped)} of {count} files do not decode as images, the first {skipped[0]}.",
+            f"at most {MOST_THAT_MAY_BE_SKIPPED:.0%} of them",
+            f"{len(skipped) / count:.1%}",
+        )

@@ -1,0 +1,64 @@
+"""What all tests share: a quiet backend, one seed and one dtype policy per test, gradients and reloading."""
+
+# Warnings are errors. These lines of `filterwarnings` in pyproject.toml let through what the libraries themselves raise:
+# FILTERS
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def same_start():
+    """Every test starts from one seed and float32, whatever ran before it."""
+    keras.utils.set_random_seed(7)
+    keras.config.set_dtype_policy("float32")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(11)
+
+
+@pytest.fixture
+def reload(tmp_path):
+    """A model after a `.keras` file: saved, loaded without custom objects, and once more from the loaded one."""
+
+    def save_and_load(model):
+        for name in ("first.keras", "second.keras"):
+            model.save(tmp_path / name)
+            model = keras.models.load_model(tmp_path / name)
+        return model
+
+    return save_and_load
+
+
+@pytest.fixture
+def gradients():
+    """`gradients(function, *arrays)`: the derivative of a scalar function with respect to each array, as NumPy."""
+    return _gradients
+
+
+def _gradients(function, *arrays):
+    tensors = [keras.ops.convert_to_tensor(array, dtype=array.dtype) for array in arrays]
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            value = function(*tensors)
+        found = tape.gradient(value, tensors, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    elif backend == "jax":
+        import jax
+
+        found = jax.grad(function, argnums=tuple(range(len(tensors))))(*tensors)
+    else:
+        raise NotImplementedError(f"Write the gradient of the {backend} backend here.")
+    return [keras.ops.convert_to_numpy(gradient) for gradient in found]

@@ -1,0 +1,163 @@
+"""The package's imports: one way only, no backend in the layers, and cheap at the top."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import keras_attention
+
+# From low to high. A module imports from lower ranks only; those of one rank do not know each other.
+RANKS = [
+    {"arguments"},
+    {"registry"},
+    {"layers"},
+    {"models", "data"},
+    {"runs", "evaluate", "explain", "export"},
+    {"report"},
+    {"training"},
+    {"compare", "comparison", "search", "predict"},
+    {"cli", "__main__"},
+]
+RANKS_OF_LAYERS = [{"score", "alignment"}, {"attention"}, {"spatial"}]
+BACKENDS = {"tensorflow", "jax", "torch"}
+
+PACKAGE = Path(keras_attention.__file__).parent
+FILES = {path.relative_to(PACKAGE).with_suffix("").parts: path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(tree, parts):
+    """The dotted names that a module imports, wherever in it, `from x import y` as `x.y`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(("keras_attention", *parts)[: -node.level]) if node.level else ""
+            start = ".".join(part for part in (above, node.module) if part)
+            yield from (f"{start}.{alias.name}" for alias in node.names)
+
+
+def rank(ranks, name):
+    places = [number for number, names in enumerate(ranks) if name in names]
+    assert places, f"{name} has no place in the order of imports. Place it in the table at the top of {__file__}."
+    return places[0]
+
+
+def violations(files, ranks, prefix):
+    """`a imports b` for every import below `prefix` that does not point to a lower rank; `files`: parts → source."""
+    depth = len(prefix)
+    for parts, source in files.items():
+        importer = parts[depth]
+        if importer == "__init__":
+            continue
+        importer_rank = rank(ranks, importer)
+        for name in imports(ast.parse(source), parts):
+            target = name.split(".")
+            if target[: depth + 1] != ["keras_attention", *prefix] or target[-1] == "__version__":
+                continue
+            # The package itself stands above all that it gives out, so taking a name from it points upwards.
+            known = len(target) > depth + 1 and any(target[depth + 1] in names for names in ranks)
+            if target[depth + 1 : depth + 2] == [importer] or (known and rank(ranks, target[depth + 1]) < importer_rank):
+                continue
+            yield f"{'.'.join(parts)} imports {name}"
+
+
+def sources(*prefix):
+    return {parts: path.read_text() for parts, path in FILES.items() if parts[: len(prefix)] == prefix}
+
+
+def test_imports_point_one_way():
+    assert list(violations(sources(), RANKS, ())) == []
+
+
+def test_imports_inside_the_layers_point_one_way():
+    assert list(violations(sources("layers"), RANKS_OF_LAYERS, ("layers",))) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "source", "allowed"),
+    [
+        (("models", "vgg"), "from keras_attention.layers.score import SCORES", True),
+        (("models", "vgg"), "from keras_attention import layers", True),
+        (("models", "vgg"), "from keras_attention.models.weights import load", True),
+        (("models", "vgg"), "from . import weights", True),
+        (("cli",), "from keras_attention import __version__", True),
+        (("models", "vgg"), "import keras", True),
+        (("layers", "score"), "import keras_attention.models", False),
+        (("layers", "score"), "def late():\n    from keras_attention.models import VGG16BN", False),
+        (("models", "vgg"), "from keras_attention.data import load", False),
+        (("models", "vgg"), "from ..data import load", False),
+        (("registry",), "from keras_attention import SCORES", False),
+        (("registry",), "import keras_attention", False),
+    ],
+)
+def test_the_walk_sees_what_it_should(parts, source, allowed):
+    assert (list(violations({parts: source}, RANKS, ())) == []) is allowed
+
+
+def test_a_module_without_a_place_is_named():
+    with pytest.raises(AssertionError, match="helpers has no place in the order of imports"):
+        list(violations({("helpers",): ""}, RANKS, ()))
+
+
+@pytest.mark.parametrize("folder", ["layers", "models"])
+def test_layers_and_models_know_no_backend(folder):
+    found = {
+        (".".join(parts), name)
+        for parts, source in sources(folder).items()
+        for name in imports(ast.parse(source), parts)
+        if name.split(".")[0] in BACKENDS
+    }
+    assert found == set()
+
+
+def test_no_assert_in_the_package():
+    found = [
+        f"{path}:{node.lineno}"
+        for path in FILES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Assert)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", keras_attention.__all__)
+def test_every_public_name_resolves(name):
+    assert getattr(keras_attention, name) is not None
+    assert name in dir(keras_attention)
+
+
+def test_every_lazy_name_is_the_one_of_its_module():
+    for name, home in keras_attention._HOME.items():
+        assert getattr(keras_attention, name) is getattr(importlib.import_module(f"keras_attention.{home}"), name)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'keras_attention' has no attribute 'Atention'"):
+        keras_attention.Atention  # noqa: B018
+
+
+def python(program, *arguments):
+    command = [sys.executable, "-W", "error", "-c", program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_importing_the_package_loads_no_framework():
+    done = python("import sys, keras_attention; print({'keras', 'tensorflow', 'jax', 'numpy'} & set(sys.modules))")
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["import keras, keras_attention", "import keras_attention, keras"])
+def test_importing_the_package_is_all_that_a_saved_model_needs(program, tmp_path):
+    import keras
+
+    query, value = keras.Input((3, 5)), keras.Input((7, 5))
+    keras.Model([query, value], keras_attention.Attention("dot")(query, value)).save(tmp_path / "model.keras")
+    load = f"import sys, warnings\n{program}\nprint(keras.models.load_model(sys.argv[1]).layers[-1].score.name)"
+    command = [sys.executable, "-c", load, str(tmp_path / "model.keras")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.startswith("dot_score"), done.stderr[-2000:]
