@@ -7,6 +7,7 @@ import importlib
 
 __version__ = "0.1.0"
 
+# Public name → the module that has it.
 _HOME = {
     "ALIGNMENTS": "layers",
     "SCORES": "layers",
@@ -15,8 +16,13 @@ _HOME = {
     "VGG16BN": "models",
     "attention_classifier": "models",
     "attention_outputs": "models",
+    "TrainConfig": "config",
+    "train": "training",
+    "Run": "runs",
+    "Predictor": "predict",
+    "load_predictor": "predict",
 }
-_MODULES = ("layers", "models")
+_MODULES = ("data", "explain", "export", "layers", "models")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

@@ -1,7 +1,8 @@
 """What all tests share: a quiet backend, one seed and one dtype policy per test, gradients and reloading."""
 
-# Warnings are errors. These lines of `filterwarnings` in pyproject.toml let through what the libraries themselves raise:
-# FILTERS
+# Warnings are errors. One line of `filterwarnings` in pyproject.toml lets through what Keras itself raises whenever it
+# reads a variable into NumPy, on every backend:
+#   "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning:keras.src.backend"
 
 import os
 

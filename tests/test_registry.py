@@ -46,7 +46,9 @@ def test_a_duplicate_name_is_refused_and_changes_nothing(shapes):
     class Ball(keras.layers.Layer):
         pass
 
-    with pytest.raises(ValueError, match=r"The shape 'round' is registered already\. Expected .* Received: class Ball\."):
+    with pytest.raises(
+        ValueError, match=r"The shape 'round' is registered already\. Expected .* Received: class Ball\."
+    ):
         shapes.register("round")(Ball)
     assert shapes["round"] is before
 
@@ -94,7 +96,9 @@ def test_an_unknown_name_is_answered_with_the_choices_and_the_nearest():
 
 @pytest.mark.parametrize("identifier", [None, 3, int, ["dot"]])
 def test_what_is_no_identifier_is_a_type_error(identifier):
-    with pytest.raises(TypeError, match=r"This is no alignment\. Expected a name \(softmax, .*\), a class, .* Received: "):
+    with pytest.raises(
+        TypeError, match=r"This is no alignment\. Expected a name \(softmax, .*\), a class, .* Received: "
+    ):
         ALIGNMENTS.get(identifier)
 
 

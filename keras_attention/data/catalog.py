@@ -8,6 +8,7 @@ from keras_attention.data.dataset import ImageDataset, Split
 from keras_attention.data.images import decode_image, decode_mask
 
 DEFAULT_IMAGE_SIZE = 224
+ENCODED_IMAGES_TO_SHUFFLE = 20_000
 MASK_FEATURES = ("mask", "segmentation_mask")
 
 
@@ -53,7 +54,8 @@ def load_builder(builder, image_size=None):
         return example | ({"mask": decode_mask(record[mask_key], size)} if mask_key else {})
 
     slices, notes = _slices(builder)
-    splits = {name: _load_split(builder, piece, decode, (image_key, mask_key), size) for name, piece in slices.items()}
+    keys = [key for key in (image_key, mask_key, label_key) if key]
+    splits = {name: _load_split(builder, piece, decode, keys, size) for name, piece in slices.items()}
     return ImageDataset(
         name=builder.name,
         class_names=tuple(features[label_key].names),
@@ -77,11 +79,13 @@ def _slices(builder):
     return slices, tuple(f"{name}: {slices[name]}; the source has none" for name in missing)
 
 
-def _load_split(builder, piece, decode, encoded_keys, size):
-    keep_encoded = {key: tfds.decode.SkipDecoding() for key in encoded_keys if key}
+def _load_split(builder, piece, decode, keys, size):
+    *encoded, _ = keys
+    keep_encoded = {key: tfds.decode.SkipDecoding() for key in encoded}
     # In the order of the files: what is on disk is shuffled already, and the order must be the same on each reading.
     records = builder.as_dataset(split=piece, decoders=keep_encoded, shuffle_files=False)
-    split = Split(records, decode, builder.info.splits[piece].num_examples)
+    records = records.map(lambda record: {key: record[key] for key in keys})
+    split = Split(records, decode, builder.info.splits[piece].num_examples, ENCODED_IMAGES_TO_SHUFFLE)
     numbers, labels, in_memory = split.decode_all(size)
     if len(numbers) != split.count or np.any(labels < 0):
         raise invalid(

@@ -20,7 +20,7 @@ SHARE_OF_SCANS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 SHARE_OF_COUNT = {"train": 1, "validation": 1 / 6, "test": 1 / 6}
 
 # Sides of a whole digit and of a fragment, as shares of the image's side.
-DIGIT_SIDES = (0.36, 0.42, 0.48)
+DIGIT_SIDES = (0.42, 0.48, 0.54)
 FRAGMENT_SIDE = 0.16
 
 
@@ -37,7 +37,7 @@ class ClutteredDigitsConfig(tfds.core.BuilderConfig):
 
     name: str = ""
     image_size: int = 64
-    clutter: int = 12
+    clutter: int = 8
     count: int = 6000
     seed: int = 0
 
@@ -57,7 +57,7 @@ class ClutteredDigits(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
-    BUILDER_CONFIGS = [ClutteredDigitsConfig(description="The default: 64 pixels, 12 fragments, 6,000 images.")]
+    BUILDER_CONFIGS = [ClutteredDigitsConfig(description="The default: 64 pixels, 8 fragments, 6,000 images.")]
 
     def _info(self):
         size = self.builder_config.image_size
@@ -126,7 +126,7 @@ class Painter:
         ink = self.inks[rng.integers(len(self.inks))][rng.choice(self.by_label[label])]
         top, left = self._stamp(canvas, ink, rng)
         mask = np.zeros((size, size, 1), "uint8")
-        mask[top : top + ink.shape[0], left : left + ink.shape[1], 0] = 255 * _silhouette(ink)
+        mask[top : top + ink.shape[0], left : left + ink.shape[1], 0] = 255 * self._silhouette(ink)
         return canvas.clip(0, 255).astype("uint8"), mask
 
     def _fragment(self, rng):
@@ -142,16 +142,16 @@ class Painter:
         area += ink[..., None] * (rng.uniform(120, 255, 3) - area)
         return top, left
 
+    def _silhouette(self, ink):
+        """The region that the digit covers: its ink with a margin, and the holes that it encloses."""
+        margin = max(1, round(self.image_size / 32))
+        return ndimage.binary_fill_holes(ndimage.binary_dilation(ink > 0.2, iterations=margin))
+
 
 def _trimmed(ink):
     """Without the empty border of the scan, so that a digit's place is where its ink is."""
     rows, columns = np.flatnonzero(ink.max(1) > 0.1), np.flatnonzero(ink.max(0) > 0.1)
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].clip(0, 1)
-
-
-def _silhouette(ink):
-    """The region that the digit covers: its ink with a margin, and the holes that it encloses."""
-    return ndimage.binary_fill_holes(ndimage.binary_dilation(ink > 0.2, iterations=2))
 
 
 def _png(array):

@@ -13,7 +13,6 @@ SPLITS = ("train", "validation", "test")
 
 # A split whose decoded images fit in here is decoded once and kept; a larger one is decoded again in every epoch.
 MEMORY_FOR_A_SPLIT = 2**30
-RECORDS_TO_SHUFFLE = 20_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,22 +23,34 @@ class Split:
         records: a `tf.data.Dataset` of whatever is cheap to shuffle: indices, paths, encoded images.
         decode: record → {"image": uint8 `(S, S, 3)`, "label": int64, and "mask": uint8 `(S, S, 1)` where there is one}.
         count: number of records.
+        window: records that are shuffled among each other, for a stream whose records are too large to hold them all;
+            all of them where it is `None`.
     """
 
     records: tf.data.Dataset
     decode: Callable
     count: int
+    window: int | None = None
 
     def examples(self):
         """The decoded examples in their order."""
         return self.records.map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
 
     def shuffled(self, seed):
-        """The decoded examples in an order that follows from `seed`, an integer or an integer tensor."""
-        # Never smaller than a split in memory or in files; a longer stream is mixed as far as this buffer reaches.
-        buffer = min(self.count, RECORDS_TO_SHUFFLE)
-        records = self.records.shuffle(buffer, seed=seed, reshuffle_each_iteration=False)
+        """The decoded examples in an order that follows from `seed`, two integers in a tensor, alone."""
+
+        # Not `Dataset.shuffle`, whose seed cannot be a tensor and mixes with the global one.
+        def shuffle_window(window):
+            order = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(tf.nest.flatten(window)[0])[0]), seed)
+            return tf.nest.map_structure(lambda values: tf.gather(values, order), window)
+
+        records = self.records.batch(self.window or self.count).map(shuffle_window).unbatch()
         return records.map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def labels(self):
+        """The labels in order, `(count,)`."""
+        batches = self.examples().map(lambda example: example["label"]).batch(1024)
+        return np.concatenate(list(batches.as_numpy_iterator()))
 
     def subset(self, numbers):
         """The examples of these numbers, in their order; for splits whose records are their own numbers."""
@@ -137,7 +148,7 @@ class ImageDataset:
         augmentation = Augmentation(augment)
 
         def epoch_batches(epoch):
-            examples = self.train.shuffled(seed * 1_000_003 + epoch)
+            examples = self.train.shuffled(tf.stack([tf.cast(seed, tf.int64), epoch]))
             batches = examples.batch(size, drop_remainder=True).take(steps).enumerate()
             return batches.map(lambda step, batch: ((epoch, step), batch))
 

@@ -9,6 +9,13 @@ from keras_attention.arguments import invalid, require_number
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 SMALLEST_IMAGE = 2 ** len(BLOCKS)
 
+# The layers that give a feature map: of each block its ReLUs, then its pooling.
+LAYER_NAMES = tuple(
+    name
+    for block, (convolutions, _) in enumerate(BLOCKS, start=1)
+    for name in (*(f"block{block}_relu{number}" for number in range(1, convolutions + 1)), f"block{block}_pool")
+)
+
 # The statistics of ImageNet in 0…1, as torchvision and timm use them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -1,0 +1,57 @@
+"""Files and folders that appear whole or not at all."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import uuid
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Gives a temporary path beside `path`; what is written there takes the place of `path` when the block ends well.
+
+    A file replaces a file in one step. A folder first moves an old one aside, so that at no moment is half of one seen.
+    After an error nothing is left of what was written.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention.atomic import replacing
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "notes.txt"
+    >>> with replacing(target) as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> target.read_text()
+    'whole'
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffixes stay last: Keras chooses the format of a file by them.
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
+    try:
+        yield temporary
+        if temporary.is_dir() and path.exists():
+            old = path.with_name(f".{uuid.uuid4().hex[:8]}-old-{path.name}")
+            os.rename(path, old)
+            os.rename(temporary, path)
+            remove(old)
+        else:
+            os.replace(temporary, path)
+    finally:
+        remove(temporary)
+
+
+def remove(path):
+    """Removes a file or a folder, if it is there."""
+    path = pathlib.Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Writes `value` as indented JSON."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")

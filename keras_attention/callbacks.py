@@ -1,0 +1,101 @@
+"""What happens between the epochs of a run: exact validation, selection of the best epoch, backups, reproducible noise."""
+
+import math
+import time
+
+import keras
+
+from keras_attention.evaluate import MONITORS, classification_metrics, predict_split
+
+
+class ValidationMetrics(keras.callbacks.Callback):
+    """Adds the exact figures of the validation split to the logs of each epoch, as `val_…`."""
+
+    def __init__(self, dataset):
+        super().__init__()
+        self.dataset = dataset
+
+    def on_epoch_end(self, epoch, logs=None):
+        logits, labels = predict_split(self.model, self.dataset, "validation")
+        figures = classification_metrics(logits, labels, self.dataset.class_names)
+        for name in MONITORS:
+            value = figures[name.removeprefix("val_")]
+            logs[name] = math.nan if value is None else value
+
+
+class Keeper(keras.callbacks.Callback):
+    """Writes down each epoch, keeps the best model, stops early, and backs the run up.
+
+    Which epoch is best, and when to stop, follows from the rows of the history alone, so that a run that was
+    interrupted decides as an undisturbed one does.
+
+    Args:
+        run: the `Run`.
+        config: its `TrainConfig`.
+        rows: the rows of the epochs that were done before.
+        seconds: what they took.
+    """
+
+    def __init__(self, run, config, rows=(), seconds=0.0):
+        super().__init__()
+        self.run, self.config, self.rows = run, config, list(rows)
+        self.seconds_before, self.began = seconds, time.monotonic()
+
+    @property
+    def seconds(self):
+        """Training time so far, over all parts of the run."""
+        return self.seconds_before + time.monotonic() - self.began
+
+    @property
+    def best_row(self):
+        """The row of the best epoch so far; the first of equals."""
+        sign = -1 if MONITORS[self.config.monitor] else 1
+        values = [sign * row[self.config.monitor] for row in self.rows]
+        return min(range(len(values)), key=lambda index: (math.isnan(values[index]), values[index], index))
+
+    @property
+    def should_stop(self):
+        """Whether all epochs are done, or `patience` of them without a better one."""
+        waited = len(self.rows) - 1 - self.best_row if self.rows else 0
+        return len(self.rows) >= self.config.epochs or (self.config.patience or math.inf) <= waited
+
+    def on_epoch_end(self, epoch, logs=None):
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.rows.append({"epoch": epoch + 1, **logs, "learning_rate": rate})
+        self.run.write_history(self.rows)
+        if self.best_row == len(self.rows) - 1:
+            self.run.save_model(self.model)
+        self.run.back_up(self.model, len(self.rows), self.seconds)
+        self.model.stop_training = self.should_stop
+
+
+class SeedEpochs(keras.callbacks.Callback):
+    """Gives each layer that draws random numbers, such as dropout, a seed that follows from the run's and the epoch.
+
+    Their own counters are not part of a saved model, so a run that is continued would draw other numbers.
+    """
+
+    def __init__(self, seed):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        layers = self.model._flatten_layers(include_self=False)
+        generators = [layer.seed_generator for layer in layers if hasattr(layer, "seed_generator")]
+        for number, generator in enumerate(generators):
+            generator.state.assign([(self.seed * 1009 + number) % 2**31, epoch * 1_000_000])
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Raises `FloatingPointError` at the first step whose loss is not finite."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise FloatingPointError(
+                f"The loss became {logs['loss']} at step {batch + 1} of epoch {self.epoch + 1}. "
+                "Expected a finite loss; a lower learning rate, a longer warm-up or float32 often helps. "
+                f"Received: learning_rate={float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):.3g}."
+            )

@@ -1,0 +1,76 @@
+"""The command line: parses, calls one function of the library, prints.
+
+Each command is a module with `add(commands)`, which declares it, and `run(options)`, which does it. TensorFlow is imported
+by `run` alone, so that help and mistakes are answered at once.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+
+from keras_attention import __version__
+from keras_attention.cli import explain, export, listing, predict, train
+
+COMMANDS = (train, predict, explain, export, listing)
+DEBUG = "KERAS_ATTENTION_DEBUG"
+
+
+def main(arguments=None):
+    """Runs a command; returns its exit code: 0, 1 where some images failed, 2 for a mistake, 130 for Ctrl-C."""
+    options = parser().parse_args(arguments)
+    try:
+        _import_tensorflow()
+        return options.run(options) or 0
+    except KeyboardInterrupt:
+        print(f"\nkeras-attention: interrupted{options.after_interrupt(options)}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read us has seen enough; Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"keras-attention: error: {message}", file=sys.stderr)
+        return 2
+
+
+def parser():
+    """The parser of all commands."""
+    root = argparse.ArgumentParser(
+        prog="keras-attention",
+        description="Attention for convolutional image classifiers, and the proof of whether it helped.",
+        epilog=f"A command that fails says why in one line; {DEBUG}=1 shows the traceback.",
+    )
+    root.add_argument("--version", action="version", version=f"keras-attention {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        declared = command.add(commands)
+        hint = getattr(command, "after_interrupt", lambda options: "")
+        declared.set_defaults(run=command.run, after_interrupt=hint)
+    return root
+
+
+def _import_tensorflow():
+    """Imports TensorFlow without its notes on the machine, which no setting silences; an error shows them."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as notes:
+        stderr = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            import keras
+            import tensorflow
+        except BaseException:
+            notes.seek(0)
+            os.write(stderr, notes.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+    with contextlib.suppress(AttributeError):
+        tensorflow.get_logger().setLevel("ERROR")
+    return keras

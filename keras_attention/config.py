@@ -1,0 +1,161 @@
+"""`TrainConfig`: everything that decides what a training run does, as plain data."""
+
+import dataclasses
+import json
+
+from keras_attention.arguments import invalid, require_choice, require_integer, require_number, unknown
+from keras_attention.data.augmentation import AUGMENTATIONS
+from keras_attention.evaluate import MONITORS
+from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.models.vgg import LAYER_NAMES, SMALLEST_IMAGE
+
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("cosine", "step", "constant")
+CLASS_WEIGHTS = ("none", "balanced")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The settings of a run; the defaults are those of the main job, `cluttered_digits` on two cores.
+
+    Args:
+        data: a source of `keras_attention.data.load`: `"cluttered_digits"`, a folder, or a TFDS name.
+        data_dir: where TFDS keeps data sets; its default where it is `None`.
+        data_options: options of `cluttered_digits`: `clutter`, `count`, `seed`.
+        masks: for a folder, the root of a parallel tree of masks.
+        image_size: side of the images in pixels, at least 32; where it is `None`, that of the data, else 224.
+        split_seed: of the stratified split, where the source does not name one.
+        width: factor on the number of filters of VGG16, above 0.
+        score: a name in `SCORES`; `None` is the multi-scale head without attention.
+        alignment: a name in `ALIGNMENTS`.
+        attend: names of the attended layers; none at all is the plain network.
+        units: dimension in which query and features are compared.
+        pool_query: whether one averaged query asks for all positions, instead of a query map.
+        attention_dropout: share of positions dropped in training, at least 0 and below 1.
+        dropout: share of the head's inputs dropped in training, at least 0 and below 1.
+        epochs: passes over the training images.
+        batch_size: images in a step.
+        learning_rate: the highest rate.
+        optimizer: `"adamw"`, or `"sgd"` with Nesterov momentum .9.
+        weight_decay: decoupled from the loss, on all weights but biases and those of batch normalization.
+        schedule: `"cosine"` to 0, `"step"` by `step_factor` every `step_epochs`, or `"constant"`.
+        step_epochs, step_factor: of the step schedule.
+        warmup_epochs: epochs, or a part of one, in which the rate rises linearly from 0.
+        class_weights: `"balanced"` weighs each class by the inverse of its frequency.
+        label_smoothing: at least 0 and below 1.
+        augment: `"none"`, `"shift"`, `"photo"` or `"isotropic"`.
+        precision: `"auto"` (bfloat16 on a GPU that computes in it, else float32), `"float32"`, `"mixed_bfloat16"`.
+        monitor: the figure by which the best epoch is chosen: `val_accuracy`, `val_loss`, `val_macro_f1`,
+            `val_roc_auc`, `val_average_precision`.
+        patience: epochs without a better one after which the run stops early; `None` never does.
+        seed: of the weights, the order of the images, augmentation and dropout.
+
+    Raises:
+        ValueError: a number out of range, or a name that is none of the choices.
+
+    Example:
+
+    >>> from keras_attention import TrainConfig
+    >>> TrainConfig.from_json(TrainConfig(epochs=3).to_json()) == TrainConfig(epochs=3)
+    True
+    """
+
+    data: str = "cluttered_digits"
+    data_dir: str | None = None
+    data_options: dict = dataclasses.field(default_factory=dict)
+    masks: str | None = None
+    image_size: int | None = None
+    split_seed: int = 0
+    width: float = 0.25
+    score: str | None = "additive"
+    alignment: str = "softmax"
+    attend: tuple = ("block3_pool", "block4_pool")
+    units: int = 128
+    pool_query: bool = False
+    attention_dropout: float = 0.0
+    dropout: float = 0.0
+    epochs: int = 8
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    optimizer: str = "adamw"
+    weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    step_epochs: int = 10
+    step_factor: float = 0.1
+    warmup_epochs: float = 0.5
+    class_weights: str = "none"
+    label_smoothing: float = 0.0
+    augment: str = "none"
+    precision: str = "auto"
+    monitor: str = "val_accuracy"
+    patience: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "attend", tuple(self.attend))
+        self._check_names()
+        for name in ("units", "epochs", "batch_size", "step_epochs"):
+            require_integer(name, getattr(self, name), at_least=1)
+        for name in ("seed", "split_seed"):
+            require_integer(name, getattr(self, name), at_least=0, at_most=2**31 - 1)
+        for name in ("width", "learning_rate", "step_factor"):
+            require_number(name, getattr(self, name), above=0)
+        for name in ("weight_decay", "warmup_epochs"):
+            require_number(name, getattr(self, name), at_least=0)
+        for name in ("dropout", "attention_dropout", "label_smoothing"):
+            require_number(name, getattr(self, name), at_least=0, below=1)
+        if self.image_size is not None:
+            require_integer("image_size", self.image_size, at_least=SMALLEST_IMAGE)
+        if self.patience is not None:
+            require_integer("patience", self.patience, at_least=1)
+        if self.warmup_epochs >= self.epochs and self.warmup_epochs > 0.5:
+            raise invalid("The warm-up outlasts the run.", f"warmup_epochs below {self.epochs}", self.warmup_epochs)
+
+    def _check_names(self):
+        if self.score is not None:
+            require_choice("score", self.score, SCORES)
+        for name in self.attend:
+            if name not in LAYER_NAMES:
+                raise unknown("layer", name, [known for known in LAYER_NAMES if known.endswith("pool")], "attend")
+        for argument, choices in (
+            ("alignment", ALIGNMENTS),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("class_weights", CLASS_WEIGHTS),
+            ("augment", AUGMENTATIONS),
+            ("precision", PRECISIONS),
+            ("monitor", MONITORS),
+        ):
+            require_choice(argument, getattr(self, argument), choices)
+
+    @property
+    def name(self):
+        """A short name for a run: data, score and alignment."""
+        source = self.data.rstrip("/").replace("/", "-").strip(".-") or "data"
+        if not self.attend:
+            return f"{source}-plain"
+        return f"{source}-multiscale" if self.score is None else f"{source}-{self.score}-{self.alignment}"
+
+    def to_json(self):
+        """The settings as JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text):
+        """The settings from JSON as `to_json` writes it.
+
+        Raises:
+            ValueError: a setting that does not exist.
+        """
+        settings = json.loads(text)
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in settings:
+            if name not in known:
+                raise unknown("setting", name, known)
+        return cls(**settings)
+
+    def differences(self, other):
+        """Name → (own value, the other's) of every setting in which the two differ."""
+        mine, others = dataclasses.asdict(self), dataclasses.asdict(other)
+        return {name: (mine[name], others[name]) for name in mine if mine[name] != others[name]}

@@ -1,0 +1,73 @@
+"""Pictures of where a model looks."""
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from keras_attention.explain.maps import resize_maps
+
+COLOURS = "inferno"  # perceptually uniform
+OPACITY = 0.6
+
+
+def attention_figure(images, maps, titles, per_row=2, masks=None):
+    """A grid: each image beside the same image under the map of each attended block.
+
+    Weights that sum to 1 are shown as multiples of the even weight 1/n, others as they are. Each block has one colour
+    scale for all images, with its bar.
+
+    Args:
+        images: `(n, S, S, 3)` from 0 to 255.
+        maps: name of the attention layer → `(n, H, W)`.
+        titles: a line above each image, `(text, colour)`.
+        per_row: images in a row.
+        masks: `(n, S, S, 1)` or `None`; their outline is drawn on the image.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+    """
+    blocks = {name: _scaled(values) for name, values in maps.items()}
+    cells, rows = 1 + len(blocks), -(-len(images) // per_row)
+    figure = Figure(figsize=(1.55 * cells * per_row, 1.78 * rows + 0.75), layout="constrained")
+    grid = figure.subplots(rows, cells * per_row, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for index, image in enumerate(images):
+        row, first = index // per_row, cells * (index % per_row)
+        _draw_row(grid[row, first : first + cells], index, image, blocks, titles[index], masks)
+    for block, (name, (_, scale, unit)) in enumerate(blocks.items()):
+        columns = [first + 1 + block for first in range(0, cells * per_row, cells)]
+        label = f"{name.removeprefix('attention_')}: {unit}"
+        colours = ScalarMappable(scale, COLOURS)
+        figure.colorbar(
+            colours, ax=grid[:, columns].ravel().tolist(), location="bottom", label=label, shrink=0.8, aspect=30
+        )
+    return figure
+
+
+def _draw_row(cells, index, image, blocks, title, masks):
+    pixels = np.asarray(image).astype("uint8")
+    cells[0].imshow(pixels)
+    if masks is not None:
+        cells[0].contour(np.asarray(masks[index])[..., 0] > 0, levels=[0.5], colors="white", linewidths=0.8)
+    text, colour = title
+    cells[0].set_title(text, fontsize=8, color=colour)
+    for axes, (name, (values, scale, _)) in zip(cells[1:], blocks.items(), strict=True):
+        axes.imshow(pixels.mean(-1), cmap="gray", vmin=0, vmax=255)
+        overlay = resize_maps(values[index : index + 1], len(pixels))[0]
+        axes.imshow(overlay, cmap=COLOURS, norm=scale, alpha=OPACITY)
+        if index == 0:
+            axes.set_title(name.removeprefix("attention_"), fontsize=8)
+
+
+def _scaled(values):
+    """The values as shown, their colour scale, and its unit."""
+    values = np.asarray(values, "float64")
+    positions = values.shape[1] * values.shape[2]
+    sums_to_one = np.allclose(values.sum(axis=(1, 2)), 1, atol=1e-3)
+    shown, unit = (
+        (values * positions, "weight, as a multiple of the even weight") if sums_to_one else (values, "weight")
+    )
+    low, high = float(shown.min()), float(np.quantile(shown, 0.995))
+    return shown, Normalize(min(low, 0.0), max(high, low + 1e-6)), unit

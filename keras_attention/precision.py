@@ -1,0 +1,62 @@
+"""Which precision to compute in, and the way back to float32."""
+
+import contextlib
+
+import keras
+
+
+def resolve_precision(precision):
+    """The dtype policy for `"auto"`, `"float32"` or `"mixed_bfloat16"`: `"auto"` is bfloat16 on a GPU that computes in it."""
+    if precision != "auto":
+        return precision
+    return "mixed_bfloat16" if _gpu_has_bfloat16() else "float32"
+
+
+@contextlib.contextmanager
+def dtype_policy(name):
+    """Builds and runs what is inside under a global dtype policy, and puts the old one back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def in_float32(model):
+    """The same model, the same weights, computing in float32; the model itself where it does so already."""
+    config = model.get_config()
+    plain = _with_float32_policies(config)
+    if plain == config:
+        return model
+    rebuilt = type(model).from_config(plain)
+    rebuilt.set_weights(model.get_weights())
+    return rebuilt
+
+
+def _with_float32_policies(config):
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return {**config, "config": {"name": "float32"}}
+        return {key: _with_float32_policies(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(_with_float32_policies(value) for value in config)
+    return config
+
+
+def _gpu_has_bfloat16():
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        capabilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0,)) for gpu in gpus]
+        return bool(capabilities) and min(capabilities)[0] >= 8  # Ampere was the first with bfloat16
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    import jax
+
+    return any(
+        float(getattr(device, "compute_capability", 0)) >= 8 for device in jax.devices() if device.platform == "gpu"
+    )

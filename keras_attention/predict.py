@@ -1,0 +1,103 @@
+"""A model of any form, a run, a `.keras` file or an export, as one callable from images to probabilities and maps."""
+
+import json
+import os
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_attention.arguments import invalid
+from keras_attention.data.images import decode_image
+from keras_attention.models import attention_outputs
+from keras_attention.precision import in_float32
+from keras_attention.runs import Run
+
+
+class Predictor:
+    """Images in, `probabilities`, `logits` and `attention_<feature>` maps out, as NumPy arrays.
+
+    Args:
+        outputs: function from float32 images `(n, S, S, 3)` to a dictionary of tensors.
+        class_names: the name of each class.
+        image_size: S.
+
+    Call arguments:
+        images: `(n, S, S, 3)` from 0 to 255.
+    """
+
+    def __init__(self, outputs, class_names, image_size):
+        self.outputs, self.class_names, self.image_size = outputs, tuple(class_names), image_size
+
+    def __call__(self, images):
+        return {name: np.asarray(values) for name, values in self.outputs(np.asarray(images, "float32")).items()}
+
+    def read(self, path):
+        """An image file → uint8 `(S, S, 3)`.
+
+        Raises:
+            ValueError: a path that is not there, or a file that does not decode.
+        """
+        if not pathlib.Path(path).is_file():
+            raise invalid(f"{path} is no file.", "the path of an image", f"image={str(path)!r}")
+        try:
+            return decode_image(tf.io.read_file(os.fspath(path)), self.image_size).numpy()
+        except tf.errors.InvalidArgumentError as error:
+            raise invalid(
+                f"{path} does not decode.", "a JPEG, PNG, GIF or BMP image", f"image={str(path)!r}"
+            ) from error
+
+
+def load_predictor(path):
+    """The `Predictor` of a run folder, a `.keras` file or a SavedModel folder that `export_saved_model` wrote.
+
+    Raises:
+        ValueError: a path that is none of them, or a run that is not finished.
+    """
+    path = pathlib.Path(path)
+    if (path / "saved_model.pb").is_file():
+        return _from_export(path)
+    if path.is_dir():
+        metrics = Run(path).metrics
+        return _from_keras(path / "model.keras", metrics["class_names"])
+    if path.suffix == ".keras" and path.is_file():
+        return _from_keras(path, _names_beside(path))
+    raise invalid(f"{path} is no model.", "a run folder, a .keras file or an exported folder", f"model={str(path)!r}")
+
+
+def _from_export(path):
+    card = path / "card.json"
+    if not card.is_file():
+        raise invalid(
+            f"{path} has no card.json.", "a folder that `keras-attention export` wrote", f"model={str(path)!r}"
+        )
+    described = json.loads(card.read_text("utf-8"))
+    loaded = tf.saved_model.load(str(path))
+
+    # The loaded object must outlive its signature, whose variables it owns.
+    def outputs(images, loaded=loaded):
+        return loaded.signatures["serving_default"](images=tf.constant(images))
+
+    return Predictor(outputs, described["class_names"], described["image_size"])
+
+
+def _from_keras(path, class_names):
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise invalid(f"{path} does not load: {reason}", "a model of this package", f"model={str(path)!r}") from error
+    graph = attention_outputs(in_float32(model))
+
+    def outputs(images):
+        predicted = graph.predict_on_batch(images)
+        return {"probabilities": keras.ops.softmax(predicted["logits"]), **predicted}
+
+    names = class_names or [str(number) for number in range(model.output_shape[-1])]
+    return Predictor(outputs, names, model.input_shape[1])
+
+
+def _names_beside(path):
+    metrics = path.parent / "metrics.json"
+    return json.loads(metrics.read_text("utf-8"))["class_names"] if metrics.is_file() else None

@@ -1,0 +1,143 @@
+"""One run is one folder: `config.json`, `history.csv`, `metrics.json`, `model.keras`, `backup/` while unfinished.
+
+Every file is written whole. `metrics.json` comes last: where it stands, the run is finished.
+"""
+
+import csv
+import json
+import pathlib
+
+from keras_attention.arguments import invalid
+from keras_attention.atomic import remove, replacing, write_json
+from keras_attention.config import TrainConfig
+
+BACKUPS = "epoch-*.weights.h5"
+
+
+class Run:
+    """The folder of a run, and what is in it.
+
+    Args:
+        folder: where it is, or will be.
+    """
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.model_path = self.folder / "model.keras"
+        self.export_path = self.folder / "saved_model"
+
+    @classmethod
+    def claim(cls, folder, config, resume=False, overwrite=False):
+        """The run to train, checked but not yet touched, so that what fails before training leaves nothing behind.
+
+        Raises:
+            ValueError: a folder that is there without leave to continue or replace it, a folder that is none of a
+                run, or settings that differ from those of the run to continue.
+        """
+        run = cls(folder)
+        if resume:
+            run._check_same_settings(config)
+        elif run.folder.exists() and any(run.folder.iterdir()):
+            run._check_may_replace(overwrite)
+        return run
+
+    def begin(self, config):
+        """Makes the folder anew, with the settings in it."""
+        remove(self.folder)
+        self.folder.mkdir(parents=True)
+        with replacing(self.folder / "config.json") as temporary:
+            temporary.write_text(config.to_json() + "\n", "utf-8")
+
+    def _check_same_settings(self, config):
+        for name, (given, saved) in config.differences(self.config).items():
+            raise invalid(
+                f"`{name}` differs from that of the run {self.folder}.", f"{name}={saved!r}", f"{name}={given!r}"
+            )
+
+    def _check_may_replace(self, overwrite):
+        if not (self.folder / "config.json").exists():
+            raise invalid(f"{self.folder} is not empty and holds no run.", "a new folder, or one of a run", self.folder)
+        if not overwrite:
+            state, way = ("finished", "--overwrite") if self.finished else ("unfinished", "--resume or --overwrite")
+            raise invalid(f"{self.folder} holds a run that is {state}.", f"{way}, or another --run", self.folder)
+
+    @property
+    def config(self):
+        """The settings of the run."""
+        return TrainConfig.from_json(self._read("config.json"))
+
+    @property
+    def finished(self):
+        """Whether the run came to its end."""
+        return (self.folder / "metrics.json").exists()
+
+    @property
+    def metrics(self):
+        """What the run reached on its test split."""
+        return json.loads(self._read("metrics.json"))
+
+    def _read(self, name):
+        path = self.folder / name
+        if not path.is_file():
+            what = "is no run" if name == "config.json" else "is not finished"
+            raise invalid(f"{self.folder} {what}.", f"a run folder with {name}", str(self.folder))
+        return path.read_text("utf-8")
+
+    def history(self):
+        """The rows of `history.csv`, a dictionary an epoch."""
+        path = self.folder / "history.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+    def write_history(self, rows):
+        """Writes `history.csv`."""
+        with (
+            replacing(self.folder / "history.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows({name: f"{value:.9g}" for name, value in row.items()} for row in rows)
+
+    def back_up(self, model, epochs, seconds):
+        """Keeps the weights and the optimizer after `epochs` epochs, and removes the backup before."""
+        folder = self.folder / "backup"
+        folder.mkdir(exist_ok=True)
+        write_json(folder / "seconds.json", seconds)
+        path = folder / f"epoch-{epochs:06d}.weights.h5"
+        with replacing(path) as temporary:
+            model.save_weights(temporary)
+        for old in set(folder.glob(BACKUPS)) - {path}:
+            remove(old)
+
+    def restore(self, model):
+        """Loads the newest backup into a built and compiled model.
+
+        Returns:
+            The rows of the epochs that it covers, and the seconds that they took; `([], 0.0)` without a backup.
+        """
+        backups = sorted((self.folder / "backup").glob(BACKUPS))
+        if not backups:
+            return [], 0.0
+        epochs = int(backups[-1].name.removeprefix("epoch-").split(".")[0])
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(backups[-1])
+        return self.history()[:epochs], json.loads((self.folder / "backup" / "seconds.json").read_text())
+
+    def save_model(self, model):
+        """Writes `model.keras`: while the run goes on, its best epoch so far; without the optimizer."""
+        with replacing(self.model_path) as temporary:
+            model.save(temporary, include_optimizer=False)
+
+    def save_figure(self, name, figure):
+        """Writes a figure as `name`, a PNG."""
+        with replacing(self.folder / name) as temporary:
+            figure.savefig(temporary, dpi=130)
+        return self.folder / name
+
+    def finish(self, metrics):
+        """Writes `metrics.json`, which marks the run as finished, and removes the backups."""
+        write_json(self.folder / "metrics.json", metrics)
+        remove(self.folder / "backup")

@@ -1,0 +1,268 @@
+"""Every alignment against its formula in float64, and what all of them have in common."""
+
+import re
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.layers import ALIGNMENTS, Alignment, SigmoidAlignment, SoftmaxAlignment
+
+BATCH, QUERIES, KEYS = 2, 3, 7
+# Keys that may be seen; without one and the same number in each row, a swapped axis shows.
+MASK = np.array(
+    [
+        [[1, 1, 1, 1, 1, 1, 1], [1, 0, 1, 1, 0, 1, 0], [0, 0, 0, 0, 0, 0, 1]],
+        [[0, 1, 0, 0, 0, 0, 1], [1, 1, 1, 1, 1, 1, 0], [0, 0, 0, 1, 1, 1, 1]],
+    ],
+    "bool",
+)
+
+
+# The formulas of the papers, for the scores (n,) of one query, in float64.
+
+
+def softmax(scores, temperature=1.0):
+    shares = np.exp((scores - scores.max()) / temperature)
+    return shares / shares.sum()
+
+
+def sigmoid(scores):
+    return 1 / (1 + np.exp(-scores))
+
+
+class Case(NamedTuple):
+    name: str
+    arguments: dict
+    formula: callable
+    normalized: bool = True
+
+    def layer(self, **arguments):
+        return ALIGNMENTS[self.name](**self.arguments, **arguments)
+
+    def expected(self, scores):
+        return np.apply_along_axis(self.formula, -1, scores.astype("float64"), **self.arguments)
+
+
+CASES = [
+    Case("softmax", {}, softmax),
+    Case("softmax", {"temperature": 0.3}, softmax),
+    Case("sigmoid", {}, sigmoid, normalized=False),
+]
+
+# METHOD: what e = [−2, 0, .5] becomes.
+WORKED = [
+    ("softmax", {}, (0.0486, 0.3592, 0.5922)),
+    ("softmax", {"temperature": 0.5}, (0.0049, 0.2676, 0.7275)),
+    ("sigmoid", {}, (0.1192, 0.5, 0.6225)),
+]
+
+every_case = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{n}" for n, case in enumerate(CASES)])
+float64_only_on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="Keras gives float64 to the TensorFlow backend only"
+)
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+@pytest.fixture
+def scores(rng):
+    return rng.normal(size=(BATCH, QUERIES, KEYS)).astype("float32")
+
+
+def test_the_table_is_complete():
+    assert {case.name for case in CASES} == set(ALIGNMENTS)
+
+
+@every_case
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+def test_value_is_that_of_the_formula(case, scale, scores):
+    weights = case.layer()(scale * scores)
+    assert keras.backend.standardize_dtype(weights.dtype) == "float32"
+    # An exponent e/τ of 300 comes rounded by 300 · 6e-8, and so does the logarithm of the weight.
+    np.testing.assert_allclose(
+        numpy(weights), case.expected(scale * scores), rtol=1e-6 + 2e-5 * (scale > 1), atol=1e-30
+    )
+
+
+@pytest.mark.parametrize(("name", "arguments", "expected"), WORKED, ids=[row[0] for row in WORKED])
+def test_worked_numbers(name, arguments, expected):
+    weights = ALIGNMENTS[name](**arguments)(np.array([-2.0, 0.0, 0.5], "float32"))
+    np.testing.assert_allclose(numpy(weights), expected, atol=5e-5)
+
+
+@every_case
+def test_weights_sum_to_one_where_the_layer_says_so(case, scores):
+    layer = case.layer()
+    sums = numpy(layer(scores)).sum(axis=-1)
+    assert layer.normalized is case.normalized
+    assert np.allclose(sums, 1, atol=1e-6) is case.normalized
+    masked = numpy(layer(scores, mask=MASK)).sum(axis=-1)
+    assert np.allclose(masked, 1, atol=1e-6) is case.normalized
+
+
+@every_case
+def test_weights_lie_between_zero_and_one(case, scores):
+    weights = numpy(case.layer()(100 * scores))
+    assert weights.min() >= 0
+    assert weights.max() <= 1
+
+
+@every_case
+def test_a_masked_key_has_weight_zero_and_a_visible_one_has_not(case, scores):
+    weights = numpy(case.layer()(scores, mask=MASK))
+    assert weights.shape == MASK.shape
+    np.testing.assert_array_equal(weights > 0, MASK)
+
+
+@every_case
+def test_masking_is_truncating(case, scores):
+    weights = numpy(case.layer()(scores, mask=MASK))
+    for place in np.ndindex(BATCH, QUERIES):
+        visible = MASK[place]
+        np.testing.assert_allclose(weights[place][visible], numpy(case.layer()(scores[place][visible])), rtol=1e-6)
+
+
+@every_case
+@pytest.mark.parametrize("fill", [1e30, -1e30, np.inf, -np.inf], ids=str)
+def test_what_a_masked_key_scores_does_not_matter(case, fill, scores):
+    weights = numpy(case.layer()(np.where(MASK, scores, np.float32(fill)), mask=MASK))
+    np.testing.assert_array_equal(weights, numpy(case.layer()(scores, mask=MASK)))
+
+
+@every_case
+def test_a_row_without_visible_keys_is_all_zero_and_has_a_finite_gradient(case, scores, gradients):
+    mask = MASK.copy()
+    mask[0, 1] = False
+    weights = numpy(case.layer()(scores, mask=mask))
+    assert (weights[0, 1] == 0).all()
+    assert (weights[1] > 0).any(axis=-1).all()
+    (gradient,) = gradients(lambda scores: ops.sum(ops.square(case.layer()(scores, mask=mask))), scores)
+    assert np.isfinite(gradient).all()
+    assert (gradient[~mask] == 0).all()
+    assert (gradient[1, 1][mask[1, 1]] != 0).all()
+
+
+@every_case
+@pytest.mark.parametrize("shape", [(KEYS,), (1, KEYS), (QUERIES, KEYS), (BATCH, 1, KEYS), (BATCH, QUERIES, 1)], ids=str)
+def test_a_mask_is_broadcast(case, shape, scores, rng):
+    mask = rng.random(shape) < 0.5
+    whole = np.broadcast_to(mask, scores.shape)
+    np.testing.assert_array_equal(numpy(case.layer()(scores, mask=mask)), numpy(case.layer()(scores, mask=whole)))
+
+
+@every_case
+def test_a_mask_of_numbers_is_one_of_booleans(case, scores):
+    expected = numpy(case.layer()(scores, mask=MASK))
+    np.testing.assert_array_equal(numpy(case.layer()(scores, mask=MASK.astype("int32"))), expected)
+
+
+@every_case
+def test_permuting_keys_permutes_weights(case, scores, rng):
+    order = rng.permutation(KEYS)
+    permuted = numpy(case.layer()(scores[..., order], mask=MASK[..., order]))
+    np.testing.assert_allclose(permuted, numpy(case.layer()(scores, mask=MASK))[..., order], rtol=1e-6)
+
+
+@every_case
+def test_leading_axes_are_independent(case, scores):
+    weights = numpy(case.layer()(scores, mask=MASK))
+    alone = numpy(case.layer()(scores[1, 2], mask=MASK[1, 2]))
+    np.testing.assert_allclose(alone, weights[1, 2], rtol=1e-6)
+    np.testing.assert_allclose(numpy(case.layer()(scores[:, None], mask=MASK[:, None])), weights[:, None], rtol=1e-6)
+
+
+@every_case
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_large_half_precision_scores_give_float32_weights(case, dtype, scores):
+    large = ops.cast(1e4 * np.sign(scores), dtype)
+    for mask in (None, MASK, np.zeros_like(MASK)):
+        weights = case.layer(dtype=f"mixed_{dtype}")(large, mask=mask)
+        assert keras.backend.standardize_dtype(weights.dtype) == "float32"
+        assert np.isfinite(numpy(weights)).all()
+    # A row of equal scores keeps equal weights: nothing overflowed on the way.
+    first = numpy(case.layer(dtype=f"mixed_{dtype}")(ops.full((1, KEYS), 1e4, dtype)))
+    np.testing.assert_allclose(first, 1 / KEYS if case.normalized else 1, rtol=1e-6)
+
+
+@every_case
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_policies_leave_the_weights_in_float32(case, policy, scores):
+    weights = numpy(case.layer(dtype=policy)(scores, mask=MASK))
+    np.testing.assert_array_equal(weights, numpy(case.layer()(scores, mask=MASK)))
+
+
+@float64_only_on_tensorflow
+@every_case
+def test_gradient_agrees_with_finite_differences(case, scores, rng, gradients):
+    layer, factors = case.layer(dtype="float64"), rng.normal(size=scores.shape)
+    scores = scores.astype("float64")
+
+    def value(scores):
+        return ops.sum(layer(scores, mask=MASK) * factors)
+
+    (gradient,) = gradients(value, scores)
+    assert gradient.dtype == "float64"
+    direction, step = rng.normal(size=scores.shape), 1e-6
+    ahead, behind = value(scores + step * direction), value(scores - step * direction)
+    assert np.sum(gradient * direction) == pytest.approx((numpy(ahead) - numpy(behind)) / (2 * step), rel=1e-6)
+
+
+@every_case
+def test_reload_gives_the_same_weights(case, scores, reload):
+    inputs, mask = keras.Input((QUERIES, KEYS)), keras.Input((QUERIES, KEYS), dtype="bool")
+    model = keras.Model([inputs, mask], case.layer()(inputs, mask=mask))
+    np.testing.assert_array_equal(numpy(reload(model)([scores, MASK])), numpy(model([scores, MASK])))
+    np.testing.assert_array_equal(numpy(model([scores, MASK])), numpy(case.layer()(scores, mask=MASK)))
+
+
+@every_case
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_symbolic_call_promises_what_an_eager_one_gives(case, policy, scores):
+    symbolic = case.layer(dtype=policy)(keras.KerasTensor(scores.shape))
+    eager = case.layer(dtype=policy)(scores)
+    assert symbolic.shape == tuple(eager.shape) == scores.shape
+    assert symbolic.dtype == keras.backend.standardize_dtype(eager.dtype)
+
+
+@every_case
+def test_an_explicit_mask_does_not_stay_on_the_weights(case, scores):
+    assert getattr(case.layer()(scores, mask=MASK), "_keras_mask", None) is None
+
+
+def test_a_low_temperature_is_sharp_and_a_high_one_even(scores):
+    def peaks(temperature):
+        return numpy(SoftmaxAlignment(temperature)(scores)).max(axis=-1)
+
+    assert (peaks(0.01) > peaks(1.0)).all()
+    assert (peaks(1.0) > peaks(100.0)).all()
+    np.testing.assert_allclose(numpy(SoftmaxAlignment(1e6)(scores)), 1 / KEYS, rtol=1e-5)
+
+
+def test_without_align_an_alignment_says_what_is_missing(scores):
+    with pytest.raises(NotImplementedError, match="Alignment must define `align`"):
+        Alignment()(scores)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf"), "1", None, True], ids=str)
+def test_a_temperature_out_of_range(temperature):
+    expected = f"`temperature` is out of range. Expected a number above 0. Received: temperature={temperature!r}."
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+        SoftmaxAlignment(temperature=temperature)
+
+
+@every_case
+@pytest.mark.parametrize("shape", [(KEYS + 1,), (QUERIES + 1, 1), (1, BATCH, QUERIES, KEYS)], ids=str)
+def test_a_mask_that_cannot_be_broadcast(case, shape, scores):
+    expected = f"Expected a shape that broadcasts to {scores.shape}. Received: mask shape={shape}."
+    with pytest.raises(ValueError, match=re.escape(f"The mask does not fit the scores. {expected}")):
+        case.layer()(scores, mask=np.ones(shape, "bool"))
+
+
+def test_a_sigmoid_has_no_temperature():
+    with pytest.raises((TypeError, ValueError), match="temperature"):
+        SigmoidAlignment(temperature=2.0)
