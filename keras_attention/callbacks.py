@@ -1,4 +1,4 @@
-"""What happens between the epochs of a run: exact validation, selection of the best epoch, backups, reproducible noise."""
+"""What happens between the epochs of a run: exact validation, the choice of the best epoch, backups, seeds."""
 
 import math
 import time

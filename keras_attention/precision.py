@@ -6,7 +6,7 @@ import keras
 
 
 def resolve_precision(precision):
-    """The dtype policy for `"auto"`, `"float32"` or `"mixed_bfloat16"`: `"auto"` is bfloat16 on a GPU that computes in it."""
+    """The dtype policy for `"float32"`, `"mixed_bfloat16"` or `"auto"`: bfloat16 on a GPU that computes in it."""
     if precision != "auto":
         return precision
     return "mixed_bfloat16" if _gpu_has_bfloat16() else "float32"

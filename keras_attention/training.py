@@ -27,8 +27,8 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto"):
             elsewhere.
 
     Returns:
-        The finished `Run`: its folder holds `config.json`, `history.csv`, `metrics.json`, `model.keras`, `saved_model/`,
-        `history.png`, `confusion.png` and, with attention, `attention.png`.
+        The finished `Run`: its folder holds `config.json`, `history.csv`, `metrics.json`, `model.keras`,
+        `saved_model/`, `history.png`, `confusion.png` and, with attention, `attention.png`.
 
     Raises:
         ValueError: settings, data or a folder that cannot be used; nothing is written then.

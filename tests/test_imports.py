@@ -20,9 +20,11 @@ RANKS = [
     {"config", "callbacks"},
     {"runs"},
     {"report"},
+    {"results"},
     {"training"},
     {"compare", "comparison", "search", "predict"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 RANKS_OF_LAYERS = [{"score", "alignment"}, {"attention"}, {"spatial"}]
 BACKENDS = {"tensorflow", "jax", "torch"}

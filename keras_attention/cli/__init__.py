@@ -1,11 +1,11 @@
 """The command line: parses, calls one function of the library, prints.
 
-Each command is a module with `add(commands)`, which declares it, and `run(options)`, which does it. TensorFlow is imported
-by `run` alone, so that help and mistakes are answered at once.
+Each command is a module with `add(commands)`, which declares it, and `run(options)`, which does it. TensorFlow is
+imported between the two, so that help and mistakes are answered at once.
 """
 
 import argparse
-import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -20,6 +20,9 @@ DEBUG = "KERAS_ATTENTION_DEBUG"
 def main(arguments=None):
     """Runs a command; returns its exit code: 0, 1 where some images failed, 2 for a mistake, 130 for Ctrl-C."""
     options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("keras_attention").setLevel(logging.INFO)
+    logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         _import_tensorflow()
         return options.run(options) or 0
@@ -62,8 +65,8 @@ def _import_tensorflow():
         stderr = os.dup(2)
         os.dup2(notes.fileno(), 2)
         try:
-            import keras
-            import tensorflow
+            import keras  # noqa: F401
+            import tensorflow  # noqa: F401
         except BaseException:
             notes.seek(0)
             os.write(stderr, notes.read())
@@ -71,6 +74,3 @@ def _import_tensorflow():
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-    with contextlib.suppress(AttributeError):
-        tensorflow.get_logger().setLevel("ERROR")
-    return keras

@@ -1,4 +1,4 @@
-"""Random changes of the training images, and of their masks alike: Keras preprocessing layers with seeds of their own."""
+"""Random changes of training images, and of their masks alike: Keras preprocessing layers, seeded from outside."""
 
 import keras
 import tensorflow as tf

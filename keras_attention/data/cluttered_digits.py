@@ -3,8 +3,12 @@
 Because the true place of the digit is known, attention can be measured on it. Nothing is downloaded.
 """
 
+import contextlib
 import dataclasses
 import io
+import logging
+import pathlib
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -14,6 +18,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from keras_attention.arguments import require_integer
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 SHARE_OF_SCANS = {"train": 0.6, "validation": 0.2, "test": 0.2}
@@ -56,8 +62,10 @@ class ClutteredDigits(tfds.core.GeneratorBasedBuilder):
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}
-    BUILDER_CONFIGS = [ClutteredDigitsConfig(description="The default: 64 pixels, 8 fragments, 6,000 images.")]
+    RELEASE_NOTES: ClassVar = {"1.0.0": "First version."}
+    BUILDER_CONFIGS: ClassVar = [
+        ClutteredDigitsConfig(description="The default: 64 pixels, 8 fragments, 6,000 images.")
+    ]
 
     def _info(self):
         size = self.builder_config.image_size
@@ -171,5 +179,9 @@ def prepare(data_dir=None, **options):
     config = ClutteredDigitsConfig(**options)
     # TFDS wants its own listed config rather than an equal one.
     builder = ClutteredDigits(config=ClutteredDigits.builder_configs.get(config.name, config), data_dir=data_dir)
-    builder.download_and_prepare()
+    if not pathlib.Path(builder.data_dir).exists():
+        logger.info("generating cluttered_digits, once, in %s", builder.data_dir)
+        # What TFDS prints is about downloads, and there is none.
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            builder.download_and_prepare()
     return builder

@@ -28,25 +28,27 @@ def attention_figure(images, maps, titles, per_row=2, masks=None):
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
     """
     blocks = {name: _scaled(values) for name, values in maps.items()}
+    per_row = min(per_row, len(images))
     cells, rows = 1 + len(blocks), -(-len(images) // per_row)
-    figure = Figure(figsize=(1.55 * cells * per_row, 1.78 * rows + 0.75), layout="constrained")
-    grid = figure.subplots(rows, cells * per_row, squeeze=False)
+    figure = Figure(figsize=(1.5 * cells * per_row, 1.75 * rows + 0.9), layout="constrained")
+    pictures, bars = figure.subfigures(2, 1, height_ratios=(1.75 * rows, 0.9))
+    grid = pictures.subplots(rows, cells * per_row, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for index, image in enumerate(images):
         row, first = index // per_row, cells * (index % per_row)
-        _draw_row(grid[row, first : first + cells], index, image, blocks, titles[index], masks)
-    for block, (name, (_, scale, unit)) in enumerate(blocks.items()):
-        columns = [first + 1 + block for first in range(0, cells * per_row, cells)]
-        label = f"{name.removeprefix('attention_')}: {unit}"
-        colours = ScalarMappable(scale, COLOURS)
-        figure.colorbar(
-            colours, ax=grid[:, columns].ravel().tolist(), location="bottom", label=label, shrink=0.8, aspect=30
-        )
+        _draw_row(grid[row, first : first + cells], index, image, blocks, titles[index], masks, labelled=row == 0)
+    for axes, (name, (_, scale, unit)) in zip(
+        bars.subplots(1, len(blocks), squeeze=False)[0], blocks.items(), strict=True
+    ):
+        bar = figure.colorbar(ScalarMappable(scale, COLOURS), cax=axes, orientation="horizontal")
+        bar.ax.tick_params(labelsize=7)
+        axes.set_title(f"{name.removeprefix('attention_')}: {unit}", fontsize=8)
+        axes.set_box_aspect(0.06)
     return figure
 
 
-def _draw_row(cells, index, image, blocks, title, masks):
+def _draw_row(cells, index, image, blocks, title, masks, labelled):
     pixels = np.asarray(image).astype("uint8")
     cells[0].imshow(pixels)
     if masks is not None:
@@ -57,7 +59,7 @@ def _draw_row(cells, index, image, blocks, title, masks):
         axes.imshow(pixels.mean(-1), cmap="gray", vmin=0, vmax=255)
         overlay = resize_maps(values[index : index + 1], len(pixels))[0]
         axes.imshow(overlay, cmap=COLOURS, norm=scale, alpha=OPACITY)
-        if index == 0:
+        if labelled:
             axes.set_title(name.removeprefix("attention_"), fontsize=8)
 
 
@@ -66,8 +68,6 @@ def _scaled(values):
     values = np.asarray(values, "float64")
     positions = values.shape[1] * values.shape[2]
     sums_to_one = np.allclose(values.sum(axis=(1, 2)), 1, atol=1e-3)
-    shown, unit = (
-        (values * positions, "weight, as a multiple of the even weight") if sums_to_one else (values, "weight")
-    )
+    shown, unit = (values * positions, "weight / even weight") if sums_to_one else (values, "weight")
     low, high = float(shown.min()), float(np.quantile(shown, 0.995))
     return shown, Normalize(min(low, 0.0), max(high, low + 1e-6)), unit

@@ -119,7 +119,7 @@ def join_masks(query_mask, value_mask, key_mask, attention_mask):
 
 
 def weighted_context(weights, value, normalized, mask=None):
-    """Weights `(..., Tq, Tk)` and values `(..., Tk, dv)` → context `(..., Tq, dv)`: the sum, or the mean over visible keys."""
+    """Weights `(..., Tq, Tk)`, values `(..., Tk, dv)` → context `(..., Tq, dv)`: a sum, or a mean over visible keys."""
     context = ops.matmul(weights, value)
     if normalized:
         return context

@@ -105,7 +105,8 @@ class AdditiveScore(Score):
 
     Reference:
         Bahdanau, Cho, Bengio, *Neural Machine Translation by Jointly Learning to Align and Translate*, ICLR 2015,
-        appendix A.1.2. The gate: Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019, eq. 1.
+        appendix A.1.2. The gate: Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019,
+        eq. 1.
     """
 
     def __init__(

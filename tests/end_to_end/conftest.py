@@ -1,0 +1,45 @@
+"""One tiny run, trained once, that the tests of this folder read."""
+
+import keras
+import pytest
+
+from keras_attention import TrainConfig, train
+
+TINY = {
+    "data_options": {"count": 90, "clutter": 2},
+    "image_size": 32,
+    "width": 0.05,
+    "units": 7,
+    "epochs": 2,
+    "batch_size": 16,
+    "dropout": 0.2,
+    "attention_dropout": 0.1,
+    "augment": "shift",
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tensorflow():
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("runs and exports need the TensorFlow backend")
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("datasets"))
+
+
+@pytest.fixture(scope="session")
+def tiny(data_dir):
+    """Makes a `TrainConfig` of a tiny run, with changes."""
+
+    def make(**changes):
+        return TrainConfig(**TINY | {"data_dir": data_dir} | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(tiny, tmp_path_factory):
+    """A finished tiny run; tests only read it."""
+    return train(tiny(), tmp_path_factory.mktemp("runs") / "finished", verbose=0)

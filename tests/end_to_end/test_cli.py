@@ -1,0 +1,184 @@
+"""The command line: what a person types and reads."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_attention.cli import main, parser
+from keras_attention.cli import train as train_command
+from keras_attention.config import TrainConfig
+from keras_attention.layers import ALIGNMENTS, SCORES
+
+COMMAND = [sys.executable, "-m", "keras_attention"]
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "digit.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype("uint8")).save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["train", "--epoch-s", "3"], []])
+def test_help_and_mistakes_do_not_import_tensorflow(arguments):
+    code = f"import sys; from keras_attention.cli import main\ntry: main({arguments!r})\nexcept SystemExit: pass\n"
+    code += "print([name for name in ('tensorflow', 'keras', 'numpy', 'matplotlib') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--help"], 0), (["--version"], 0), (["train", "--wrong"], 2), ([], 2), (["fly"], 2)]
+)
+def test_exit_codes_of_the_parser(arguments, code, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == code
+
+
+def test_every_setting_has_a_flag():
+    flags = {flag.removeprefix("--").replace("-", "_") for flag, *_ in vars(train_command)["DATA"]}
+    flags |= {flag.removeprefix("--").replace("-", "_") for flag, *_ in train_command.MODEL + train_command.TRAINING}
+    assert flags | {"pool_query", "data_options"} == set(TrainConfig.__dataclass_fields__)
+
+
+def test_list_names_every_member_with_its_formula(capsys):
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    for name, formula in {**SCORES.formulas(), **ALIGNMENTS.formulas()}.items():
+        assert any(name in line and formula in line for line in printed.splitlines())
+
+
+def test_flags_become_settings():
+    given = "train --score none --attend block2_pool,block3_pool --data-option count=60 --data-option seed=3 --pool-query"
+    config, folder = train_command._config_and_folder(parser().parse_args(given.split()))
+    assert config == TrainConfig(
+        score=None, attend=("block2_pool", "block3_pool"), data_options={"count": 60, "seed": 3}, pool_query=True
+    )
+    assert str(folder) == os.path.join("runs", "cluttered_digits-multiscale")
+
+
+@pytest.mark.slow
+def test_train_resume_predict_explain_export(data_dir, tmp_path, image):
+    """The whole story in processes of its own, with a Ctrl-C in it."""
+    folder = tmp_path / "run"
+    train = ["train", "--data-dir", data_dir, "--data-option", "count=900", "--image-size", "32", "--width", "0.05"]
+    train += ["--units", "8", "--epochs", "3", "--run", str(folder)]
+    process = subprocess.Popen(COMMAND + train, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    limit = time.monotonic() + 120
+    while not list(folder.glob("backup/epoch-*")) and time.monotonic() < limit and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"continue with: keras-attention train --resume --run {folder}" in errors
+    assert "Traceback" not in errors
+
+    def run(*arguments):
+        return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+
+    resumed = run("train", "--resume", "--run", str(folder))
+    assert resumed.returncode == 0, resumed.stderr
+    for word in ("accuracy", "attention.png", "saved_model", "chance"):
+        assert word in resumed.stdout
+    assert resumed.stderr == ""
+    predicted = run("predict", str(folder), image, "--json")
+    assert predicted.returncode == 0, predicted.stderr
+    assert json.loads(predicted.stdout)["class"] in "0123456789"
+    exported = run("export", str(folder), "--out", str(tmp_path / "out"))
+    assert exported.returncode == 0, exported.stderr
+    explained = run("explain", str(tmp_path / "out"), image, "--out", str(tmp_path / "pictures"))
+    assert explained.returncode == 0, explained.stderr
+    assert (tmp_path / "pictures" / "digit.png").exists()
+
+
+def test_predict_prints_a_line_an_image(finished, image, capsys):
+    assert main(["predict", str(finished.folder), image, image]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    path, name, probability = lines[0].split("\t")
+    assert (path, len(name)) == (image, 1)
+    assert 0 < float(probability) <= 1
+
+
+def test_predict_json_has_every_class(finished, image, capsys):
+    assert main(["predict", str(finished.export_path), image, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["image"] == image
+    assert list(answer["probabilities"]) == list("0123456789")
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    assert answer["class"] == max(answer["probabilities"], key=answer["probabilities"].get)
+
+
+def test_an_unreadable_image_is_named_and_the_others_go_on(finished, image, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("hello")
+    assert main(["predict", str(finished.folder), str(tmp_path / "notes.txt"), "nowhere.png", image]) == 1
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 1
+    assert "notes.txt does not decode" in printed.err
+    assert "nowhere.png is no file" in printed.err
+
+
+def test_explain_writes_a_picture_an_image(finished, image, tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    twin = tmp_path / "other" / "digit.png"
+    Image.open(image).rotate(90).save(twin)
+    out = tmp_path / "pictures"
+    assert main(["explain", str(finished.folder), image, str(twin), "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["digit-2.png", "digit.png"]
+    assert min(Image.open(out / "digit.png").size) > 150
+
+
+def test_export_goes_to_saved_models_by_default(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(finished.folder)]) == 0
+    assert (tmp_path / "saved_models" / "finished" / "card.json").exists()
+    assert "largest difference" in capsys.readouterr().out
+
+
+BAD = {
+    "score": (["--score", "aditive"], "Unknown score 'aditive' (did you mean 'additive'?). Expected one of: additive"),
+    "alignment": (["--alignment", "hardmax"], "Unknown alignment 'hardmax'"),
+    "layer": (["--attend", "block3_poo"], "Unknown layer 'block3_poo' (did you mean 'block3_pool'?)"),
+    "source": (["--data", "cifar01"], "Unknown data source 'cifar01' (did you mean 'cifar10'?)"),
+    "folder": (["--data", "./nowhere"], "There is no such folder"),
+    "precision": (["--precision", "float8"], "Unknown precision 'float8'"),
+    "size": (["--image-size", "31"], "`image_size` is out of range. Expected an integer at least 32"),
+    "rate": (["--learning-rate", "-1"], "`learning_rate` is out of range"),
+    "epochs": (["--epochs", "0"], "`epochs` is out of range"),
+    "option": (["--data-option", "clutter=many"], "--data-option KEY=N"),
+    "unknown option": (["--data-option", "colour=3"], "colour"),
+    "resume": (["--resume"], "is no run"),
+    "masks": (["--masks", "here"], "belong to a folder of images"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(case, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments, message = BAD[case]
+    assert main(["train", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("keras-attention: error: ")
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_traceback_is_there_when_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_ATTENTION_DEBUG", "1")
+    with pytest.raises(ValueError, match="is no run"):
+        main(["train", "--resume"])
+
+
+def test_a_mistake_in_predict_is_one_line(tmp_path, capsys):
+    assert main(["predict", str(tmp_path / "nowhere"), "a.png"]) == 2
+    assert "is no model" in capsys.readouterr().err

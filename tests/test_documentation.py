@@ -1,0 +1,71 @@
+"""What stands in the README and in the docstrings works."""
+
+import doctest
+import importlib
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from keras_attention.cli import parser
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
+COMMANDS = [line for line in re.findall(r"^keras-attention .*$", README, re.M)]
+WITH_EXAMPLES = ("atomic", "config", "data", "explain.measures")
+
+needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="data need TensorFlow")
+
+
+@needs_tensorflow
+@pytest.mark.slow
+def test_python_blocks_of_the_readme_run(tmp_path):
+    """All blocks in their order in one process, away from the user's data sets."""
+    assert len(PYTHON_BLOCKS) >= 3
+    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "datasets")}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(PYTHON_BLOCKS)], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(200, 8, 8)" in done.stdout
+    assert (tmp_path / "runs" / "first" / "attention.png").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_of_the_readme_parse(command):
+    options = parser().parse_args(shlex.split(command)[1:])
+    assert callable(options.run)
+
+
+def test_the_readme_has_the_two_commands_and_its_picture():
+    for marker, word in (("main job", "keras-attention train"), ("tests", "pytest")):
+        block = re.search(rf"<!-- {marker} -->\n```sh\n(.*?)\n```", README)
+        assert word in block.group(1)
+        assert "\n" not in block.group(1)
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / picture).is_file()
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
+def test_docstring_examples_run(module):
+    tested = doctest.testmod(importlib.import_module(f"keras_attention.{module}"))
+    assert tested.attempted > 0
+    assert tested.failed == 0
+
+
+@needs_tensorflow
+@pytest.mark.slow
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_run(example, tmp_path):
+    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "datasets")}
+    done = subprocess.run(
+        [sys.executable, str(example), "--smoke"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
