@@ -1,7 +1,7 @@
 """How long the model waits for its input: training steps fed by the pipeline against steps fed one batch from memory.
 
-Both are measured in turn in one process; the share is what the pipeline adds to the median step. The pipeline alone, with
-nothing else on the machine, is given too.
+Both are measured in turn in one process; the share is what the pipeline adds to the median step. The pipeline alone,
+with nothing else to do, is given too.
 
     python benchmarks/input_share.py --augment photo
 """

@@ -10,7 +10,7 @@ import sys
 import keras
 import numpy as np
 
-from keras_attention import SpatialAttention, VGG16BN, attention_classifier, attention_outputs
+from keras_attention import VGG16BN, SpatialAttention, attention_classifier, attention_outputs
 from keras_attention.data import load
 from keras_attention.explain import attention_figure, pointing_games
 
@@ -30,8 +30,8 @@ print(images.shape, labels.shape, masks.shape)
 """
 ## One attention layer
 
-Keys and values are the features at each position; the query is a map too, a question for each position. What comes back is
-one vector, and the weight of each position.
+Keys and values are the features at each position; the query is a map too, a question for each position. What comes
+back is one vector, and the weight of each position.
 """
 
 backbone = VGG16BN((64, 64, 3), width=0.25)

@@ -5,6 +5,8 @@ Importing the package is cheap: a public name is loaded when it is first used.
 
 import importlib
 
+from keras_attention.registration import register_with_keras
+
 __version__ = "0.1.0"
 
 # Public name → the module that has it.
@@ -37,3 +39,6 @@ def __getattr__(name):
 
 def __dir__():
     return __all__
+
+
+register_with_keras()

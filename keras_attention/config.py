@@ -93,7 +93,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        object.__setattr__(self, "attend", tuple(self.attend))
+        object.__setattr__(self, "attend", (self.attend,) if isinstance(self.attend, str) else tuple(self.attend))
         self._check_names()
         for name in ("units", "epochs", "batch_size", "step_epochs"):
             require_integer(name, getattr(self, name), at_least=1)

@@ -64,7 +64,8 @@ class Registry(Mapping):
                 raise unknown(self.family, identifier, self._members)
             identifier = self._members[identifier]
         if inspect.isclass(identifier) and issubclass(identifier, keras.layers.Layer):
-            taken = inspect.signature(identifier).parameters
+            # Every layer takes a dtype, through its `**kwargs`.
+            taken = {"dtype", *inspect.signature(identifier).parameters}
             return identifier(**{key: value for key, value in defaults.items() if key in taken})
         if isinstance(identifier, dict):
             identifier = keras.saving.deserialize_keras_object(identifier)

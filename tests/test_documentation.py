@@ -17,7 +17,7 @@ from keras_attention.cli import parser
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
-COMMANDS = [line for line in re.findall(r"^keras-attention .*$", README, re.M)]
+COMMANDS = re.findall(r"^keras-attention .*$", README, re.M)
 WITH_EXAMPLES = ("atomic", "config", "data", "explain.measures")
 
 needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="data need TensorFlow")

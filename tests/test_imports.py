@@ -12,7 +12,7 @@ import keras_attention
 
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
-    {"arguments", "atomic", "precision"},
+    {"arguments", "atomic", "precision", "registration"},
     {"registry"},
     {"layers", "schedules"},
     {"models", "data"},

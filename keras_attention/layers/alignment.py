@@ -54,6 +54,13 @@ class Alignment(keras.layers.Layer):
     def compute_output_shape(self, scores_shape):
         return scores_shape
 
+    def compute_output_spec(self, scores, mask=None, training=None):
+        return keras.KerasTensor(scores.shape, dtype=keras.backend.result_type(self.compute_dtype, "float32"))
+
+    def compute_mask(self, inputs, previous_mask=None):
+        # The mask hides keys; what it leaves are weights, of which none is hidden.
+        return None
+
 
 def _check_broadcast(mask_shape, scores_shape):
     fits = len(mask_shape) <= len(scores_shape) and all(
@@ -91,7 +98,12 @@ class SoftmaxAlignment(Alignment):
         self.temperature = require_number("temperature", temperature, above=0)
 
     def align(self, scores, training=None):
-        return ops.softmax(scores if self.temperature == 1 else scores / self.temperature, axis=-1)
+        if scores.shape[-1] == 1:
+            return ops.ones_like(scores)  # as on a 1×1 map; `ops.softmax` would warn
+        if self.temperature != 1:
+            # Shifted before it is divided: the score of a masked key would become −∞, and a row of them NaN.
+            scores = (scores - ops.max(scores, axis=-1, keepdims=True)) / self.temperature
+        return ops.softmax(scores, axis=-1)
 
     def get_config(self):
         return {**super().get_config(), "temperature": self.temperature}

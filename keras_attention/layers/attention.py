@@ -53,8 +53,8 @@ class Attention(keras.layers.Layer):
 
     def __init__(self, score="scaled_dot", alignment="softmax", dropout=0.0, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.score = SCORES.get(score, dtype=self.dtype_policy)
-        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy)
+        self.score = SCORES.get(score, dtype=self.dtype_policy.name)
+        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name)
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
@@ -81,11 +81,23 @@ class Attention(keras.layers.Layer):
         key = value if key is None else key
         mask = join_masks(query_mask, value_mask, key_mask, attention_mask)
         weights = self.alignment(self.score(query, key), mask=mask, training=training)
-        dropped = self.dropout_layer(ops.cast(weights, self.compute_dtype), training=training)
-        context = weighted_context(dropped, value, self.alignment.normalized, mask)
+        shares = weights if self.alignment.normalized else mean_shares(weights, mask)
+        dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
+        context = ops.matmul(dropped, value)
         return (context, weights) if return_attention_scores else context
 
-    def compute_output_spec(self, query, value, key=None, return_attention_scores=False, **masks_and_training):
+    def compute_output_spec(
+        self,
+        query,
+        value,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        return_attention_scores=False,
+        training=None,
+    ):
         context = keras.KerasTensor((*query.shape[:-1], value.shape[-1]), dtype=self.compute_dtype)
         weights = keras.KerasTensor((*query.shape[:-1], value.shape[-2]), dtype=self._weights_dtype)
         return (context, weights) if return_attention_scores else context
@@ -118,15 +130,15 @@ def join_masks(query_mask, value_mask, key_mask, attention_mask):
     return joined
 
 
-def weighted_context(weights, value, normalized, mask=None):
-    """Weights `(..., Tq, Tk)`, values `(..., Tk, dv)` → context `(..., Tq, dv)`: a sum, or a mean over visible keys."""
-    context = ops.matmul(weights, value)
-    if normalized:
-        return context
+def mean_shares(weights, mask=None):
+    """Weights `(..., Tq, Tk)` over the number of visible keys: Σ of them times the values is then the mean of a·v.
+
+    In the precision of the weights, before they meet the values: in half precision the sum would overflow.
+    """
     if mask is None:
-        return context / ops.cast(ops.shape(value)[-2], context.dtype)
-    visible = ops.cast(ops.broadcast_to(mask, ops.shape(weights)), context.dtype)
-    return context / ops.maximum(ops.sum(visible, axis=-1, keepdims=True), 1)
+        return weights / ops.cast(ops.shape(weights)[-1], weights.dtype)
+    visible = ops.cast(ops.broadcast_to(mask, ops.shape(weights)), weights.dtype)
+    return weights / ops.maximum(ops.sum(visible, axis=-1, keepdims=True), 1)
 
 
 def check_shapes(query_shape, value_shape, key_shape):

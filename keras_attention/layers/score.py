@@ -73,6 +73,10 @@ class Score(keras.layers.Layer):
     def compute_output_shape(self, query_shape, key_shape):
         return (*query_shape[:-1], key_shape[-2])
 
+    def compute_output_spec(self, query, key):
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        return keras.KerasTensor(self.compute_output_shape(query.shape, key.shape), dtype=dtype)
+
     def compute_mask(self, inputs, previous_mask=None):
         # The mask of the queries fits no axis of the table; attention layers apply masks after the score.
         return None
@@ -155,8 +159,9 @@ class AdditiveScore(Score):
         return scores if self.output_bias is None else scores + self.output_bias
 
     def _add_kernel(self, name, shape):
-        # A copy of the initializer for each kernel: a seeded one used twice would give equal values.
-        initializer = self.kernel_initializer.clone()
+        # A copy for each kernel: an initializer draws its seed when it is made, and used twice repeats itself.
+        copies = isinstance(self.kernel_initializer, keras.initializers.Initializer)
+        initializer = self.kernel_initializer.clone() if copies else self.kernel_initializer
         return self.add_weight(
             name=name,
             shape=shape,

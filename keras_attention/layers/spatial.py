@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention.arguments import invalid, require_integer, require_number
 from keras_attention.layers.alignment import ALIGNMENTS
-from keras_attention.layers.attention import weighted_context
+from keras_attention.layers.attention import mean_shares
 from keras_attention.layers.score import SCORES
 from keras_attention.registry import PACKAGE
 
@@ -58,9 +58,9 @@ class SpatialAttention(keras.layers.Layer):
     def __init__(self, score="additive", alignment="softmax", units=None, dropout=0.0, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.units = None if units is None else require_integer("units", units, at_least=1)
-        defaults = {"dtype": self.dtype_policy} | ({} if units is None else {"units": units})
+        defaults = {"dtype": self.dtype_policy.name} | ({} if units is None else {"units": units})
         self.score = SCORES.get(score, **defaults)
-        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy)
+        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name)
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
@@ -86,9 +86,10 @@ class SpatialAttention(keras.layers.Layer):
         batch, height, width, channels = ops.shape(features)
         scores = ops.reshape(self._scores(query, features), (batch, 1, height * width))
         weights = self.alignment(scores, training=training)
-        dropped = self.dropout_layer(ops.cast(weights, self.compute_dtype), training=training)
+        shares = weights if self.alignment.normalized else mean_shares(weights)
+        dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
         value = ops.reshape(features, (batch, height * width, channels))
-        context = ops.squeeze(weighted_context(dropped, value, self.alignment.normalized), axis=1)
+        context = ops.squeeze(ops.matmul(dropped, value), axis=1)
         return (context, ops.reshape(weights, (batch, height, width))) if return_attention_scores else context
 
     def _scores(self, query, features):

@@ -36,7 +36,7 @@ def attention_classifier(
     Args:
         backbone: a functional `keras.Model` over images, such as `VGG16BN`.
         num_classes: number of logits, at least 2.
-        attend: names of the layers whose maps are attended.
+        attend: names of the layers whose maps are attended, or one name.
         query: name of the layer whose map asks.
         score: a name in `SCORES`, a score layer, its config, or `None`. Each attended map gets a score of its own.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
@@ -71,7 +71,7 @@ def attention_classifier(
     pooled = layers.GlobalAveragePooling2D(data_format="channels_last", name="pooled_query")(question)
     asks = pooled if pool_query else question
     contexts = [pooled]
-    for feature_name in attend:
+    for feature_name in (attend,) if isinstance(attend, str) else attend:
         features = _feature_map(backbone, feature_name)
         if score is None:
             pooling = layers.GlobalAveragePooling2D(data_format="channels_last", name=f"pooled_{feature_name}")

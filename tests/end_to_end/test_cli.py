@@ -57,7 +57,9 @@ def test_list_names_every_member_with_its_formula(capsys):
 
 
 def test_flags_become_settings():
-    given = "train --score none --attend block2_pool,block3_pool --data-option count=60 --data-option seed=3 --pool-query"
+    given = (
+        "train --score none --attend block2_pool,block3_pool --data-option count=60 --data-option seed=3 --pool-query"
+    )
     config, folder = train_command._config_and_folder(parser().parse_args(given.split()))
     assert config == TrainConfig(
         score=None, attend=("block2_pool", "block3_pool"), data_options={"count": 60, "seed": 3}, pool_query=True

@@ -148,7 +148,9 @@ def test_kill_9_in_the_second_epoch_loses_nothing(tiny, tmp_path):
     config = tiny(epochs=3, data_options={"count": 600, "clutter": 2})
     undisturbed = train(config, tmp_path / "undisturbed", verbose=0)
     folder = tmp_path / "killed"
-    code = "import sys; from keras_attention import *; train(TrainConfig.from_json(sys.argv[1]), sys.argv[2], verbose=0)"
+    code = (
+        "import sys; from keras_attention import *; train(TrainConfig.from_json(sys.argv[1]), sys.argv[2], verbose=0)"
+    )
     process = subprocess.Popen([sys.executable, "-c", code, config.to_json(), str(folder)], stderr=subprocess.DEVNULL)
     limit = time.monotonic() + 120
     while not list(folder.glob("backup/epoch-000001*")) and time.monotonic() < limit and process.poll() is None:

@@ -1,0 +1,37 @@
+"""Makes Keras know the layers after `import keras_attention` alone, although that import does not load Keras."""
+
+import importlib.abc
+import importlib.util
+import sys
+
+LAYERS = "keras_attention.layers"
+
+
+def register_with_keras():
+    """Imports the layers, which registers them: now where Keras is loaded, else as soon as it is.
+
+    A saved model names its classes; whoever imported this package may load one, in whichever order Keras was imported.
+    """
+    if "keras" in sys.modules:
+        importlib.import_module(LAYERS)
+    else:
+        sys.meta_path.insert(0, _AfterKeras())
+
+
+class _AfterKeras(importlib.abc.MetaPathFinder):
+    """Finds Keras where it is, and lets the layers follow it, once."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_register(module):
+                execute(module)
+                importlib.import_module(LAYERS)
+
+            spec.loader.exec_module = execute_and_register
+        return spec
