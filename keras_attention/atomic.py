@@ -7,6 +7,8 @@ import pathlib
 import shutil
 import uuid
 
+TEMPORARY = ".unfinished-"
+
 
 @contextlib.contextmanager
 def replacing(path):
@@ -28,11 +30,11 @@ def replacing(path):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffixes stay last: Keras chooses the format of a file by them.
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
         if temporary.is_dir() and path.exists():
-            old = path.with_name(f".{uuid.uuid4().hex[:8]}-old-{path.name}")
+            old = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-old-{path.name}")
             os.rename(path, old)
             os.rename(temporary, path)
             remove(old)
@@ -49,6 +51,12 @@ def remove(path):
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder):
+    """Removes what a process that was killed while it wrote has left in `folder`."""
+    for path in pathlib.Path(folder).glob(f"{TEMPORARY}*"):
+        remove(path)
 
 
 def write_json(path, value):

@@ -41,7 +41,7 @@ class TrainConfig:
         weight_decay: decoupled from the loss, on all weights but biases and those of batch normalization.
         schedule: `"cosine"` to 0, `"step"` by `step_factor` every `step_epochs`, or `"constant"`.
         step_epochs, step_factor: of the step schedule.
-        warmup_epochs: epochs, or a part of one, in which the rate rises linearly from 0.
+        warmup_epochs: epochs, or a part of one, in which the rate rises linearly from 0; at most half of the run.
         class_weights: `"balanced"` weighs each class by the inverse of its frequency.
         label_smoothing: at least 0 and below 1.
         augment: `"none"`, `"shift"`, `"photo"` or `"isotropic"`.
@@ -75,15 +75,15 @@ class TrainConfig:
     pool_query: bool = False
     attention_dropout: float = 0.0
     dropout: float = 0.0
-    epochs: int = 8
+    epochs: int = 6
     batch_size: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-4
     optimizer: str = "adamw"
     weight_decay: float = 1e-4
     schedule: str = "cosine"
     step_epochs: int = 10
     step_factor: float = 0.1
-    warmup_epochs: float = 0.5
+    warmup_epochs: float = 1.0
     class_weights: str = "none"
     label_smoothing: float = 0.0
     augment: str = "none"
@@ -109,8 +109,6 @@ class TrainConfig:
             require_integer("image_size", self.image_size, at_least=SMALLEST_IMAGE)
         if self.patience is not None:
             require_integer("patience", self.patience, at_least=1)
-        if self.warmup_epochs >= self.epochs and self.warmup_epochs > 0.5:
-            raise invalid("The warm-up outlasts the run.", f"warmup_epochs below {self.epochs}", self.warmup_epochs)
 
     def _check_names(self):
         if self.score is not None:

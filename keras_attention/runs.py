@@ -8,7 +8,7 @@ import json
 import pathlib
 
 from keras_attention.arguments import invalid
-from keras_attention.atomic import remove, replacing, write_json
+from keras_attention.atomic import remove, remove_leftovers, replacing, write_json
 from keras_attention.config import TrainConfig
 
 BACKUPS = "epoch-*.weights.h5"
@@ -141,3 +141,4 @@ class Run:
         """Writes `metrics.json`, which marks the run as finished, and removes the backups."""
         write_json(self.folder / "metrics.json", metrics)
         remove(self.folder / "backup")
+        remove_leftovers(self.folder)

@@ -8,7 +8,7 @@ from keras_attention.registry import PACKAGE
 
 def learning_rate(config, steps_per_epoch):
     """The schedule that `config` names, for a run of `config.epochs` epochs of so many steps."""
-    warmup = round(config.warmup_epochs * steps_per_epoch)
+    warmup = round(min(config.warmup_epochs, config.epochs / 2) * steps_per_epoch)
     if config.schedule == "cosine":
         falling = max(1, config.epochs * steps_per_epoch - warmup)
         if not warmup:

@@ -22,7 +22,8 @@ def main(arguments=None):
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("keras_attention").setLevel(logging.INFO)
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for noisy in ("absl", "tensorflow"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         _import_tensorflow()
         return options.run(options) or 0

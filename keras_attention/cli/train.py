@@ -24,15 +24,15 @@ MODEL = (
     ("--dropout", float, "F", "share of the head's inputs dropped in training (default 0)"),
 )
 TRAINING = (
-    ("--epochs", int, "N", "passes over the training images (default 8)"),
+    ("--epochs", int, "N", "passes over the training images (default 6)"),
     ("--batch-size", int, "N", "images in a step (default 32)"),
-    ("--learning-rate", float, "F", "the highest rate (default 0.002)"),
+    ("--learning-rate", float, "F", "the highest rate (default 0.0003)"),
     ("--optimizer", str, "NAME", "adamw (default), sgd (with Nesterov momentum)"),
     ("--weight-decay", float, "F", "decoupled weight decay (default 0.0001)"),
     ("--schedule", str, "NAME", "cosine (default), step, constant"),
     ("--step-epochs", int, "N", "epochs between two steps of the step schedule (default 10)"),
     ("--step-factor", float, "F", "factor of a step (default 0.1)"),
-    ("--warmup-epochs", float, "F", "epochs of linear warm-up (default 0.5)"),
+    ("--warmup-epochs", float, "F", "epochs of linear warm-up, at most half of the run (default 1)"),
     ("--class-weights", str, "NAME", "none (default), balanced"),
     ("--label-smoothing", float, "F", "at least 0 and below 1 (default 0)"),
     ("--precision", str, "P", "auto (default: bfloat16 on a GPU that has it), float32, mixed_bfloat16"),

@@ -26,7 +26,7 @@ SHARE_OF_SCANS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 SHARE_OF_COUNT = {"train": 1, "validation": 1 / 6, "test": 1 / 6}
 
 # Sides of a whole digit and of a fragment, as shares of the image's side.
-DIGIT_SIDES = (0.42, 0.48, 0.54)
+DIGIT_SIDES = (0.5, 0.56, 0.62)
 FRAGMENT_SIDE = 0.16
 
 

@@ -1,0 +1,194 @@
+"""The batches that `fit` and `predict` take: what is in them, their order, and that a run goes on where it stopped."""
+
+import dataclasses
+import itertools
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from keras_attention.data import load
+from keras_attention.data.augmentation import AUGMENTATIONS
+
+COUNT, BATCH, STEPS, SIDE = 23, 5, 4, 8
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture(scope="module")
+def data():
+    """23 training images that tell their number by one grey value; their labels and masks follow from it."""
+    numbers = np.arange(COUNT)
+    images = (10 * numbers.astype("uint8"))[:, None, None, None] * np.ones((1, SIDE, SIDE, 3), "uint8")
+    masks = np.broadcast_to((np.arange(SIDE) <= (numbers % 7)[:, None])[:, None], (COUNT, SIDE, SIDE))
+    return load(dict.fromkeys(SPLITS, (images, numbers % 3, masks)))
+
+
+def epochs(data, count, batch_size=BATCH, **arguments):
+    """The numbers of the images in each batch, by epoch."""
+    steps = data.steps_per_epoch(batch_size)
+    stream = data.training_batches(batch_size, **arguments).take(count * steps).as_numpy_iterator()
+    batches = [(batch[0][:, 0, 0, 0] / 10).astype(int).tolist() for batch in stream]
+    return [list(itertools.chain(*batches[start : start + steps])) for start in range(0, count * steps, steps)]
+
+
+def assert_same(one, other):
+    for mine, others in zip(one, other, strict=True):
+        assert len(mine) == len(others)
+        for array, expected in zip(mine, others, strict=True):
+            np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_batches_of_a_split(split, data):
+    batches = list(data.batches(split, 7).as_numpy_iterator())
+    assert [len(images) for images, _, _ in batches] == [7, 7, 7, 2]
+    for number, (images, labels, masks) in enumerate(batches):
+        numbers = 7 * number + np.arange(len(images))
+        assert (images.dtype, labels.dtype, masks.dtype) == ("float32", "float32", "uint8")
+        np.testing.assert_array_equal(
+            images, np.broadcast_to(10 * numbers[:, None, None, None], (len(numbers), 8, 8, 3))
+        )
+        np.testing.assert_array_equal(labels, np.eye(3)[numbers % 3])
+        np.testing.assert_array_equal(masks.sum((1, 2, 3)), SIDE * (numbers % 7 + 1))
+    assert_same(batches, data.batches(split, 7).as_numpy_iterator())
+
+
+def test_the_spec_tells_shapes_and_types(digits):
+    for stream in (digits.batches("test", 3), digits.training_batches(3, with_masks=True)):
+        shapes = [tuple(spec.shape)[1:] for spec in stream.element_spec]
+        assert shapes == [(32, 32, 3), (10,), (32, 32, 1)]
+        assert [spec.dtype.name for spec in stream.element_spec] == ["float32", "float32", "uint8"]
+
+
+def test_training_batches_are_whole_and_in_range(digits):
+    batches = list(digits.training_batches(7, "isotropic", with_masks=True).take(20).as_numpy_iterator())
+    assert digits.steps_per_epoch(7) == 8
+    for images, labels, masks in batches:
+        assert (images.shape, labels.shape, masks.shape) == ((7, 32, 32, 3), (7, 10), (7, 32, 32, 1))
+        assert (images.dtype, labels.dtype, masks.dtype) == ("float32", "float32", "uint8")
+        assert images.min() >= 0
+        assert images.max() <= 255
+        assert labels.sum(1).tolist() == [1] * 7
+        assert set(np.unique(labels)) == {0, 1}
+        assert set(np.unique(masks)) == {0, 1}
+    assert len(next(iter(digits.training_batches(7)))) == 2
+
+
+@pytest.mark.parametrize("window", [None, 6])
+def test_an_epoch_is_a_permutation(window, data):
+    data = dataclasses.replace(data, train=dataclasses.replace(data.train, window=window))
+    assert data.steps_per_epoch(BATCH) == STEPS
+    orders = epochs(data, 30)
+    for order in orders:
+        assert len(set(order)) == len(order) == STEPS * BATCH
+    assert len({tuple(order) for order in orders}) == 30
+    # The three that fill no batch are others each time; those of the last window where there is one.
+    left_out = set().union(*(set(range(COUNT)) - set(order) for order in orders))
+    assert len(left_out) > 15 if window is None else left_out == set(range(18, COUNT))
+    if window:
+        for order in orders:
+            assert [number // window for number in order] == sorted(number // window for number in order)
+
+
+@pytest.mark.parametrize("augment", AUGMENTATIONS)
+def test_a_run_goes_on_as_an_undisturbed_one(augment, data):
+    arguments = {"augment": augment, "seed": 5, "with_masks": True}
+    undisturbed = list(data.training_batches(BATCH, **arguments).take(5 * STEPS).as_numpy_iterator())
+    keras.utils.set_random_seed(99)
+    for first in (0, 1, 3):
+        stream = data.training_batches(BATCH, first_epoch=first, **arguments)
+        rest = undisturbed[first * STEPS :]
+        assert_same(stream.take(len(rest)).as_numpy_iterator(), rest)
+    without = data.training_batches(BATCH, augment, seed=5, first_epoch=4).take(STEPS).as_numpy_iterator()
+    assert_same(without, [batch[:2] for batch in undisturbed[-STEPS:]])
+
+
+def test_another_seed_gives_another_order(data):
+    first, other = epochs(data, 2, seed=0), epochs(data, 2, seed=1)
+    assert first[0] != other[0]
+    assert first[1] != other[1]
+    assert first[1] != other[0]
+
+
+def test_another_seed_gives_other_changes(digits):
+    whole = digits.train.count
+
+    def augmented(seed):
+        images, labels = next(digits.training_batches(whole, "shift", seed=seed).as_numpy_iterator())
+        plain, same_labels = next(digits.training_batches(whole, "none", seed=seed).as_numpy_iterator())
+        np.testing.assert_array_equal(labels, same_labels)
+        return images - plain, plain
+
+    (change, images), (other_change, others) = augmented(0), augmented(1)
+    assert np.abs(change).max((1, 2, 3)).min() > 0
+    # The same image, wherever it stands, is changed in another way.
+    place = [int(np.flatnonzero((others == image).all((1, 2, 3)))[0]) for image in images]
+    assert sorted(place) == list(range(whole))
+    assert (change != other_change[place]).any((1, 2, 3)).all()
+
+
+def test_the_same_image_is_changed_in_another_way_in_each_epoch(digits):
+    stream = digits.training_batches(60, "photo", seed=3).take(3).as_numpy_iterator()
+    sums = {float(image.sum()) for images, _ in stream for image in images}
+    assert len(sums) == 180
+
+
+def test_a_batch_larger_than_the_split_is_all_of_it(data):
+    assert data.steps_per_epoch(100) == 1
+    orders = epochs(data, 3, batch_size=100)
+    assert [sorted(order) for order in orders] == [list(range(COUNT))] * 3
+    assert orders[0] != orders[1]
+
+
+def test_the_stream_has_no_end(data):
+    assert len(epochs(data, 60)) == 60
+
+
+def test_a_subset_and_its_labels(data):
+    part = data.train.subset([7, 3, 20])
+    assert part.count == 3
+    assert part.labels().tolist() == [1, 0, 2]
+    assert data.train.labels().tolist() == (np.arange(COUNT) % 3).tolist()
+    images = [int(example["image"][0, 0, 0]) for example in part.examples().as_numpy_iterator()]
+    assert images == [70, 30, 200]
+
+
+ERRORS = {
+    "batch size": (
+        lambda data: data.batches("test", 0),
+        "`batch_size` is out of range. Expected an integer at least 1. Received: batch_size=0.",
+    ),
+    "training batch size": (
+        lambda data: data.training_batches(0),
+        "`batch_size` is out of range. Expected an integer at least 1. Received: batch_size=0.",
+    ),
+    "steps": (
+        lambda data: data.steps_per_epoch(0),
+        "`batch_size` is out of range. Expected an integer at least 1. Received: batch_size=0.",
+    ),
+    "split": (
+        lambda data: data.batches("tests"),
+        "Unknown split 'tests' (did you mean 'test'?). "
+        "Expected one of: train, validation, test. Received: split='tests'.",
+    ),
+    "augment": (
+        lambda data: data.training_batches(augment="foto"),
+        "Unknown augment 'foto' (did you mean 'photo'?). "
+        f"Expected one of: {', '.join(AUGMENTATIONS)}. Received: augment='foto'.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_have_three_parts(case, data):
+    call, message = ERRORS[case]
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        call(data)
+
+
+def test_masks_of_data_without_any():
+    data = load((np.full((12, 5, 5, 3), 99, "uint8"), np.arange(12) % 2))
+    message = "arrays has no masks. Expected a data set with masks. Received: with_masks=True."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        data.training_batches(with_masks=True)

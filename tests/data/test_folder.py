@@ -1,0 +1,349 @@
+"""Folders of images: how they are laid out, how they are split, their masks, and what is said of what is wrong."""
+
+import itertools
+import re
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_attention.data import dataset as dataset_module
+from keras_attention.data import load
+
+SPLITS = ("train", "validation", "test")
+SIZE = 7
+
+
+def exactly(wrong, expected, received):
+    return f"^{re.escape(f'{wrong} Expected {expected}. Received: {received}.')}$"
+
+
+def counts(dataset):
+    return [dataset.split(split).count for split in SPLITS]
+
+
+def labels(dataset, split):
+    return dataset.split(split).labels().tolist()
+
+
+NAMES = [
+    ("train", "validation", "test"),
+    ("training", "val", "test"),
+    ("train", "valid", "test"),
+    ("train", "dev", "test"),
+]
+
+
+@pytest.mark.parametrize("names", NAMES, ids=["-".join(names[:2]) for names in NAMES])
+def test_named_splits(names, tree, numbers):
+    train, validation, test = names
+    root = tree({f"{train}/b": 5, f"{train}/a": 7, f"{validation}/a": 2, f"{validation}/b": 3, f"{test}/b": 4})
+    data = load(root, image_size=SIZE)
+    assert (data.name, data.class_names, data.image_size) == ("pictures", ("a", "b"), SIZE)
+    assert (data.has_masks, data.notes, data.skipped) == (False, (), ())
+    assert counts(data) == [12, 5, 4]
+    assert numbers(data, "train") == [*range(5, 12), *range(5)]
+    assert numbers(data, "validation") == list(range(12, 17))
+    assert numbers(data, "test") == list(range(17, 21))
+    assert labels(data, "train") == [0] * 7 + [1] * 5
+    assert labels(data, "validation") == [0, 0, 1, 1, 1]
+    assert labels(data, "test") == [1] * 4
+
+
+def test_splits_are_told_in_any_case(tree):
+    data = load(tree({"Training/a": 7, "Training/b": 5, "Val/a": 2, "Val/b": 2, "Testing/a": 1}), image_size=SIZE)
+    assert (data.class_names, counts(data)) == (("a", "b"), [12, 4, 1])
+
+
+def test_two_folders_for_one_split_are_an_error(tree):
+    root = tree({"train/a": 5, "train/b": 5, "val/a": 3, "val/b": 3, "valid/a": 3})
+    with pytest.raises(ValueError, match=r"one split twice\. Expected .*\. Received: folders train, val, valid\.$"):
+        load(root, image_size=SIZE)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".bmp", ".gif"])
+def test_kinds_of_files(suffix, tree, numbers):
+    data = load(tree({"a": 5, "b": 7}, suffix=suffix), image_size=SIZE)
+    assert sorted(number for split in SPLITS for number in numbers(data, split)) == list(range(12))
+
+
+def test_a_folder_of_classes_is_split(tree, numbers):
+    root = tree({"a": 20, "b": 40})
+    data = load(root, image_size=SIZE)
+    found = {split: numbers(data, split) for split in SPLITS}
+    assert counts(data) == [42, 9, 9]
+    assert sorted(found["train"] + found["validation"] + found["test"]) == list(range(60))
+    for split, of_a in {"train": 14, "validation": 3, "test": 3}.items():
+        assert labels(data, split) == [0] * of_a + [1] * (2 * of_a)
+        assert sorted(found[split]) == found[split]
+        assert sum(number < 20 for number in found[split]) == of_a
+    note = "9 images taken from train, stratified, split seed 0; the source has none"
+    assert data.notes == (f"test: {note}", f"validation: {note}")
+    again, other = load(root, image_size=SIZE), load(root, image_size=SIZE, split_seed=1)
+    assert {split: numbers(again, split) for split in SPLITS} == found
+    for split in SPLITS:
+        assert numbers(other, split) != found[split]
+
+
+@pytest.mark.parametrize(("missing", "other"), [("test", "validation"), ("validation", "test")])
+def test_a_missing_split_is_taken_from_train(missing, other, tree, numbers):
+    data = load(tree({"train/a": 20, "train/b": 20, f"{other}/a": 3, f"{other}/b": 2}), image_size=SIZE)
+    assert data.notes == (f"{missing}: 6 images taken from train, stratified, split seed 0; the source has none",)
+    assert numbers(data, other) == list(range(40, 45))
+    assert labels(data, missing) == [0] * 3 + [1] * 3
+    assert sorted(numbers(data, "train") + numbers(data, missing)) == list(range(40))
+
+
+def test_as_few_images_as_can_be_split(tree):
+    data = load(tree({"a": 3, "b": 3}), image_size=SIZE)
+    assert [labels(data, split) for split in SPLITS] == [[0, 1]] * 3
+
+
+def test_nested_files_belong_to_the_class_and_hidden_ones_to_none(tree, numbers):
+    hidden = {"a/.checkpoints": 2, ".cache": 3, "train": 0}
+    root = tree({"a": 3, "a/summer/june": 2, "b": 5})
+    (root / "a" / ".DS_Store").write_bytes(b"none")
+    for folder in hidden:
+        if folder.startswith(".") or "/." in folder:
+            (root / folder).mkdir()
+            Image.new("RGB", (11, 13), (99, 99, 99)).save(root / folder / "a.png")
+    (root / "readme.txt").write_text("no class")
+    data = load(root, image_size=SIZE)
+    assert data.class_names == ("a", "b")
+    assert sorted(number for split in SPLITS for number in numbers(data, split)) == list(range(10))
+    assert sum(labels(data, split).count(0) for split in SPLITS) == 5
+
+
+@pytest.mark.parametrize(
+    ("folders", "name"), [("skin/images", "skin"), ("skin/data", "skin"), ("skin/photos", "photos")]
+)
+def test_the_name_is_that_of_the_folder(folders, name, tree):
+    assert load(tree({"a": 3, "b": 3}, folders), image_size=SIZE).name == name
+
+
+def test_a_folder_may_be_a_string_and_a_size_left_out(tree):
+    assert load(str(tree({"a": 3, "b": 3}))).image_size == 224
+
+
+# Masks.
+
+
+@pytest.fixture
+def with_masks(tree, tmp_path):
+    """Images and, in a parallel tree, masks whose first (number % 5 + 1) columns are inside."""
+
+    def write(counts, value=255, suffix=".png"):
+        root, masks = tree(counts), tmp_path / "masks"
+        for path in root.rglob("*.png"):
+            mask = np.zeros((13, 11), "uint8")
+            mask[:, : int(path.stem) % 5 + 1] = value
+            place = (masks / path.relative_to(root)).with_suffix(suffix)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(place)
+        return root, masks
+
+    return write
+
+
+@pytest.mark.parametrize(("value", "suffix"), [(255, ".png"), (1, ".png"), (1, ".bmp"), (255, ".gif"), (255, ".jpg")])
+def test_masks_follow_their_images(value, suffix, with_masks, read):
+    root, masks = with_masks({"train/a": 20, "train/b": 20, "val/a": 3, "val/b": 4}, value, suffix)
+    data = load(root, masks=masks, image_size=55)
+    assert data.has_masks
+    for split, count in {"train": 34, "validation": 7, "test": 6}.items():
+        images, _, found = read(data, split)
+        assert (found.shape, found.dtype) == ((count, 55, 55, 1), np.uint8)
+        columns = images[:, 0, 0, 0].astype(int) % 5 + 1
+        for mask, inside in zip(found[..., 0], columns, strict=True):
+            # Each of the eleven columns is now five wide.
+            expected = np.arange(55) < 5 * inside
+            assert (mask == expected).mean() > (0.98 if suffix != ".jpg" else 0.95)
+            assert set(np.unique(mask)) == {0, 1}
+
+
+def test_a_missing_mask_is_named(with_masks):
+    root, masks = with_masks({"a": 3, "b": 3})
+    (masks / "b" / "004.png").unlink()
+    with pytest.raises(
+        ValueError, match=exactly("b/004.png has no mask.", f"a file of its stem below {masks}", "none")
+    ):
+        load(root, masks=str(masks), image_size=SIZE)
+
+
+def test_a_mask_of_another_size_is_named(with_masks):
+    root, masks = with_masks({"a": 3, "b": 3})
+    Image.new("L", (13, 11)).save(masks / "a" / "001.png")
+    wrong = "The mask a/001.png does not fit its image."
+    with pytest.raises(ValueError, match=exactly(wrong, "width and height (11, 13)", "(13, 11)")):
+        load(root, masks=masks, image_size=SIZE)
+    (masks / "a" / "001.png").write_text("no image")
+    with pytest.raises(ValueError, match=exactly(wrong, "width and height (11, 13)", "no image")):
+        load(root, masks=masks, image_size=SIZE)
+
+
+def test_what_is_no_image_needs_no_mask(with_masks):
+    root, masks = with_masks({"a": 20, "b": 20})
+    (root / "b" / "notes.txt").write_text("no image")
+    with pytest.warns(UserWarning, match=r"notes\.txt does not decode as an image and is skipped\.$"):
+        data = load(root, masks=masks, image_size=SIZE)
+    assert data.skipped == ("b/notes.txt",)
+
+
+def test_a_mask_that_does_not_decode_is_named(with_masks):
+    root, masks = with_masks({"a": 20, "b": 20})
+    broken = masks / "a" / "003.png"
+    broken.write_bytes(broken.read_bytes()[:-30])
+    with pytest.warns(UserWarning, match=rf"^{root}/a/003\.png or its mask {broken} does not decode .* skipped\.$"):
+        data = load(root, masks=masks, image_size=SIZE)
+    assert data.skipped == ("a/003.png",)
+
+
+def test_no_folder_of_masks(tree, tmp_path):
+    missing = tmp_path / "masks"
+    wrong = "There is no folder of masks."
+    with pytest.raises(ValueError, match=exactly(wrong, "an existing folder", f"masks={missing}")):
+        load(tree({"a": 3, "b": 3}), masks=missing, image_size=SIZE)
+
+
+# Files that do not decode.
+
+
+def break_files(root):
+    """One file of each kind that does not decode, in place of images 3, 21 and 45: cut off, empty, and a text."""
+    jpeg = root / "a" / "003.jpg"
+    Image.effect_noise((11, 13), 99).save(jpeg)
+    jpeg.write_bytes(jpeg.read_bytes()[:-20])
+    (root / "a" / "003.png").unlink()
+    (root / "a" / "021.png").write_bytes(b"")
+    (root / "b" / "045.png").write_text("no image")
+
+
+def test_files_that_do_not_decode_are_named_and_skipped(tree, numbers):
+    root = tree({"a": 40, "b": 40})
+    break_files(root)
+    with pytest.warns(UserWarning, match=r"does not decode as an image and is skipped\.$") as warned:
+        data = load(root, image_size=SIZE)
+    bad = ("a/003.jpg", "a/021.png", "b/045.png")
+    assert data.skipped == bad
+    assert [str(warning.message).split(" does not")[0] for warning in warned] == [str(root / name) for name in bad]
+    assert {warning.filename for warning in warned} == {__file__}
+    assert counts(data) == [53, 12, 12]
+    found = {split: numbers(data, split) for split in SPLITS}
+    assert sorted(itertools.chain(*found.values())) == [number for number in range(80) if number not in (3, 21, 45)]
+    for split in SPLITS:
+        assert labels(data, split) == [int(number >= 40) for number in found[split]]
+
+
+def test_too_many_that_do_not_decode(tree):
+    root = tree({"a": 19, "b": 20})
+    (root / "a" / "notes.txt").write_text("no image")
+    (root / "b" / "notes.txt").write_text("no image")
+    expected = exactly(
+        f"2 of 41 files do not decode as images, the first {root / 'a' / 'notes.txt'}.", "at most 5% of them", "4.9%"
+    )
+    with pytest.warns(UserWarning, match="is skipped"):
+        load(root, image_size=SIZE)
+    (root / "b" / "more.txt").write_text("no image")
+    expected = expected.replace("2\\ of\\ 41", "3\\ of\\ 42").replace("4\\.9%", "7\\.1%")
+    with pytest.warns(UserWarning, match="is skipped"), pytest.raises(ValueError, match=expected):
+        load(root, image_size=SIZE)
+
+
+def test_a_split_of_which_nothing_decodes(tree):
+    root = tree({"train/a": 20, "train/b": 20, "val/a": 1, "val/b": 1})
+    for path in (root / "val").rglob("*.png"):
+        path.write_text("no image")
+    with (
+        pytest.warns(UserWarning, match="is skipped"),
+        pytest.raises(ValueError, match=r"validation split .*\. Expected .*\. Received: .*\.$"),
+    ):
+        load(root, image_size=SIZE)
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_split_that_is_too_large_for_memory_is_the_same(masks, with_masks, read, monkeypatch):
+    root, mask_folder = with_masks({"a": 40, "b": 40})
+    break_files(root)
+    kept = []
+    for memory in (dataset_module.MEMORY_FOR_A_SPLIT, 0):
+        monkeypatch.setattr(dataset_module, "MEMORY_FOR_A_SPLIT", memory)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            data = load(root, masks=mask_folder if masks else None, image_size=SIZE)
+        stream = data.training_batches(5, "photo", seed=3, first_epoch=2, with_masks=masks).take(13)
+        kept.append([read(data, split) for split in SPLITS] + list(stream.as_numpy_iterator()))
+    in_memory, from_files = kept
+    for one, other in zip(in_memory, from_files, strict=True):
+        assert len(one) == (3 if masks else 2)
+        for mine, others in zip(one, other, strict=True):
+            np.testing.assert_array_equal(mine, others)
+
+
+# Errors: the counts of a tree, and the three parts of what is said, where {root} is the tree.
+LAYOUT = "<root>/<class>/* or <root>/<split>/<class>/*"
+ALONE = "one folder each named train, validation and test, or folders named after the classes alone"
+ERRORS = {
+    "nothing": ({}, "{root} holds no classes.", LAYOUT, "data={root}"),
+    "no images": ({"a": 0, "b": 0}, "The class folder {root}/a is empty.", "at least one image in it", "class='a'"),
+    "empty class": ({"a": 3, "b": 0}, "The class folder {root}/b is empty.", "at least one image in it", "class='b'"),
+    "one class": ({"a": 5}, "{root} has one class only.", "at least two class folders", "classes a"),
+    "one class in train": ({"train/a": 5}, "{root} has one class only.", "at least two class folders", "classes a"),
+    "empty split": (
+        {"train/a": 3, "train/b": 3, "test/a": 0},
+        "The test split of {root} is empty.",
+        "images in every split",
+        "split='test'",
+    ),
+    "split without classes": (
+        {"train/a": 3, "train/b": 3, "val": 3},
+        "The validation split of {root} is empty.",
+        "images in every split",
+        "split='validation'",
+    ),
+    "empty train": (
+        {"train": 3, "test/a": 3},
+        "The train split of {root} is empty.",
+        "images in every split",
+        "split='train'",
+    ),
+    "unknown class": (
+        {"train/a": 3, "train/b": 3, "val/a": 2, "val/c": 1},
+        "The class 'c' of the validation split is not in train.",
+        "one of: a, b",
+        "{root}/val/c",
+    ),
+    "splits and others": (
+        {"train/a": 3, "train/b": 3, "misc/a": 3},
+        "{root} mixes splits and other folders, has no train split, or has one split twice.",
+        ALONE,
+        "folders misc, train",
+    ),
+    "no train": (
+        {"test/a": 3, "val/a": 3},
+        "{root} mixes splits and other folders, has no train split, or has one split twice.",
+        ALONE,
+        "folders test, val",
+    ),
+    "too few to split": (
+        {"a": 2, "b": 5},
+        "The class 'a' has too few training images.",
+        "at least 3 images in a class",
+        "2",
+    ),
+    "too few to split once": (
+        {"train/a": 5, "train/b": 1, "val/a": 2},
+        "The class 'b' has too few training images.",
+        "at least 2 images in a class",
+        "1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_have_three_parts(case, tree):
+    folders, *parts = ERRORS[case]
+    root = tree(folders)
+    root.mkdir(exist_ok=True)
+    with pytest.raises(ValueError, match=exactly(*(part.format(root=root) for part in parts))):
+        load(root, image_size=SIZE)

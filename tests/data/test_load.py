@@ -1,0 +1,73 @@
+"""Sources that are not there, and arguments that do not belong to a source."""
+
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from keras_attention.data import load
+
+ARRAYS = (np.full((12, 5, 5, 3), 99, "uint8"), np.arange(12) % 2)
+SOURCES = "cluttered_digits, a folder of images, or a name of TensorFlow Datasets"
+
+
+def exactly(wrong, expected, received):
+    return f"^{re.escape(f'{wrong} Expected {expected}. Received: {received}.')}$"
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("cluttered_digit", "cluttered_digits"), ("oxford_iit_pet", "oxford_iiit_pet"), ("pictures/cats", None)],
+)
+def test_an_unknown_name_is_told_with_the_nearest(name, nearest):
+    hint = f" (did you mean {nearest!r}?)" if nearest else ""
+    with pytest.raises(ValueError, match=exactly(f"Unknown data source {name!r}{hint}.", SOURCES, f"data={name!r}")):
+        load(name)
+
+
+@pytest.mark.parametrize(
+    "source", ["./pictures", "/no/pictures", "~/pictures/none", "pictures/", "a/b/c", "../pictures"]
+)
+def test_a_path_that_does_not_exist(source):
+    with pytest.raises(ValueError, match=exactly("There is no such folder.", "an existing folder", f"data={source!r}")):
+        load(source)
+
+
+def test_a_path_object_is_never_a_name(tmp_path):
+    file = tmp_path / "picture.png"
+    file.write_text("no folder")
+    for source in (pathlib.Path("pictures"), file):
+        wanted = exactly("There is no such folder.", "an existing folder", f"data={str(source)!r}")
+        with pytest.raises(ValueError, match=wanted):
+            load(source)
+
+
+NO_FOLDERS = {"cluttered_digits": "cluttered_digits", "cifar10": "cifar10", "path": "./pictures", "arrays": ARRAYS}
+
+
+@pytest.mark.parametrize("source", NO_FOLDERS.values(), ids=NO_FOLDERS)
+def test_masks_of_their_own_belong_to_a_folder(source, tmp_path):
+    wrong = "Masks in a tree of their own belong to a folder of images."
+    with pytest.raises(ValueError, match=f"^{wrong} Expected a folder as source. Received: ") as error:
+        load(source, masks=tmp_path)
+    assert len(str(error.value)) < 200
+
+
+def test_options_belong_to_sources_that_take_them(tmp_path):
+    for source in ("cifar10", str(tmp_path)):
+        with pytest.raises(ValueError, match=exactly(f"{source} takes no options.", "none", "clutter, count")):
+            load(source, clutter=3, count=60)
+
+
+@pytest.mark.parametrize("size", [0, -3, 32.0, True, "32"])
+def test_image_size(size):
+    wanted = exactly("`image_size` is out of range.", "an integer at least 1", f"image_size={size!r}")
+    with pytest.raises(ValueError, match=wanted):
+        load(ARRAYS, image_size=size)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 0.5, None])
+def test_split_seed(seed):
+    with pytest.raises(ValueError, match=r"^`split_seed` is out of range\. Expected .*\. Received: split_seed="):
+        load(ARRAYS, split_seed=seed)

@@ -1,0 +1,239 @@
+"""`TrainConfig`: it survives JSON, cannot be changed, and says what is wrong with a setting."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+
+from keras_attention import TrainConfig
+from keras_attention.data.augmentation import AUGMENTATIONS
+from keras_attention.evaluate import MONITORS
+from keras_attention.layers import ALIGNMENTS, SCORES
+
+# Every setting, at a value that is not its default.
+OTHERS = {
+    "data": "photos",
+    "data_dir": "sets",
+    "data_options": {"clutter": 3, "seed": 7},
+    "masks": "masks",
+    "image_size": 48,
+    "split_seed": 5,
+    "width": 0.125,
+    "score": "dot",
+    "alignment": "sigmoid",
+    "attend": ("block4_pool",),
+    "units": 7,
+    "pool_query": True,
+    "attention_dropout": 0.1,
+    "dropout": 0.2,
+    "epochs": 11,
+    "batch_size": 13,
+    "learning_rate": 0.017,
+    "optimizer": "sgd",
+    "weight_decay": 0.0,
+    "schedule": "step",
+    "step_epochs": 3,
+    "step_factor": 0.5,
+    "warmup_epochs": 2,
+    "class_weights": "balanced",
+    "label_smoothing": 0.05,
+    "augment": "photo",
+    "precision": "float32",
+    "monitor": "val_macro_f1",
+    "patience": 4,
+    "seed": 23,
+}
+
+
+def exactly(wrong, expected, received):
+    return f"^{re.escape(f'{wrong} Expected {expected}. Received: {received}.')}$"
+
+
+def test_the_table_has_every_setting():
+    defaults = dataclasses.asdict(TrainConfig())
+    assert list(OTHERS) == list(defaults)
+    assert [name for name in OTHERS if OTHERS[name] == defaults[name]] == []
+
+
+def test_json():
+    for config in (TrainConfig(), TrainConfig(**OTHERS), TrainConfig(score=None, attend=())):
+        again = TrainConfig.from_json(config.to_json())
+        assert again == config
+        assert dataclasses.asdict(again) == dataclasses.asdict(config)
+        assert isinstance(again.attend, tuple)
+    settings = json.loads(TrainConfig(**OTHERS).to_json())
+    assert settings == OTHERS | {"attend": ["block4_pool"]}
+
+
+def test_settings_that_a_file_lacks_are_the_defaults():
+    assert TrainConfig.from_json('{"epochs": 3}') == TrainConfig(epochs=3)
+
+
+def test_numbers_of_numpy_survive_json():
+    config = TrainConfig(units=np.int64(7), dropout=np.float32(0.5), epochs=np.int32(3), image_size=np.int64(48))
+    assert TrainConfig.from_json(config.to_json()) == TrainConfig(units=7, dropout=0.5, epochs=3, image_size=48)
+
+
+def test_an_unknown_setting():
+    wanted = exactly(
+        "Unknown setting 'epoch' (did you mean 'epochs'?).", f"one of: {', '.join(OTHERS)}", "setting='epoch'"
+    )
+    with pytest.raises(ValueError, match=wanted):
+        TrainConfig.from_json('{"epoch": 3}')
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null"])
+def test_what_is_no_object(text):
+    with pytest.raises(ValueError, match=r"^The settings .*\. Expected .*\. Received: .*\.$"):
+        TrainConfig.from_json(text)
+
+
+def test_what_is_no_json():
+    with pytest.raises(ValueError, match="^Expecting value: line 1 column 1"):
+        TrainConfig.from_json("no json")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_no_setting_can_be_changed(name):
+    config = TrainConfig()
+    with pytest.raises(dataclasses.FrozenInstanceError, match=f"cannot assign to field '{name}'"):
+        setattr(config, name, OTHERS[name])
+    assert config == TrainConfig()
+
+
+def test_settings_are_named():
+    with pytest.raises(TypeError, match="positional"):
+        TrainConfig("photos")
+
+
+@pytest.mark.parametrize("given", ["block4_pool", ["block4_pool"], ("block4_pool",)])
+def test_attended_layers_are_a_tuple(given):
+    assert TrainConfig(attend=given).attend == ("block4_pool",)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_every_score_and_alignment(name):
+    for alignment in ALIGNMENTS:
+        assert TrainConfig(score=name, alignment=alignment).score == name
+
+
+NAMES = {
+    "defaults": ({}, "cluttered_digits-additive-softmax"),
+    "pair": ({"score": "scaled_dot", "alignment": "sigmoid"}, "cluttered_digits-scaled_dot-sigmoid"),
+    "plain": ({"attend": ()}, "cluttered_digits-plain"),
+    "plain without a score": ({"attend": (), "score": None}, "cluttered_digits-plain"),
+    "no score": ({"score": None}, "cluttered_digits-multiscale"),
+    "folder": ({"data": "../photos/skin/"}, "photos-skin-additive-softmax"),
+    "absolute folder": ({"data": "/photos/skin"}, "photos-skin-additive-softmax"),
+    "here": ({"data": "."}, "data-additive-softmax"),
+    "version": ({"data": "cifar10/3.0.2"}, "cifar10-3.0.2-additive-softmax"),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_name(case):
+    settings, name = NAMES[case]
+    assert TrainConfig(**settings).name == name
+    assert "/" not in name
+
+
+def test_differences():
+    config = TrainConfig(epochs=3, attend=())
+    assert config.differences(config) == {}
+    assert config.differences(TrainConfig(epochs=5)) == {
+        "epochs": (3, 5),
+        "attend": ((), ("block3_pool", "block4_pool")),
+    }
+    defaults = dataclasses.asdict(TrainConfig())
+    assert TrainConfig().differences(TrainConfig(**OTHERS)) == {name: (defaults[name], OTHERS[name]) for name in OTHERS}
+
+
+POOLS = ", ".join(f"block{block}_pool" for block in range(1, 6))
+CHOICES = {
+    "score": SCORES,
+    "alignment": ALIGNMENTS,
+    "optimizer": ("adamw", "sgd"),
+    "schedule": ("cosine", "step", "constant"),
+    "class_weights": ("none", "balanced"),
+    "augment": AUGMENTATIONS,
+    "precision": ("auto", "float32", "mixed_bfloat16"),
+    "monitor": MONITORS,
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_an_unknown_choice(name):
+    choices = list(CHOICES[name])
+    wrong = f"Unknown {name.replace('_', ' ')} '{choices[-1]}x' (did you mean '{choices[-1]}'?)."
+    wanted = exactly(wrong, f"one of: {', '.join(choices)}", f"{name}='{choices[-1]}x'")
+    with pytest.raises(ValueError, match=wanted):
+        TrainConfig(**{name: f"{choices[-1]}x"})
+    with pytest.raises(ValueError, match=rf"Expected one of: .*\. Received: {name}=3\.$"):
+        TrainConfig(**{name: 3})
+
+
+INTEGERS = {"units": 1, "epochs": 1, "batch_size": 1, "step_epochs": 1, "image_size": 32, "patience": 1}
+RANGES = (
+    [
+        (name, value, f"an integer at least {least}")
+        for name, least in INTEGERS.items()
+        for value in (least - 1, 33.0, True)
+    ]
+    + [
+        (name, value, "an integer at least 0 and at most 2147483647")
+        for name in ("seed", "split_seed")
+        for value in (-1, 2**31, 0.0, None)
+    ]
+    + [
+        (name, value, "a number above 0")
+        for name in ("width", "learning_rate", "step_factor")
+        for value in (0, -0.1, float("nan"), float("inf"), "0.1", None)
+    ]
+    + [
+        (name, value, "a number at least 0")
+        for name in ("weight_decay", "warmup_epochs")
+        for value in (-0.1, float("nan"), None)
+    ]
+    + [
+        (name, value, "a number at least 0 and below 1")
+        for name in ("dropout", "attention_dropout", "label_smoothing")
+        for value in (-0.1, 1, float("nan"), False)
+    ]
+)
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), RANGES, ids=[f"{row[0]}={row[1]!r}" for row in RANGES])
+def test_a_number_out_of_range(name, value, expected):
+    with pytest.raises(ValueError, match=exactly(f"`{name}` is out of range.", expected, f"{name}={value!r}")):
+        TrainConfig(**{name: value})
+
+
+OTHER_ERRORS = {
+    "unknown layer": (
+        {"attend": ("block3_pol",)},
+        "Unknown layer 'block3_pol' (did you mean 'block3_pool'?).",
+        f"one of: {POOLS}",
+        "attend='block3_pol'",
+    ),
+    "another kind of layer": ({"attend": (3,)}, "Unknown layer 3.", f"one of: {POOLS}", "attend=3"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_ERRORS)
+def test_other_errors(case):
+    settings, *parts = OTHER_ERRORS[case]
+    with pytest.raises(ValueError, match=exactly(*parts)):
+        TrainConfig(**settings)
+
+
+@pytest.mark.parametrize(("name", "value"), [("pool_query", "false"), ("data_options", None), ("data_options", [3])])
+def test_a_value_of_another_type(name, value):
+    with pytest.raises(ValueError, match=rf"^`{name}` .*\. Expected .*\. Received: {name}={re.escape(repr(value))}\.$"):
+        TrainConfig(**{name: value})
+
+
+def test_a_layer_attended_twice():
+    with pytest.raises(ValueError, match=r"twice\. Expected .*\. Received: attend=.*\.$"):
+        TrainConfig(attend=("block3_pool", "block3_pool"))

@@ -1,0 +1,124 @@
+"""Figures of a classifier: worked by hand, against scikit-learn, and defined where they can be."""
+
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn import metrics
+
+from keras_attention.data import load
+from keras_attention.evaluate import MONITORS, classification_metrics, predict_split
+
+NAMES = ("ant", "bee", "cat")
+TOP = ("accuracy", "macro_f1", "roc_auc", "average_precision", "loss", "count", "per_class", "confusion")
+
+
+def test_by_hand():
+    # Probabilities of (¼, ¾) and the like: logits are their logarithms, up to a constant.
+    logits = np.log([[0.75, 0.25], [0.25, 0.75], [0.6, 0.4], [0.1, 0.9], [0.2, 0.8]]) + 7
+    found = classification_metrics(logits, [0, 0, 1, 1, 1], ("ant", "bee"))
+    assert tuple(found) == TOP
+    assert found["accuracy"] == 3 / 5
+    assert found["confusion"] == [[1, 1], [1, 2]]
+    assert found["count"] == 5
+    assert found["loss"] == pytest.approx(-np.log([0.75, 0.25, 0.4, 0.9, 0.8]).mean())
+    ant, bee = found["per_class"]["ant"], found["per_class"]["bee"]
+    assert (ant["precision"], ant["recall"], ant["f1"], ant["count"]) == (1 / 2, 1 / 2, pytest.approx(1 / 2), 2)
+    assert (bee["precision"], bee["recall"], bee["count"]) == (2 / 3, 2 / 3, 3)
+    assert bee["f1"] == pytest.approx(2 / 3)
+    assert found["macro_f1"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    # Of the six pairs of a bee and an ant, .9 and .8 are above both ants, .4 above one: 5/6. The same for ants.
+    assert bee["roc_auc"] == pytest.approx(5 / 6)
+    assert found["roc_auc"] == pytest.approx(5 / 6)
+    # Bees come 1st, 2nd and 4th: (1/1 + 2/2 + 3/4)/3. Ants come 1st and 3rd: (1/1 + 2/3)/2.
+    assert bee["average_precision"] == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert ant["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
+    assert found["average_precision"] == pytest.approx(((1 + 1 + 3 / 4) / 3 + (1 + 2 / 3) / 2) / 2)
+
+
+def test_against_scikit_learn(rng):
+    logits, labels = rng.normal(size=(97, 3)), rng.integers(0, 3, 97)
+    logits[np.arange(97), labels] += 0.7
+    found = classification_metrics(logits, labels, NAMES)
+    probabilities, predicted = softmax(logits, -1), logits.argmax(-1)
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(labels, predicted))
+    assert found["macro_f1"] == pytest.approx(metrics.f1_score(labels, predicted, average="macro"))
+    assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(labels, probabilities, multi_class="ovr"))
+    one_hot = np.eye(3)[labels]
+    assert found["average_precision"] == pytest.approx(metrics.average_precision_score(one_hot, probabilities))
+    assert found["loss"] == pytest.approx(metrics.log_loss(labels, probabilities))
+    assert found["confusion"] == metrics.confusion_matrix(labels, predicted).tolist()
+    report = metrics.classification_report(labels, predicted, target_names=NAMES, output_dict=True)
+    for number, name in enumerate(NAMES):
+        entry = found["per_class"][name]
+        assert entry["precision"] == pytest.approx(report[name]["precision"])
+        assert entry["recall"] == pytest.approx(report[name]["recall"])
+        assert entry["f1"] == pytest.approx(report[name]["f1-score"])
+        assert entry["count"] == report[name]["support"]
+        assert entry["roc_auc"] == pytest.approx(metrics.roc_auc_score(one_hot[:, number], probabilities[:, number]))
+
+
+def test_ties_count_half():
+    found = classification_metrics(np.zeros((6, 2)), [0, 0, 1, 1, 1, 1], ("ant", "bee"))
+    assert found["roc_auc"] == 0.5
+    assert found["per_class"]["bee"]["average_precision"] == pytest.approx(4 / 6)
+    assert found["loss"] == pytest.approx(math.log(2))
+
+
+def test_a_class_without_images_has_no_figures_of_its_own():
+    logits = np.array([[3.0, 0, 0], [0, 3, 0], [0, 0, 3], [3, 1, 0]])
+    found = classification_metrics(logits, [0, 1, 1, 0], NAMES)
+    cat = found["per_class"]["cat"]
+    assert (cat["roc_auc"], cat["average_precision"], cat["count"]) == (None, None, 0)
+    assert (cat["precision"], cat["recall"], cat["f1"]) == (0, 0, 0)
+    of_others = [found["per_class"][name]["roc_auc"] for name in ("ant", "bee")]
+    assert found["roc_auc"] == pytest.approx(np.mean(of_others))
+    assert found["confusion"] == [[2, 0, 0], [0, 1, 1], [0, 0, 0]]
+
+
+def test_one_class_alone_has_no_curve():
+    found = classification_metrics(np.eye(3)[[1, 1, 2]], [1, 1, 1], NAMES)
+    assert (found["roc_auc"], found["average_precision"]) == (None, None)
+    assert [entry["roc_auc"] for entry in found["per_class"].values()] == [None] * 3
+    assert found["accuracy"] == 2 / 3
+    assert found["macro_f1"] == pytest.approx(0.8 / 3)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 0], [1, 1, 1, 1], [0, 0, 1, 1]])
+def test_it_is_plain_json(labels, rng):
+    found = classification_metrics(rng.normal(size=(4, 3)).astype("float32"), np.array(labels), NAMES)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert all(type(found[name]) in (float, type(None)) for name in TOP[:5])
+    assert type(found["count"]) is int
+
+
+def test_large_logits_overflow_nothing():
+    found = classification_metrics(np.array([[1e4, -1e4, 0], [-1e4, 1e4, 0]], "float32"), [0, 0], NAMES)
+    assert found["loss"] == pytest.approx(1e4)
+    assert found["accuracy"] == 0.5
+
+
+def test_every_monitor_is_a_figure(rng):
+    found = classification_metrics(rng.normal(size=(9, 3)), np.arange(9) % 3, NAMES)
+    for name in MONITORS:
+        assert isinstance(found[name.removeprefix("val_")], float)
+    assert [name for name, more_is_better in MONITORS.items() if not more_is_better] == ["val_loss"]
+
+
+@pytest.mark.parametrize("batch_size", [4, 128])
+@pytest.mark.parametrize("with_masks", [False, True])
+def test_what_a_model_gives_for_a_split(with_masks, batch_size, rng):
+    images, labels = rng.integers(0, 256, (11, 5, 5, 3)).astype("uint8"), np.arange(11) % 3
+    split = (images, labels, np.ones((11, 5, 5))) if with_masks else (images, labels)
+    data = load({"train": split, "validation": split, "test": split})
+    inputs = keras.Input((5, 5, 3))
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
+    outputs, found = predict_split(model, data, "test", batch_size)
+    np.testing.assert_array_equal(found, labels)
+    np.testing.assert_allclose(outputs, images.mean((1, 2)), rtol=1e-5)
+    both = keras.Model(inputs, {"mean": model.output, "image": inputs})
+    outputs, _ = predict_split(both, data, "test", batch_size)
+    np.testing.assert_array_equal(outputs["image"], images)
