@@ -61,8 +61,8 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self.rows.append({"epoch": epoch + 1, **logs, "learning_rate": rate})
-        self.run.write_history(self.rows)
+        # As the file holds them: a run that reads its rows back must find the same one best.
+        self.rows = self.run.write_history([*self.rows, {"epoch": epoch + 1, **logs, "learning_rate": rate}])
         if self.best_row == len(self.rows) - 1:
             self.run.save_model(self.model)
         self.run.back_up(self.model, len(self.rows), self.seconds)

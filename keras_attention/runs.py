@@ -92,7 +92,8 @@ class Run:
             return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
     def write_history(self, rows):
-        """Writes `history.csv`."""
+        """Writes `history.csv`; returns the rows as the file holds them, with nine digits."""
+        rows = [{name: float(f"{value:.9g}") for name, value in row.items()} for row in rows]
         with (
             replacing(self.folder / "history.csv") as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
@@ -100,6 +101,7 @@ class Run:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows({name: f"{value:.9g}" for name, value in row.items()} for row in rows)
+        return rows
 
     def back_up(self, model, epochs, seconds):
         """Keeps the weights and the optimizer after `epochs` epochs, and removes the backup before."""

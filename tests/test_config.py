@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import re
 
 import numpy as np
@@ -76,6 +77,13 @@ def test_numbers_of_numpy_survive_json():
     assert TrainConfig.from_json(config.to_json()) == TrainConfig(units=7, dropout=0.5, epochs=3, image_size=48)
 
 
+def test_paths_are_kept_as_text():
+    config = TrainConfig(data=pathlib.Path("photos/skin"), data_dir=pathlib.Path("sets"), masks=pathlib.Path("masks"))
+    assert config == TrainConfig(data="photos/skin", data_dir="sets", masks="masks")
+    assert TrainConfig.from_json(config.to_json()) == config
+    assert config.name == "photos-skin-additive-softmax"
+
+
 def test_an_unknown_setting():
     wanted = exactly(
         "Unknown setting 'epoch' (did you mean 'epochs'?).", f"one of: {', '.join(OTHERS)}", "setting='epoch'"
@@ -91,7 +99,7 @@ def test_what_is_no_object(text):
 
 
 def test_what_is_no_json():
-    with pytest.raises(ValueError, match="^Expecting value: line 1 column 1"):
+    with pytest.raises(ValueError, match=r"^Expecting value: line 1 column 1"):
         TrainConfig.from_json("no json")
 
 

@@ -96,12 +96,16 @@ def test_a_run_goes_on_as_an_undisturbed_one(augment, data):
     arguments = {"augment": augment, "seed": 5, "with_masks": True}
     undisturbed = list(data.training_batches(BATCH, **arguments).take(5 * STEPS).as_numpy_iterator())
     keras.utils.set_random_seed(99)
-    for first in (0, 1, 3):
+    for first in (0, 3):
         stream = data.training_batches(BATCH, first_epoch=first, **arguments)
         rest = undisturbed[first * STEPS :]
         assert_same(stream.take(len(rest)).as_numpy_iterator(), rest)
-    without = data.training_batches(BATCH, augment, seed=5, first_epoch=4).take(STEPS).as_numpy_iterator()
-    assert_same(without, [batch[:2] for batch in undisturbed[-STEPS:]])
+
+
+def test_images_are_the_same_without_their_masks(data):
+    with_masks = data.training_batches(BATCH, "photo", seed=5, first_epoch=4, with_masks=True).take(STEPS)
+    without = data.training_batches(BATCH, "photo", seed=5, first_epoch=4).take(STEPS)
+    assert_same(without.as_numpy_iterator(), [batch[:2] for batch in with_masks.as_numpy_iterator()])
 
 
 def test_another_seed_gives_another_order(data):

@@ -151,7 +151,7 @@ def test_a_split_that_is_too_large_for_memory_is_the_same(numbered, read, monkey
     for memory in (dataset_module.MEMORY_FOR_A_SPLIT, 0):
         monkeypatch.setattr(dataset_module, "MEMORY_FOR_A_SPLIT", memory)
         data = numbered("masks")
-        stream = data.training_batches(7, "photo", seed=3, first_epoch=1, with_masks=True).take(11)
+        stream = data.training_batches(7, seed=3, first_epoch=1, with_masks=True).take(11)
         kept.append([read(data, split) for split in SPLITS] + list(stream.as_numpy_iterator()))
     for one, other in zip(*kept, strict=True):
         for mine, others in zip(one, other, strict=True):

@@ -70,6 +70,18 @@ def test_a_second_load_finds_the_files(tmp_path, monkeypatch):
         load("cluttered_digits", data_dir=tmp_path, **SMALLEST | {"clutter": 3})
 
 
+def test_another_process_may_have_been_faster(tmp_path, monkeypatch):
+    def while_the_other_generates(seed):
+        monkeypatch.setattr(cluttered_digits, "split_scans", split_scans)
+        prepare(tmp_path, **SMALLEST)
+        return split_scans(seed)
+
+    monkeypatch.setattr(cluttered_digits, "split_scans", while_the_other_generates)
+    assert prepare(tmp_path, **SMALLEST).info.splits["train"].num_examples == 60
+    assert cluttered_digits.split_scans is split_scans
+    assert [path for path in tmp_path.rglob("*") if "incomplete" in path.name] == []
+
+
 def test_the_default_is_the_config_that_tfds_lists(tmp_path, monkeypatch):
     monkeypatch.setattr(cluttered_digits.ClutteredDigits, "download_and_prepare", lambda builder: None)
     builder = prepare(tmp_path)

@@ -132,7 +132,7 @@ def test_a_run_that_is_interrupted_in_its_first_epoch_resumes(finished, tiny, tm
 
 
 @pytest.mark.usefixtures("only_training")
-@pytest.mark.parametrize("failing", ["save_model", "back_up", "finish"])
+@pytest.mark.parametrize("failing", ["save_model", "finish"])
 def test_a_failure_between_two_files_leaves_a_run_that_resumes(finished, tiny, tmp_path, monkeypatch, failing):
     def fail(*arguments, **options):
         raise OSError("disk full")

