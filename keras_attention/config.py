@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 from keras_attention.arguments import invalid, require_choice, require_integer, require_number, unknown
 from keras_attention.data.augmentation import AUGMENTATIONS
@@ -75,7 +76,7 @@ class TrainConfig:
     pool_query: bool = False
     attention_dropout: float = 0.0
     dropout: float = 0.0
-    epochs: int = 6
+    epochs: int = 5
     batch_size: int = 32
     learning_rate: float = 3e-4
     optimizer: str = "adamw"
@@ -94,7 +95,16 @@ class TrainConfig:
 
     def __post_init__(self):
         object.__setattr__(self, "attend", (self.attend,) if isinstance(self.attend, str) else tuple(self.attend))
+        for name in ("data", "data_dir", "masks"):
+            if isinstance(getattr(self, name), os.PathLike):
+                object.__setattr__(self, name, os.fspath(getattr(self, name)))
         self._check_names()
+        if not isinstance(self.pool_query, bool):
+            raise invalid("`pool_query` is no truth value.", "true or false", f"pool_query={self.pool_query!r}")
+        if not isinstance(self.data_options, dict):
+            raise invalid("`data_options` are no options.", "a dictionary", f"data_options={self.data_options!r}")
+        if len(set(self.attend)) < len(self.attend):
+            raise invalid("A layer is attended twice.", "different layers", f"attend={', '.join(self.attend)}")
         for name in ("units", "epochs", "batch_size", "step_epochs"):
             require_integer(name, getattr(self, name), at_least=1)
         for name in ("seed", "split_seed"):
@@ -137,7 +147,8 @@ class TrainConfig:
 
     def to_json(self):
         """The settings as JSON."""
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        # NumPy's numbers pass the checks too.
+        return json.dumps(dataclasses.asdict(self), indent=2, default=lambda number: number.item())
 
     @classmethod
     def from_json(cls, text):
@@ -147,6 +158,8 @@ class TrainConfig:
             ValueError: a setting that does not exist.
         """
         settings = json.loads(text)
+        if not isinstance(settings, dict):
+            raise invalid("The settings are no JSON object.", '{"name": value, …}', text)
         known = [field.name for field in dataclasses.fields(cls)]
         for name in settings:
             if name not in known:

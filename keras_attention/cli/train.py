@@ -24,7 +24,7 @@ MODEL = (
     ("--dropout", float, "F", "share of the head's inputs dropped in training (default 0)"),
 )
 TRAINING = (
-    ("--epochs", int, "N", "passes over the training images (default 6)"),
+    ("--epochs", int, "N", "passes over the training images (default 5)"),
     ("--batch-size", int, "N", "images in a step (default 32)"),
     ("--learning-rate", float, "F", "the highest rate (default 0.0003)"),
     ("--optimizer", str, "NAME", "adamw (default), sgd (with Nesterov momentum)"),

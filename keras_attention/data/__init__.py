@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from keras_attention.arguments import invalid, require_integer
+from keras_attention.arguments import invalid, require_integer, unknown
 from keras_attention.data import cluttered_digits
 from keras_attention.data.arrays import load_arrays
 from keras_attention.data.catalog import load_builder, load_tfds
@@ -43,11 +43,16 @@ def load(source="cluttered_digits", data_dir=None, masks=None, image_size=None, 
     """
     if image_size is not None:
         require_integer("image_size", image_size, at_least=1)
+    require_integer("split_seed", split_seed, at_least=0, at_most=2**32 - 1)
     is_name = isinstance(source, (str, os.PathLike))
     is_folder = is_name and pathlib.Path(source).is_dir()
     if masks is not None and not is_folder:
-        raise invalid("Masks in a tree of their own belong to a folder of images.", "a folder as source", f"{source}")
+        received = source if is_name else "arrays"
+        raise invalid("Masks in a tree of their own belong to a folder of images.", "a folder as source", received)
     if not is_name:
+        for name in options:
+            if name != "class_names":
+                raise unknown("option", name, ("class_names",))
         return load_arrays(source, image_size, split_seed=split_seed, **options)
     if str(source) == "cluttered_digits":
         size = {} if image_size is None else {"image_size": image_size}
@@ -56,7 +61,7 @@ def load(source="cluttered_digits", data_dir=None, masks=None, image_size=None, 
         raise invalid(f"{source} takes no options.", "none", ", ".join(options))
     if is_folder:
         return load_folder(source, image_size, masks, split_seed)
-    if _looks_like_a_path(str(source)):
+    if not isinstance(source, str) or _looks_like_a_path(source):
         raise invalid("There is no such folder.", "an existing folder", f"data={str(source)!r}")
     return load_tfds(str(source), image_size, data_dir)
 

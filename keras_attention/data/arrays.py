@@ -35,6 +35,8 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):
     class_names = tuple(class_names or (str(label) for label in range(highest + 1)))
     if highest >= len(class_names):
         raise invalid("There are more labels than class names.", f"labels below {len(class_names)}", f"label {highest}")
+    if len(class_names) < 2:
+        raise invalid("The arrays hold one class only.", "at least two classes", f"classes {', '.join(class_names)}")
     splits = {name: Split.from_arrays(**_scaled(parts, size)) for name, parts in checked.items()}
     splits, notes = complete_splits(splits, labels, class_names, split_seed)
     has_masks = all("mask" in parts for parts in checked.values())

@@ -24,7 +24,8 @@ AUGMENTATIONS = {
     "none": list,
     "shift": _shift,
     "photo": lambda: [layers.RandomFlip("horizontal"), *_shift(), *_light()],
-    "isotropic": lambda: [layers.RandomFlip("horizontal_and_vertical"), *_shift(), *_light()],
+    # Two layers: with "horizontal_and_vertical" one draw decides both, so that an image is only ever turned by 180°.
+    "isotropic": lambda: [layers.RandomFlip("horizontal"), layers.RandomFlip("vertical"), *_shift(), *_light()],
 }
 
 

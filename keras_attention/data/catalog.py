@@ -21,7 +21,7 @@ def load_tfds(name, image_size=None, data_dir=None):
     """
     try:
         builder = tfds.builder(name, data_dir=data_dir)
-    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+    except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:  # the last for an unknown version
         known = ["cluttered_digits", *tfds.list_builders()]
         if name.split("/")[0].split(":")[0] in known:
             raise invalid(f"TFDS cannot read {name!r}: {_first_line(error)}", "a data set it can read", name) from error

@@ -17,10 +17,11 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from keras_attention.arguments import require_integer
+from keras_attention.arguments import require_integer, unknown
 
 logger = logging.getLogger(__name__)
 
+OPTIONS = ("image_size", "clutter", "count", "seed")
 SPLITS = ("train", "validation", "test")
 SHARE_OF_SCANS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 SHARE_OF_COUNT = {"train": 1, "validation": 1 / 6, "test": 1 / 6}
@@ -51,7 +52,7 @@ class ClutteredDigitsConfig(tfds.core.BuilderConfig):
         require_integer("image_size", self.image_size, at_least=32)
         require_integer("clutter", self.clutter, at_least=0)
         require_integer("count", self.count, at_least=60)
-        require_integer("seed", self.seed, at_least=0)
+        require_integer("seed", self.seed, at_least=0, at_most=2**32 - 1)
         self.name = f"{self.image_size}px-{self.clutter}fragments-{self.count}images-seed{self.seed}"
 
 
@@ -176,6 +177,9 @@ def prepare(data_dir=None, **options):
         data_dir: where TFDS keeps data sets; its own default where it is `None`.
         **options: of `ClutteredDigitsConfig`.
     """
+    for name in options:
+        if name not in OPTIONS:
+            raise unknown("option", name, OPTIONS)
     config = ClutteredDigitsConfig(**options)
     # TFDS wants its own listed config rather than an equal one.
     builder = ClutteredDigits(config=ClutteredDigits.builder_configs.get(config.name, config), data_dir=data_dir)
@@ -183,5 +187,8 @@ def prepare(data_dir=None, **options):
         logger.info("generating cluttered_digits, once, in %s", builder.data_dir)
         # What TFDS prints is about downloads, and there is none.
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            builder.download_and_prepare()
+            try:
+                builder.download_and_prepare()
+            except FileExistsError:  # another process has written the same meanwhile
+                return prepare(data_dir, **options)
     return builder

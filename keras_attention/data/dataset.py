@@ -119,7 +119,7 @@ class ImageDataset:
 
     def steps_per_epoch(self, batch_size):
         """Whole batches in the training split; a batch size above the split's count is one batch."""
-        return max(1, self.train.count // batch_size)
+        return max(1, self.train.count // require_integer("batch_size", batch_size, at_least=1))
 
     def batches(self, split, batch_size=32):
         """A split in its order, for `predict` and `evaluate`.

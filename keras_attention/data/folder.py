@@ -11,7 +11,11 @@ from keras_attention.data.dataset import SPLITS, ImageDataset, Split
 from keras_attention.data.images import decode_image, decode_mask
 from keras_attention.data.partition import complete_splits
 
-SPLIT_FOLDERS = {"train": ("train", "training"), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
 MOST_THAT_MAY_BE_SKIPPED = 0.05
 DEFAULT_IMAGE_SIZE = 224
 
@@ -36,7 +40,10 @@ def load_folder(root, image_size=None, masks=None, split_seed=0):
     for split, pairs in files.items():
         splits[split], labels[split], bad = _load_split(pairs, mask_of, image_size)
         skipped += bad
-    _report_skipped(skipped, sum(len(pairs) for pairs in files.values()))
+    _report_skipped(skipped, mask_of, sum(len(pairs) for pairs in files.values()))
+    for split in splits:
+        if not len(labels[split]):
+            raise _empty(root, split)
     splits, notes = complete_splits(splits, labels, class_names, split_seed)
     return ImageDataset(
         name=root.resolve().name if root.resolve().name not in ("images", "data") else root.resolve().parent.name,
@@ -52,29 +59,37 @@ def load_folder(root, image_size=None, masks=None, split_seed=0):
 def _list_files(root):
     """Split → [(path, label)], and the class names; a folder without splits is all "train"."""
     folders = _subfolders(root)
-    split_of = {folder: split for folder in folders for split, names in SPLIT_FOLDERS.items() if folder.name in names}
+    split_of = {
+        folder: split for folder in folders for split, names in SPLIT_FOLDERS.items() if folder.name.lower() in names
+    }
     if not folders:
         raise invalid(f"{root} holds no classes.", "<root>/<class>/* or <root>/<split>/<class>/*", f"data={root}")
     class_folders = {"train": folders}
     if split_of:
         strangers = [folder.name for folder in folders if folder not in split_of]
-        if strangers or "train" not in split_of.values():
+        if strangers or "train" not in split_of.values() or len(set(split_of.values())) < len(split_of):
             raise invalid(
-                f"{root} mixes splits and other folders, or has no train split.",
-                "folders named train, validation and test alone, or folders named after the classes alone",
+                f"{root} mixes splits and other folders, has no train split, or has one split twice.",
+                "one folder each named train, validation and test, or folders named after the classes alone",
                 f"folders {', '.join(folder.name for folder in folders)}",
             )
         class_folders = {split_of[folder]: _subfolders(folder) for folder in folders}
     class_names = sorted(folder.name for folder in class_folders["train"])
     files = {}
+    if not class_names:
+        raise _empty(root, "train")
     for split in filter(class_folders.get, SPLITS):
         files[split] = _list_classes(split, class_folders[split], class_names)
     empty = [split for split in class_folders if not files.get(split)]
     if empty:
-        raise invalid(f"The {empty[0]} split of {root} is empty.", "images in every split", f"split={empty[0]!r}")
+        raise _empty(root, empty[0])
     if len(class_names) < 2:
         raise invalid(f"{root} has one class only.", "at least two class folders", f"classes {', '.join(class_names)}")
     return files, class_names
+
+
+def _empty(root, split):
+    return invalid(f"The {split} split of {root} is empty.", "images in every split", f"split={split!r}")
 
 
 def _list_classes(split, folders, class_names):
@@ -86,7 +101,7 @@ def _list_classes(split, folders, class_names):
                 f"one of: {', '.join(class_names)}",
                 str(folder),
             )
-        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
         if not paths and split == "train":
             raise invalid(f"The class folder {folder} is empty.", "at least one image in it", f"class={folder.name!r}")
         pairs += [(path, class_names.index(folder.name)) for path in paths]
@@ -95,6 +110,10 @@ def _list_classes(split, folders, class_names):
 
 def _subfolders(folder):
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _hidden(path):
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _pair_with_masks(files, root, masks):
@@ -152,9 +171,10 @@ def _reader(pairs, mask_of, image_size):
     return Split(tf.data.Dataset.range(len(pairs)), decode, len(pairs))
 
 
-def _report_skipped(skipped, count):
+def _report_skipped(skipped, mask_of, count):
     for path in skipped:
-        warnings.warn(f"{path} does not decode as an image and is skipped.", stacklevel=4)
+        mask = f" or its mask {mask_of[path]}" if path in mask_of else ""
+        warnings.warn(f"{path}{mask} does not decode as an image and is skipped.", stacklevel=4)
     if len(skipped) > MOST_THAT_MAY_BE_SKIPPED * count:
         raise invalid(
             f"{len(skipped)} of {count} files do not decode as images, the first {skipped[0]}.",

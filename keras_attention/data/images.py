@@ -19,7 +19,9 @@ def resize_image(image, size):
 
 def decode_mask(encoded, size):
     """An encoded mask, 0 and any one other value → uint8 `(size, size, 1)`, 0 or 1."""
-    return resize_mask(tf.io.decode_image(encoded, channels=1, expand_animations=False), size)
+    # Three channels, because BMP, GIF and WebP are not decoded to one; a coloured mask keeps its colour's strength.
+    mask = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return resize_mask(tf.reduce_max(mask, axis=-1, keepdims=True), size)
 
 
 def resize_mask(mask, size):

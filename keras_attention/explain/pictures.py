@@ -51,8 +51,9 @@ def attention_figure(images, maps, titles, per_row=2, masks=None):
 def _draw_row(cells, index, image, blocks, title, masks, labelled):
     pixels = np.asarray(image).astype("uint8")
     cells[0].imshow(pixels)
-    if masks is not None:
-        cells[0].contour(np.asarray(masks[index])[..., 0] > 0, levels=[0.5], colors="white", linewidths=0.8)
+    inside = None if masks is None else np.asarray(masks[index])[..., 0] > 0
+    if inside is not None and inside.any() and not inside.all():
+        cells[0].contour(inside, levels=[0.5], colors="white", linewidths=0.8)
     text, colour = title
     cells[0].set_title(text, fontsize=8, color=colour)
     for axes, (name, (values, scale, _)) in zip(cells[1:], blocks.items(), strict=True):

@@ -20,7 +20,7 @@ def history_figure(rows):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [float(row[key]) for row in rows], marker="o", markersize=3, label=label)
         axes.set(xlabel="epoch", ylabel=name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     return figure
@@ -38,7 +38,9 @@ def confusion_figure(matrix, class_names):
     """
     matrix = np.asarray(matrix)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = min(12, 2.2 + 0.55 * len(class_names))
+    # Room for the longest name beside and below the matrix, a tenth of an inch a letter.
+    names = 0.1 * max(map(len, class_names))
+    side = min(12, 2.2 + 0.55 * len(class_names)) + names
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
