@@ -51,7 +51,9 @@ steps = data.steps_per_epoch(32)
 rate = keras.optimizers.schedules.CosineDecay(
     0.0, EPOCHS * steps - steps // 2, warmup_target=1e-3, warmup_steps=steps // 2
 )
-model.compile(keras.optimizers.AdamW(rate), keras.losses.CategoricalCrossentropy(from_logits=True), ["accuracy"])
+model.compile(
+    keras.optimizers.AdamW(rate), keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+)
 validation = data.batches("validation", 128).map(lambda images, labels, masks: (images, labels))
 model.fit(
     data.training_batches(32),

@@ -89,12 +89,6 @@ def only_training(monkeypatch):
     monkeypatch.setattr("keras_attention.training.write_results", lambda run, *_: run.finish({}))
 
 
-@pytest.mark.usefixtures("only_training")
-def test_the_same_settings_give_the_same_run(finished, tiny, tmp_path):
-    again = train(tiny(), tmp_path / "again", verbose=0)
-    np.testing.assert_allclose(rows_of(again), rows_of(finished), rtol=1e-5)
-
-
 def interrupt_in_epoch(monkeypatch, epoch, error=KeyboardInterrupt):
     original = StopOnNaN.on_train_batch_end
 
@@ -132,13 +126,12 @@ def test_a_run_that_is_interrupted_in_its_first_epoch_resumes(finished, tiny, tm
 
 
 @pytest.mark.usefixtures("only_training")
-@pytest.mark.parametrize("failing", ["save_model", "finish"])
-def test_a_failure_between_two_files_leaves_a_run_that_resumes(finished, tiny, tmp_path, monkeypatch, failing):
+def test_a_failure_between_two_files_leaves_a_run_that_resumes(finished, tiny, tmp_path, monkeypatch):
     def fail(*arguments, **options):
         raise OSError("disk full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Run, failing, fail)
+        patched.setattr(Run, "back_up", fail)
         with pytest.raises(OSError, match="disk full"):
             train(tiny(), tmp_path / "run", verbose=0)
     resumed = train(tiny(), tmp_path / "run", resume=True, verbose=0)
@@ -182,12 +175,16 @@ def test_a_folder_of_something_else_is_never_replaced(tiny, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_overwrite_replaces_a_run(tiny, tmp_path):
+def test_overwrite_replaces_a_run_and_bfloat16_ends_in_float32(tiny, tmp_path):
     folder = tmp_path / "run"
     Run(folder).begin(tiny(seed=5))
     (folder / "old.txt").write_text("old")
-    assert train(tiny(epochs=1, warmup_epochs=0.0), folder, overwrite=True, verbose=0).config.seed == 0
+    run = train(tiny(precision="mixed_bfloat16", epochs=1), folder, overwrite=True, verbose=0)
+    assert run.config.seed == 0
     assert not (folder / "old.txt").exists()
+    assert run.metrics["precision"] == "mixed_bfloat16"
+    assert keras.models.load_model(run.model_path).get_layer("block1_conv1").compute_dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_resume_refuses_other_settings(finished, tiny):
@@ -217,37 +214,21 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tiny, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "layers"),
-    [({"attend": ()}, 0), ({"score": None}, 0), ({"attend": ("block4_pool",), "score": "dot"}, 1)],
-    ids=["plain", "multiscale", "one block"],
+    [({"attend": ()}, 0), ({"attend": ("block4_pool",), "score": "dot"}, 1)],
+    ids=["plain", "one block"],
 )
-def test_the_controls_train_and_export_too(tiny, tmp_path, changes, layers):
-    run = train(tiny(epochs=1, warmup_epochs=0.0, **changes), tmp_path / "run", verbose=0)
+def test_other_heads_train_and_export_too(tiny, tmp_path, changes, layers):
+    run = train(tiny(epochs=1, **changes), tmp_path / "run", verbose=0)
     assert (run.folder / "attention.png").exists() == bool(layers)
     assert ("pointing_game" in run.metrics) == bool(layers)
     assert (run.export_path / "card.json").exists()
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"precision": "mixed_bfloat16"},
-        {"optimizer": "sgd", "schedule": "step", "step_epochs": 1, "learning_rate": 0.05},
-        {"label_smoothing": 0.1},
-        {"seed": 1},
-    ],
-    ids=["bfloat16", "sgd", "smoothing", "seed"],
-)
 @pytest.mark.usefixtures("only_training")
+@pytest.mark.parametrize("changes", [{"label_smoothing": 0.1}, {"seed": 1}], ids=["smoothing", "seed"])
 def test_options_of_training_take_effect(finished, tiny, tmp_path, changes):
-    run = train(tiny(**changes), tmp_path / "run", verbose=0)
-    assert not np.allclose(rows_of(run), rows_of(finished), rtol=1e-3)
-    assert keras.config.dtype_policy().name == "float32"
-
-
-def test_a_run_in_bfloat16_ends_in_float32(tiny, tmp_path):
-    run = train(tiny(precision="mixed_bfloat16", epochs=1, warmup_epochs=0.0), tmp_path / "run", verbose=0)
-    assert run.metrics["precision"] == "mixed_bfloat16"
-    assert keras.models.load_model(run.model_path).get_layer("block1_conv1").compute_dtype == "float32"
+    run = train(tiny(epochs=1, **changes), tmp_path / "run", verbose=0)
+    assert not np.allclose(rows_of(run)[0], rows_of(finished)[0], rtol=1e-3)
 
 
 def test_class_weights_are_the_inverse_of_the_frequency(tiny):
@@ -282,7 +263,7 @@ def photo_folder(tmp_path):
 
 
 def test_a_folder_without_masks_trains_and_counts_what_it_skipped(photo_folder, tiny, tmp_path):
-    config = tiny(data=str(photo_folder), data_options={}, data_dir=None, epochs=1, warmup_epochs=0.0)
+    config = tiny(data=str(photo_folder), data_options={}, data_dir=None, epochs=1)
     with pytest.warns(UserWarning, match=r"broken\.jpg does not decode"):
         run = train(config, tmp_path / "run", verbose=0)
     assert run.metrics["skipped_files"] == [os.path.join("dark", "broken.jpg")]
