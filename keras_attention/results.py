@@ -13,6 +13,7 @@ from keras_attention.models.classifier import PREFIX
 from keras_attention.report import confusion_figure, history_figure
 
 SHOWN_IMAGES = 12
+LONGEST_NAME = 24  # letters that fit above an image
 HEADLINES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "count")
 SPLITS = ("train", "validation", "test")
 
@@ -96,7 +97,13 @@ def _test_masks(dataset):
 
 def _titles(predicted, true, class_names):
     """True and predicted class of each image, in red where they differ."""
-    return [
-        (f"{class_names[label]} → {class_names[guess]}", "black" if label == guess else "crimson")
-        for guess, label in zip(predicted, true, strict=True)
-    ]
+    titles = []
+    for guess, label in zip(predicted, true, strict=True):
+        names = [_shortened(class_names[number]) for number in (label, guess)]
+        arrow = " → " if sum(map(len, names)) < LONGEST_NAME else "\n→ "
+        titles.append((arrow.join(names), "black" if label == guess else "crimson"))
+    return titles
+
+
+def _shortened(name):
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
