@@ -13,7 +13,7 @@ from keras_attention.models.classifier import PREFIX
 from keras_attention.report import confusion_figure, history_figure
 
 SHOWN_IMAGES = 12
-LONGEST_NAME = 24  # letters that fit above an image
+LONGEST_NAME = 21  # letters that fit above an image
 HEADLINES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "count")
 SPLITS = ("train", "validation", "test")
 
