@@ -4,7 +4,9 @@ import keras
 import pytest
 
 from keras_attention import TrainConfig, train
+from keras_attention.models import vgg
 
+FULL_BLOCKS = vgg.BLOCKS
 TINY = {
     "data_options": {"count": 90, "clutter": 2},
     "image_size": 32,
@@ -22,6 +24,20 @@ TINY = {
 def _tensorflow():
     if keras.backend.backend() != "tensorflow":
         pytest.skip("runs and exports need the TensorFlow backend")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shallow_backbone():
+    """One convolution in each block: a network of the same layout that is traced in a third of the time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(vgg, "BLOCKS", tuple((1, filters) for _, filters in FULL_BLOCKS))
+        yield
+
+
+@pytest.fixture
+def full_backbone(monkeypatch):
+    """VGG16 as it is, as another process builds it."""
+    monkeypatch.setattr(vgg, "BLOCKS", FULL_BLOCKS)
 
 
 @pytest.fixture(scope="session")

@@ -140,6 +140,7 @@ def test_a_failure_between_two_files_leaves_a_run_that_resumes(finished, tiny, t
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("full_backbone")
 def test_kill_9_in_the_second_epoch_loses_nothing(tiny, tmp_path):
     """A real process, really killed; its end is that of an undisturbed run."""
     config = tiny(epochs=3, data_options={"count": 600, "clutter": 2})
