@@ -35,6 +35,8 @@ class Run:
                 run, or settings that differ from those of the run to continue.
         """
         run = cls(folder)
+        if run.folder.is_file():
+            raise invalid(f"{folder} is a file.", "the folder of a run, or one to make", f"run={str(folder)!r}")
         if resume:
             run._check_same_settings(config)
         elif run.folder.exists() and any(run.folder.iterdir()):

@@ -8,6 +8,7 @@ import numpy as np
 from keras_attention.callbacks import Keeper, SeedEpochs, StopOnNaN, ValidationMetrics
 from keras_attention.config import TrainConfig
 from keras_attention.data import load
+from keras_attention.export import require_tensorflow
 from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.precision import dtype_policy, in_float32, resolve_precision
 from keras_attention.results import write_results
@@ -34,6 +35,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto"):
         ValueError: settings, data or a folder that cannot be used; nothing is written then.
         FloatingPointError: a loss that is not finite, with the step.
     """
+    require_tensorflow()  # of the export at the end, which must not fail only then
     config = config or TrainConfig()
     run = Run.claim(run or f"runs/{config.name}", config, resume, overwrite)
     if resume and run.finished:

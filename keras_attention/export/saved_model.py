@@ -36,8 +36,7 @@ def export_saved_model(model, folder, class_names, training=None, result=None, i
         ValueError: another backend than TensorFlow, or class names that do not fit the logits.
         RuntimeError: outputs that differ by more than 1e-4; nothing is left behind then.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise invalid("A SavedModel is written by TensorFlow.", "KERAS_BACKEND=tensorflow", keras.backend.backend())
+    require_tensorflow()
     if len(class_names) != model.output_shape[-1]:
         raise invalid("The class names do not fit.", f"{model.output_shape[-1]} names", f"{len(class_names)}")
     height, width = model.input_shape[1:3]
@@ -50,6 +49,13 @@ def export_saved_model(model, folder, class_names, training=None, result=None, i
         difference = _compare(outputs, temporary, np.asarray(images))
         write_json(temporary / "card.json", model_card(model, class_names, height, training, result))
     return difference
+
+
+def require_tensorflow():
+    """Raises `ValueError` on another backend: a SavedModel is traced by TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        backend = f"KERAS_BACKEND={keras.backend.backend()}"
+        raise invalid("A SavedModel is written by TensorFlow.", "KERAS_BACKEND=tensorflow", backend)
 
 
 def _write(outputs, folder):

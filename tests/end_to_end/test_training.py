@@ -169,6 +169,19 @@ def test_a_finished_run_is_never_replaced_without_leave(finished, tiny):
     assert (finished.folder / "metrics.json").read_text() == before
 
 
+def test_a_file_is_no_run(tiny, tmp_path):
+    (tmp_path / "notes.txt").write_text("notes")
+    with pytest.raises(ValueError, match=r"notes\.txt is a file\. Expected the folder of a run"):
+        train(tiny(), tmp_path / "notes.txt", overwrite=True, verbose=0)
+
+
+def test_another_backend_is_refused_before_training(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match=r"written by TensorFlow\. Expected KERAS_BACKEND=tensorflow"):
+        train(tiny(), tmp_path / "run", verbose=0)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_of_something_else_is_never_replaced(tiny, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="holds no run"):
