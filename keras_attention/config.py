@@ -13,6 +13,7 @@ from keras_attention.models.vgg import LAYER_NAMES, SMALLEST_IMAGE
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step", "constant")
 CLASS_WEIGHTS = ("none", "balanced")
+DATA_OPTIONS = ("clutter", "count", "seed")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 
 
@@ -103,6 +104,9 @@ class TrainConfig:
             raise invalid("`pool_query` is no truth value.", "true or false", f"pool_query={self.pool_query!r}")
         if not isinstance(self.data_options, dict):
             raise invalid("`data_options` are no options.", "a dictionary", f"data_options={self.data_options!r}")
+        for name in self.data_options:
+            if name not in DATA_OPTIONS:
+                raise unknown("data option", name, DATA_OPTIONS, "data_options")
         if len(set(self.attend)) < len(self.attend):
             raise invalid("A layer is attended twice.", "different layers", f"attend={', '.join(self.attend)}")
         for name in ("units", "epochs", "batch_size", "step_epochs"):

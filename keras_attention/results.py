@@ -30,6 +30,11 @@ def write_results(run, config, dataset, model, keeper, precision):
         precision: what it was trained in.
     """
     outputs, labels = predict_split(attention_outputs(model), dataset, "test")
+    if not np.isfinite(outputs["logits"]).all():
+        raise FloatingPointError(
+            "The trained model gives logits that are not finite: the training diverged. Expected finite ones; a lower "
+            f"learning rate often helps. Received: learning_rate={config.learning_rate}."
+        )
     logits, maps = outputs["logits"], {name: values for name, values in outputs.items() if name.startswith(PREFIX)}
     metrics = classification_metrics(logits, labels, dataset.class_names)
     if maps and dataset.has_masks:

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import tempfile
+import warnings
 
 from keras_attention import __version__
 from keras_attention.cli import explain, export, listing, predict, train
@@ -24,6 +25,7 @@ def main(arguments=None):
     logging.getLogger("keras_attention").setLevel(logging.INFO)
     for noisy in ("absl", "tensorflow"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    warnings.formatwarning = lambda message, *_: f"keras-attention: warning: {message}\n"
     try:
         _import_tensorflow()
         return options.run(options) or 0

@@ -37,6 +37,8 @@ def run(options):
         best = int(outputs["probabilities"][0].argmax())
         title = f"{predictor.class_names[best]} {outputs['probabilities'][0][best]:.2f}"
         target = pathlib.Path(options.out) / names[path]
+        if target.resolve() in {pathlib.Path(image).resolve() for image in options.images}:
+            raise invalid(f"The picture would replace the image {target}.", "another --out", f"--out {options.out}")
         with replacing(target) as temporary:
             attention_figure(image[None], maps, [(title, "black")], per_row=1).savefig(temporary, dpi=150)
         print(target, flush=True)

@@ -33,7 +33,8 @@ def export_saved_model(model, folder, class_names, training=None, result=None, i
         The largest absolute difference to the Keras model over all outputs.
 
     Raises:
-        ValueError: another backend than TensorFlow, or class names that do not fit the logits.
+        ValueError: another backend than TensorFlow, class names that do not fit the logits, or a folder that holds
+            anything but an export.
         RuntimeError: outputs that differ by more than 1e-4; nothing is left behind then.
     """
     require_tensorflow()
@@ -44,11 +45,19 @@ def export_saved_model(model, folder, class_names, training=None, result=None, i
     if images is None:
         images = np.random.default_rng(0).integers(0, 256, (4, height, width, 3))
     folder = pathlib.Path(folder)
+    _check_may_replace(folder)
     with replacing(folder) as temporary:
         _write(outputs, temporary)
         difference = _compare(outputs, temporary, np.asarray(images))
         write_json(temporary / "card.json", model_card(model, class_names, height, training, result))
     return difference
+
+
+def _check_may_replace(folder):
+    """Only nothing, an empty folder or an older export may give way to an export."""
+    is_export = (folder / "card.json").is_file() and (folder / "saved_model.pb").is_file()
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not is_export):
+        raise invalid(f"{folder} holds something else.", "a new folder, or one of an earlier export", f"out={folder}")
 
 
 def require_tensorflow():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -138,6 +139,13 @@ def test_explain_writes_a_picture_an_image(finished, image, tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == ["digit-2.png", "digit.png"]
     with Image.open(out / "digit.png") as picture:
         assert min(picture.size) > 150
+
+
+def test_explain_never_replaces_an_image(finished, image, capsys):
+    before = pathlib.Path(image).read_bytes()
+    assert main(["explain", str(finished.folder), image, "--out", str(pathlib.Path(image).parent)]) == 2
+    assert "would replace the image" in capsys.readouterr().err
+    assert pathlib.Path(image).read_bytes() == before
 
 
 def test_export_goes_to_saved_models_by_default(finished, tmp_path, monkeypatch, capsys):

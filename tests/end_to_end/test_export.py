@@ -87,6 +87,14 @@ def test_an_export_replaces_an_older_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_an_export_replaces_nothing_but_an_export(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for target in (tmp_path, tmp_path / "thesis.txt"):
+        with pytest.raises(ValueError, match="holds something else"):
+            export_saved_model(tiny_model(), target, ["a", "b", "c"])
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
 def test_class_names_must_fit(tmp_path):
     with pytest.raises(ValueError, match=r"do not fit\. Expected 3 names\. Received: 2"):
         export_saved_model(tiny_model(), tmp_path / "out", ["a", "b"])
