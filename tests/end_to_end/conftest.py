@@ -7,6 +7,7 @@ from keras_attention import TrainConfig, train
 from keras_attention.models import vgg
 
 FULL_BLOCKS = vgg.BLOCKS
+SHALLOW_BLOCKS = tuple((1, filters) for _, filters in FULL_BLOCKS)
 TINY = {
     "data_options": {"count": 90, "clutter": 2},
     "image_size": 32,
@@ -26,16 +27,14 @@ def _tensorflow():
         pytest.skip("runs and exports need the TensorFlow backend")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _shallow_backbone():
+@pytest.fixture(autouse=True)
+def _shallow_backbone(monkeypatch):
     """One convolution in each block: a network of the same layout that is traced in a third of the time."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(vgg, "BLOCKS", tuple((1, filters) for _, filters in FULL_BLOCKS))
-        yield
+    monkeypatch.setattr(vgg, "BLOCKS", SHALLOW_BLOCKS)
 
 
 @pytest.fixture
-def full_backbone(monkeypatch):
+def full_backbone(_shallow_backbone, monkeypatch):
     """VGG16 as it is, as another process builds it."""
     monkeypatch.setattr(vgg, "BLOCKS", FULL_BLOCKS)
 
@@ -58,4 +57,6 @@ def tiny(data_dir):
 @pytest.fixture(scope="session")
 def finished(tiny, tmp_path_factory):
     """A finished tiny run; tests only read it."""
-    return train(tiny(), tmp_path_factory.mktemp("runs") / "finished", verbose=0)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(vgg, "BLOCKS", SHALLOW_BLOCKS)
+        return train(tiny(), tmp_path_factory.mktemp("runs") / "finished", verbose=0)
