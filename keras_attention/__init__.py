@@ -15,6 +15,7 @@ _HOME = {
     "SCORES": "layers",
     "Attention": "layers",
     "SpatialAttention": "layers",
+    "ReinforceModel": "models",
     "VGG16BN": "models",
     "attention_classifier": "models",
     "attention_outputs": "models",

@@ -52,3 +52,18 @@ def _require(right_kind, kind, argument, value, **limits):
 
 
 _HOLDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
+
+
+def keras_object(module, identifier):
+    """What `identifier` stands for in a module of Keras that has a `get`, such as `keras.activations`.
+
+    Raises:
+        ValueError: an identifier that the module does not know.
+    """
+    kind = module.__name__.split(".")[-1].removesuffix("s")
+    try:
+        return module.get(identifier)
+    except (TypeError, ValueError) as error:
+        functions = {"get", "serialize", "deserialize"}
+        known = [name for name in dir(module) if name.lower() == name and name[0] != "_" and name not in functions]
+        raise unknown(kind, identifier, [name for name in known if callable(getattr(module, name))]) from error

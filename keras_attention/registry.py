@@ -64,8 +64,9 @@ class Registry(Mapping):
                 raise unknown(self.family, identifier, self._members)
             identifier = self._members[identifier]
         if inspect.isclass(identifier) and issubclass(identifier, keras.layers.Layer):
-            # Every layer takes a dtype, through its `**kwargs`.
-            taken = {"dtype", *inspect.signature(identifier).parameters}
+            # Every layer takes a dtype, and those of a base class, through its `**kwargs`.
+            classes = [cls for cls in identifier.__mro__ if issubclass(cls, keras.layers.Layer)]
+            taken = {"dtype"} | {name for cls in classes for name in inspect.signature(cls.__init__).parameters}
             return identifier(**{key: value for key, value in defaults.items() if key in taken})
         if isinstance(identifier, dict):
             identifier = keras.saving.deserialize_keras_object(identifier)

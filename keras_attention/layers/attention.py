@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_attention.arguments import invalid, require_number
 from keras_attention.layers.alignment import ALIGNMENTS
+from keras_attention.layers.heads import Heads
+from keras_attention.layers.masks import check_masks, join_masks
 from keras_attention.layers.score import SCORES
 from keras_attention.registry import PACKAGE
 
@@ -13,30 +15,44 @@ from keras_attention.registry import PACKAGE
 class Attention(keras.layers.Layer):
     """e = score(q, k); a = align(e); c = Σ a·v, or the mean of a·v where the weights do not sum to 1.
 
-    The call is that of `keras.layers.MultiHeadAttention`. Nothing is projected but what the score itself projects.
+    The call is that of `keras.layers.MultiHeadAttention`. Nothing is projected but what the score itself projects,
+    unless there are heads.
+
+    With `num_heads`, query, key and value are projected for each head, each head has a score with parameters of its
+    own, and the contexts of all heads are projected back to the dimension of the query. With `feature_wise`, a key gets
+    a weight for each dimension of its value, and c_j = Σ a_j·v_j.
 
     Args:
         score: a name in `SCORES`, a score layer, or its config.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
         dropout: share of the weights dropped in training, at least 0 and below 1.
-        seed: of the dropout.
+        seed: of the dropout, and of an alignment that samples and is given by its name or class.
+        num_heads: h, at least 1; `None` projects nothing.
+        key_dim, value_dim: of each head; see `Heads`.
+        use_bias: whether the projections of the heads have biases.
+        feature_wise: whether each dimension of the value has weights of its own; for a score with `features`, which are
+            `additive` and `concat`.
 
     Call arguments:
         query: `(B, ..., Tq, dq)`.
         value: `(B, ..., Tk, dv)`.
         key: `(B, ..., Tk, dk)`; `value` where it is left out.
-        query_mask: `(B, ..., Tq)` boolean; a masked query gets weights and a context of 0.
+        query_mask: `(B, ..., Tq)` boolean; a masked query gets weights and a context of 0, before heads are joined.
         value_mask, key_mask: `(B, ..., Tk)` boolean; a masked key has weight 0.
         attention_mask: boolean, broadcastable to `(B, ..., Tq, Tk)`.
         return_attention_scores: whether to give the weights too.
-        training: whether dropout is on.
+        training: whether dropout is on, and whether an alignment that samples may do so.
+        grid: `(H, W)`, where the keys are the positions of a map in rows, for the local alignments.
 
     Returns:
-        The context `(B, ..., Tq, dv)` in the compute dtype; with `return_attention_scores`, the pair of it and the
-        weights `(B, ..., Tq, Tk)` in float32, before dropout.
+        The context in the compute dtype, `(B, ..., Tq, dv)`, or with heads `(B, ..., Tq, dq)`. With
+        `return_attention_scores`, the pair of it and the weights `(B, ..., Tq, Tk)` in float32, before dropout; with
+        heads `(B, ..., h, Tq, Tk)`; feature-wise with a last axis of dv more.
 
     Raises:
-        ValueError: keys and values that differ in number, or what the score cannot compare.
+        ValueError: keys and values that differ in number, what the score cannot compare, a mask that does not fit,
+            dimensions of heads without heads, `feature_wise` with a score that gives one number for a pair.
+        TypeError: a mask that does not hold truth values.
 
     Example:
 
@@ -48,23 +64,85 @@ class Attention(keras.layers.Layer):
     (array([2.4621, 3.4621], dtype=float32), array([0.2689, 0.7311], dtype=float32))
 
     Reference:
-        Brauwers, Frasincar, *A General Survey on Attention Mechanisms in Deep Learning*, TKDE 35(4), 2023, eqs. 2–5.
+        Brauwers, Frasincar, *A General Survey on Attention Mechanisms in Deep Learning*, TKDE 35(4), 2023, eqs. 2–5;
+        sec. 3.2 for feature-wise weights ("multi-dimensional").
     """
 
-    def __init__(self, score="scaled_dot", alignment="softmax", dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        score="scaled_dot",
+        alignment="softmax",
+        dropout=0.0,
+        seed=None,
+        num_heads=None,
+        key_dim=None,
+        value_dim=None,
+        use_bias=True,
+        feature_wise=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.score = SCORES.get(score, dtype=self.dtype_policy.name)
-        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name)
+        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=seed)
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+        self.num_heads, self.key_dim, self.value_dim, self.use_bias = num_heads, key_dim, value_dim, use_bias
+        self.heads = self._make_heads()
+        self.feature_wise = feature_wise
+        if feature_wise and not hasattr(self.score, "units"):
+            raise invalid(
+                f"`{SCORES.name_of(self.score)}` gives one number for a pair.",
+                "`additive` or `concat` for `feature_wise=True`, which have an output for each dimension of the value",
+                f"score={SCORES.name_of(self.score)!r}, feature_wise=True",
+            )
         self.supports_masking = True
+
+    def _make_heads(self):
+        if self.num_heads is not None:
+            return Heads(self.num_heads, self.key_dim, self.value_dim, self.use_bias, dtype=self.dtype_policy)
+        if self.key_dim is not None or self.value_dim is not None:
+            raise invalid(
+                "There are no heads to have dimensions.",
+                "`num_heads=` beside `key_dim=` and `value_dim=`",
+                f"num_heads=None, key_dim={self.key_dim}, value_dim={self.value_dim}",
+            )
+        return None
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = key_shape or value_shape
         check_shapes(query_shape, value_shape, key_shape)
+        shapes = query_shape, value_shape, key_shape
+        if self.heads is not None:
+            self.heads.build(*shapes)
+            shapes = self.heads.split_shapes(*shapes)
+        query_shape, value_shape, key_shape = shapes
+        if self.feature_wise:
+            self._set_features(value_shape[-1])
         if not self.score.built:
             self.score.build(query_shape, key_shape)
+        self.head_scores = self._make_head_scores(query_shape, key_shape)
+        if not self.alignment.built:
+            self.alignment.build((*query_shape[:-1], key_shape[-2]), query_shape)
+
+    def _set_features(self, count):
+        if self.score.features is None:
+            self.score.features = count
+        if self.score.features != count:
+            raise invalid(
+                "The score has another number of features than the value.",
+                f"features={count}, or `None`",
+                f"features={self.score.features}",
+            )
+
+    def _make_head_scores(self, query_shape, key_shape):
+        """A score for each head; one for all, where it has no parameters that could differ."""
+        if self.heads is None or not self.score.variables:
+            return [self.score]
+        others = [type(self.score).from_config(self.score.get_config()) for _ in range(self.num_heads - 1)]
+        for score in others:
+            score.build(query_shape, key_shape)
+        return [self.score, *others]
 
     def call(
         self,
@@ -77,14 +155,44 @@ class Attention(keras.layers.Layer):
         attention_mask=None,
         return_attention_scores=False,
         training=None,
+        grid=None,
     ):
         key = value if key is None else key
-        mask = join_masks(query_mask, value_mask, key_mask, attention_mask)
-        weights = self.alignment(self.score(query, key), mask=mask, training=training)
-        shares = weights if self.alignment.normalized else mean_shares(weights, mask)
+        check_masks(query.shape, value.shape, query_mask, value_mask, key_mask, attention_mask)
+        mask = join_masks(query_mask, value_mask, key_mask, attention_mask, self._inner_axes)
+        if self.heads is not None:
+            query, value, key = self.heads.split(query, value, key)
+        scores, asking = self._scores(query, key), query
+        if self.feature_wise:
+            scores, asking = ops.moveaxis(scores, -1, -3), ops.expand_dims(query, -3)
+        weights = self.alignment(
+            scores, mask=mask, training=training, grid=grid, query=asking, finite=self.score.finite
+        )
+        shares = mean_shares(weights, mask) if self.alignment.averages else weights
         dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
-        context = ops.matmul(dropped, value)
-        return (context, weights) if return_attention_scores else context
+        context = self._context(dropped, value)
+        if not return_attention_scores:
+            return context
+        return context, ops.moveaxis(weights, -3, -1) if self.feature_wise else weights
+
+    @property
+    def _inner_axes(self):
+        return (self.heads is not None) + bool(self.feature_wise)
+
+    def _scores(self, query, key):
+        """Scores `(..., Tq, Tk)`, and with a last axis of features where they are feature-wise."""
+        if len(self.head_scores) == 1:
+            return self.score(query, key)
+        heads = [score(query[..., h, :, :], key[..., h, :, :]) for h, score in enumerate(self.head_scores)]
+        return ops.stack(heads, axis=-4 if self.feature_wise else -3)
+
+    def _context(self, weights, value):
+        if self.feature_wise:
+            columns = ops.expand_dims(ops.swapaxes(value, -1, -2), -1)  # (..., dv, Tk, 1)
+            context = ops.swapaxes(ops.squeeze(ops.matmul(weights, columns), -1), -1, -2)
+        else:
+            context = ops.matmul(weights, value)
+        return context if self.heads is None else self.heads.join(context)
 
     def compute_output_spec(
         self,
@@ -97,13 +205,21 @@ class Attention(keras.layers.Layer):
         attention_mask=None,
         return_attention_scores=False,
         training=None,
+        grid=None,
     ):
-        context = keras.KerasTensor((*query.shape[:-1], value.shape[-1]), dtype=self.compute_dtype)
-        weights = keras.KerasTensor((*query.shape[:-1], value.shape[-2]), dtype=self._weights_dtype)
+        check_masks(query.shape, value.shape, query_mask, value_mask, key_mask, attention_mask)
+        context = keras.KerasTensor(self.compute_output_shape(query.shape, value.shape), dtype=self.compute_dtype)
+        shape = (*query.shape[:-2], *self._head_axis, query.shape[-2], value.shape[-2])
+        features = (self.score.features,) if self.feature_wise else ()
+        weights = keras.KerasTensor((*shape, *features), dtype=self._weights_dtype)
         return (context, weights) if return_attention_scores else context
 
     def compute_output_shape(self, query_shape, value_shape, key_shape=None):
-        return (*query_shape[:-1], value_shape[-1])
+        return tuple(query_shape) if self.heads is not None else (*query_shape[:-1], value_shape[-1])
+
+    @property
+    def _head_axis(self):
+        return () if self.heads is None else (self.num_heads,)
 
     @property
     def _weights_dtype(self):
@@ -116,18 +232,12 @@ class Attention(keras.layers.Layer):
             "alignment": keras.saving.serialize_keras_object(self.alignment),
             "dropout": self.dropout,
             "seed": self.seed,
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "value_dim": self.value_dim,
+            "use_bias": self.use_bias,
+            "feature_wise": self.feature_wise,
         }
-
-
-def join_masks(query_mask, value_mask, key_mask, attention_mask):
-    """All masks as one boolean mask that broadcasts to `(B, ..., Tq, Tk)`, or `None` where there are none."""
-    masks = [ops.expand_dims(ops.cast(mask, "bool"), -2) for mask in (value_mask, key_mask) if mask is not None]
-    masks += [] if query_mask is None else [ops.expand_dims(ops.cast(query_mask, "bool"), -1)]
-    masks += [] if attention_mask is None else [ops.cast(attention_mask, "bool")]
-    joined = None
-    for mask in masks:
-        joined = mask if joined is None else ops.logical_and(joined, mask)
-    return joined
 
 
 def mean_shares(weights, mask=None):

@@ -25,7 +25,7 @@ class SpatialAttention(keras.layers.Layer):
             or class, is made with it; for any other score both are projected to it first. `None` leaves the score its
             default and projects nothing.
         dropout: share of the positions dropped in training, at least 0 and below 1.
-        seed: of the dropout.
+        seed: of the dropout, and of an alignment that samples and is given by its name or class.
 
     Call arguments:
         query: `(B, dq)`, or `(B, h, w, dq)`.
@@ -60,7 +60,7 @@ class SpatialAttention(keras.layers.Layer):
         self.units = None if units is None else require_integer("units", units, at_least=1)
         defaults = {"dtype": self.dtype_policy.name} | ({} if units is None else {"units": units})
         self.score = SCORES.get(score, **defaults)
-        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name)
+        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=seed, axes=2)
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
@@ -74,6 +74,7 @@ class SpatialAttention(keras.layers.Layer):
     def build(self, query_shape, features_shape):
         _check_shapes(query_shape, features_shape)
         key_shape = (features_shape[0], None, features_shape[-1])
+        asking_shape = (query_shape[0], 1, query_shape[-1])
         query_shape = (query_shape[0], None, query_shape[-1])
         if self.query_projection is not None:
             self.query_projection.build(query_shape)
@@ -81,12 +82,18 @@ class SpatialAttention(keras.layers.Layer):
             query_shape, key_shape = (*query_shape[:-1], self.units), (*key_shape[:-1], self.units)
         if not self.score.built:
             self.score.build(query_shape, key_shape)
+        if not self.alignment.built:
+            self.alignment.build((features_shape[0], 1, None), asking_shape)
 
     def call(self, query, features, return_attention_scores=False, training=None):
         batch, height, width, channels = ops.shape(features)
         scores = ops.reshape(self._scores(query, features), (batch, 1, height * width))
-        weights = self.alignment(scores, training=training)
-        shares = weights if self.alignment.normalized else mean_shares(weights)
+        # A query map asks at every position; an alignment that needs to know who asks gets its average.
+        asking = ops.mean(query, axis=(1, 2)) if len(query.shape) == 4 else query
+        weights = self.alignment(
+            scores, training=training, grid=(height, width), query=asking[:, None], finite=self.score.finite
+        )
+        shares = mean_shares(weights) if self.alignment.averages else weights
         dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
         value = ops.reshape(features, (batch, height * width, channels))
         context = ops.squeeze(ops.matmul(dropped, value), axis=1)

@@ -7,6 +7,7 @@ from keras_attention.arguments import invalid, require_integer, require_number, 
 from keras_attention.layers import SpatialAttention
 from keras_attention.layers.alignment import ALIGNMENTS
 from keras_attention.layers.score import SCORES
+from keras_attention.models.reinforce import ReinforceModel, needs_reward
 
 PREFIX = "attention_"
 
@@ -47,8 +48,8 @@ def attention_classifier(
         name: of the model.
 
     Returns:
-        A flat functional `keras.Model`, images → logits `(B, num_classes)` in float32. `attention_outputs` gives the
-        maps of the same graph.
+        A flat functional `keras.Model`, images → logits `(B, num_classes)` in float32; a `ReinforceModel` where the
+        alignment is trained by REINFORCE. `attention_outputs` gives the maps of the same graph.
 
     Raises:
         ValueError: a layer that the backbone does not have or that gives no map, or a number out of range.
@@ -81,7 +82,10 @@ def attention_classifier(
             _fresh(SCORES, score), _fresh(ALIGNMENTS, alignment), units, attention_dropout, name=PREFIX + feature_name
         )
         contexts.append(attention(asks, features, return_attention_scores=True)[0])
-    return keras.Model(backbone.input, _head(contexts, num_classes, dropout), name=name or "attention_classifier")
+    logits = _head(contexts, num_classes, dropout)
+    model = keras.Model(backbone.input, logits, name=name or "attention_classifier")
+    rewarded = any(needs_reward(layer) for layer in model._flatten_layers(include_self=False))
+    return ReinforceModel(model.input, model.output, name=model.name) if rewarded else model
 
 
 def attention_outputs(model):

@@ -9,11 +9,18 @@ import pytest
 from keras import ops
 
 from keras_attention.layers import SCORES, AdditiveScore, DotScore, Score
-from keras_attention.layers.score import ProductScore
+from keras_attention.layers.score.product import ProductScore
 
 BATCH, QUERIES, KEYS = 2, 3, 7
+# Scales at which a tanh does not multiply the rounding of its argument.
+SOFT = (1e-3, 1.0)
 
-ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "linear": lambda x: x}
+ACTIVATIONS = {
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+    "linear": lambda x: x,
+    "softplus": lambda x: np.logaddexp(0, x),
+}
 
 
 # The formulas of the papers, for one query (dq,) and one key (dk,), in float64.
@@ -30,6 +37,33 @@ def dot(query, key, weights):
 
 def scaled_dot(query, key, weights):
     return query @ key / np.sqrt(key.size)
+
+
+def concat(query, key, weights, activation="tanh", **_):
+    hidden = np.concatenate([query, key]) @ weights["kernel"] + weights.get("bias", 0)
+    return (ACTIVATIONS[activation](hidden) @ weights["output_kernel"])[0] + weights.get("output_bias", 0)
+
+
+def general(query, key, weights, **_):
+    return key @ (weights["kernel"].T @ query)
+
+
+def biased_general(query, key, weights, **_):
+    return key @ (weights["kernel"].T @ query + weights["bias"])
+
+
+def activated_general(query, key, weights, activation="tanh", **_):
+    return ACTIVATIONS[activation](key @ (weights["kernel"].T @ query) + weights.get("bias", 0))
+
+
+def euclidean(query, key, weights, squared=False):
+    square = np.sum((query - key) ** 2)
+    return -square if squared else -np.sqrt(square)
+
+
+def cosine(query, key, weights, temperature=1.0, learned=False):
+    temperature = np.exp(weights["log_temperature"]) if learned else temperature
+    return temperature * (query @ key) / (np.linalg.norm(query) * np.linalg.norm(key))
 
 
 class Case(NamedTuple):
@@ -82,8 +116,38 @@ CASES = [
         key_dimension=13,
         scales=(1e-3, 1.0),
     ),
+    Case(
+        "concat",
+        {"units": 11, "activation": "relu", "use_output_bias": True},
+        concat,
+        weights=("kernel", "output_kernel", "bias", "output_bias"),
+        key_dimension=13,
+        scales=(1e-3, 1.0, 1e3),
+    ),
+    Case(
+        "concat", {"units": 11, "use_bias": False}, concat, ("kernel", "output_kernel"), key_dimension=13, scales=SOFT
+    ),
     Case("dot", {}, dot),
     Case("scaled_dot", {}, scaled_dot),
+    # The cheaper side of W is that of the query, and then that of the keys.
+    Case("general", {}, general, weights=("kernel",), query_dimension=11, key_dimension=5),
+    Case("general", {}, general, weights=("kernel",), query_dimension=2, key_dimension=13),
+    Case("biased_general", {}, biased_general, weights=("kernel", "bias"), query_dimension=11, key_dimension=5),
+    Case("biased_general", {}, biased_general, weights=("kernel", "bias"), query_dimension=2, key_dimension=13),
+    Case(
+        "activated_general",
+        {"activation": "softplus"},
+        activated_general,
+        ("kernel", "bias"),
+        11,
+        5,
+        scales=(1e-3, 1.0, 1e3),
+    ),
+    Case("activated_general", {}, activated_general, ("kernel", "bias"), 2, 13, scales=(1e-3, 0.1)),
+    Case("euclidean", {}, euclidean),
+    Case("euclidean", {"squared": True}, euclidean),
+    Case("cosine", {"temperature": 3.0}, cosine),
+    Case("cosine", {"learned": True}, cosine, weights=("log_temperature",)),
 ]
 
 # METHOD: q = I₂, k = [[0, 1], [1, 0]]; the weights that softmax gives the first query.
@@ -91,6 +155,11 @@ WORKED = [
     ("dot", {}, None, (0.2689, 0.7311)),
     ("scaled_dot", {}, None, (0.3302, 0.6698)),
     ("additive", {"units": 2, "use_bias": False}, (np.eye(2), np.eye(2), np.ones((2, 1))), (0.6363, 0.3637)),
+    ("concat", {"units": 2, "use_bias": False}, (np.eye(2)[[0, 1, 0, 1]], np.ones((2, 1))), (0.6363, 0.3637)),
+    ("general", {}, (np.eye(2),), (0.2689, 0.7311)),
+    ("euclidean", {}, None, (0.1956, 0.8044)),
+    ("euclidean", {"squared": True}, None, (0.1192, 0.8808)),
+    ("cosine", {}, None, (0.2689, 0.7311)),
 ]
 
 every_case = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{n}" for n, case in enumerate(CASES)])
@@ -280,11 +349,12 @@ def test_a_mask_on_the_query_raises_no_warning_and_ends_here(case, rng):
 @pytest.mark.parametrize("use_output_bias", [False, True])
 @pytest.mark.parametrize("use_bias", [False, True])
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
-def test_additive_options(activation, use_bias, use_output_bias, rng):
+@pytest.mark.parametrize("name", ["additive", "concat"])
+def test_options_of_the_hidden_layer(name, activation, use_bias, use_output_bias, rng):
     arguments = {"units": 11, "activation": activation, "use_bias": use_bias, "use_output_bias": use_output_bias}
-    case = Case("additive", arguments, additive, key_dimension=13)
+    case = Case(name, arguments, {"additive": additive, "concat": concat}[name], key_dimension=13)
     layer, (query, key) = case.layer(), case.inputs(rng)
-    assert len(layer.weights) == 3 + use_bias + use_output_bias
+    assert len(layer.weights) == {"additive": 3, "concat": 2}[name] + use_bias + use_output_bias
     assert_close(numpy(layer(query, key)), case.expected(query, key, layer))
 
 
@@ -320,6 +390,69 @@ def test_additive_starts_with_kernels_that_differ():
     layer = AdditiveScore(11)
     layer.build((BATCH, QUERIES, 5), (BATCH, KEYS, 5))
     assert np.all(numpy(layer.query_kernel) != numpy(layer.key_kernel))
+
+
+@pytest.mark.parametrize("name", ["general", "biased_general", "activated_general"])
+@pytest.mark.parametrize(
+    ("queries", "keys", "query_dimension", "key_dimension"),
+    [(3, 7, 2, 13), (3, 7, 11, 5), (1, 29, 7, 5), (29, 1, 7, 5)],
+)
+def test_general_multiplies_in_the_cheaper_order(name, queries, keys, query_dimension, key_dimension, monkeypatch):
+    layer = SCORES[name]()
+    layer.build((queries, query_dimension), (keys, key_dimension))
+    counts, matmul = [], ops.matmul
+
+    def counting(first, second):
+        if len(second.shape) > 1:  # not the bias
+            counts.append(first.shape[0] * first.shape[1] * second.shape[1])
+        return matmul(first, second)
+
+    monkeypatch.setattr("keras_attention.layers.score.product.ops.matmul", counting)
+    layer(np.ones((queries, query_dimension), "float32"), np.ones((keys, key_dimension), "float32"))
+    by_queries = queries * query_dimension * key_dimension + queries * keys * key_dimension
+    by_keys = keys * query_dimension * key_dimension + queries * keys * query_dimension
+    assert sum(counts) == min(by_queries, by_keys)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_euclidean_at_distance_zero(squared, rng, gradients):
+    layer = SCORES["euclidean"](squared=squared)
+    query = 1e3 * rng.normal(size=(KEYS, 5)).astype("float32")
+    layer.build(query.shape, query.shape)
+    scores = numpy(layer(query, query))
+    # ‖q‖² is about 5·10⁶, and the root of its rounding about 1.
+    assert np.abs(np.diagonal(scores)).max() < 2
+    assert (scores <= 0).all()
+    for form in (lambda q, k: ops.sum(layer(q, k)), lambda q, k: ops.sum(layer.pair(q, k))):
+        for gradient in gradients(form, query, query):
+            assert np.isfinite(gradient).all()
+            assert np.abs(gradient).max() < 1e5
+    assert (numpy(layer.pair(query, query)) == 0).all()
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e30])
+def test_cosine_of_vectors_of_any_length(size, rng, gradients):
+    layer = SCORES["cosine"]()
+    query, key = rng.normal(size=(QUERIES, 5)).astype("float32"), rng.normal(size=(KEYS, 5)).astype("float32")
+    expected = numpy(layer(query, key))
+    expected = np.zeros_like(expected) if size == 0 else expected
+    assert_close(numpy(layer(np.float32(size) * query, key)) + 1e-30, expected + 1e-30)
+    for gradient in gradients(lambda q, k: ops.sum(layer(q, k)), np.float32(size) * query, key):
+        assert np.isfinite(gradient).all()
+
+
+def test_a_learned_temperature_starts_where_it_is_told(rng):
+    query, key = rng.normal(size=(QUERIES, 5)), rng.normal(size=(KEYS, 5))
+    learned, fixed = SCORES["cosine"](temperature=5.0, learned=True), SCORES["cosine"](temperature=5.0)
+    assert_close(numpy(learned(query, key)), numpy(fixed(query, key)))
+
+
+def test_concat_begins_as_one_matrix():
+    layer = SCORES["concat"](97, kernel_initializer=keras.initializers.VarianceScaling(1.0, "fan_in", "uniform"))
+    layer.build((3, 50), (7, 150))
+    # The limit of the uniform distribution is √(3 / (50 + 150)), for both parts.
+    for part in (numpy(layer.kernel)[:50], numpy(layer.kernel)[50:]):
+        assert np.abs(part).max() == pytest.approx(np.sqrt(3 / 200), rel=0.01)
 
 
 class Distance(Score):
@@ -362,6 +495,26 @@ ERRORS = [
         "query dimension 5 and key dimension 11",
     ),
     ("no units", lambda: AdditiveScore(units=0), "`units` is out of range.", "units=0"),
+    ("no features", lambda: AdditiveScore(features=0), "`features` is out of range.", "features=0"),
+    ("temperature", lambda: SCORES["cosine"](temperature=0), "`temperature` is out of range.", "temperature=0"),
+    (
+        "activation",
+        lambda: AdditiveScore(activation="tahn"),
+        "Unknown activation 'tahn' (did you mean 'tanh'?).",
+        "activation='tahn'",
+    ),
+    (
+        "activation of general",
+        lambda: SCORES["activated_general"](activation="sigmiod"),
+        "Unknown activation 'sigmiod' (did you mean 'sigmoid'?).",
+        "activation='sigmiod'",
+    ),
+    (
+        "initializer",
+        lambda: AdditiveScore(kernel_initializer="zeroes"),
+        "Unknown initializer 'zeroes' (did you mean 'zeros'?).",
+        "initializer='zeroes'",
+    ),
     ("half a unit", lambda: AdditiveScore(units=2.5), "`units` is out of range.", "units=2.5"),
 ]
 
@@ -376,5 +529,5 @@ def test_errors_have_three_parts(make, wrong, received):
 
 
 def test_the_error_for_different_dimensions_names_the_way_out():
-    with pytest.raises(ValueError, match=r"or `additive`, which takes any two, or `units=` of `SpatialAttention`"):
+    with pytest.raises(ValueError, match=r"or `additive`, `concat` or `general`, which take any two, or `units=`"):
         DotScore().build((3, 5), (7, 11))

@@ -1,0 +1,21 @@
+"""a = align(e): how scores become weights."""
+
+from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
+from keras_attention.layers.alignment.local import LocalMonotonicAlignment, LocalPredictiveAlignment
+from keras_attention.layers.alignment.sampled import HardAlignment, ReinforcedAlignment, SampledAlignment
+from keras_attention.layers.alignment.soft import SigmoidAlignment, SoftmaxAlignment
+from keras_attention.layers.alignment.sparse import EntmaxAlignment, SparsemaxAlignment
+
+__all__ = [
+    "ALIGNMENTS",
+    "Alignment",
+    "EntmaxAlignment",
+    "HardAlignment",
+    "LocalMonotonicAlignment",
+    "LocalPredictiveAlignment",
+    "ReinforcedAlignment",
+    "SampledAlignment",
+    "SigmoidAlignment",
+    "SoftmaxAlignment",
+    "SparsemaxAlignment",
+]

@@ -1,0 +1,113 @@
+"""What all alignments share: precision, masks, and which keys are there to be seen."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_attention.arguments import invalid
+from keras_attention.registry import Registry
+
+ALIGNMENTS = Registry("alignment")
+
+
+class Alignment(keras.layers.Layer):
+    """Base of the alignment functions: masks and precision; a member overrides `align`.
+
+    Weights are computed in float32 under any dtype policy (in float64 under a float64 policy). A masked key, and one
+    whose score is −∞, has weight exactly 0; a row without any visible key is all 0, never NaN and never uniform.
+
+    `normalized` says whether a row sums to 1. `averages` says how weights and values make the context: Σ a·v, or, where
+    it is true, the mean of a·v over the visible keys, so that the size of the context does not depend on their number.
+
+    Call arguments:
+        scores: `(..., Tq, Tk)`, aligned along the last axis.
+        mask: boolean or integer, broadcastable to `scores`; `False` hides a key.
+        training: whether a member that samples may do so.
+        grid: `(H, W)` or `(T,)`, how the keys are laid out, for a member that asks where a key is; `(Tk,)` where it is
+            left out.
+        query: `(..., Tq, dq)`, for a member that asks who asks.
+        finite: whether the scores are known to hold no −∞, which saves looking for it.
+
+    Returns:
+        Weights of the shape of `scores`, from 0 to 1, float32.
+
+    Raises:
+        ValueError: a mask that cannot be broadcast to the scores.
+        TypeError: a mask of floating point, such as one of 0 and −10⁹ that is meant to be added.
+    """
+
+    normalized = True
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    @property
+    def averages(self):
+        return not self.normalized
+
+    def build(self, scores_shape, query_shape=None):
+        self.built = True
+
+    def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False):
+        scores = ops.cast(scores, keras.backend.result_type(self.compute_dtype, "float32"))
+        visible = visible_keys(scores, mask, finite)
+        if visible is None:
+            return self.align(scores, training=training)
+        # The lowest finite score, not −∞: a row that is all hidden then stays finite, and so does its gradient.
+        lowest = float(np.finfo(keras.backend.standardize_dtype(scores.dtype)).min)
+        weights = self.align(ops.where(visible, scores, lowest), training=training)
+        return ops.where(visible, weights, 0.0)
+
+    def align(self, scores, training=None):
+        """Scores in float32 or wider, all finite → weights, along the last axis."""
+        raise NotImplementedError(f"{type(self).__name__} must define `align`, the weights of a row of scores.")
+
+    def compute_output_shape(self, scores_shape):
+        return scores_shape
+
+    def compute_output_spec(self, scores, mask=None, training=None, grid=None, query=None, finite=False):
+        if mask is not None:
+            check_mask(mask, scores.shape)
+        return keras.KerasTensor(scores.shape, dtype=keras.backend.result_type(self.compute_dtype, "float32"))
+
+    def compute_mask(self, inputs, previous_mask=None):
+        # The mask hides keys; what it leaves are weights, of which none is hidden.
+        return None
+
+
+def visible_keys(scores, mask, finite):
+    """Where a key may get weight: not masked, and scored above −∞; `None` where that is everywhere."""
+    above = None if finite else ops.greater(scores, -np.inf)
+    if mask is None:
+        return above
+    check_mask(mask, scores.shape)
+    mask = ops.cast(mask, "bool")
+    return mask if above is None else ops.logical_and(mask, above)
+
+
+def check_mask(mask, scores_shape):
+    """Raises `ValueError` or `TypeError` unless the mask has truth values and broadcasts to the scores."""
+    mask_shape = tuple(mask.shape)
+    fits = len(mask_shape) <= len(scores_shape) and all(
+        size in (1, None) or scores is None or size == scores
+        for size, scores in zip(reversed(mask_shape), reversed(scores_shape), strict=False)
+    )
+    if not fits:
+        raise invalid(
+            "The mask does not fit the scores.",
+            f"a shape that broadcasts to {tuple(scores_shape)}",
+            f"mask shape={mask_shape}",
+        )
+    require_truth_values("mask", mask)
+
+
+def require_truth_values(name, mask):
+    """Raises `TypeError` for a mask of floating point: one that is meant to be added would hide the wrong keys."""
+    dtype = keras.backend.standardize_dtype(mask.dtype)
+    if dtype != "bool" and "int" not in dtype:
+        raise invalid(
+            f"`{name}` does not hold truth values.",
+            "booleans or integers, true where a key may be seen",
+            f"{name} dtype={dtype}",
+            TypeError,
+        )

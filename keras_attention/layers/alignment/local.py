@@ -1,0 +1,189 @@
+"""Alignments that look near one place: the query's own, or one that it predicts."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_attention.arguments import invalid, keras_object, require_integer, require_number
+from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
+from keras_attention.layers.alignment.soft import softmax
+
+
+@ALIGNMENTS.register("local_monotonic")
+class LocalMonotonicAlignment(Alignment):
+    """a = softmax(e) inside a window around the query's own place, 0 outside.
+
+    Where there are as many queries as keys, each query stands at the place of its key; otherwise the queries are spread
+    evenly over the keys, so that a single query stands in the middle. A window that cannot be centred, of even size
+    around a place or of odd size between two, reaches one further to the end. Windows are cut at the border.
+
+    Args:
+        window: keys across, at least 1; or one number for each axis of the grid.
+
+    Raises:
+        ValueError: a window below 1, or of other axes than the grid; queries that have no place on the grid.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import LocalMonotonicAlignment
+    >>> np.asarray(LocalMonotonicAlignment(3)(np.zeros((4, 4)))).round(2)
+    array([[0.5 , 0.5 , 0.  , 0.  ],
+           [0.33, 0.33, 0.33, 0.  ],
+           [0.  , 0.33, 0.33, 0.33],
+           [0.  , 0.  , 0.5 , 0.5 ]], dtype=float32)
+
+    Reference:
+        Luong, Pham, Manning, *Effective Approaches to Attention-based Neural Machine Translation*, EMNLP 2015,
+        sec. 3.2 ("local-m").
+    """
+
+    def __init__(self, window=7, **kwargs):
+        super().__init__(**kwargs)
+        for size in window if isinstance(window, (tuple, list)) else (window,):
+            require_integer("window", size, at_least=1)
+        self.window = window
+
+    def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False):
+        window = self._windows(scores, grid)
+        mask = window if mask is None else ops.logical_and(window, ops.cast(mask, "bool"))
+        return super().call(scores, mask=mask, training=training, finite=finite)
+
+    def align(self, scores, training=None):
+        return softmax(scores)
+
+    def _windows(self, scores, grid):
+        """`(Tq, Tk)`: whether a key lies in the window of a query."""
+        grid = _grid(scores, grid)
+        sizes = self.window if isinstance(self.window, (tuple, list)) else (self.window,) * len(grid)
+        if len(sizes) != len(grid):
+            raise invalid("The window has other axes than the grid.", f"{len(grid)} sizes", f"window={self.window}")
+        inside = True
+        queries = _query_places(scores, grid)
+        for size, place, key in zip(sizes, queries, _key_places(grid), strict=True):
+            first = ops.ceil(place - (size - 1) / 2)[:, None]
+            inside = ops.logical_and(inside, ops.logical_and(key >= first, key < first + size))
+        return inside if len(scores.shape) > 1 else inside[0]
+
+    def get_config(self):
+        return {**super().get_config(), "window": self.window}
+
+
+@ALIGNMENTS.register("local_predictive")
+class LocalPredictiveAlignment(Alignment):
+    """a = softmax(e) · exp(−‖l − p‖² / 2σ²): the query predicts the place p where to look, σ = D/2.
+
+    p = S·σ(Vᵀ tanh(Wq)) on each axis, S the number of keys along it; on a map the Gaussian is round. Places are counted
+    from 0. The weights are not divided by their sum again, as in the paper, so they sum to less than 1; the context is
+    Σ a·v all the same.
+
+    Args:
+        window: D, at least 1: twice the standard deviation, in keys.
+        units: dimension of the hidden layer that predicts, at least 1.
+        axes: of the grid, 1 or 2; `SpatialAttention` makes it 2.
+        kernel_initializer: of W and V.
+
+    Call arguments:
+        query: `(..., Tq, dq)`, which must be given.
+
+    Raises:
+        ValueError: no query; a grid of other axes.
+
+    Reference:
+        Luong, Pham, Manning, *Effective Approaches to Attention-based Neural Machine Translation*, EMNLP 2015,
+        eqs. 9 and 10 ("local-p").
+    """
+
+    normalized = False
+    averages = False
+
+    def __init__(self, window=7, units=64, axes=1, kernel_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.window = require_number("window", window, at_least=1)
+        self.units = require_integer("units", units, at_least=1)
+        self.axes = require_integer("axes", axes, at_least=1, at_most=2)
+        self.kernel_initializer = keras_object(keras.initializers, kernel_initializer)
+
+    def build(self, scores_shape, query_shape=None):
+        if query_shape is None or query_shape[-1] is None:
+            raise invalid(
+                "`local_predictive` has no query to predict from.",
+                "`query=` with a known dimension, as `Attention` and `SpatialAttention` give it",
+                f"query shape={query_shape}",
+            )
+        super().build(scores_shape, query_shape)
+        self.hidden_kernel = self._kernel("hidden_kernel", (query_shape[-1], self.units))
+        self.place_kernel = self._kernel("place_kernel", (self.units, self.axes))
+
+    def _kernel(self, name, shape):
+        return self.add_weight(name=name, shape=shape, initializer=self.kernel_initializer.clone(), autocast=False)
+
+    def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False):
+        weights = super().call(scores, mask=mask, training=training, finite=finite)
+        grid = _grid(scores, grid)
+        if len(grid) != self.axes:
+            raise invalid(
+                "The grid has other axes than `local_predictive` predicts.", f"axes={len(grid)}", f"axes={self.axes}"
+            )
+        return weights * self._nearness(ops.cast(query, weights.dtype), grid)
+
+    def align(self, scores, training=None):
+        return softmax(scores)
+
+    def places(self, query, grid):
+        """Where the queries look: `(..., Tq, axes)`, in keys from the first one."""
+        hidden = ops.tanh(ops.matmul(query, self.hidden_kernel))
+        return ops.cast(ops.stack(grid), query.dtype) * ops.sigmoid(ops.matmul(hidden, self.place_kernel))
+
+    def _nearness(self, query, grid):
+        """`(..., Tq, Tk)`: the Gaussian around the place of each query."""
+        places = self.places(query, grid)
+        squares = 0.0
+        for axis, key in enumerate(_key_places(grid)):
+            squares = squares + ops.square(ops.cast(key, query.dtype) - places[..., axis : axis + 1])
+        return ops.exp(-2 * squares / self.window**2)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "window": self.window,
+            "units": self.units,
+            "axes": self.axes,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+def _grid(scores, grid):
+    """How the keys are laid out; checked against their number where both are known."""
+    keys = scores.shape[-1]
+    grid = (ops.shape(scores)[-1],) if grid is None else tuple(grid)
+    known = all(isinstance(size, int) for size in grid)
+    if known and keys is not None and math.prod(grid) != keys:
+        raise invalid("The grid does not hold the keys.", f"sizes whose product is {keys}", f"grid={grid}")
+    return grid
+
+
+def _key_places(grid):
+    """For each axis of the grid the place of every key on it, `(Tk,)`."""
+    axes = [ops.cast(ops.arange(size), "float32") for size in grid]
+    return [ops.reshape(place, (-1,)) for place in ops.meshgrid(*axes, indexing="ij")]
+
+
+def _query_places(scores, grid):
+    """For each axis of the grid the place of every query on it, `(Tq,)`."""
+    queries, keys = scores.shape[-2] if len(scores.shape) > 1 else 1, scores.shape[-1]
+    if queries == 1:
+        return [ops.cast(ops.reshape(size, (1,)), "float32") / 2 - 0.5 for size in grid]
+    if len(grid) == 1:
+        # As pixels are resized: the centres of Tq equal parts of the line.
+        queries = ops.shape(scores)[-2]
+        ratio = ops.cast(grid[0], "float32") / ops.cast(queries, "float32")
+        return [(ops.cast(ops.arange(queries), "float32") + 0.5) * ratio - 0.5]
+    if None not in (queries, keys) and queries != keys:
+        raise invalid(
+            "The queries have no place on the grid.",
+            f"one query, or as many as keys: {keys}",
+            f"{queries} queries on the grid {grid}",
+        )
+    return _key_places(grid)

@@ -1,0 +1,234 @@
+"""Alignments that sample where to look: hard, one key, and reinforced, a subset of them.
+
+A sample has no derivative. `straight_through` replaces it by that of a smooth function; REINFORCE needs none, but the
+loss of the task as its reward, which no layer can see: `keras_attention.models.ReinforceModel` brings it.
+"""
+
+import types
+import warnings
+
+import keras
+from keras import ops
+
+from keras_attention.arguments import require_choice, require_number
+from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
+from keras_attention.layers.alignment.soft import softmax
+
+# Below every real score, and above the lowest finite one, by which the base class hides a key.
+HIDDEN = -1e30
+
+ESTIMATORS = ("straight_through", "reinforce")
+
+
+class SampledAlignment(Alignment):
+    """Base of the alignments that sample in training, and take the most probable sample elsewhere.
+
+    Trained by REINFORCE, a call in training keeps what it sampled, and `reinforce_loss` turns it and the loss of the
+    task into the term whose gradient is −(R − b) ∇log p − λ_H ∇H, with the reward R of each example, the
+    moving average b of earlier rewards, and the entropy H of the policy.
+
+    Args:
+        entropy_bonus: λ_H, at least 0; keeps the policy from settling too early.
+        baseline_decay: of the moving average of the rewards, at least 0 and below 1.
+        seed: of the samples.
+    """
+
+    def __init__(self, entropy_bonus=0.002, baseline_decay=0.9, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.entropy_bonus = require_number("entropy_bonus", entropy_bonus, at_least=0)
+        self.baseline_decay = require_number("baseline_decay", baseline_decay, at_least=0, below=1)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        # Tensors of one call, kept where Keras does not look for state to save.
+        self._kept = types.SimpleNamespace(sample=None)
+        self.is_rewarded = False  # set by whoever calls `reinforce_loss` in each step
+
+    @property
+    def needs_reward(self):
+        """Whether it is trained by REINFORCE."""
+        return True
+
+    def build(self, scores_shape, query_shape=None):
+        super().build(scores_shape, query_shape)
+        self.baseline = (
+            self.add_weight(name="baseline", shape=(), initializer="zeros", trainable=False, autocast=False)
+            if self.needs_reward
+            else None
+        )
+
+    def keep_sample(self, log_probability, entropy, cost=None):
+        """Keeps what a call sampled, `(B, ..., Tq, Tk)`, summed to one number for an example; `cost` is one already."""
+        if not self.is_rewarded:
+            warnings.warn(
+                f"`{ALIGNMENTS.name_of(self)}` samples, but nothing rewards it: its scores will not learn. Build the "
+                "model as a `keras_attention.models.ReinforceModel`, as `attention_classifier` does.",
+                stacklevel=2,
+            )
+        log_probability, entropy = _sum_examples(log_probability), _sum_examples(entropy)
+        self._kept.sample = (log_probability, entropy, ops.zeros_like(entropy) if cost is None else cost)
+
+    @property
+    def has_sample(self):
+        """Whether the last call sampled, and no loss has followed it."""
+        return self._kept.sample is not None
+
+    def forget_sample(self):
+        """Forgets what the last call sampled."""
+        self._kept.sample = None
+
+    def reinforce_loss(self, task_loss, example_weight=1.0):
+        """What the loss of the task, `(B,)`, adds to itself: `(B,)`, of value 0 and of REINFORCE's gradient.
+
+        Updates the baseline, and forgets the sample.
+        """
+        log_probability, entropy, cost = self._kept.sample
+        self.forget_sample()
+        reward = ops.stop_gradient(-ops.cast(task_loss, cost.dtype) - cost)
+        advantage = reward - ops.stop_gradient(ops.convert_to_tensor(self.baseline))
+        decay = self.baseline_decay
+        self.baseline.assign(decay * self.baseline + (1 - decay) * ops.mean(reward))
+        loss = -example_weight * (advantage * log_probability + self.entropy_bonus * entropy)
+        return loss - ops.stop_gradient(loss)
+
+    def random_numbers(self, scores):
+        """Uniform numbers of the shape of the scores, far enough from 0 and 1 for the logarithm of a logarithm."""
+        return keras.random.uniform(ops.shape(scores), 1e-6, 1 - 1e-6, scores.dtype, self.seed_generator)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "entropy_bonus": self.entropy_bonus,
+            "baseline_decay": self.baseline_decay,
+            "seed": self.seed,
+        }
+
+
+@ALIGNMENTS.register("hard")
+class HardAlignment(SampledAlignment):
+    """a = one-hot of one key: drawn from softmax(e) in training, the largest score elsewhere.
+
+    Two estimators of the gradient:
+
+    * `straight_through` adds Gumbel noise to the scores, takes the largest, and differentiates softmax((e + noise)/τ)
+      in its place. It needs no reward and has little variance, but is biased: for the scores (.5, −.3, .2, 0), the
+      values (1, −.5, 2, .3) and the loss c², the mean of its gradient is off by BIAS of the length of the true one.
+    * `reinforce` is unbiased and has much variance. It trains inside a `keras_attention.models.ReinforceModel`, which
+      `attention_classifier` makes, under ordinary `fit`.
+
+    Args:
+        estimator: `"straight_through"` or `"reinforce"`.
+        temperature: τ of the straight-through estimator, above 0.
+        entropy_bonus, baseline_decay: of REINFORCE; see `SampledAlignment`.
+        seed: of the samples.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import HardAlignment
+    >>> np.asarray(HardAlignment()(np.array([[-2.0, 0.0, 0.5]])))
+    array([[0., 0., 1.]], dtype=float32)
+
+    Reference:
+        Xu et al., *Show, Attend and Tell*, ICML 2015, arXiv 1502.03044, sec. 4.1; Jang, Gu, Poole, *Categorical
+        Reparameterization with Gumbel-Softmax*, ICLR 2017, arXiv 1611.01144, sec. 2.2.
+    """
+
+    def __init__(self, estimator="straight_through", temperature=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.estimator = require_choice("estimator", estimator, ESTIMATORS)
+        self.temperature = require_number("temperature", temperature, above=0)
+
+    @property
+    def needs_reward(self):
+        return self.estimator == "reinforce"
+
+    def align(self, scores, training=None):
+        if not training:
+            return _one_hot_of_largest(scores)
+        # The largest of scores with Gumbel noise is a sample of softmax(e).
+        noisy = scores - ops.log(-ops.log(self.random_numbers(scores)))
+        choice = ops.stop_gradient(_one_hot_of_largest(noisy))
+        if not self.needs_reward:
+            smooth = softmax(noisy, self.temperature)
+            return choice + (smooth - ops.stop_gradient(smooth))
+        logarithms = ops.log_softmax(scores)
+        self.keep_sample(choice * logarithms, -ops.exp(logarithms) * logarithms)
+        return choice
+
+    def get_config(self):
+        return {**super().get_config(), "estimator": self.estimator, "temperature": self.temperature}
+
+
+@ALIGNMENTS.register("reinforced")
+class ReinforcedAlignment(SampledAlignment):
+    """a = softmax(e) inside a subset of the keys, 0 outside; a policy draws the subset.
+
+    Each key is kept with probability π = σ(s·e + b), s and b learned. Training draws; elsewhere the keys with π > ½ are
+    kept. Where none is, the key with the largest score stands alone. The policy learns by REINFORCE from the reward
+    −(loss of the task) − λ·(share of the keys that is kept), inside a `keras_attention.models.ReinforceModel`, which
+    `attention_classifier` makes, under ordinary `fit`. Softmax inside the subset learns as it always does.
+
+    Args:
+        keep_cost: λ, at least 0.
+        initial_bias: b at the start; 1 keeps about three keys in four.
+        entropy_bonus, baseline_decay: of REINFORCE; see `SampledAlignment`.
+        seed: of the samples.
+
+    Reference:
+        Shen et al., *Reinforced Self-Attention Network*, IJCAI 2018, arXiv 1801.10296, eqs. 7 to 11; Brauwers,
+        Frasincar, *A General Survey on Attention Mechanisms in Deep Learning*, TKDE 35(4), 2023, sec. 3.2.
+    """
+
+    def __init__(self, keep_cost=0.1, initial_bias=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.keep_cost = require_number("keep_cost", keep_cost, at_least=0)
+        self.initial_bias = require_number("initial_bias", initial_bias)
+
+    def build(self, scores_shape, query_shape=None):
+        super().build(scores_shape, query_shape)
+        bias = keras.initializers.Constant(self.initial_bias)
+        self.policy_scale = self.add_weight(name="policy_scale", shape=(), initializer="ones", autocast=False)
+        self.policy_bias = self.add_weight(name="policy_bias", shape=(), initializer=bias, autocast=False)
+
+    def align(self, scores, training=None):
+        # The base class gives a hidden key the lowest finite score; scaled, that could become infinite.
+        visible = scores > HIDDEN
+        logits = self.policy_scale * ops.where(visible, scores, 0.0) + self.policy_bias
+        drawn = self.random_numbers(scores) if training else 0.5
+        kept = ops.logical_and(ops.stop_gradient(ops.sigmoid(logits)) > drawn, visible)
+        if training:
+            self._keep_subset(logits, kept, ops.cast(visible, scores.dtype))
+        alone = ops.logical_and(scores >= ops.max(scores, axis=-1, keepdims=True), ops.logical_not(_any(kept)))
+        kept = ops.logical_or(kept, ops.stop_gradient(alone))
+        return ops.where(kept, softmax(ops.where(kept, scores, HIDDEN)), 0.0)
+
+    def _keep_subset(self, logits, kept, visible):
+        chosen = ops.cast(kept, logits.dtype)
+        # log π and log(1 − π), which the logarithm of a rounded π would lose.
+        log_keep, log_drop = ops.log_sigmoid(logits), ops.log_sigmoid(-logits)
+        log_probability = visible * (chosen * log_keep + (1 - chosen) * log_drop)
+        keep = ops.sigmoid(logits)
+        entropy = -visible * (keep * log_keep + (1 - keep) * log_drop)
+        share = ops.sum(chosen, axis=-1) / ops.maximum(ops.sum(visible, axis=-1), 1)
+        self.keep_sample(log_probability, entropy, self.keep_cost * _mean_examples(share))
+
+    def get_config(self):
+        return {**super().get_config(), "keep_cost": self.keep_cost, "initial_bias": self.initial_bias}
+
+
+def _one_hot_of_largest(scores):
+    """1 at the largest score of each row, at the first of equals. Without `argmax`, which ONNX and LiteRT refuse."""
+    return ops.one_hot(ops.top_k(scores, 1)[1][..., 0], scores.shape[-1], dtype=scores.dtype)
+
+
+def _any(kept):
+    return ops.any(kept, axis=-1, keepdims=True)
+
+
+def _sum_examples(values):
+    """`(B, ...)` → `(B,)`; a number stays one."""
+    return ops.sum(values, axis=tuple(range(1, len(values.shape))))
+
+
+def _mean_examples(values):
+    return ops.mean(values, axis=tuple(range(1, len(values.shape))))

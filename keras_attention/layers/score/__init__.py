@@ -1,0 +1,32 @@
+"""e = score(q, k): how well a key answers a query.
+
+A score is three small functions. `project_query` and `project_key` are affine and run once per vector; `pair` is the
+formula of the paper for one query and one key, and broadcasts. `Score` makes of them the table of all pairs; whoever
+needs one query per key (a gate over a feature map) calls `pair` on two tensors of the same shape.
+"""
+
+from keras_attention.layers.score.additive import AdditiveScore, ConcatScore
+from keras_attention.layers.score.base import SCORES, Score, WeightedScore
+from keras_attention.layers.score.product import (
+    ActivatedGeneralScore,
+    BiasedGeneralScore,
+    DotScore,
+    GeneralScore,
+    ScaledDotScore,
+)
+from keras_attention.layers.score.similarity import CosineScore, EuclideanScore
+
+__all__ = [
+    "SCORES",
+    "ActivatedGeneralScore",
+    "AdditiveScore",
+    "BiasedGeneralScore",
+    "ConcatScore",
+    "CosineScore",
+    "DotScore",
+    "EuclideanScore",
+    "GeneralScore",
+    "ScaledDotScore",
+    "Score",
+    "WeightedScore",
+]

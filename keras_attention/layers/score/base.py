@@ -1,0 +1,165 @@
+"""What all score functions share: the table of all pairs, precision, and weights that are made as Keras makes them."""
+
+import keras
+from keras import ops
+
+from keras_attention.arguments import invalid, keras_object
+from keras_attention.layers.score.tiling import fits_at_once, table_in_tiles
+from keras_attention.registry import Registry
+
+SCORES = Registry("score")
+
+
+class Score(keras.layers.Layer):
+    """Base of the score functions: the table of `pair` over every query and every key.
+
+    A member overrides `pair`, and, where it has them, `project_query` and `project_key`; where a product of matrices
+    gives all pairs at once it overrides `table` too. Scores are computed in float32 under any dtype policy (in float64
+    under a float64 policy), because half precision cannot hold the differences that softmax turns into weights.
+
+    `pair` needs query and key side by side, `(..., Tq, Tk, d)` for all pairs. That tensor is never held: the table is
+    made in tiles of a few queries, one after the other, and the gradient makes each tile again.
+
+    `finite` says that finite vectors get finite scores, so that no alignment has to look for a score of −∞.
+    `features` is the number of scores that a pair gets; `None` is one, without an axis of its own.
+
+    Call arguments:
+        query: `(..., Tq, dq)`.
+        key: `(..., Tk, dk)`, the leading axes those of `query` or broadcastable to them.
+
+    Returns:
+        Scores `(..., Tq, Tk)`, float32; with `features`, `(..., Tq, Tk, features)`.
+
+    Raises:
+        ValueError: a query or key of rank below 2, or with a last dimension that is not known.
+    """
+
+    finite = False
+    features = None
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    def build(self, query_shape, key_shape):
+        for name, shape in (("query", query_shape), ("key", key_shape)):
+            if len(shape) < 2 or shape[-1] is None:
+                raise invalid(
+                    f"The {name} of a score has the wrong shape.",
+                    "(..., positions, dimension) with a known dimension",
+                    f"{name} shape={tuple(shape)}",
+                )
+        self.built = True
+
+    def call(self, query, key):
+        return self.table(self.project_query(query), self.project_key(key))
+
+    def project_query(self, query):
+        """`(..., dq)` → the query as `pair` takes it; affine, so that it commutes with bilinear interpolation."""
+        return self.in_score_dtype(query)
+
+    def project_key(self, key):
+        """`(..., dk)` → the key as `pair` takes it."""
+        return self.in_score_dtype(key)
+
+    def pair(self, query, key):
+        """Projected query and key, broadcast against each other, `(..., d)` → scores `(...)`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `pair`, the score of one query and one key.")
+
+    def table(self, query, key):
+        """Projected queries `(..., Tq, d)` and keys `(..., Tk, d)` → scores `(..., Tq, Tk)`."""
+        if fits_at_once(query.shape, key.shape):
+            return self.pair_table(query, key)
+        return table_in_tiles(self, query, key)
+
+    def pair_table(self, query, key):
+        """The table as `pair` gives it, all pairs at once."""
+        return self.pair(ops.expand_dims(query, -2), ops.expand_dims(key, -3))
+
+    def in_score_dtype(self, tensor):
+        """`tensor` in float32, or wider where the policy is."""
+        return ops.cast(tensor, keras.backend.result_type(self.compute_dtype, "float32"))
+
+    def compute_output_shape(self, query_shape, key_shape):
+        features = () if self.features is None else (self.features,)
+        return (*query_shape[:-1], key_shape[-2], *features)
+
+    def compute_output_spec(self, query, key):
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        return keras.KerasTensor(self.compute_output_shape(query.shape, key.shape), dtype=dtype)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        # The mask of the queries fits no axis of the table; attention layers apply masks after the score.
+        return None
+
+    def require_one_dimension(self, query_shape, key_shape):
+        """Raises `ValueError` unless query and key have the same dimension."""
+        if query_shape[-1] != key_shape[-1]:
+            raise invalid(
+                f"`{SCORES.name_of(self)}` compares vectors of one dimension.",
+                "a query and a key of the same dimension, or `additive`, `concat` or `general`, which take any two, or "
+                "`units=` of `SpatialAttention` and `attention_classifier`, which projects both",
+                f"query dimension {query_shape[-1]} and key dimension {key_shape[-1]}",
+            )
+
+
+class WeightedScore(Score):
+    """Base of the scores that have kernels and biases.
+
+    Args:
+        kernel_initializer, bias_initializer: of the kernels; of the biases.
+        kernel_regularizer, bias_regularizer: likewise.
+        kernel_constraint, bias_constraint: likewise.
+    """
+
+    def __init__(
+        self,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.kernel_initializer = keras_object(keras.initializers, kernel_initializer)
+        self.bias_initializer = keras_object(keras.initializers, bias_initializer)
+        self.kernel_regularizer = keras_object(keras.regularizers, kernel_regularizer)
+        self.bias_regularizer = keras_object(keras.regularizers, bias_regularizer)
+        self.kernel_constraint = keras_object(keras.constraints, kernel_constraint)
+        self.bias_constraint = keras_object(keras.constraints, bias_constraint)
+
+    def add_kernel(self, name, shape):
+        """A weight made by the `kernel_…` arguments."""
+        # A copy for each kernel: an initializer draws its seed when it is made, and used twice repeats itself.
+        copies = isinstance(self.kernel_initializer, keras.initializers.Initializer)
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=self.kernel_initializer.clone() if copies else self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            autocast=False,
+        )
+
+    def add_bias(self, name, shape):
+        """A weight made by the `bias_…` arguments."""
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=self.bias_initializer,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+            autocast=False,
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+        }

@@ -1,0 +1,180 @@
+"""Scores that are a product of query and key: dot, scaled_dot, and general with a matrix between the two."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_attention.arguments import keras_object
+from keras_attention.layers.score.base import SCORES, Score, WeightedScore
+
+
+class ProductScore(Score):
+    """Base of e = qᵀk: the table is one multiplication of matrices.
+
+    Raises:
+        ValueError: query and key of different dimensions.
+    """
+
+    finite = True
+
+    def build(self, query_shape, key_shape):
+        super().build(query_shape, key_shape)
+        self.require_one_dimension(query_shape, key_shape)
+
+    def pair(self, query, key):
+        return ops.sum(query * key, axis=-1)
+
+    def table(self, query, key):
+        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+
+
+@SCORES.register("dot")
+class DotScore(ProductScore):
+    """e = qᵀk: no parameters; query and key share one dimension d, and e grows with √d.
+
+    Reference:
+        Luong, Pham, Manning, *Effective Approaches to Attention-based Neural Machine Translation*, EMNLP 2015, eq. 8.
+    """
+
+
+@SCORES.register("scaled_dot")
+class ScaledDotScore(ProductScore):
+    """e = qᵀk / √d: the dot product at unit variance, whatever the dimension d.
+
+    The query is scaled, once per query rather than once per pair.
+
+    Reference:
+        Vaswani et al., *Attention Is All You Need*, NeurIPS 2017, eq. 1.
+    """
+
+    def project_query(self, query):
+        return super().project_query(query) / math.sqrt(query.shape[-1])
+
+
+@SCORES.register("general")
+class GeneralScore(WeightedScore):
+    """e = kᵀWq: a learned product; takes any two dimensions.
+
+    W ∈ R^(dk×dq), stored as `kernel` of shape (dq, dk). The table is (Wq)ᵀk or (Wᵀk)ᵀq, whichever takes fewer
+    multiplications: the first projects the queries, the second the keys.
+
+    Args:
+        **kwargs: `kernel_initializer`, `kernel_regularizer` and `kernel_constraint`, as in `WeightedScore`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import GeneralScore
+    >>> GeneralScore()(np.ones((2, 3, 5), "float32"), np.ones((2, 7, 4), "float32")).shape
+    TensorShape([2, 3, 7])
+
+    Reference:
+        Luong, Pham, Manning, *Effective Approaches to Attention-based Neural Machine Translation*, EMNLP 2015, eq. 8.
+    """
+
+    finite = True
+
+    def build(self, query_shape, key_shape):
+        super().build(query_shape, key_shape)
+        self.kernel = self.add_kernel("kernel", (query_shape[-1], key_shape[-1]))
+
+    def call(self, query, key):
+        if _keys_are_cheaper(query.shape, key.shape):
+            return self.table_by_keys(self.in_score_dtype(query), self.in_score_dtype(key))
+        return super().call(query, key)
+
+    def project_query(self, query):
+        return ops.matmul(super().project_query(query), self.kernel)
+
+    def pair(self, query, key):
+        return ops.sum(query * key, axis=-1)
+
+    def table(self, query, key):
+        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+
+    def table_by_keys(self, query, key):
+        """The same table with W on the side of the keys, from queries and keys as they came."""
+        projected = ops.matmul(key, ops.swapaxes(self.kernel, 0, 1))
+        return ops.matmul(query, ops.swapaxes(projected, -1, -2))
+
+
+@SCORES.register("biased_general")
+class BiasedGeneralScore(GeneralScore):
+    """e = kᵀ(Wq + b): `general` with a bias that lets a key score by itself, whatever is asked.
+
+    b ∈ R^dk. Some texts print kᵀWq + b with b ∈ R^dk, which has no consistent shape.
+
+    Args:
+        **kwargs: initializers, regularizers and constraints as in `WeightedScore`, of W and of b.
+
+    Reference:
+        Brauwers, Frasincar, *A General Survey on Attention Mechanisms in Deep Learning*, TKDE 35(4), 2023, table 3;
+        Sordoni et al., *Iterative Alternating Neural Attention for Machine Reading*, arXiv 1606.02245.
+    """
+
+    def build(self, query_shape, key_shape):
+        super().build(query_shape, key_shape)
+        self.bias = self.add_bias("bias", (key_shape[-1],))
+
+    def project_query(self, query):
+        return super().project_query(query) + self.bias
+
+    def table_by_keys(self, query, key):
+        return super().table_by_keys(query, key) + ops.expand_dims(ops.matmul(key, self.bias), -2)
+
+
+@SCORES.register("activated_general")
+class ActivatedGeneralScore(GeneralScore):
+    """e = act(kᵀWq + b): `general` through an activation, which bounds it; b is a scalar.
+
+    Args:
+        activation: name or callable; tanh in the paper.
+        use_bias: whether b is there.
+        **kwargs: initializers, regularizers and constraints as in `WeightedScore`, of W and of b.
+
+    Reference:
+        Ma, Li, Zhang, Wang, *Interactive Attention Networks for Aspect-Level Sentiment Classification*, IJCAI 2017,
+        eq. 5.
+    """
+
+    finite = False  # not every activation keeps to finite numbers
+
+    def __init__(self, activation="tanh", use_bias=True, **kwargs):
+        super().__init__(**kwargs)
+        self.activation = keras_object(keras.activations, activation)
+        self.use_bias = use_bias
+
+    def build(self, query_shape, key_shape):
+        super().build(query_shape, key_shape)
+        self.bias = self.add_bias("bias", ()) if self.use_bias else None
+
+    def pair(self, query, key):
+        return self._activated(super().pair(query, key))
+
+    def table(self, query, key):
+        return self._activated(super().table(query, key))
+
+    def table_by_keys(self, query, key):
+        return self._activated(super().table_by_keys(query, key))
+
+    def _activated(self, products):
+        return self.activation(products if self.bias is None else products + self.bias)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+        }
+
+
+def _keys_are_cheaper(query_shape, key_shape):
+    """Whether Wᵀk for every key, then products of dimension dq, take fewer multiplications than the other order."""
+    queries, query_dimension = query_shape[-2:]
+    keys, key_dimension = key_shape[-2:]
+    if queries is None or keys is None:
+        return query_dimension < key_dimension  # as for equal numbers
+    by_keys = keys * query_dimension * (key_dimension + queries)
+    by_queries = queries * key_dimension * (query_dimension + keys)
+    return by_keys < by_queries

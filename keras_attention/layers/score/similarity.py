@@ -1,0 +1,111 @@
+"""Scores that are a similarity of two vectors of one space: euclidean and cosine."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_attention.arguments import require_number
+from keras_attention.layers.score.base import SCORES, Score
+
+
+@SCORES.register("euclidean")
+class EuclideanScore(Score):
+    """e = −‖q − k‖₂: near is alike; query and key share one dimension.
+
+    The table comes from ‖q‖² + ‖k‖² − 2qᵀk, one multiplication of matrices. Where that falls below 0 by rounding it is
+    taken for 0. In float32 the distance of two vectors that nearly coincide is then known to about 3·10⁻⁴ of their
+    length; `pair`, which subtracts first, is exact. The gradient at distance 0 is 0.
+
+    Args:
+        squared: whether e = −‖q − k‖₂².
+
+    Reference:
+        Niu, Zhong, Yu, *A review on the attention mechanism of deep learning*, Neurocomputing 452, 2021, sec. 3
+        ("similarity").
+    """
+
+    finite = True
+
+    def __init__(self, squared=False, **kwargs):
+        super().__init__(**kwargs)
+        self.squared = squared
+
+    def build(self, query_shape, key_shape):
+        super().build(query_shape, key_shape)
+        self.require_one_dimension(query_shape, key_shape)
+
+    def pair(self, query, key):
+        return self._score(ops.sum(ops.square(query - key), axis=-1))
+
+    def table(self, query, key):
+        query_squares = ops.sum(ops.square(query), axis=-1, keepdims=True)
+        key_squares = ops.expand_dims(ops.sum(ops.square(key), axis=-1), -2)
+        products = ops.matmul(-2 * query, ops.swapaxes(key, -1, -2))
+        return self._score(ops.relu(products + query_squares + key_squares))
+
+    def _score(self, squares):
+        if self.squared:
+            return -squares
+        # The root has an infinite slope at 0: there it is taken of 1 instead, and the result put to 0.
+        apart = squares > 0
+        return -ops.where(apart, ops.sqrt(ops.where(apart, squares, 1.0)), 0.0)
+
+    def get_config(self):
+        return {**super().get_config(), "squared": self.squared}
+
+
+@SCORES.register("cosine")
+class CosineScore(Score):
+    """e = s · qᵀk / (‖q‖‖k‖): the angle alone, times a temperature s; query and key share one dimension.
+
+    A vector of zeros has no direction; it scores 0, and gets no gradient.
+
+    Args:
+        temperature: s, above 0. Without it weights differ little, because e lies between −1 and 1.
+        learned: whether s is learned, from `temperature` on; as exp of a weight, so that it stays above 0.
+
+    Reference:
+        Graves, Wayne, Danihelka, *Neural Turing Machines*, arXiv 1410.5401, eqs. 5 and 6.
+    """
+
+    finite = True
+
+    def __init__(self, temperature=1.0, learned=False, **kwargs):
+        super().__init__(**kwargs)
+        self.temperature = require_number("temperature", temperature, above=0)
+        self.learned = learned
+
+    def build(self, query_shape, key_shape):
+        super().build(query_shape, key_shape)
+        self.require_one_dimension(query_shape, key_shape)
+        logarithm = math.log(self.temperature)
+        self.log_temperature = (
+            self.add_weight(
+                name="log_temperature", shape=(), initializer=keras.initializers.Constant(logarithm), autocast=False
+            )
+            if self.learned
+            else None
+        )
+
+    def pair(self, query, key):
+        return ops.sum(self._scaled(_direction(query)) * _direction(key), axis=-1)
+
+    def table(self, query, key):
+        return ops.matmul(self._scaled(_direction(query)), ops.swapaxes(_direction(key), -1, -2))
+
+    def _scaled(self, directions):
+        return directions * (self.temperature if self.log_temperature is None else ops.exp(self.log_temperature))
+
+    def get_config(self):
+        return {**super().get_config(), "temperature": self.temperature, "learned": self.learned}
+
+
+def _direction(vectors):
+    """Vectors over their length; 0 for a vector of zeros."""
+    # Over the largest entry first, which changes no direction: squares then neither overflow nor vanish.
+    largest = ops.stop_gradient(ops.max(ops.absolute(vectors), axis=-1, keepdims=True))
+    nonzero = largest > 0
+    vectors = ops.where(nonzero, vectors, 0.0) / ops.where(nonzero, largest, 1.0)
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    return vectors * ops.rsqrt(ops.where(nonzero, squares, 1.0))

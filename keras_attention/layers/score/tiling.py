@@ -1,0 +1,58 @@
+"""The table of a score in tiles of a few queries, so that no tensor `(Tq, Tk, d)` is ever held.
+
+The tiles are computed one after the other in a loop, and computed again in the gradient. In parallel, or kept for the
+gradient, they would take together what they were made to save.
+"""
+
+import keras
+from keras import ops
+
+# Numbers in a tile: 4 MB in float32, which the cache of a processor core or of a GPU holds.
+TILE_SIZE = 2**20
+
+
+def fits_at_once(query_shape, key_shape):
+    """Whether the pairs of one example fill no more than a tile; a single query is one key's size, and always fits."""
+    queries, keys, dimension = query_shape[-2], key_shape[-2], key_shape[-1]
+    if queries == 1:
+        return True
+    return None not in (queries, keys) and queries * keys * dimension <= TILE_SIZE
+
+
+def table_in_tiles(score, query, key):
+    """Scores `(..., Tq, Tk)` of projected queries `(..., Tq, d)` and keys `(..., Tk, d)`, tile after tile."""
+    queries = ops.shape(query)[-2]
+    rows = _at_least_one(TILE_SIZE // ops.size(key))
+    tiles = _split(query, rows)
+    variables = score.variables
+    values = [ops.convert_to_tensor(variable) for variable in variables]
+
+    def tile(query, key, *values):
+        # The weights come as arguments: what recomputes a tile for the gradient must see all that it depends on.
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return score.pair_table(query, key)
+
+    recomputed = keras.remat(tile)
+    scores = ops.map(lambda query: recomputed(query, key, *values), tiles)
+    return _join(scores, queries, 3 if score.features is None else 4)
+
+
+def _split(query, rows):
+    """`(..., Tq, d)` → `(tiles, ..., rows, d)`, the last tile filled up with zeros."""
+    *leading, queries, dimension = ops.shape(query)
+    tiles = (queries + rows - 1) // rows
+    filling = ops.zeros((*leading, tiles * rows - queries, dimension), query.dtype)
+    filled = ops.concatenate([query, filling], axis=-2)
+    return ops.moveaxis(ops.reshape(filled, (*leading, tiles, rows, dimension)), -3, 0)
+
+
+def _join(scores, queries, axis):
+    """`(tiles, ..., rows, Tk)` → `(..., Tq, Tk)`; `axis`, from the end, is that of the tiles beside the rows."""
+    scores = ops.moveaxis(scores, 0, -axis)
+    shape = ops.shape(scores)
+    scores = ops.reshape(scores, (*shape[:-axis], shape[-axis] * shape[1 - axis], *shape[2 - axis :]))
+    return ops.take(scores, ops.arange(queries), axis=1 - axis)
+
+
+def _at_least_one(rows):
+    return max(1, rows) if isinstance(rows, int) else ops.maximum(1, rows)

@@ -1,0 +1,86 @@
+"""Training of attention that samples: the loss of the task becomes its reward."""
+
+import keras
+from keras import ops
+
+from keras_attention.arguments import invalid
+from keras_attention.layers.alignment import SampledAlignment
+from keras_attention.registry import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ReinforceModel(keras.Model):
+    """A functional model whose sampled attention learns from the loss of the task, under ordinary `compile` and `fit`.
+
+    For each example i with loss L_i, and each alignment that samples, it adds to the loss a term of value 0 whose
+    gradient is that of REINFORCE, −(R_i − b) ∇log p(sample) − λ_H ∇H, with R_i = −L_i − cost. The loss that is shown
+    is that of the task alone. `predict`, `evaluate` and exports do not sample.
+
+    `attention_classifier` makes such a model where its alignment needs one. A model of one's own is built of inputs and
+    outputs as `keras.Model` is.
+
+    Args:
+        inputs, outputs, name: as for `keras.Model`.
+
+    Raises:
+        ValueError: at the first step, a model that was compiled without a loss of the task.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_attention.layers import Attention, HardAlignment
+    >>> from keras_attention.models import ReinforceModel
+    >>> positions = keras.Input((6, 4))
+    >>> context = Attention("general", HardAlignment("reinforce"))(positions, positions)
+    >>> pooled = keras.layers.GlobalAveragePooling1D()(context)
+    >>> model = ReinforceModel(positions, keras.layers.Dense(3)(pooled))
+    >>> model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+    Reference:
+        Williams, *Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning*, Machine
+        Learning 8, 1992; Xu et al., *Show, Attend and Tell*, ICML 2015, arXiv 1502.03044, eqs. 11 and 12.
+    """
+
+    def __init__(self, inputs, outputs, name=None, **kwargs):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        self.sampled = [layer for layer in self._flatten_layers(include_self=False) if needs_reward(layer)]
+        for alignment in self.sampled:
+            alignment.is_rewarded = True
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        for alignment in self.sampled:
+            alignment.forget_sample()  # of a call that no loss followed
+        return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        sampled = [alignment for alignment in self.sampled if alignment.has_sample] if training else []
+        if not sampled:
+            return loss
+        task_loss = _example_losses(self.loss, y, y_pred)
+        weight = 1.0 if sample_weight is None else _mean_example(sample_weight)
+        return loss + sum(ops.mean(alignment.reinforce_loss(task_loss, weight)) for alignment in sampled)
+
+
+def needs_reward(layer):
+    """Whether a layer is an alignment that is trained by REINFORCE."""
+    return isinstance(layer, SampledAlignment) and layer.needs_reward
+
+
+def _example_losses(loss, y, y_pred):
+    """The loss of each example, `(B,)`; over several outputs their sum."""
+    if isinstance(loss, dict):
+        return sum(_example_losses(loss[name], y[name], y_pred[name]) for name in loss if loss[name] is not None)
+    if isinstance(loss, (list, tuple)):
+        return sum(_example_losses(*output) for output in zip(loss, y, y_pred, strict=True) if output[0] is not None)
+    if loss is None:
+        raise invalid("Attention that samples has no reward.", "`compile(loss=…)`, the loss of the task", "loss=None")
+    loss = keras.losses.get(loss)
+    values = loss.call(y, y_pred) if isinstance(loss, keras.losses.Loss) else loss(y, y_pred)
+    return _mean_example(values)
+
+
+def _mean_example(values):
+    """`(B, ...)` → `(B,)`."""
+    values = ops.convert_to_tensor(values)
+    return ops.mean(values, axis=tuple(range(1, len(values.shape))))
