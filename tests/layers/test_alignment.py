@@ -307,6 +307,101 @@ def test_without_align_an_alignment_says_what_is_missing(scores):
         Alignment()(scores)
 
 
+@pytest.mark.parametrize("alpha", [1.0 + 1e-7, 1.0 + 1e-4, 1.01])
+def test_entmax_near_one_is_softmax(alpha, scores):
+    weights = numpy(ALIGNMENTS["entmax"](alpha)(3 * scores))
+    # The difference is of the order of α − 1.
+    np.testing.assert_allclose(weights, numpy(SoftmaxAlignment()(3 * scores)), rtol=20 * (alpha - 1) + 1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [1.05, 1.25, 1.5, 1.75, 2.0])
+@pytest.mark.parametrize("spread", [0.0, 0.01, 1.0, 100.0])
+def test_entmax_of_many_scores_agrees_with_bisection(alpha, spread, rng):
+    scores = (spread * rng.normal(size=(5, 1009))).astype("float32")
+    weights = numpy(ALIGNMENTS["entmax"](alpha)(scores))
+    expected = np.stack([entmax(row.astype("float64"), alpha) for row in scores])
+    np.testing.assert_allclose(weights, expected, rtol=2e-4, atol=2e-6)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=2e-6)
+
+
+def test_entmax_of_two_is_sparsemax(scores):
+    for form in ({"alpha": 2.0}, {"alpha": 2 - 1e-6}):
+        weights = numpy(ALIGNMENTS["entmax"](**form)(scores))
+        np.testing.assert_allclose(weights, numpy(ALIGNMENTS["sparsemax"]()(scores)), atol=5e-6)
+
+
+def test_sparsemax_of_equal_steps_and_of_two_scores():
+    sparsemax = ALIGNMENTS["sparsemax"]()
+    np.testing.assert_allclose(numpy(sparsemax(np.arange(1, 6, dtype="float32") / 10)), np.arange(5) / 10, atol=1e-6)
+    for first in (-3.0, -0.4, 0.0, 0.7, 5.0):
+        share = np.clip((first + 1) / 2, 0, 1)
+        np.testing.assert_allclose(numpy(sparsemax(np.array([first, 0], "float32"))), [share, 1 - share], atol=1e-6)
+
+
+@float64_only_on_tensorflow
+@pytest.mark.parametrize("alpha", [1.2, 1.5, 1.8])
+def test_the_gradient_of_a_learned_alpha(alpha, scores, rng):
+    import tensorflow as tf
+
+    layer, factors, step = (
+        ALIGNMENTS["entmax"](alpha, learned=True, dtype="float64"),
+        rng.normal(size=scores.shape),
+        1e-6,
+    )
+    layer.build(scores.shape)
+    scores = scores.astype("float64")
+
+    def value():
+        return ops.sum(layer(scores) * factors)
+
+    with tf.GradientTape() as tape:
+        result = value()
+    gradient = numpy(tape.gradient(result, layer.raw_alpha.value))
+    start = numpy(layer.raw_alpha)
+    differences = []
+    for move in (step, -step):
+        layer.raw_alpha.assign(start + move)
+        differences.append(numpy(value()))
+    assert gradient == pytest.approx((differences[0] - differences[1]) / (2 * step), rel=2e-6)
+    assert gradient != 0
+
+
+@every_case
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_a_score_of_minus_infinity_hides_its_key(case, dtype, gradients):
+    scores = np.array([[0, -np.inf, 0], [-np.inf] * 3, [1e4, -np.inf, -1e4], [-np.inf, 3, -np.inf]], "float32")
+    policy = dtype if dtype == "float32" else f"mixed_{dtype}"
+    layer = case.layer(dtype=policy)
+    for mask in (None, np.array([1, 1, 0], "bool")):
+        weights = numpy(layer(ops.cast(scores, dtype), mask=mask))
+        assert np.isfinite(weights).all()
+        assert (weights[np.isinf(scores)] == 0).all()
+        np.testing.assert_array_equal(weights[3], [0, case.layer()(np.array([3.0])), 0])
+        (gradient,) = gradients(lambda scores, mask=mask: ops.sum(ops.square(layer(scores, mask=mask))), scores)
+        assert np.isfinite(gradient).all()
+    if case.normalized and case.name != "hard":
+        np.testing.assert_allclose(numpy(layer(scores))[0], [0.5, 0, 0.5], rtol=1e-6)
+
+
+@every_case
+def test_one_key_gets_everything(case):
+    weights = numpy(case.layer()(np.array([[-3.0], [0.0], [5.0]], "float32")))
+    expected = [[1]] * 3 if case.normalized else sigmoid(np.array([[-3.0], [0.0], [5.0]]))
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+
+
+def test_a_mask_of_numbers_that_are_meant_to_be_added(scores):
+    expected = "Expected booleans or integers, true where a key may be seen. Received: mask dtype=float32."
+    with pytest.raises(TypeError, match=re.escape(f"`mask` does not hold truth values. {expected}")):
+        SoftmaxAlignment()(scores, mask=np.where(MASK, 0, -1e9).astype("float32"))
+
+
+@pytest.mark.parametrize("arguments", [{"alpha": 1}, {"alpha": 0.5}, {"alpha": 2.0, "learned": True}], ids=str)
+def test_an_alpha_out_of_range(arguments):
+    with pytest.raises(ValueError, match=r"^`alpha` is out of range\. Expected a number above 1.* Received: alpha="):
+        ALIGNMENTS["entmax"](**arguments)
+
+
 @pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf"), "1", None, True], ids=str)
 def test_a_temperature_out_of_range(temperature):
     expected = f"`temperature` is out of range. Expected a number above 0. Received: temperature={temperature!r}."

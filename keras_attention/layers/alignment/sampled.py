@@ -199,16 +199,14 @@ class ReinforcedAlignment(SampledAlignment):
         if training:
             self._keep_subset(logits, kept, ops.cast(visible, scores.dtype))
         alone = ops.logical_and(scores >= ops.max(scores, axis=-1, keepdims=True), ops.logical_not(_any(kept)))
-        kept = ops.logical_or(kept, ops.stop_gradient(alone))
-        return ops.where(kept, softmax(ops.where(kept, scores, HIDDEN)), 0.0)
+        return softmax(ops.where(ops.logical_or(kept, ops.stop_gradient(alone)), scores, HIDDEN))
 
     def _keep_subset(self, logits, kept, visible):
+        # log π = l − log(1 + exp(l)) and log(1 − π) = −log(1 + exp(l)), which a rounded π would lose.
         chosen = ops.cast(kept, logits.dtype)
-        # log π and log(1 − π), which the logarithm of a rounded π would lose.
-        log_keep, log_drop = ops.log_sigmoid(logits), ops.log_sigmoid(-logits)
-        log_probability = visible * (chosen * log_keep + (1 - chosen) * log_drop)
-        keep = ops.sigmoid(logits)
-        entropy = -visible * (keep * log_keep + (1 - keep) * log_drop)
+        normalizer = visible * ops.softplus(logits)
+        log_probability = chosen * logits - normalizer
+        entropy = normalizer - visible * ops.sigmoid(logits) * logits
         share = ops.sum(chosen, axis=-1) / ops.maximum(ops.sum(visible, axis=-1), 1)
         self.keep_sample(log_probability, entropy, self.keep_cost * _mean_examples(share))
 

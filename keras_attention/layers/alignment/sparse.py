@@ -6,6 +6,7 @@ the gradient is exact, and the loop is not differentiated.
 """
 
 import math
+from functools import partial
 
 import keras
 import numpy as np
@@ -54,11 +55,14 @@ class EntmaxAlignment(Alignment):
 
     The solution of argmax pᵀe + H_α(p) over the distributions p, with the entropy of Tsallis
     H_α(p) = Σ (p − p^α) / (α(α−1)). At α = 1.5 the threshold has a closed form over the keys above it; at other α it is
-    found by bisection. The gradient is exact, that of a learned α too.
+    found by Newton's method, above 2 by bisection. The gradient is exact, that of a learned α too.
 
     Args:
         alpha: α, above 1.
-        learned: whether α is learned, from `alpha` on; as 1 + log(1 + exp(w)) of a weight w, so that it stays above 1.
+        learned: whether α is learned, from `alpha` on; as 1 + σ(w) of a weight w, so that it stays between 1 and 2.
+
+    Raises:
+        ValueError: α not above 1; a learned one not below 2.
 
     Example:
 
@@ -74,22 +78,21 @@ class EntmaxAlignment(Alignment):
 
     def __init__(self, alpha=1.5, learned=False, **kwargs):
         super().__init__(**kwargs)
-        self.alpha = require_number("alpha", alpha, above=1)
+        self.alpha = require_number("alpha", alpha, above=1, below=2 if learned else None)
         self.learned = learned
 
     def build(self, scores_shape, query_shape=None):
         super().build(scores_shape, query_shape)
-        # w of α = 1 + log(1 + exp(w)).
-        start = keras.initializers.Constant(math.log(math.expm1(self.alpha - 1)))
-        self.raw_alpha = (
-            self.add_weight(name="raw_alpha", shape=(), initializer=start, autocast=False) if self.learned else None
-        )
+        self.raw_alpha = None
+        if self.learned:
+            start = keras.initializers.Constant(math.log((self.alpha - 1) / (2 - self.alpha)))
+            self.raw_alpha = self.add_weight(name="raw_alpha", shape=(), initializer=start, autocast=False)
 
     def align(self, scores, training=None):
         if self.raw_alpha is None and self.alpha == 1.5:
             return _entmax_15(scores)
-        order = self.alpha - 1 if self.raw_alpha is None else ops.softplus(self.raw_alpha)
-        return _entmax(scores, order)
+        order = self.alpha - 1 if self.raw_alpha is None else ops.sigmoid(self.raw_alpha)
+        return _entmax(scores, order, convex=self.alpha <= 2)
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha, "learned": self.learned}
@@ -116,48 +119,54 @@ def _entmax_15_step(halves, threshold):
     return threshold + excess / (2 * ops.sum(above, axis=-1, keepdims=True))
 
 
-def _entmax(scores, order):
-    """Entmax of α = 1 + order, by bisection for the λ at which Σ (1 + order·(e − λ))^(1/order) = 1.
+def _entmax(scores, order, convex):
+    """Entmax of α = 1 + order, by the λ at which Σ max(1 + order·(e − λ), 0)^(1/order) = 1.
 
-    λ = (τ + 1)/order, with e taken relative to the largest. As order → 0 the power becomes exp(e − λ) and λ the
-    logarithm of Σ exp(e); near there τ itself would lose its digits.
+    e is taken relative to the largest, and λ = (τ + 1)/order. As order → 0 the power becomes exp(e − λ) and λ the logarithm of Σ exp(e); τ itself would lose
+    its digits there.
     """
     order = ops.cast(order, scores.dtype)
     fixed = ops.stop_gradient(order)
     shifted = _below_largest(scores, reach=1 / fixed)
-    constant = ops.stop_gradient(shifted)
-    low = ops.zeros_like(constant[..., :1])
-    # At equal scores λ is as large as it gets.
-    keys = ops.cast(ops.shape(constant)[-1], constant.dtype)
-    width = -ops.expm1(-fixed * ops.log(keys)) / fixed
-    for _ in range(_halvings(constant.dtype)):
-        width = width / 2
-        heavy = ops.sum(_power(constant - (low + width), fixed), axis=-1, keepdims=True) >= 1
-        low = ops.where(heavy, low + width, low)
-    solution = ops.stop_gradient(low)
-    # One step of Newton's method: its slope is −Σ a^(1 − order), that of its numerator carries the gradient.
-    slope = ops.stop_gradient(ops.sum(_slope(constant - solution, fixed), axis=-1, keepdims=True))
-    excess = ops.sum(_power(shifted - solution, order), axis=-1, keepdims=True) - 1
-    weights = _power(shifted - (solution + excess / slope), order)
+    solution = ops.stop_gradient(_level(ops.stop_gradient(shifted), fixed, convex))
+    # One step of Newton's method: of constant slope, so that its numerator carries the gradient.
+    weights, slope = _power(shifted - solution, order)
+    excess = ops.sum(weights, axis=-1, keepdims=True) - 1
+    slope = ops.stop_gradient(ops.sum(slope, axis=-1, keepdims=True))
+    weights, _ = _power(shifted - (solution + excess / slope), order)
     # Their sum is 1 but for rounding, which above α = 2 the steep edge of the support multiplies.
     return weights / ops.sum(weights, axis=-1, keepdims=True)
 
 
+def _level(shifted, order, convex):
+    """λ: from below by Newton's method where the sum is convex in it, which above α = 2 it is not; there by bisection."""
+    keys = ops.cast(ops.shape(shifted)[-1], shifted.dtype)
+    # At equal scores λ is as large as it gets.
+    highest = -ops.expm1(-order * ops.log(keys)) / order
+    if convex:
+        mean = ops.mean(shifted, axis=-1, keepdims=True)
+        return _climb(partial(_level_step, order=order), shifted, ops.maximum(mean + highest, 0.0), digits=0.6)
+    low, width = ops.zeros_like(shifted[..., :1]), highest
+    for _ in range(50 if keras.backend.standardize_dtype(shifted.dtype) == "float64" else 24):
+        width = width / 2
+        heavy = ops.sum(_power(shifted - (low + width), order)[0], axis=-1, keepdims=True) >= 1
+        low = ops.where(heavy, low + width, low)
+    return low
+
+
+def _level_step(shifted, level, order):
+    """Newton's step for Σ max(1 + order·(e − λ), 0)^(1/order) = 1."""
+    weights, slope = _power(shifted - level, order)
+    excess = ops.sum(weights, axis=-1, keepdims=True) - 1
+    return level + excess / ops.sum(slope, axis=-1, keepdims=True)
+
+
 def _power(difference, order):
-    """max(1 + order·x, 0)^(1/order), which is exp(x) at order → 0."""
+    """max(1 + order·x, 0)^(1/order), which is exp(x) at order → 0, and its derivative."""
     inside = order * difference > -1
-    return ops.where(inside, ops.exp(ops.log1p(ops.where(inside, order * difference, 0.0)) / order), 0.0)
-
-
-def _slope(difference, order):
-    """The derivative of `_power`: its power 1 − order."""
-    inside = order * difference > -1
-    logarithm = ops.log1p(ops.where(inside, order * difference, 0.0))
-    return ops.where(inside, ops.exp(logarithm * (1 - order) / order), 0.0)
-
-
-def _halvings(dtype):
-    return 50 if keras.backend.standardize_dtype(dtype) == "float64" else 24
+    scaled = ops.where(inside, order * difference, 0.0)
+    power = ops.where(inside, ops.exp(ops.log1p(scaled) / order), 0.0)
+    return power, power / (1 + scaled)
 
 
 def _below_largest(scores, reach):
@@ -171,9 +180,12 @@ def _lowest_threshold(shifted, power):
     return ops.maximum(ops.mean(shifted, axis=-1, keepdims=True) - keys**-power, -1.0)
 
 
-def _climb(step, shifted, threshold):
-    """Repeats a Newton step, which climbs to the solution from below, until no row climbs any more."""
-    tolerance = 4 * float(np.finfo(keras.backend.standardize_dtype(shifted.dtype)).eps)
+def _climb(step, shifted, threshold, digits=1.0):
+    """Repeats a Newton step, which climbs to the solution from below, until no row climbs any more.
+
+    `digits` is the share of the digits that are asked for: ½ where a last step, which doubles them, is yet to come.
+    """
+    tolerance = 4 * float(np.finfo(keras.backend.standardize_dtype(shifted.dtype)).eps) ** digits
 
     def climb(threshold, climbing):
         higher = step(shifted, threshold)

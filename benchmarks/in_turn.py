@@ -1,0 +1,54 @@
+"""Measures several things in turn in one process, so that drift of the machine cancels; and compiles a gradient."""
+
+import statistics
+import time
+
+import keras
+
+
+def medians(functions, repeats, warm_up=3):
+    """Name → median seconds of `repeats` calls, the functions taking turns; a call returns when its work is done."""
+    times = {name: [] for name in functions}
+    for repeat in range(repeats + warm_up):
+        for name, function in functions.items():
+            began = time.perf_counter()
+            function()
+            if repeat >= warm_up:  # the first calls trace and warm up
+                times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def compiled_gradient(function, *tensors):
+    """A call without arguments that computes the gradients of a scalar function, compiled, and waits for them."""
+    if keras.backend.backend() == "tensorflow":
+        return _compiled_by_tensorflow(function, tensors)
+    import jax
+
+    gradient = jax.jit(jax.grad(function, argnums=tuple(range(len(tensors)))))
+    return lambda: jax.block_until_ready(gradient(*tensors))
+
+
+def _compiled_by_tensorflow(function, tensors):
+    import tensorflow as tf
+
+    @tf.function
+    def gradients(*tensors):
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            value = function(*tensors)
+        return tape.gradient(value, tensors)
+
+    return lambda: [gradient.numpy() for gradient in gradients(*tensors)]
+
+
+def compiled(function, *tensors):
+    """A call without arguments that computes a function, compiled, and waits for it."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        traced = tf.function(function)
+        return lambda: traced(*tensors).numpy()
+    import jax
+
+    traced = jax.jit(function)
+    return lambda: jax.block_until_ready(traced(*tensors))
