@@ -96,6 +96,12 @@ class Attention(keras.layers.Layer):
                 "`additive` or `concat` for `feature_wise=True`, which have an output for each dimension of the value",
                 f"score={SCORES.name_of(self.score)!r}, feature_wise=True",
             )
+        if self.score.features is not None and not feature_wise:
+            raise invalid(
+                "The score gives several numbers for a pair.",
+                "`feature_wise=True`, or a score with `features=None`",
+                f"features={self.score.features}, feature_wise={feature_wise}",
+            )
         self.supports_masking = True
 
     def _make_heads(self):

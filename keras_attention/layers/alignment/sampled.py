@@ -111,7 +111,7 @@ class HardAlignment(SampledAlignment):
 
     * `straight_through` adds Gumbel noise to the scores, takes the largest, and differentiates softmax((e + noise)/τ)
       in its place. It needs no reward and has little variance, but is biased: for the scores (.5, −.3, .2, 0), the
-      values (1, −.5, 2, .3) and the loss c², the mean of its gradient is off by BIAS of the length of the true one.
+      values (1, −.5, 2, .3) and the loss c², the mean of its gradient is off by .38 of the length of the true one.
     * `reinforce` is unbiased and has much variance. It trains inside a `keras_attention.models.ReinforceModel`, which
       `attention_classifier` makes, under ordinary `fit`.
 

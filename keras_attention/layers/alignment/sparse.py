@@ -122,8 +122,8 @@ def _entmax_15_step(halves, threshold):
 def _entmax(scores, order, convex):
     """Entmax of α = 1 + order, by the λ at which Σ max(1 + order·(e − λ), 0)^(1/order) = 1.
 
-    e is taken relative to the largest, and λ = (τ + 1)/order. As order → 0 the power becomes exp(e − λ) and λ the logarithm of Σ exp(e); τ itself would lose
-    its digits there.
+    e is taken relative to the largest, and λ = (τ + 1)/order. As order → 0 the power becomes exp(e − λ) and λ the
+    logarithm of Σ exp(e); τ itself would lose its digits there.
     """
     order = ops.cast(order, scores.dtype)
     fixed = ops.stop_gradient(order)
@@ -139,7 +139,7 @@ def _entmax(scores, order, convex):
 
 
 def _level(shifted, order, convex):
-    """λ: from below by Newton's method where the sum is convex in it, which above α = 2 it is not; there by bisection."""
+    """λ: from below by Newton's method where the sum is convex in λ, up to α = 2; above by bisection."""
     keys = ops.cast(ops.shape(shifted)[-1], shifted.dtype)
     # At equal scores λ is as large as it gets.
     highest = -ops.expm1(-order * ops.log(keys)) / order

@@ -7,8 +7,8 @@ gradient, they would take together what they were made to save.
 import keras
 from keras import ops
 
-# Numbers in a tile, 6 MB in float32. A loop over smaller tiles loses time between them, one over larger tiles leaves the
-# caches of a processor (benchmarks/additive_memory.py).
+# Numbers in a tile, 6 MB in float32. A loop over smaller tiles loses time between them, one over larger tiles leaves
+# the caches of a processor (benchmarks/additive_memory.py).
 TILE_SIZE = 3 * 2**19
 
 

@@ -1,0 +1,135 @@
+"""Tables in tiles: the same numbers as all at once, and never a tensor of all pairs."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.layers import AdditiveScore, Attention, ConcatScore, Score
+from keras_attention.layers.score import tiling
+
+BATCH, QUERIES, KEYS, DIMENSION, UNITS = 2, 11, 7, 5, 13
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+class Distance(Score):
+    """A score of somebody else, with nothing but `pair`."""
+
+    def pair(self, query, key):
+        return -ops.sum(ops.square(query - key), axis=-1)
+
+
+MEMBERS = {
+    "additive": lambda: AdditiveScore(UNITS, use_output_bias=True),
+    "relu": lambda: AdditiveScore(UNITS, activation="relu"),
+    "concat": lambda: ConcatScore(UNITS, activation="gelu"),
+    "features": lambda: AdditiveScore(UNITS, features=3),
+    "activation with weights": lambda: AdditiveScore(UNITS, activation=keras.layers.PReLU(alpha_initializer="ones")),
+    "another": Distance,
+}
+every_member = pytest.mark.parametrize("make", list(MEMBERS.values()), ids=list(MEMBERS))
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Tiles of two queries at most, so that eleven queries leave one over."""
+    monkeypatch.setattr(tiling, "TILE_SIZE", 2 * BATCH * KEYS * UNITS)
+
+
+def inputs(rng, *leading):
+    query = rng.normal(size=(*leading, QUERIES, DIMENSION)).astype("float32")
+    return query, rng.normal(size=(*leading, KEYS, DIMENSION)).astype("float32")
+
+
+def built(make):
+    keras.utils.set_random_seed(3)
+    layer = make()
+    layer.build((None, QUERIES, DIMENSION), (None, KEYS, DIMENSION))
+    if isinstance(getattr(layer, "activation", None), keras.layers.Layer):
+        layer.activation.build((None, 1, KEYS, UNITS))
+    return layer
+
+
+@every_member
+@pytest.mark.parametrize("leading", [(), (BATCH,), (BATCH, 3)], ids=str)
+def test_tiles_give_the_table(make, leading, rng, small_tiles):
+    if "PReLU" in str(getattr(built(make), "activation", "")) and leading != (BATCH,):
+        pytest.skip("a PReLU of this shape has weights for one number of axes")
+    layer, (query, key) = built(make), inputs(rng, *leading)
+    query, key = layer.project_query(query), layer.project_key(key)
+    found = numpy(tiling.table_in_tiles(layer, query, key))
+    np.testing.assert_allclose(found, numpy(layer.pair_table(query, key)), rtol=1e-5, atol=1e-6)
+
+
+@every_member
+def test_tiles_give_the_gradients(make, rng, gradients, small_tiles):
+    layer, arrays = built(make), inputs(rng, BATCH)
+    factors = rng.normal(size=(BATCH, QUERIES, KEYS) + ((3,) if layer.features else ())).astype("float32")
+    weights = [numpy(weight) for weight in layer.trainable_variables]
+
+    def gradient(table):
+        def value(query, key, *weights):
+            with keras.StatelessScope(list(zip(layer.trainable_variables, weights, strict=True))):
+                return ops.sum(factors * table(layer.project_query(query), layer.project_key(key)))
+
+        return gradients(value, *arrays, *weights)
+
+    tiled = gradient(lambda query, key: tiling.table_in_tiles(layer, query, key))
+    for found, expected in zip(tiled, gradient(layer.pair_table), strict=True):
+        assert (expected != 0).any()
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_a_model_of_any_length_trains_in_tiles(eagerly, rng, small_tiles):
+    ends = []
+    for tiled in (True, False):
+        keras.utils.set_random_seed(3)
+        query, key = (
+            keras.Input((None if tiled else QUERIES, DIMENSION)),
+            keras.Input((None if tiled else KEYS, DIMENSION)),
+        )
+        model = keras.Model([query, key], Attention(AdditiveScore(UNITS))(query, key))
+        if not tiled:
+            tiling.TILE_SIZE = 10**9
+        model.compile(keras.optimizers.SGD(0.5), "mse", run_eagerly=eagerly)
+        arrays = inputs(rng := np.random.default_rng(3), BATCH)
+        model.fit(list(arrays), rng.normal(size=(BATCH, QUERIES, DIMENSION)), epochs=2, batch_size=BATCH, verbose=0)
+        ends.append(model.get_weights())
+    for with_tiles, without in zip(*ends, strict=True):
+        np.testing.assert_allclose(with_tiles, without, rtol=1e-4, atol=1e-6)
+
+
+def test_what_fits_at_once_is_not_tiled():
+    assert tiling.fits_at_once((2, 49, 256), (2, 49, 256))
+    assert tiling.fits_at_once((2, 1, 256), (2, 10**6, 256))
+    assert not tiling.fits_at_once((2, 784, 256), (2, 784, 256))
+    assert not tiling.fits_at_once((None, None, 256), (None, 7, 256))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="reads the graph of TensorFlow")
+def test_no_tensor_of_all_pairs_is_in_the_graph_of_a_step(small_tiles):
+    import tensorflow as tf
+
+    layer = Attention(AdditiveScore(UNITS))
+    layer.build((1, 101, DIMENSION), (1, 103, DIMENSION))
+
+    @tf.function
+    def step(query, value):
+        with tf.GradientTape() as tape:
+            tape.watch([query, value])
+            result = tf.reduce_sum(tf.square(layer(query, value)))
+        return tape.gradient(result, [query, value, *[weight.value for weight in layer.weights]])
+
+    graph = step.get_concrete_function(tf.zeros((1, 101, DIMENSION)), tf.zeros((1, 103, DIMENSION))).graph
+    sizes = [
+        output.shape.num_elements() or 0
+        for each in (graph, *(function.graph for function in graph._functions.values() if hasattr(function, "graph")))
+        for operation in each.get_operations()
+        for output in operation.outputs
+        if output.shape.rank is not None
+    ]
+    assert max(sizes) < 2 * 101 * 103  # a table of scores and no more
