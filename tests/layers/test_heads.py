@@ -27,6 +27,8 @@ def inputs(rng):
 @pytest.mark.parametrize("arguments", [{}, {"value_dim": 4}, {"use_bias": False}], ids=str)
 @pytest.mark.parametrize("masked", [False, True])
 def test_scaled_dot_is_the_multi_head_attention_of_keras(arguments, masked, inputs, rng):
+    if "value_dim" in arguments and keras.backend.backend() == "jax":
+        pytest.skip("Keras's own layer fails on JAX where the values have another dimension than the keys")
     theirs = keras.layers.MultiHeadAttention(HEADS, key_dim=5, **arguments)
     ours = Attention("scaled_dot", num_heads=HEADS, key_dim=5, **arguments)
     mask = rng.random((BATCH, QUERIES, KEYS)) < 0.7 if masked else None

@@ -26,7 +26,8 @@ def table_in_tiles(score, query, key):
     rows = _at_least_one(TILE_SIZE // ops.size(key))
     tiles = _split(query, rows)
     variables = score.variables
-    values = [ops.convert_to_tensor(variable) for variable in variables]
+    # Tensors: to a variable as the argument of a recomputed function TensorFlow gives a wrong gradient.
+    values = [ops.copy(variable) for variable in variables]
 
     def tile(query, key, *values):
         # The weights come as arguments: what recomputes a tile for the gradient must see all that it depends on.
