@@ -31,6 +31,8 @@ class TrainConfig:
         width: factor on the number of filters of VGG16, above 0.
         score: a name in `SCORES`; `None` is the multi-scale head without attention.
         alignment: a name in `ALIGNMENTS`.
+        score_options, alignment_options: arguments of the score and of the alignment, such as `{"activation": "relu"}`
+            and `{"estimator": "reinforce"}`.
         attend: names of the attended layers; none at all is the plain network.
         units: dimension in which query and features are compared.
         pool_query: whether one averaged query asks for all positions, instead of a query map.
@@ -72,6 +74,8 @@ class TrainConfig:
     width: float = 0.25
     score: str | None = "additive"
     alignment: str = "softmax"
+    score_options: dict = dataclasses.field(default_factory=dict)
+    alignment_options: dict = dataclasses.field(default_factory=dict)
     attend: tuple = ("block3_pool", "block4_pool")
     units: int = 128
     pool_query: bool = False
@@ -102,8 +106,9 @@ class TrainConfig:
         self._check_names()
         if not isinstance(self.pool_query, bool):
             raise invalid("`pool_query` is no truth value.", "true or false", f"pool_query={self.pool_query!r}")
-        if not isinstance(self.data_options, dict):
-            raise invalid("`data_options` are no options.", "a dictionary", f"data_options={self.data_options!r}")
+        for name in ("data_options", "score_options", "alignment_options"):
+            if not isinstance(getattr(self, name), dict):
+                raise invalid(f"`{name}` are no options.", "a dictionary", f"{name}={getattr(self, name)!r}")
         for name in self.data_options:
             if name not in DATA_OPTIONS:
                 raise unknown("data option", name, DATA_OPTIONS, "data_options")
@@ -123,10 +128,13 @@ class TrainConfig:
             require_integer("image_size", self.image_size, at_least=SMALLEST_IMAGE)
         if self.patience is not None:
             require_integer("patience", self.patience, at_least=1)
+        self._check_layers()
 
     def _check_names(self):
         if self.score is not None:
             require_choice("score", self.score, SCORES)
+        elif self.score_options:
+            raise invalid("There is no score to have options.", "a score", f"score_options={self.score_options}")
         for name in self.attend:
             if name not in LAYER_NAMES:
                 raise unknown("layer", name, [known for known in LAYER_NAMES if known.endswith("pool")], "attend")
@@ -140,6 +148,19 @@ class TrainConfig:
             ("monitor", MONITORS),
         ):
             require_choice(argument, getattr(self, argument), choices)
+
+    def _check_layers(self):
+        """Makes the layers once: what they refuse is then refused before any data are loaded."""
+        self.make_score()
+        self.make_alignment()
+
+    def make_score(self):
+        """A new score as the settings say; `None` where they say none."""
+        return None if self.score is None else SCORES.make(self.score, self.score_options, units=self.units)
+
+    def make_alignment(self):
+        """A new alignment, for the positions of a map, as the settings say."""
+        return ALIGNMENTS.make(self.alignment, self.alignment_options, axes=2)
 
     @property
     def name(self):

@@ -64,9 +64,7 @@ class Registry(Mapping):
                 raise unknown(self.family, identifier, self._members)
             identifier = self._members[identifier]
         if inspect.isclass(identifier) and issubclass(identifier, keras.layers.Layer):
-            # Every layer takes a dtype, and those of a base class, through its `**kwargs`.
-            classes = [cls for cls in identifier.__mro__ if issubclass(cls, keras.layers.Layer)]
-            taken = {"dtype"} | {name for cls in classes for name in inspect.signature(cls.__init__).parameters}
+            taken = {"dtype", *self.options(identifier)}
             return identifier(**{key: value for key, value in defaults.items() if key in taken})
         if isinstance(identifier, dict):
             identifier = keras.saving.deserialize_keras_object(identifier)
@@ -78,6 +76,30 @@ class Registry(Mapping):
             repr(identifier),
             TypeError,
         )
+
+    def make(self, name, options, **defaults):
+        """A new layer by its short name, with `options` for its constructor, all of which it must take.
+
+        Raises:
+            ValueError: an unknown name or option, or a value out of range.
+        """
+        if name not in self._members:
+            raise unknown(self.family, name, self._members)
+        choices = self.options(self._members[name])
+        for option in options:
+            if option not in choices:
+                raise unknown(f"option of the {self.family} {name!r}:", option, choices, f"{self.family}_options")
+        return self.get(name, **{**defaults, **options})
+
+    def options(self, cls):
+        """Constructor argument of a member → its default; its own arguments first, then those of its bases."""
+        bases = [base for base in cls.__mro__ if issubclass(base, keras.layers.Layer)]
+        arguments = {}
+        for base in bases[: bases.index(keras.layers.Layer)]:
+            for name, parameter in inspect.signature(base.__init__).parameters.items():
+                if parameter.default is not inspect.Parameter.empty:
+                    arguments.setdefault(name, parameter.default)
+        return arguments
 
     def name_of(self, layer):
         """The short name of a member or of its class; the class's own name where it is not registered."""

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 import pathlib
 
 # (flag, type, metavar, help); the flag is the name of the `TrainConfig` field. A flag that is not given leaves the
@@ -58,6 +59,10 @@ def add(commands):
         if title == "data":
             text = "option of cluttered_digits: clutter, count or seed; may be repeated"
             group.add_argument("--data-option", action="append", metavar="KEY=N", help=text)
+        if title == "model":
+            for family in ("score", "alignment"):
+                text = f"option of the {family}, see `list`; may be repeated"
+                group.add_argument(f"--{family}-option", action="append", metavar="KEY=VALUE", help=text)
         if title == "model":
             text = "one averaged query for all positions, instead of a query map"
             group.add_argument("--pool-query", action="store_true", help=text)
@@ -133,7 +138,28 @@ def _given_settings(options):
         given["attend"] = tuple(name for name in given["attend"].split(",") if name and name != "none")
     if "data_option" in options:
         given["data_options"] = dict(_option(text) for text in options.data_option)
+    for family in ("score", "alignment"):
+        if f"{family}_option" in options:
+            texts = getattr(options, f"{family}_option")
+            given[f"{family}_options"] = dict(_layer_option(family, text) for text in texts)
     return given
+
+
+def _layer_option(family, text):
+    """`KEY=VALUE`: a number, true, false, null or a list as in JSON, and a text otherwise."""
+    from keras_attention.arguments import invalid
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise invalid(
+            f"An option of the {family} is a name and a value.",
+            f"--{family}-option KEY=VALUE",
+            f"--{family}-option {text}",
+        )
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value
 
 
 def _option(text):

@@ -60,6 +60,10 @@ class SpatialAttention(keras.layers.Layer):
         self.units = None if units is None else require_integer("units", units, at_least=1)
         defaults = {"dtype": self.dtype_policy.name} | ({} if units is None else {"units": units})
         self.score = SCORES.get(score, **defaults)
+        if self.score.features is not None:
+            raise invalid(
+                "The score gives several numbers for a pair.", "`features=None`", f"features={self.score.features}"
+            )
         self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=seed, axes=2)
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed

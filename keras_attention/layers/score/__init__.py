@@ -6,7 +6,7 @@ needs one query per key (a gate over a feature map) calls `pair` on two tensors 
 """
 
 from keras_attention.layers.score.additive import AdditiveScore, ConcatScore
-from keras_attention.layers.score.base import SCORES, Score, WeightedScore
+from keras_attention.layers.score.base import SCORES, Score
 from keras_attention.layers.score.product import (
     ActivatedGeneralScore,
     BiasedGeneralScore,
@@ -28,5 +28,4 @@ __all__ = [
     "GeneralScore",
     "ScaledDotScore",
     "Score",
-    "WeightedScore",
 ]

@@ -4,10 +4,10 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import keras_object, require_integer
-from keras_attention.layers.score.base import SCORES, WeightedScore
+from keras_attention.layers.score.base import SCORES, WithBiases, WithKernels
 
 
-class HiddenLayerScore(WeightedScore):
+class HiddenLayerScore(WithKernels, WithBiases):
     """Base of e = wᵀ act(projected query + projected key) (+ c): one hidden layer of `units`, one output.
 
     Args:
@@ -17,8 +17,8 @@ class HiddenLayerScore(WeightedScore):
         use_output_bias: whether c is there; softmax does not see it, sigmoid does.
         features: scores of each pair, at least 1, with a w of its own for each; `None` is one, without an axis of its
             own. `Attention(feature_wise=True)` sets it to the dimension of the values.
-        **kwargs: initializers, regularizers and constraints as in `WeightedScore`: `kernel_…` of W₁, W₂ (or W) and w,
-            `bias_…` of b and c.
+        **kwargs: initializers, regularizers and constraints as in Keras: `kernel_…` of W₁, W₂ (or W) and w, `bias_…` of b and
+            c.
     """
 
     def __init__(self, units=256, activation="tanh", use_bias=True, use_output_bias=False, features=None, **kwargs):

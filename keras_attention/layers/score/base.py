@@ -102,32 +102,18 @@ class Score(keras.layers.Layer):
             )
 
 
-class WeightedScore(Score):
-    """Base of the scores that have kernels and biases.
+class WithKernels(Score):
+    """Mixed into a score that has kernels.
 
     Args:
-        kernel_initializer, bias_initializer: of the kernels; of the biases.
-        kernel_regularizer, bias_regularizer: likewise.
-        kernel_constraint, bias_constraint: likewise.
+        kernel_initializer, kernel_regularizer, kernel_constraint: of every kernel.
     """
 
-    def __init__(
-        self,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
+    def __init__(self, kernel_initializer="glorot_uniform", kernel_regularizer=None, kernel_constraint=None, **kwargs):
         super().__init__(**kwargs)
         self.kernel_initializer = keras_object(keras.initializers, kernel_initializer)
-        self.bias_initializer = keras_object(keras.initializers, bias_initializer)
         self.kernel_regularizer = keras_object(keras.regularizers, kernel_regularizer)
-        self.bias_regularizer = keras_object(keras.regularizers, bias_regularizer)
         self.kernel_constraint = keras_object(keras.constraints, kernel_constraint)
-        self.bias_constraint = keras_object(keras.constraints, bias_constraint)
 
     def add_kernel(self, name, shape):
         """A weight made by the `kernel_…` arguments."""
@@ -141,6 +127,28 @@ class WeightedScore(Score):
             constraint=self.kernel_constraint,
             autocast=False,
         )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+        }
+
+
+class WithBiases(Score):
+    """Mixed into a score that has biases.
+
+    Args:
+        bias_initializer, bias_regularizer, bias_constraint: of every bias.
+    """
+
+    def __init__(self, bias_initializer="zeros", bias_regularizer=None, bias_constraint=None, **kwargs):
+        super().__init__(**kwargs)
+        self.bias_initializer = keras_object(keras.initializers, bias_initializer)
+        self.bias_regularizer = keras_object(keras.regularizers, bias_regularizer)
+        self.bias_constraint = keras_object(keras.constraints, bias_constraint)
 
     def add_bias(self, name, shape):
         """A weight made by the `bias_…` arguments."""
@@ -156,10 +164,7 @@ class WeightedScore(Score):
     def get_config(self):
         return {
             **super().get_config(),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
             "bias_constraint": keras.constraints.serialize(self.bias_constraint),
         }

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import keras_object
-from keras_attention.layers.score.base import SCORES, Score, WeightedScore
+from keras_attention.layers.score.base import SCORES, Score, WithBiases, WithKernels
 
 
 class ProductScore(Score):
@@ -53,14 +53,14 @@ class ScaledDotScore(ProductScore):
 
 
 @SCORES.register("general")
-class GeneralScore(WeightedScore):
+class GeneralScore(WithKernels):
     """e = kᵀWq: a learned product; takes any two dimensions.
 
     W ∈ R^(dk×dq), stored as `kernel` of shape (dq, dk). The table is (Wq)ᵀk or (Wᵀk)ᵀq, whichever takes fewer
     multiplications: the first projects the queries, the second the keys.
 
     Args:
-        **kwargs: `kernel_initializer`, `kernel_regularizer` and `kernel_constraint`, as in `WeightedScore`.
+        **kwargs: `kernel_initializer`, `kernel_regularizer` and `kernel_constraint`, as in Keras.
 
     Example:
 
@@ -100,13 +100,13 @@ class GeneralScore(WeightedScore):
 
 
 @SCORES.register("biased_general")
-class BiasedGeneralScore(GeneralScore):
+class BiasedGeneralScore(WithBiases, GeneralScore):
     """e = kᵀ(Wq + b): `general` with a bias that lets a key score by itself, whatever is asked.
 
     b ∈ R^dk. Some texts print kᵀWq + b with b ∈ R^dk, which has no consistent shape.
 
     Args:
-        **kwargs: initializers, regularizers and constraints as in `WeightedScore`, of W and of b.
+        **kwargs: initializers, regularizers and constraints of W (`kernel_…`) and of b (`bias_…`), as in Keras.
 
     Reference:
         Brauwers, Frasincar, *A General Survey on Attention Mechanisms in Deep Learning*, TKDE 35(4), 2023, table 3;
@@ -125,13 +125,13 @@ class BiasedGeneralScore(GeneralScore):
 
 
 @SCORES.register("activated_general")
-class ActivatedGeneralScore(GeneralScore):
+class ActivatedGeneralScore(WithBiases, GeneralScore):
     """e = act(kᵀWq + b): `general` through an activation, which bounds it; b is a scalar.
 
     Args:
         activation: name or callable; tanh in the paper.
         use_bias: whether b is there.
-        **kwargs: initializers, regularizers and constraints as in `WeightedScore`, of W and of b.
+        **kwargs: initializers, regularizers and constraints of W (`kernel_…`) and of b (`bias_…`), as in Keras.
 
     Reference:
         Ma, Li, Zhang, Wang, *Interactive Attention Networks for Aspect-Level Sentiment Classification*, IJCAI 2017,
