@@ -22,8 +22,10 @@ OTHERS = {
     "image_size": 48,
     "split_seed": 5,
     "width": 0.125,
-    "score": "dot",
-    "alignment": "sigmoid",
+    "score": "cosine",
+    "alignment": "hard",
+    "score_options": {"temperature": 3.0},
+    "alignment_options": {"estimator": "reinforce"},
     "attend": ("block4_pool",),
     "units": 7,
     "pool_query": True,
@@ -147,6 +149,16 @@ def test_name(case):
     assert "/" not in name
 
 
+def test_options_reach_the_layers():
+    config = TrainConfig(**OTHERS)
+    assert config.make_score().temperature == 3.0
+    assert config.make_alignment().estimator == "reinforce"
+    assert TrainConfig(units=7).make_score().units == 7
+    assert TrainConfig(units=7, score_options={"units": 5}).make_score().units == 5
+    assert TrainConfig(alignment="local_predictive").make_alignment().axes == 2
+    assert TrainConfig(score=None).make_score() is None
+
+
 def test_differences():
     config = TrainConfig(epochs=3, attend=())
     assert config.differences(config) == {}
@@ -225,6 +237,24 @@ OTHER_ERRORS = {
         f"one of: {POOLS}",
         "attend='block3_pol'",
     ),
+    "unknown option of the score": (
+        {"score": "cosine", "score_options": {"temprature": 2.0}},
+        "Unknown option of the score 'cosine': 'temprature' (did you mean 'temperature'?).",
+        "one of: temperature, learned",
+        "score_options='temprature'",
+    ),
+    "option out of range": (
+        {"alignment": "entmax", "alignment_options": {"alpha": 1}},
+        "`alpha` is out of range.",
+        "a number above 1",
+        "alpha=1",
+    ),
+    "options of no score": (
+        {"score": None, "score_options": {"units": 3}},
+        "There is no score to have options.",
+        "a score",
+        "score_options={'units': 3}",
+    ),
     "another kind of layer": ({"attend": (3,)}, "Unknown layer 3.", f"one of: {POOLS}", "attend=3"),
 }
 
@@ -236,7 +266,10 @@ def test_other_errors(case):
         TrainConfig(**settings)
 
 
-@pytest.mark.parametrize(("name", "value"), [("pool_query", "false"), ("data_options", None), ("data_options", [3])])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("pool_query", "false"), ("data_options", None), ("data_options", [3]), ("alignment_options", 3)],
+)
 def test_a_value_of_another_type(name, value):
     with pytest.raises(ValueError, match=rf"^`{name}` .*\. Expected .*\. Received: {name}={re.escape(repr(value))}\.$"):
         TrainConfig(**{name: value})

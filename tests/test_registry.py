@@ -120,8 +120,24 @@ def test_every_member_is_described_buildable_and_saveable(registry, name):
 
 
 def test_members_of_the_method_are_there():
-    assert {"additive", "dot", "scaled_dot"} <= set(SCORES)
-    assert {"softmax", "sigmoid"} <= set(ALIGNMENTS)
+    general = {"general", "biased_general", "activated_general"}
+    assert {"additive", "concat", "dot", "scaled_dot", "euclidean", "cosine"} | general <= set(SCORES)
+    local, sampled = {"local_monotonic", "local_predictive"}, {"hard", "reinforced"}
+    assert {"softmax", "sigmoid", "sparsemax", "entmax"} | local | sampled <= set(ALIGNMENTS)
+
+
+def test_options_are_those_of_a_member_and_of_its_bases():
+    assert ALIGNMENTS.options(ALIGNMENTS["softmax"]) == {"temperature": 1.0}
+    assert list(ALIGNMENTS.options(ALIGNMENTS["hard"]))[:2] == ["estimator", "temperature"]
+    assert "bias_initializer" not in SCORES.options(SCORES["general"])
+    assert {"kernel_initializer", "bias_initializer", "units"} <= set(SCORES.options(SCORES["concat"]))
+    assert SCORES.options(SCORES["dot"]) == {}
+
+
+@pytest.mark.parametrize(("registry", "name"), MEMBERS)
+def test_every_option_is_kept_in_the_config(registry, name):
+    layer = registry.make(name, {})
+    assert set(registry.options(registry[name])) <= set(layer.get_config())
 
 
 @pytest.mark.parametrize(("registry", "name"), MEMBERS)

@@ -48,7 +48,9 @@ def test_exit_codes_of_the_parser(arguments, code, capsys):
 def test_every_setting_has_a_flag():
     flags = {flag.removeprefix("--").replace("-", "_") for flag, *_ in vars(train_command)["DATA"]}
     flags |= {flag.removeprefix("--").replace("-", "_") for flag, *_ in train_command.MODEL + train_command.TRAINING}
-    assert flags | {"pool_query", "data_options"} == set(TrainConfig.__dataclass_fields__)
+    assert flags | {"pool_query", "data_options", "score_options", "alignment_options"} == set(
+        TrainConfig.__dataclass_fields__
+    )
 
 
 def test_list_names_every_member_with_its_formula(capsys):
@@ -67,6 +69,18 @@ def test_flags_become_settings():
         score=None, attend=("block2_pool", "block3_pool"), data_options={"count": 60, "seed": 3}, pool_query=True
     )
     assert str(folder) == os.path.join("runs", "cluttered_digits-multiscale")
+
+
+def test_options_of_layers_are_numbers_truth_values_lists_and_texts():
+    given = (
+        "train --score cosine --score-option learned=true --alignment local_monotonic --alignment-option window=[3,5]"
+    )
+    config, _ = train_command._config_and_folder(parser().parse_args(given.split()))
+    assert config.score_options == {"learned": True}
+    assert config.alignment_options == {"window": [3, 5]}
+    given = "train --alignment hard --alignment-option estimator=reinforce --alignment-option temperature=0.5"
+    config, _ = train_command._config_and_folder(parser().parse_args(given.split()))
+    assert config.alignment_options == {"estimator": "reinforce", "temperature": 0.5}
 
 
 @pytest.mark.slow
@@ -167,6 +181,9 @@ BAD = {
     "epochs": (["--epochs", "0"], "`epochs` is out of range"),
     "option": (["--data-option", "clutter=many"], "--data-option KEY=N"),
     "unknown option": (["--data-option", "colour=3"], "colour"),
+    "option of the alignment": (["--alignment", "hard", "--alignment-option", "estimator=gumbel"], "'gumbel'"),
+    "option without a value": (["--score-option", "units"], "--score-option KEY=VALUE"),
+    "option of another score": (["--score", "dot", "--score-option", "activation=relu"], "activation"),
     "resume": (["--resume"], "is no run"),
     "masks": (["--masks", "here"], "belong to a folder of images"),
 }

@@ -17,8 +17,8 @@ class HiddenLayerScore(WithKernels, WithBiases):
         use_output_bias: whether c is there; softmax does not see it, sigmoid does.
         features: scores of each pair, at least 1, with a w of its own for each; `None` is one, without an axis of its
             own. `Attention(feature_wise=True)` sets it to the dimension of the values.
-        **kwargs: initializers, regularizers and constraints as in Keras: `kernel_…` of W₁, W₂ (or W) and w, `bias_…` of b and
-            c.
+        **kwargs: initializers, regularizers and constraints as in Keras: `kernel_…` of W₁, W₂ (or W) and w, `bias_…` of
+            b and c.
     """
 
     def __init__(self, units=256, activation="tanh", use_bias=True, use_output_bias=False, features=None, **kwargs):
