@@ -33,7 +33,7 @@ def test_python_blocks_of_the_readme_run(tmp_path):
         [sys.executable, "-c", "\n".join(PYTHON_BLOCKS)], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "(200, 8, 8)" in done.stdout
+    assert "(100, 8, 8)" in done.stdout
     assert (tmp_path / "runs" / "first" / "attention.png").exists()
 
 

@@ -33,12 +33,6 @@ def _shallow_backbone(monkeypatch):
     monkeypatch.setattr(vgg, "BLOCKS", SHALLOW_BLOCKS)
 
 
-@pytest.fixture
-def full_backbone(_shallow_backbone, monkeypatch):
-    """VGG16 as it is, as another process builds it."""
-    monkeypatch.setattr(vgg, "BLOCKS", FULL_BLOCKS)
-
-
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     return str(tmp_path_factory.mktemp("datasets"))

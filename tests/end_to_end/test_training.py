@@ -18,6 +18,7 @@ from keras_attention import TrainConfig, train
 from keras_attention.callbacks import StopOnNaN
 from keras_attention.data import load
 from keras_attention.data.cluttered_digits import ClutteredDigits
+from keras_attention.models import vgg
 from keras_attention.runs import Run
 from keras_attention.training import _class_weights
 
@@ -140,14 +141,14 @@ def test_a_failure_between_two_files_leaves_a_run_that_resumes(finished, tiny, t
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("full_backbone")
 def test_kill_9_in_the_second_epoch_loses_nothing(tiny, tmp_path):
     """A real process, really killed; its end is that of an undisturbed run."""
     config = tiny(epochs=3, data_options={"count": 600, "clutter": 2})
     undisturbed = train(config, tmp_path / "undisturbed", verbose=0)
     folder = tmp_path / "killed"
     code = (
-        "import sys; from keras_attention import *; train(TrainConfig.from_json(sys.argv[1]), sys.argv[2], verbose=0)"
+        f"import sys; from keras_attention.models import vgg; vgg.BLOCKS = {vgg.BLOCKS!r}\n"
+        "from keras_attention import *; train(TrainConfig.from_json(sys.argv[1]), sys.argv[2], verbose=0)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, config.to_json(), str(folder)], stderr=subprocess.DEVNULL)
     limit = time.monotonic() + 120
@@ -228,8 +229,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tiny, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "layers"),
-    [({"attend": ()}, 0), ({"attend": ("block4_pool",), "score": "dot"}, 1)],
-    ids=["plain", "one block"],
+    [
+        ({"attend": ()}, 0),
+        ({"attend": ("block4_pool",), "score": "dot"}, 1),
+        ({"score": "general", "alignment": "hard", "alignment_options": {"estimator": "reinforce"}}, 2),
+    ],
+    ids=["plain", "one block", "sampled"],
 )
 def test_other_heads_train_and_export_too(tiny, tmp_path, changes, layers):
     run = train(tiny(epochs=1, **changes), tmp_path / "run", verbose=0)

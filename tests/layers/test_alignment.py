@@ -92,6 +92,9 @@ CASES = [
     Case("hard", {"estimator": "reinforce"}, hard, sparse=True, smooth=False),
     Case("reinforced", {}, reinforced, sparse=True),
 ]
+if keras.backend.backend() != "tensorflow":
+    # A loop compiles at each call on its own; the learned α takes the same way as these two.
+    CASES = [case for case in CASES if case.arguments not in ({"alpha": 1.1}, {"alpha": 2.0})]
 
 # METHOD: what e = [−2, 0, .5] becomes.
 WORKED = [
@@ -314,6 +317,7 @@ def test_entmax_near_one_is_softmax(alpha, scores):
     np.testing.assert_allclose(weights, numpy(SoftmaxAlignment()(3 * scores)), rtol=100 * (alpha - 1) + 1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [1.05, 1.25, 1.5, 1.75, 2.0])
 @pytest.mark.parametrize("spread", [0.0, 0.01, 1.0, 100.0])
 def test_entmax_of_many_scores_agrees_with_bisection(alpha, spread, rng):

@@ -53,7 +53,7 @@ def _join(scores, queries, axis):
     scores = ops.moveaxis(scores, 0, -axis)
     shape = ops.shape(scores)
     scores = ops.reshape(scores, (*shape[:-axis], shape[-axis] * shape[1 - axis], *shape[2 - axis :]))
-    return ops.take(scores, ops.arange(queries), axis=1 - axis)
+    return scores[..., :queries, :] if axis == 3 else scores[..., :queries, :, :]
 
 
 def _at_least_one(rows):
