@@ -7,9 +7,9 @@ gradient, they would take together what they were made to save.
 import keras
 from keras import ops
 
-# Numbers in a tile, 6 MB in float32. A loop over smaller tiles loses time between them, one over larger tiles leaves
-# the caches of a processor (benchmarks/additive_memory.py).
-TILE_SIZE = 3 * 2**19
+# Numbers in a tile, 4 MB in float32. A loop over smaller tiles loses time between them, larger ones take memory for
+# little (benchmarks/additive_memory.py).
+TILE_SIZE = 2**20
 
 
 def fits_at_once(query_shape, key_shape):
