@@ -112,7 +112,7 @@ def test_feature_wise_weights(score, alignment, heads, inputs):
 @pytest.mark.parametrize("heads", [None, HEADS])
 @pytest.mark.parametrize("feature_wise", [False, True])
 def test_masks_hide_from_every_head_and_feature(heads, feature_wise, inputs):
-    query, value, key = inputs
+    query, value, _ = inputs
     layer = Attention("additive", num_heads=heads, feature_wise=feature_wise)
     visible = np.array([[1, 0, 1, 1, 1, 0, 1], [0, 1, 1, 1, 0, 1, 1]], "bool")
     _, weights = layer(query, value, value, value_mask=visible, return_attention_scores=True)
