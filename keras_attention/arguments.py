@@ -31,6 +31,13 @@ def require_choice(argument, value, choices):
     return value
 
 
+def require_truth(argument, value):
+    """Returns `value` when it is true or false; the text "false" would count as true."""
+    if not isinstance(value, bool):
+        raise invalid(f"`{argument}` is no truth value.", "true or false", f"{argument}={value!r}", TypeError)
+    return value
+
+
 def require_integer(argument, value, at_least=None, at_most=None):
     """Returns `value` when it is an integer inside the range; `bool` is no integer here."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)

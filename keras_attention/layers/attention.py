@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.arguments import invalid, require_number
+from keras_attention.arguments import invalid, require_number, require_truth
 from keras_attention.layers.alignment import ALIGNMENTS
 from keras_attention.layers.heads import Heads
 from keras_attention.layers.masks import check_masks, join_masks
@@ -89,7 +89,7 @@ class Attention(keras.layers.Layer):
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
         self.num_heads, self.key_dim, self.value_dim, self.use_bias = num_heads, key_dim, value_dim, use_bias
         self.heads = self._make_heads()
-        self.feature_wise = feature_wise
+        self.feature_wise = require_truth("feature_wise", feature_wise)
         if feature_wise and not hasattr(self.score, "units"):
             raise invalid(
                 f"`{SCORES.name_of(self.score)}` gives one number for a pair.",

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.arguments import invalid, require_integer
+from keras_attention.arguments import invalid, require_integer, require_truth
 from keras_attention.registry import PACKAGE
 
 
@@ -32,7 +32,7 @@ class Heads(keras.layers.Layer):
         self.num_heads = require_integer("num_heads", num_heads, at_least=1)
         self.key_dim = None if key_dim is None else require_integer("key_dim", key_dim, at_least=1)
         self.value_dim = None if value_dim is None else require_integer("value_dim", value_dim, at_least=1)
-        self.use_bias = use_bias
+        self.use_bias = require_truth("use_bias", use_bias)
 
     def build(self, query_shape, value_shape, key_shape):
         dimension = query_shape[-1]

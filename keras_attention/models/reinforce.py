@@ -14,7 +14,8 @@ class ReinforceModel(keras.Model):
 
     For each example i with loss L_i, and each alignment that samples, it adds to the loss a term of value 0 whose
     gradient is that of REINFORCE, −(R_i − b) ∇log p(sample) − λ_H ∇H, with R_i = −L_i − cost. The loss that is shown
-    is that of the task alone. `predict`, `evaluate` and exports do not sample.
+    is that of the task alone. Over several outputs L_i is their sum, whatever `loss_weights` are. `predict`, `evaluate`
+    and exports do not sample.
 
     `attention_classifier` makes such a model where its alignment needs one. A model of one's own is built of inputs and
     outputs as `keras.Model` is.
@@ -57,8 +58,11 @@ class ReinforceModel(keras.Model):
         sampled = [alignment for alignment in self.sampled if alignment.has_sample] if training else []
         if not sampled:
             return loss
-        task_loss = _example_losses(self.loss, y, y_pred)
-        weight = 1.0 if sample_weight is None else _mean_example(sample_weight)
+        if isinstance(sample_weight, (dict, list, tuple)):
+            task_loss, weight = _example_losses(self.loss, y, y_pred, sample_weight), 1.0
+        else:
+            task_loss = _example_losses(self.loss, y, y_pred)
+            weight = 1.0 if sample_weight is None else _mean_example(sample_weight)
         return loss + sum(ops.mean(alignment.reinforce_loss(task_loss, weight)) for alignment in sampled)
 
 
@@ -67,17 +71,26 @@ def needs_reward(layer):
     return isinstance(layer, SampledAlignment) and layer.needs_reward
 
 
-def _example_losses(loss, y, y_pred):
-    """The loss of each example, `(B,)`; over several outputs their sum."""
-    if isinstance(loss, dict):
-        return sum(_example_losses(loss[name], y[name], y_pred[name]) for name in loss if loss[name] is not None)
-    if isinstance(loss, (list, tuple)):
-        return sum(_example_losses(*output) for output in zip(loss, y, y_pred, strict=True) if output[0] is not None)
+def _example_losses(loss, y, y_pred, sample_weight=None):
+    """The loss of each example, `(B,)`; over several outputs their sum, each times its weight."""
+    if isinstance(y_pred, (dict, list, tuple)):
+        return sum(
+            _example_losses(*(_of_output(name, part) for part in (loss, y, y_pred, sample_weight)))
+            for name in (y_pred if isinstance(y_pred, dict) else range(len(y_pred)))
+            if _of_output(name, loss) is not None
+        )
     if loss is None:
         raise invalid("Attention that samples has no reward.", "`compile(loss=…)`, the loss of the task", "loss=None")
     loss = keras.losses.get(loss)
-    values = loss.call(y, y_pred) if isinstance(loss, keras.losses.Loss) else loss(y, y_pred)
-    return _mean_example(values)
+    values = _mean_example(loss.call(y, y_pred) if isinstance(loss, keras.losses.Loss) else loss(y, y_pred))
+    return values if sample_weight is None else values * ops.cast(_mean_example(sample_weight), values.dtype)
+
+
+def _of_output(name, part):
+    """What belongs to one output: its entry, or, where there is one for all, that one."""
+    if isinstance(part, dict):
+        return part.get(name)
+    return part[name] if isinstance(part, (list, tuple)) else part
 
 
 def _mean_example(values):

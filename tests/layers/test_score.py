@@ -528,6 +528,16 @@ def test_errors_have_three_parts(make, wrong, received):
     assert rest.endswith(f" Received: {received}.")
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("euclidean", "squared"), ("cosine", "learned"), ("additive", "use_bias"), ("concat", "use_output_bias")],
+)
+def test_a_text_is_no_truth_value(name, option):
+    expected = f"`{option}` is no truth value. Expected true or false. Received: {option}='False'."
+    with pytest.raises(TypeError, match=re.escape(expected)):
+        SCORES[name](**{option: "False"})
+
+
 def test_the_error_for_different_dimensions_names_the_way_out():
     with pytest.raises(ValueError, match=r"or `additive`, `concat` or `general`, which take any two, or `units=`"):
         DotScore().build((3, 5), (7, 11))

@@ -96,6 +96,29 @@ def test_weights_of_examples_weigh_their_rewards():
     np.testing.assert_allclose(kernel_after_a_step(np.random.default_rng(5)), even, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize("form", ["list", "dict"])
+def test_several_outputs_with_weights_of_their_own(form, rng):
+    (query, value, key), labels, _ = problem(rng)
+    context = Attention("general", HardAlignment("reinforce", seed=1), name="attention")
+    inputs = [keras.Input(array.shape[1:]) for array in (query, value, key)]
+    glimpse = keras.layers.Flatten()(context(*inputs))
+    parts = [keras.layers.Dense(2, name="class")(glimpse), keras.layers.Dense(1, name="number")(glimpse)]
+    outputs, losses = parts, [LOSS, "mse"]
+    targets, weights = [labels, labels[:, None]], [np.ones(EXAMPLES), np.zeros(EXAMPLES)]
+    if form == "dict":
+        names = ("class", "number")
+        outputs, losses, targets, weights = (
+            dict(zip(names, part, strict=True)) for part in (outputs, losses, targets, weights)
+        )
+    model = ReinforceModel(inputs, outputs)
+    model.compile(keras.optimizers.SGD(0.1), losses)
+    history = model.fit([query, value, key], targets, sample_weight=weights, batch_size=64, epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    # The second output weighs nothing, so the reward is that of the first.
+    baseline = float(numpy(model.get_layer("attention").alignment.baseline))
+    assert -2 * max(history["loss"]) < baseline < 0
+
+
 def test_a_call_between_steps_leaves_nothing_behind(rng):
     inputs, labels, _ = problem(rng)
     model, _ = model_with(HardAlignment("reinforce", seed=1))

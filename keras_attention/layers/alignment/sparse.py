@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_attention.arguments import require_number
+from keras_attention.arguments import require_number, require_truth
 from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
 
 
@@ -79,7 +79,7 @@ class EntmaxAlignment(Alignment):
     def __init__(self, alpha=1.5, learned=False, **kwargs):
         super().__init__(**kwargs)
         self.alpha = require_number("alpha", alpha, above=1, below=2 if learned else None)
-        self.learned = learned
+        self.learned = require_truth("learned", learned)
 
     def build(self, scores_shape, query_shape=None):
         super().build(scores_shape, query_shape)

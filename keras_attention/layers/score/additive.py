@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.arguments import keras_object, require_integer
+from keras_attention.arguments import keras_object, require_integer, require_truth
 from keras_attention.layers.score.base import SCORES, WithBiases, WithKernels
 
 
@@ -25,8 +25,8 @@ class HiddenLayerScore(WithKernels, WithBiases):
         super().__init__(**kwargs)
         self.units = require_integer("units", units, at_least=1)
         self.activation = keras_object(keras.activations, activation)
-        self.use_bias = use_bias
-        self.use_output_bias = use_output_bias
+        self.use_bias = require_truth("use_bias", use_bias)
+        self.use_output_bias = require_truth("use_output_bias", use_output_bias)
         self.features = None if features is None else require_integer("features", features, at_least=1)
 
     def build(self, query_shape, key_shape):

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_attention.arguments import keras_object
+from keras_attention.arguments import keras_object, require_truth
 from keras_attention.layers.score.base import SCORES, Score, WithBiases, WithKernels
 
 
@@ -143,7 +143,7 @@ class ActivatedGeneralScore(WithBiases, GeneralScore):
     def __init__(self, activation="tanh", use_bias=True, **kwargs):
         super().__init__(**kwargs)
         self.activation = keras_object(keras.activations, activation)
-        self.use_bias = use_bias
+        self.use_bias = require_truth("use_bias", use_bias)
 
     def build(self, query_shape, key_shape):
         super().build(query_shape, key_shape)

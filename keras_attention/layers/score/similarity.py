@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_attention.arguments import require_number
+from keras_attention.arguments import require_number, require_truth
 from keras_attention.layers.score.base import SCORES, Score
 
 
@@ -29,7 +29,7 @@ class EuclideanScore(Score):
 
     def __init__(self, squared=False, **kwargs):
         super().__init__(**kwargs)
-        self.squared = squared
+        self.squared = require_truth("squared", squared)
 
     def build(self, query_shape, key_shape):
         super().build(query_shape, key_shape)
@@ -74,7 +74,7 @@ class CosineScore(Score):
     def __init__(self, temperature=1.0, learned=False, **kwargs):
         super().__init__(**kwargs)
         self.temperature = require_number("temperature", temperature, above=0)
-        self.learned = learned
+        self.learned = require_truth("learned", learned)
 
     def build(self, query_shape, key_shape):
         super().build(query_shape, key_shape)
