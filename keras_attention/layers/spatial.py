@@ -151,5 +151,7 @@ def _check_shapes(query_shape, features_shape):
             "a query of shape (batch, dimension) or (batch, height, width, dimension)",
             received,
         )
+    if None not in (query_shape[0], features_shape[0]) and query_shape[0] != features_shape[0]:
+        raise invalid("The batch sizes of query and features differ.", "one batch size", received)
     if len(query_shape) == 4 and None in (*query_shape[1:3], *features_shape[1:3]):
         raise invalid("A query map cannot be resized to an unknown size.", "known heights and widths", received)

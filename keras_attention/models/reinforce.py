@@ -58,7 +58,8 @@ class ReinforceModel(keras.Model):
         sampled = [alignment for alignment in self.sampled if alignment.has_sample] if training else []
         if not sampled:
             return loss
-        if isinstance(sample_weight, (dict, list, tuple)):
+        several = isinstance(sample_weight, (dict, list, tuple))
+        if several or (sample_weight is not None and len(sample_weight.shape) > 1):
             task_loss, weight = _example_losses(self.loss, y, y_pred, sample_weight), 1.0
         else:
             task_loss = _example_losses(self.loss, y, y_pred)
@@ -82,8 +83,13 @@ def _example_losses(loss, y, y_pred, sample_weight=None):
     if loss is None:
         raise invalid("Attention that samples has no reward.", "`compile(loss=…)`, the loss of the task", "loss=None")
     loss = keras.losses.get(loss)
-    values = _mean_example(loss.call(y, y_pred) if isinstance(loss, keras.losses.Loss) else loss(y, y_pred))
-    return values if sample_weight is None else values * ops.cast(_mean_example(sample_weight), values.dtype)
+    values = loss.call(y, y_pred) if isinstance(loss, keras.losses.Loss) else loss(y, y_pred)
+    if sample_weight is None:
+        return _mean_example(values)
+    weight = ops.cast(sample_weight, values.dtype)
+    if len(weight.shape) == len(values.shape):  # a weight for each position of an example
+        return _mean_example(values * weight)
+    return _mean_example(values) * _mean_example(weight)
 
 
 def _of_output(name, part):

@@ -266,6 +266,16 @@ def test_half_precision(score, alignment, policy, digit, inputs):
     np.testing.assert_allclose(numpy(ops.cast(context, "float32")), numpy(exact[0]), atol=4 * digit)
 
 
+@pytest.mark.parametrize("policy", ["float16", "bfloat16"])
+@every_member
+def test_policies_of_half_precision_alone(score, alignment, policy, inputs):
+    layer = make(score, alignment, dtype=policy)
+    context, weights = layer(*inputs, return_attention_scores=True)
+    assert keras.backend.standardize_dtype(context.dtype) == policy
+    assert keras.backend.standardize_dtype(weights.dtype) == "float32"
+    assert np.isfinite(numpy(ops.cast(context, "float32"))).all()
+
+
 @every_alignment
 @pytest.mark.parametrize("masked", [False, True])
 def test_large_values_of_many_keys_do_not_overflow_half_precision(alignment, masked):

@@ -316,6 +316,12 @@ ERRORS = [
         "Received: query shape=(2, 3, 5), features shape=(2, 7, 5, 11).",
     ),
     (
+        "batches",
+        lambda: SpatialAttention("dot", units=3)(*shaped((3, 5), (2, 7, 5, 11))),
+        "The batch sizes of query and features differ.",
+        "Received: query shape=(3, 5), features shape=(2, 7, 5, 11).",
+    ),
+    (
         "size",
         lambda: SpatialAttention()(keras.Input((3, 3, 5)), keras.Input((None, None, 11))),
         "A query map cannot be resized to an unknown size.",

@@ -45,6 +45,11 @@ class Alignment(keras.layers.Layer):
     def averages(self):
         return not self.normalized
 
+    def add_weight(self, *args, **kwargs):
+        # In the precision of the computation: half of it, under a policy of half precision, could not be added to it.
+        dtype = keras.backend.result_type(self.variable_dtype, "float32")
+        return super().add_weight(*args, **{"dtype": dtype, "autocast": False, **kwargs})
+
     def build(self, scores_shape, query_shape=None):
         self.built = True
 

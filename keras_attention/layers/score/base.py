@@ -40,6 +40,11 @@ class Score(keras.layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)
 
+    def add_weight(self, *args, **kwargs):
+        # In the precision of the computation: half of it, under a policy of half precision, could not be added to it.
+        dtype = keras.backend.result_type(self.variable_dtype, "float32")
+        return super().add_weight(*args, **{"dtype": dtype, "autocast": False, **kwargs})
+
     def build(self, query_shape, key_shape):
         for name, shape in (("query", query_shape), ("key", key_shape)):
             if len(shape) < 2 or shape[-1] is None:
