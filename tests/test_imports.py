@@ -26,7 +26,7 @@ RANKS = [
     {"cli"},
     {"__main__"},
 ]
-RANKS_OF_LAYERS = [{"score", "alignment"}, {"heads", "masks"}, {"attention"}, {"spatial"}]
+RANKS_OF_LAYERS = [{"wide"}, {"score", "alignment"}, {"heads", "masks"}, {"attention"}, {"spatial"}]
 BACKENDS = {"tensorflow", "jax", "torch"}
 
 PACKAGE = Path(keras_attention.__file__).parent

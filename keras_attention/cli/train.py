@@ -63,7 +63,6 @@ def add(commands):
             for family in ("score", "alignment"):
                 text = f"option of the {family}, see `list`; may be repeated"
                 group.add_argument(f"--{family}-option", action="append", metavar="KEY=VALUE", help=text)
-        if title == "model":
             text = "one averaged query for all positions, instead of a query map"
             group.add_argument("--pool-query", action="store_true", help=text)
     group = parser.add_argument_group("run")

@@ -3,7 +3,7 @@
 from keras import ops
 
 from keras_attention.arguments import invalid
-from keras_attention.layers.alignment.base import require_truth_values
+from keras_attention.layers.alignment.base import broadcasts, require_truth_values
 
 
 def check_masks(query_shape, value_shape, query_mask, value_mask, key_mask, attention_mask):
@@ -18,16 +18,9 @@ def check_masks(query_shape, value_shape, query_mask, value_mask, key_mask, atte
         if mask is None:
             continue
         require_truth_values(name, mask)
-        if not _broadcasts(mask.shape, shape) or (name != "attention_mask" and len(mask.shape) != len(shape)):
+        if not broadcasts(mask.shape, shape) or (name != "attention_mask" and len(mask.shape) != len(shape)):
             kind = "a shape that broadcasts to" if name == "attention_mask" else "the shape"
             raise invalid(f"`{name}` does not fit.", f"{kind} {tuple(shape)}", f"{name} shape={tuple(mask.shape)}")
-
-
-def _broadcasts(mask_shape, shape):
-    return len(mask_shape) <= len(shape) and all(
-        size in (1, None) or other is None or size == other
-        for size, other in zip(reversed(mask_shape), reversed(shape), strict=False)
-    )
 
 
 def join_masks(query_mask, value_mask, key_mask, attention_mask, inner_axes=0):

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention.arguments import invalid
 from keras_attention.layers.alignment import SampledAlignment
+from keras_attention.layers.alignment.sampled import mean_examples
 from keras_attention.registry import PACKAGE
 
 
@@ -63,7 +64,7 @@ class ReinforceModel(keras.Model):
             task_loss, weight = _example_losses(self.loss, y, y_pred, sample_weight), 1.0
         else:
             task_loss = _example_losses(self.loss, y, y_pred)
-            weight = 1.0 if sample_weight is None else _mean_example(sample_weight)
+            weight = 1.0 if sample_weight is None else mean_examples(sample_weight)
         return loss + sum(ops.mean(alignment.reinforce_loss(task_loss, weight)) for alignment in sampled)
 
 
@@ -85,11 +86,11 @@ def _example_losses(loss, y, y_pred, sample_weight=None):
     loss = keras.losses.get(loss)
     values = loss.call(y, y_pred) if isinstance(loss, keras.losses.Loss) else loss(y, y_pred)
     if sample_weight is None:
-        return _mean_example(values)
+        return mean_examples(values)
     weight = ops.cast(sample_weight, values.dtype)
     if len(weight.shape) == len(values.shape):  # a weight for each position of an example
-        return _mean_example(values * weight)
-    return _mean_example(values) * _mean_example(weight)
+        return mean_examples(values * weight)
+    return mean_examples(values) * mean_examples(weight)
 
 
 def _of_output(name, part):
@@ -97,9 +98,3 @@ def _of_output(name, part):
     if isinstance(part, dict):
         return part.get(name)
     return part[name] if isinstance(part, (list, tuple)) else part
-
-
-def _mean_example(values):
-    """`(B, ...)` → `(B,)`."""
-    values = ops.convert_to_tensor(values)
-    return ops.mean(values, axis=tuple(range(1, len(values.shape))))

@@ -5,12 +5,13 @@ import numpy as np
 from keras import ops
 
 from keras_attention.arguments import invalid
+from keras_attention.layers.wide import WideLayer
 from keras_attention.registry import Registry
 
 ALIGNMENTS = Registry("alignment")
 
 
-class Alignment(keras.layers.Layer):
+class Alignment(WideLayer):
     """Base of the alignment functions: masks and precision; a member overrides `align`.
 
     Weights are computed in float32 under any dtype policy (in float64 under a float64 policy). A masked key, and one
@@ -38,23 +39,15 @@ class Alignment(keras.layers.Layer):
 
     normalized = True
 
-    def __init__(self, **kwargs):
-        super().__init__(autocast=False, **kwargs)
-
     @property
     def averages(self):
         return not self.normalized
-
-    def add_weight(self, *args, **kwargs):
-        # In the precision of the computation: half of it, under a policy of half precision, could not be added to it.
-        dtype = keras.backend.result_type(self.variable_dtype, "float32")
-        return super().add_weight(*args, **{"dtype": dtype, "autocast": False, **kwargs})
 
     def build(self, scores_shape, query_shape=None):
         self.built = True
 
     def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False):
-        scores = ops.cast(scores, keras.backend.result_type(self.compute_dtype, "float32"))
+        scores = ops.cast(scores, self.wide_dtype)
         visible = visible_keys(scores, mask, finite)
         if visible is None:
             return self.align(scores, training=training)
@@ -73,7 +66,7 @@ class Alignment(keras.layers.Layer):
     def compute_output_spec(self, scores, mask=None, training=None, grid=None, query=None, finite=False):
         if mask is not None:
             check_mask(mask, scores.shape)
-        return keras.KerasTensor(scores.shape, dtype=keras.backend.result_type(self.compute_dtype, "float32"))
+        return keras.KerasTensor(scores.shape, dtype=self.wide_dtype)
 
     def compute_mask(self, inputs, previous_mask=None):
         # The mask hides keys; what it leaves are weights, of which none is hidden.
@@ -92,18 +85,21 @@ def visible_keys(scores, mask, finite):
 
 def check_mask(mask, scores_shape):
     """Raises `ValueError` or `TypeError` unless the mask has truth values and broadcasts to the scores."""
-    mask_shape = tuple(mask.shape)
-    fits = len(mask_shape) <= len(scores_shape) and all(
-        size in (1, None) or scores is None or size == scores
-        for size, scores in zip(reversed(mask_shape), reversed(scores_shape), strict=False)
-    )
-    if not fits:
+    if not broadcasts(mask.shape, scores_shape):
         raise invalid(
             "The mask does not fit the scores.",
             f"a shape that broadcasts to {tuple(scores_shape)}",
-            f"mask shape={mask_shape}",
+            f"mask shape={tuple(mask.shape)}",
         )
     require_truth_values("mask", mask)
+
+
+def broadcasts(mask_shape, shape):
+    """Whether a mask broadcasts to a shape, as far as both are known."""
+    return len(mask_shape) <= len(shape) and all(
+        size in (1, None) or other is None or size == other
+        for size, other in zip(reversed(mask_shape), reversed(shape), strict=False)
+    )
 
 
 def require_truth_values(name, mask):

@@ -117,7 +117,7 @@ class LocalPredictiveAlignment(Alignment):
         self.place_kernel = self._kernel("place_kernel", (self.units, self.axes))
 
     def _kernel(self, name, shape):
-        return self.add_weight(name=name, shape=shape, initializer=self.kernel_initializer.clone(), autocast=False)
+        return self.add_weight(name=name, shape=shape, initializer=self.kernel_initializer.clone())
 
     def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False):
         weights = super().call(scores, mask=mask, training=training, finite=finite)

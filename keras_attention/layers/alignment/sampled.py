@@ -51,7 +51,7 @@ class SampledAlignment(Alignment):
     def build(self, scores_shape, query_shape=None):
         super().build(scores_shape, query_shape)
         self.baseline = (
-            self.add_weight(name="baseline", shape=(), initializer="zeros", trainable=False, autocast=False)
+            self.add_weight(name="baseline", shape=(), initializer="zeros", trainable=False)
             if self.needs_reward
             else None
         )
@@ -187,8 +187,8 @@ class ReinforcedAlignment(SampledAlignment):
     def build(self, scores_shape, query_shape=None):
         super().build(scores_shape, query_shape)
         bias = keras.initializers.Constant(self.initial_bias)
-        self.policy_scale = self.add_weight(name="policy_scale", shape=(), initializer="ones", autocast=False)
-        self.policy_bias = self.add_weight(name="policy_bias", shape=(), initializer=bias, autocast=False)
+        self.policy_scale = self.add_weight(name="policy_scale", shape=(), initializer="ones")
+        self.policy_bias = self.add_weight(name="policy_bias", shape=(), initializer=bias)
 
     def align(self, scores, training=None):
         # The base class gives a hidden key the lowest finite score; scaled, that could become infinite.
@@ -208,7 +208,7 @@ class ReinforcedAlignment(SampledAlignment):
         log_probability = chosen * logits - normalizer
         entropy = normalizer - visible * ops.sigmoid(logits) * logits
         share = ops.sum(chosen, axis=-1) / ops.maximum(ops.sum(visible, axis=-1), 1)
-        self.keep_sample(log_probability, entropy, self.keep_cost * _mean_examples(share))
+        self.keep_sample(log_probability, entropy, self.keep_cost * mean_examples(share))
 
     def get_config(self):
         return {**super().get_config(), "keep_cost": self.keep_cost, "initial_bias": self.initial_bias}
@@ -228,5 +228,6 @@ def _sum_examples(values):
     return ops.sum(values, axis=tuple(range(1, len(values.shape))))
 
 
-def _mean_examples(values):
+def mean_examples(values):
+    """`(B, ...)` → `(B,)`."""
     return ops.mean(values, axis=tuple(range(1, len(values.shape))))

@@ -86,7 +86,7 @@ class EntmaxAlignment(Alignment):
         self.raw_alpha = None
         if self.learned:
             start = keras.initializers.Constant(math.log((self.alpha - 1) / (2 - self.alpha)))
-            self.raw_alpha = self.add_weight(name="raw_alpha", shape=(), initializer=start, autocast=False)
+            self.raw_alpha = self.add_weight(name="raw_alpha", shape=(), initializer=start)
 
     def align(self, scores, training=None):
         if self.raw_alpha is None and self.alpha == 1.5:

@@ -5,12 +5,13 @@ from keras import ops
 
 from keras_attention.arguments import invalid, keras_object
 from keras_attention.layers.score.tiling import fits_at_once, table_in_tiles
+from keras_attention.layers.wide import WideLayer
 from keras_attention.registry import Registry
 
 SCORES = Registry("score")
 
 
-class Score(keras.layers.Layer):
+class Score(WideLayer):
     """Base of the score functions: the table of `pair` over every query and every key.
 
     A member overrides `pair`, and, where it has them, `project_query` and `project_key`; where a product of matrices
@@ -36,14 +37,6 @@ class Score(keras.layers.Layer):
 
     finite = False
     features = None
-
-    def __init__(self, **kwargs):
-        super().__init__(autocast=False, **kwargs)
-
-    def add_weight(self, *args, **kwargs):
-        # In the precision of the computation: half of it, under a policy of half precision, could not be added to it.
-        dtype = keras.backend.result_type(self.variable_dtype, "float32")
-        return super().add_weight(*args, **{"dtype": dtype, "autocast": False, **kwargs})
 
     def build(self, query_shape, key_shape):
         for name, shape in (("query", query_shape), ("key", key_shape)):
@@ -82,15 +75,14 @@ class Score(keras.layers.Layer):
 
     def in_score_dtype(self, tensor):
         """`tensor` in float32, or wider where the policy is."""
-        return ops.cast(tensor, keras.backend.result_type(self.compute_dtype, "float32"))
+        return ops.cast(tensor, self.wide_dtype)
 
     def compute_output_shape(self, query_shape, key_shape):
         features = () if self.features is None else (self.features,)
         return (*query_shape[:-1], key_shape[-2], *features)
 
     def compute_output_spec(self, query, key):
-        dtype = keras.backend.result_type(self.compute_dtype, "float32")
-        return keras.KerasTensor(self.compute_output_shape(query.shape, key.shape), dtype=dtype)
+        return keras.KerasTensor(self.compute_output_shape(query.shape, key.shape), dtype=self.wide_dtype)
 
     def compute_mask(self, inputs, previous_mask=None):
         # The mask of the queries fits no axis of the table; attention layers apply masks after the score.
@@ -130,7 +122,6 @@ class WithKernels(Score):
             initializer=self.kernel_initializer.clone() if copies else self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
-            autocast=False,
         )
 
     def get_config(self):
@@ -163,7 +154,6 @@ class WithBiases(Score):
             initializer=self.bias_initializer,
             regularizer=self.bias_regularizer,
             constraint=self.bias_constraint,
-            autocast=False,
         )
 
     def get_config(self):
