@@ -99,6 +99,11 @@ def test_a_mask_hides_keys_of_a_window_and_an_empty_window_gives_nothing():
     np.testing.assert_array_equal(weights, expected)
 
 
+def test_a_mask_of_numbers_that_are_meant_to_be_added():
+    with pytest.raises(TypeError, match=r"`mask` does not hold truth values\. Expected booleans or integers"):
+        LocalMonotonicAlignment(3)(np.zeros((5, 5), "float32"), mask=np.zeros(5, "float32"))
+
+
 def predictive(axes=1, window=3.0, dimension=5, seed=3, **arguments):
     layer = LocalPredictiveAlignment(window=window, units=7, axes=axes, **arguments)
     layer.build((None, None), (None, dimension))

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import invalid, keras_object, require_integer, require_number
-from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
+from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment, check_mask
 from keras_attention.layers.alignment.soft import softmax
 
 
@@ -46,6 +46,8 @@ class LocalMonotonicAlignment(Alignment):
         self.window = window
 
     def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False):
+        if mask is not None:
+            check_mask(mask, scores.shape)
         window = self._windows(scores, grid)
         mask = window if mask is None else ops.logical_and(window, ops.cast(mask, "bool"))
         return super().call(scores, mask=mask, training=training, finite=finite)
