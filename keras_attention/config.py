@@ -4,9 +4,10 @@ import dataclasses
 import json
 import os
 
-from keras_attention.arguments import invalid, require_choice, require_integer, require_number, unknown
+from keras_attention.arguments import invalid, require_choice, require_integer, require_number, require_truth, unknown
 from keras_attention.data.augmentation import AUGMENTATIONS
-from keras_attention.evaluate import MONITORS
+from keras_attention.data.split import SAMPLINGS
+from keras_attention.evaluate import FLIPS, MONITORS
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.models.vgg import LAYER_NAMES, SMALLEST_IMAGE
 
@@ -14,6 +15,11 @@ OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step", "constant")
 CLASS_WEIGHTS = ("none", "balanced")
 DATA_OPTIONS = ("clutter", "count", "seed")
+LOSSES = ("cross_entropy", "focal")
+WHOLE_BACKBONE = "all"
+FROZEN_PARTS = (WHOLE_BACKBONE, *(name.removesuffix("_pool") for name in LAYER_NAMES if name.endswith("pool")))
+NARROW = 0.25  # the width of a network that is trained from scratch
+VIEWS = 4
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 
 
@@ -28,7 +34,12 @@ class TrainConfig:
         masks: for a folder, the root of a parallel tree of masks.
         image_size: side of the images in pixels, at least 32; where it is `None`, that of the data, else 224.
         split_seed: of the stratified split, where the source does not name one.
-        width: factor on the number of filters of VGG16, above 0.
+        width: factor on the number of filters of VGG16, above 0; `None` is 1 with pretrained weights, else .25.
+        weights: pretrained weights of the backbone: `"imagenet"`, or the path of a file (see `load_pretrained`).
+        freeze: which part of the backbone keeps its weights, its batch normalization in inference mode: `"all"`, or a
+            block such as `"block3"` with all before it.
+        unfreeze_after: epochs after which the frozen part is trained too; `None` never does.
+        backbone_rate: what the learning rate is multiplied by for the backbone, above 0.
         score: a name in `SCORES`; `None` is the multi-scale head without attention.
         alignment: a name in `ALIGNMENTS`.
         score_options, alignment_options: arguments of the score and of the alignment, such as `{"activation": "relu"}`
@@ -46,9 +57,20 @@ class TrainConfig:
         schedule: `"cosine"` to 0, `"step"` by `step_factor` every `step_epochs`, or `"constant"`.
         step_epochs, step_factor: of the step schedule.
         warmup_epochs: epochs, or a part of one, in which the rate rises linearly from 0; at most half of the run.
+        clip_norm: largest norm of the gradient of all weights together; a longer one is scaled down to it.
+        loss: `"cross_entropy"`, or `"focal"`, −(1 − p)^γ log p for the probability p of the true class.
+        focal_gamma: γ, at least 0.
         class_weights: `"balanced"` weighs each class by the inverse of its frequency.
+        sampling: `"natural"`, or `"balanced"`, which draws the images of an epoch with replacement, each class equally
+            often.
         label_smoothing: at least 0 and below 1.
-        augment: `"none"`, `"shift"`, `"photo"` or `"isotropic"`.
+        augment: `"none"`, `"shift"`, `"photo"`, `"isotropic"` or `"crop"`.
+        test_flips: `"horizontal"` or `"both"` also measures the test split with probabilities averaged over the flips
+            of each image; `"none"` does not.
+        cache_features: whether a backbone that is frozen as a whole computes its feature maps once, into a cache on
+            disk. `False` computes them at every step, each time with another augmentation.
+        cache_dir: where the cache is; `$KERAS_ATTENTION_CACHE` or `~/.cache/keras_attention` where it is `None`.
+        views: augmented copies of each training image in the cache; where it is `None`, 4 if images are augmented.
         precision: `"auto"` (bfloat16 on a GPU that computes in it, else float32), `"float32"`, `"mixed_bfloat16"`.
         monitor: the figure by which the best epoch is chosen: `val_accuracy`, `val_loss`, `val_macro_f1`,
             `val_roc_auc`, `val_average_precision`.
@@ -71,7 +93,11 @@ class TrainConfig:
     masks: str | None = None
     image_size: int | None = None
     split_seed: int = 0
-    width: float = 0.25
+    width: float | None = None
+    weights: str | None = None
+    freeze: str | None = None
+    unfreeze_after: int | None = None
+    backbone_rate: float = 1.0
     score: str | None = "additive"
     alignment: str = "softmax"
     score_options: dict = dataclasses.field(default_factory=dict)
@@ -90,9 +116,17 @@ class TrainConfig:
     step_epochs: int = 10
     step_factor: float = 0.1
     warmup_epochs: float = 1.0
+    clip_norm: float | None = None
+    loss: str = "cross_entropy"
+    focal_gamma: float = 2.0
     class_weights: str = "none"
+    sampling: str = "natural"
     label_smoothing: float = 0.0
     augment: str = "none"
+    test_flips: str = "none"
+    cache_features: bool = True
+    cache_dir: str | None = None
+    views: int | None = None
     precision: str = "auto"
     monitor: str = "val_accuracy"
     patience: int | None = None
@@ -100,12 +134,12 @@ class TrainConfig:
 
     def __post_init__(self):
         object.__setattr__(self, "attend", (self.attend,) if isinstance(self.attend, str) else tuple(self.attend))
-        for name in ("data", "data_dir", "masks"):
+        for name in ("data", "data_dir", "masks", "weights", "cache_dir"):
             if isinstance(getattr(self, name), os.PathLike):
                 object.__setattr__(self, name, os.fspath(getattr(self, name)))
         self._check_names()
-        if not isinstance(self.pool_query, bool):
-            raise invalid("`pool_query` is no truth value.", "true or false", f"pool_query={self.pool_query!r}")
+        for name in ("pool_query", "cache_features"):
+            require_truth(name, getattr(self, name))
         for name in ("data_options", "score_options", "alignment_options"):
             if not isinstance(getattr(self, name), dict):
                 raise invalid(f"`{name}` are no options.", "a dictionary", f"{name}={getattr(self, name)!r}")
@@ -118,16 +152,21 @@ class TrainConfig:
             require_integer(name, getattr(self, name), at_least=1)
         for name in ("seed", "split_seed"):
             require_integer(name, getattr(self, name), at_least=0, at_most=2**31 - 1)
-        for name in ("width", "learning_rate", "step_factor"):
+        for name in ("learning_rate", "step_factor", "backbone_rate"):
             require_number(name, getattr(self, name), above=0)
-        for name in ("weight_decay", "warmup_epochs"):
+        for name in ("width", "clip_norm"):
+            if getattr(self, name) is not None:
+                require_number(name, getattr(self, name), above=0)
+        for name in ("weight_decay", "warmup_epochs", "focal_gamma"):
             require_number(name, getattr(self, name), at_least=0)
         for name in ("dropout", "attention_dropout", "label_smoothing"):
             require_number(name, getattr(self, name), at_least=0, below=1)
         if self.image_size is not None:
             require_integer("image_size", self.image_size, at_least=SMALLEST_IMAGE)
-        if self.patience is not None:
-            require_integer("patience", self.patience, at_least=1)
+        for name in ("patience", "unfreeze_after", "views"):
+            if getattr(self, name) is not None:
+                require_integer(name, getattr(self, name), at_least=1)
+        self._check_fine_tuning()
         self._check_layers()
 
     def _check_names(self):
@@ -142,12 +181,61 @@ class TrainConfig:
             ("alignment", ALIGNMENTS),
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
+            ("loss", LOSSES),
             ("class_weights", CLASS_WEIGHTS),
+            ("sampling", SAMPLINGS),
+            ("test_flips", FLIPS),
             ("augment", AUGMENTATIONS),
             ("precision", PRECISIONS),
             ("monitor", MONITORS),
         ):
             require_choice(argument, getattr(self, argument), choices)
+
+    def _check_fine_tuning(self):
+        """Refuses settings that would have no effect, or would undo each other."""
+        if self.freeze is not None:
+            require_choice("freeze", self.freeze, FROZEN_PARTS)
+        never_trained = self.freezes_all and self.unfreeze_after is None
+        last = self.epochs - 1
+        for useless, what, expected in (
+            (self.freeze and not self.weights, "Random weights would be frozen.", "`weights`, or no `freeze`"),
+            (self.unfreeze_after and not self.freeze, "Nothing is frozen.", "`freeze`, or no `unfreeze_after`"),
+            ((self.unfreeze_after or 0) > last, "Nothing would be unfrozen.", f"`unfreeze_after` of at most {last}"),
+            (self.backbone_rate != 1 and never_trained, "The backbone is not trained.", "no `backbone_rate`"),
+            (self.focal_gamma != 2 and self.loss != "focal", "γ belongs to the focal loss.", 'loss="focal"'),
+            (self.views and not self.trains_from_views, "No views are cached.", "`freeze`, a cache and `augment`"),
+            (
+                self.class_weights == self.sampling == "balanced",
+                "Rare classes would count twice: drawn more often, and with larger weights.",
+                "one of `class_weights` and `sampling`",
+            ),
+        ):
+            if useless:
+                names = (
+                    "weights freeze unfreeze_after backbone_rate loss focal_gamma class_weights sampling views epochs"
+                )
+                changed = {name: getattr(self, name) for name in names.split() if getattr(self, name) != _default(name)}
+                raise invalid(what, expected, ", ".join(f"{name}={value!r}" for name, value in changed.items()))
+
+    @property
+    def freezes_all(self):
+        """Whether the whole backbone keeps its weights, at first at least."""
+        return self.freeze in (WHOLE_BACKBONE, FROZEN_PARTS[-1])
+
+    @property
+    def trains_from_views(self):
+        """Whether training goes by cached features of augmented images."""
+        return self.freezes_all and self.cache_features and self.augment != "none"
+
+    @property
+    def network_width(self):
+        """The width of the network: what was asked for, else that which goes with the weights."""
+        return self.width or (1.0 if self.weights else NARROW)
+
+    @property
+    def network_layers(self):
+        """The names of the layers whose maps the head takes: the attended ones and that which asks."""
+        return tuple(dict.fromkeys((*self.attend, "block5_pool")))
 
     def _check_layers(self):
         """Makes the layers once: what they refuse is then refused before any data are loaded."""
@@ -195,3 +283,7 @@ class TrainConfig:
         """Name → (own value, the other's) of every setting in which the two differ."""
         mine, others = dataclasses.asdict(self), dataclasses.asdict(other)
         return {name: (mine[name], others[name]) for name in mine if mine[name] != others[name]}
+
+
+def _default(name):
+    return next(field.default for field in dataclasses.fields(TrainConfig) if field.name == name)

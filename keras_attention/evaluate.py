@@ -1,6 +1,9 @@
 """How good a classifier is: exact metrics from its logits, by scikit-learn."""
 
+import functools
+
 import numpy as np
+import tensorflow as tf
 from scipy.special import log_softmax, softmax
 from sklearn import metrics
 
@@ -13,12 +16,38 @@ MONITORS = {
     "val_average_precision": True,
 }
 
+# Ways to average over flips of an image → the axes that are flipped, for each copy.
+FLIPS = {"none": ((),), "horizontal": ((), (2,)), "both": ((), (1,), (2,), (1, 2))}
+
 
 def predict_split(model, dataset, split, batch_size=128):
-    """What a model gives for the images of a split, and their labels `(n,)`, in its order."""
+    """What a model gives for the images of a split, or for their features, and their labels `(n,)`, in its order."""
     batches = dataset.batches(split, batch_size)
     labels = np.concatenate([batch[1].argmax(-1) for batch in batches.as_numpy_iterator()])
-    return model.predict(batches.map(lambda images, *_: images), verbose=0), labels
+    # A tuple of one: several inputs are a tuple themselves, which `predict` must not take for images and labels.
+    return model.predict(batches.map(lambda inputs, *_: (inputs,)), verbose=0), labels
+
+
+def predict_with_flips(model, dataset, split, flips, batch_size=128):
+    """As `predict_split`, with probabilities averaged over flipped copies of each image.
+
+    Args:
+        model: a classifier, images → logits.
+        dataset: an `ImageDataset`.
+        split: its name.
+        flips: one of `FLIPS`.
+        batch_size: images at a time.
+
+    Returns:
+        Logarithms of the averaged probabilities, `(n, classes)`, which serve as logits; and the labels.
+    """
+    probabilities = 0.0
+    for axes in FLIPS[flips]:
+        flip = functools.partial(tf.reverse, axis=list(axes))
+        batches = dataset.batches(split, batch_size).map(lambda images, *_, flip=flip: flip(images))
+        probabilities = probabilities + softmax(model.predict(batches, verbose=0).astype("float64"), axis=-1)
+    labels = np.concatenate([batch[1].argmax(-1) for batch in dataset.batches(split, 1024).as_numpy_iterator()])
+    return np.log(probabilities / len(FLIPS[flips])), labels
 
 
 def classification_metrics(logits, labels, class_names):

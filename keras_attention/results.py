@@ -5,10 +5,10 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_attention.evaluate import classification_metrics, predict_split
+from keras_attention.evaluate import classification_metrics, predict_split, predict_with_flips
 from keras_attention.explain import attention_figure, pointing_games
 from keras_attention.export import export_saved_model
-from keras_attention.models import attention_outputs
+from keras_attention.models import attention_outputs, over_features
 from keras_attention.models.classifier import PREFIX
 from keras_attention.report import confusion_figure, history_figure
 
@@ -18,7 +18,7 @@ HEADLINES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "count")
 SPLITS = ("train", "validation", "test")
 
 
-def write_results(run, config, dataset, model, keeper, precision):
+def write_results(run, config, dataset, model, keeper, precision, features=None):
     """Measures the best model on the test split, writes the pictures and the export, and finishes the run.
 
     Args:
@@ -28,8 +28,13 @@ def write_results(run, config, dataset, model, keeper, precision):
         model: the best model, in float32.
         keeper: the `Keeper` of its training, with the rows of its history.
         precision: what it was trained in.
+        features: the cached features of these images, a `FeatureDataset`, where the backbone is still what made them;
+            they spare it the test split.
     """
-    outputs, labels = predict_split(attention_outputs(model), dataset, "test")
+    measured = attention_outputs(model)
+    if features is not None:
+        measured = over_features(measured, features.layers)
+    outputs, labels = predict_split(measured, features or dataset, "test")
     if not np.isfinite(outputs["logits"]).all():
         raise FloatingPointError(
             "The trained model gives logits that are not finite: the training diverged. Expected finite ones; a lower "
@@ -37,6 +42,8 @@ def write_results(run, config, dataset, model, keeper, precision):
         )
     logits, maps = outputs["logits"], {name: values for name, values in outputs.items() if name.startswith(PREFIX)}
     metrics = classification_metrics(logits, labels, dataset.class_names)
+    if config.test_flips != "none":
+        metrics["with_flips"] = _with_flips(model, dataset, config.test_flips)
     if maps and dataset.has_masks:
         metrics["pointing_game"] = pointing_games(maps, _test_masks(dataset))
     run.save_model(model)
@@ -59,6 +66,11 @@ def export_run(run, folder):
     model = keras.models.load_model(run.model_path, compile=False)
     headlines = {name: metrics[name] for name in HEADLINES}
     return export_saved_model(model, folder, metrics["class_names"], dataclasses.asdict(run.config), headlines)
+
+
+def _with_flips(model, dataset, flips):
+    figures = classification_metrics(*predict_with_flips(model, dataset, "test", flips), dataset.class_names)
+    return {"flips": flips} | {name: figures[name] for name in HEADLINES}
 
 
 def _selection(keeper):

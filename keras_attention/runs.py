@@ -116,19 +116,21 @@ class Run:
         for old in set(folder.glob(BACKUPS)) - {path}:
             remove(old)
 
-    def restore(self, model):
-        """Loads the newest backup into a built and compiled model.
-
-        Returns:
-            The rows of the epochs that it covers, and the seconds that they took; `([], 0.0)` without a backup.
-        """
-        backups = sorted((self.folder / "backup").glob(BACKUPS))
-        if not backups:
+    def progress(self):
+        """The rows of the epochs that the newest backup covers, and the seconds that they took; `([], 0.0)` without."""
+        backup = self._newest_backup()
+        if backup is None:
             return [], 0.0
-        epochs = int(backups[-1].name.removeprefix("epoch-").split(".")[0])
-        model.optimizer.build(model.trainable_variables)
-        model.load_weights(backups[-1])
+        epochs = int(backup.name.removeprefix("epoch-").split(".")[0])
         return self.history()[:epochs], json.loads((self.folder / "backup" / "seconds.json").read_text())
+
+    def load_backup(self, model):
+        """Loads the newest backup, of weights and optimizer, into the built and compiled model that made it."""
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(self._newest_backup())
+
+    def _newest_backup(self):
+        return max((self.folder / "backup").glob(BACKUPS), default=None)
 
     def save_model(self, model):
         """Writes `model.keras`: while the run goes on, its best epoch so far; without the optimizer."""

@@ -13,11 +13,11 @@ import keras_attention
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
     {"arguments", "atomic", "precision", "registration"},
-    {"registry"},
-    {"layers", "schedules"},
+    {"registry", "weight_files"},
+    {"layers"},
     {"models", "data"},
-    {"evaluate", "explain", "export"},
-    {"config", "callbacks"},
+    {"evaluate", "explain", "export", "features"},
+    {"config"},
     {"runs"},
     {"report"},
     {"results"},
@@ -26,7 +26,7 @@ RANKS = [
     {"cli"},
     {"__main__"},
 ]
-RANKS_OF_LAYERS = [{"wide"}, {"score", "alignment"}, {"heads", "masks"}, {"attention"}, {"spatial"}]
+RANKS_OF_LAYERS = [{"wide", "preprocessing"}, {"score", "alignment"}, {"heads", "masks"}, {"attention"}, {"spatial"}]
 BACKENDS = {"tensorflow", "jax", "torch"}
 
 PACKAGE = Path(keras_attention.__file__).parent

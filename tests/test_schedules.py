@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_attention import TrainConfig
-from keras_attention.schedules import StepDecay, learning_rate
+from keras_attention.training.schedules import StepDecay, learning_rate
 
 STEPS, RATE = 20, 0.4  # steps an epoch; the highest rate
 

@@ -13,16 +13,25 @@ DATA = (
     ("--masks", str, "DIR", "for a folder: the root of a parallel tree of masks"),
     ("--image-size", int, "N", "side of the images in pixels, at least 32 (default: that of the data, else 224)"),
     ("--split-seed", int, "N", "seed of the split where the source names none (default 0)"),
-    ("--augment", str, "NAME", "none (default), shift, photo, isotropic"),
+    ("--augment", str, "NAME", "none (default), shift, photo, isotropic, crop"),
+    ("--sampling", str, "NAME", "natural (default), balanced: each class equally often, with replacement"),
+    ("--test-flips", str, "NAME", "none (default), horizontal, both: also test with averages over flipped images"),
 )
 MODEL = (
-    ("--width", float, "W", "factor on the filters of VGG16 (default 0.25)"),
+    ("--width", float, "W", "factor on the filters of VGG16 (default 0.25; 1 with --weights)"),
     ("--score", str, "NAME", "score function, see `list`; none keeps the head without attention (default additive)"),
     ("--alignment", str, "NAME", "alignment, see `list` (default softmax)"),
     ("--attend", str, "A,B", "attended layers; none is the plain network (default block3_pool,block4_pool)"),
     ("--units", int, "N", "dimension in which query and features are compared (default 128)"),
     ("--attention-dropout", float, "F", "share of positions dropped in training (default 0)"),
     ("--dropout", float, "F", "share of the head's inputs dropped in training (default 0)"),
+)
+FINE_TUNING = (
+    ("--weights", str, "W", "imagenet, or a file of VGG16 weights: .safetensors .npz .keras .weights.h5 .h5 .pth"),
+    ("--unfreeze-after", int, "N", "train the frozen part too after N epochs"),
+    ("--backbone-rate", float, "F", "factor on the learning rate for the backbone (default 1)"),
+    ("--cache-dir", str, "DIR", "where features of a frozen backbone are kept (default ~/.cache/keras_attention)"),
+    ("--views", int, "N", "augmented copies of each training image in that cache (default 4 with --augment)"),
 )
 TRAINING = (
     ("--epochs", int, "N", "passes over the training images (default 5)"),
@@ -34,6 +43,9 @@ TRAINING = (
     ("--step-epochs", int, "N", "epochs between two steps of the step schedule (default 10)"),
     ("--step-factor", float, "F", "factor of a step (default 0.1)"),
     ("--warmup-epochs", float, "F", "epochs of linear warm-up, at most half of the run (default 1)"),
+    ("--clip-norm", float, "F", "largest norm of the gradient of all weights together (default: none)"),
+    ("--loss", str, "NAME", "cross_entropy (default), focal"),
+    ("--focal-gamma", float, "F", "how much less the focal loss counts what is right already (default 2)"),
     ("--class-weights", str, "NAME", "none (default), balanced"),
     ("--label-smoothing", float, "F", "at least 0 and below 1 (default 0)"),
     ("--precision", str, "P", "auto (default: bfloat16 on a GPU that has it), float32, mixed_bfloat16"),
@@ -41,6 +53,9 @@ TRAINING = (
     ("--patience", int, "N", "stop after so many epochs without a better one"),
     ("--seed", int, "N", "of weights, order, augmentation and dropout (default 0)"),
 )
+
+
+GROUPS = {"data": DATA, "model": MODEL, "pretrained weights": FINE_TUNING, "training": TRAINING}
 
 
 def add(commands):
@@ -52,7 +67,7 @@ def add(commands):
         "it looks, and exports it. Without arguments it does so on cluttered_digits, in a few minutes on two cores.",
         argument_default=argparse.SUPPRESS,
     )
-    for title, flags in (("data", DATA), ("model", MODEL), ("training", TRAINING)):
+    for title, flags in GROUPS.items():
         group = parser.add_argument_group(title)
         for flag, kind, metavar, text in flags:
             group.add_argument(flag, type=kind, metavar=metavar, help=text)
@@ -65,6 +80,11 @@ def add(commands):
                 group.add_argument(f"--{family}-option", action="append", metavar="KEY=VALUE", help=text)
             text = "one averaged query for all positions, instead of a query map"
             group.add_argument("--pool-query", action="store_true", help=text)
+        if title == "pretrained weights":
+            text = "freeze the backbone, whole (its features are then cached) or up to a block, such as block3"
+            group.add_argument("--freeze", nargs="?", const="all", metavar="BLOCK", help=text)
+            text = "compute the features of a frozen backbone at every step"
+            group.add_argument("--no-cache", dest="cache_features", action="store_false", help=text)
     group = parser.add_argument_group("run")
     group.add_argument(
         "--run", dest="run_folder", metavar="DIR", help="folder of the run (default runs/<data>-<score>…)"
@@ -129,7 +149,8 @@ def _config_and_folder(options):
 
 def _given_settings(options):
     """The `TrainConfig` fields that stand on the command line."""
-    names = {flag.removeprefix("--").replace("-", "_") for flag, *_ in DATA + MODEL + TRAINING} | {"pool_query"}
+    names = {flag.removeprefix("--").replace("-", "_") for flags in GROUPS.values() for flag, *_ in flags}
+    names |= {"pool_query", "freeze", "cache_features"}
     given = {name: value for name, value in vars(options).items() if name in names}
     if given.get("score") == "none":
         given["score"] = None

@@ -7,8 +7,9 @@ from keras_attention.arguments import invalid, require_integer, unknown
 from keras_attention.data import cluttered_digits
 from keras_attention.data.arrays import load_arrays
 from keras_attention.data.catalog import load_builder, load_tfds
-from keras_attention.data.dataset import ImageDataset, Split
+from keras_attention.data.dataset import ImageDataset
 from keras_attention.data.folder import load_folder
+from keras_attention.data.split import Split
 
 __all__ = ["ImageDataset", "Split", "load"]
 

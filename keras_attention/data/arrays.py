@@ -3,9 +3,10 @@
 import numpy as np
 
 from keras_attention.arguments import invalid, unknown
-from keras_attention.data.dataset import SPLITS, ImageDataset, Split
+from keras_attention.data.dataset import SPLITS, ImageDataset
 from keras_attention.data.images import resize_image, resize_mask
 from keras_attention.data.partition import complete_splits
+from keras_attention.data.split import Split
 
 
 def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):

@@ -14,18 +14,63 @@ def _shift():
     ]
 
 
+def _flips():
+    # Two layers: with "horizontal_and_vertical" one draw decides both, so that an image is only ever turned by 180°.
+    return [layers.RandomFlip("horizontal"), layers.RandomFlip("vertical")]
+
+
 def _light():
     return [layers.RandomBrightness(0.1, value_range=(0, 255)), layers.RandomContrast(0.2, value_range=(0, 255))]
 
 
-# Name → the layers in their order. `shift` suits signs and digits, `photo` whatever may be mirrored, `isotropic`
-# whatever has no up and down: skin, cells, the ground from above.
+class RandomCrop:
+    """Cuts a square out of each image, at a place of its own, and scales it to the size of the image.
+
+    Not `keras.layers.RandomCrop`, which takes one place for the whole batch.
+
+    Args:
+        share: side of the square over that of the image.
+    """
+
+    def __init__(self, share):
+        self.share = share
+
+    def get_random_transformation(self, data, training=True, seed=None):
+        corner = tf.random.stateless_uniform((tf.shape(data["images"])[0], 2), tf.cast(seed.next(), tf.int64))
+        corner *= 1 - self.share
+        return tf.concat([corner, corner + self.share], axis=-1)
+
+    def transform_images(self, images, boxes, training=True, method="bilinear"):
+        height, width = images.shape[1:3]
+        numbers = tf.range(tf.shape(images)[0])
+        return tf.image.crop_and_resize(images, boxes, numbers, (height, width), method)
+
+    def transform_segmentation_masks(self, masks, boxes, training=True):
+        return self.transform_images(masks, boxes, method="nearest")
+
+
+class RandomTranspose:
+    """Swaps rows and columns of every other image; with random flips, each quarter turn is then equally likely."""
+
+    def get_random_transformation(self, data, training=True, seed=None):
+        count = tf.shape(data["images"])[0]
+        return tf.random.stateless_uniform((count, 1, 1, 1), tf.cast(seed.next(), tf.int64)) < 0.5
+
+    def transform_images(self, images, swapped, training=True):
+        return tf.where(swapped, tf.transpose(images, (0, 2, 1, 3)), images)
+
+    transform_segmentation_masks = transform_images
+
+
+# Name → the layers in their order. `shift` suits signs and digits, `photo` whatever may be mirrored, `isotropic` and
+# `crop` whatever has no up and down: skin, cells, the ground from above. `crop` is that of Yan et al., IPMI 2019: 224
+# of 256 pixels, quarter turns, flips.
 AUGMENTATIONS = {
     "none": list,
     "shift": _shift,
     "photo": lambda: [layers.RandomFlip("horizontal"), *_shift(), *_light()],
-    # Two layers: with "horizontal_and_vertical" one draw decides both, so that an image is only ever turned by 180°.
-    "isotropic": lambda: [layers.RandomFlip("horizontal"), layers.RandomFlip("vertical"), *_shift(), *_light()],
+    "isotropic": lambda: [*_flips(), *_shift(), *_light()],
+    "crop": lambda: [RandomCrop(224 / 256), *_flips(), RandomTranspose()],
 }
 
 

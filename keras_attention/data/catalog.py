@@ -4,8 +4,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_attention.arguments import invalid, unknown
-from keras_attention.data.dataset import ImageDataset, Split
+from keras_attention.data.dataset import ImageDataset
 from keras_attention.data.images import decode_image, decode_mask
+from keras_attention.data.split import Split
 
 DEFAULT_IMAGE_SIZE = 224
 ENCODED_IMAGES_TO_SHUFFLE = 20_000
@@ -85,7 +86,14 @@ def _load_split(builder, piece, decode, keys, size):
     # In the order of the files: what is on disk is shuffled already, and the order must be the same on each reading.
     records = builder.as_dataset(split=piece, decoders=keep_encoded, shuffle_files=False)
     records = records.map(lambda record: {key: record[key] for key in keys})
-    split = Split(records, decode, builder.info.splits[piece].num_examples, ENCODED_IMAGES_TO_SHUFFLE)
+    label = keys[-1]
+    split = Split(
+        records,
+        decode,
+        lambda record: record[label],
+        builder.info.splits[piece].num_examples,
+        ENCODED_IMAGES_TO_SHUFFLE,
+    )
     numbers, labels, in_memory = split.decode_all(size)
     if len(numbers) != split.count or np.any(labels < 0):
         raise invalid(

@@ -7,9 +7,10 @@ import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
 from keras_attention.arguments import invalid
-from keras_attention.data.dataset import SPLITS, ImageDataset, Split
+from keras_attention.data.dataset import SPLITS, ImageDataset
 from keras_attention.data.images import decode_image, decode_mask
 from keras_attention.data.partition import complete_splits
+from keras_attention.data.split import Split
 
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
@@ -168,7 +169,7 @@ def _reader(pairs, mask_of, image_size):
             example["mask"] = decode_mask(tf.io.read_file(masks[number]), image_size)
         return example
 
-    return Split(tf.data.Dataset.range(len(pairs)), decode, len(pairs))
+    return Split(tf.data.Dataset.range(len(pairs)), decode, lambda number: tf.gather(labels, number), len(pairs))
 
 
 def _report_skipped(skipped, mask_of, count):

@@ -13,6 +13,7 @@ from keras_attention.layers.alignment import (
     SparsemaxAlignment,
 )
 from keras_attention.layers.attention import Attention
+from keras_attention.layers.preprocessing import ChannelNormalization
 from keras_attention.layers.score import (
     SCORES,
     ActivatedGeneralScore,
@@ -36,6 +37,7 @@ __all__ = [
     "Alignment",
     "Attention",
     "BiasedGeneralScore",
+    "ChannelNormalization",
     "ConcatScore",
     "CosineScore",
     "DotScore",

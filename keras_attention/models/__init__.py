@@ -1,7 +1,22 @@
 """Backbones, and the classifier that attends to their feature maps."""
 
+from keras_attention.models.backbone import FeatureLayer, feature_layers, freeze, over_features
+from keras_attention.models.calibration import calibrate_batch_norm
 from keras_attention.models.classifier import attention_classifier, attention_outputs
 from keras_attention.models.reinforce import ReinforceModel
 from keras_attention.models.vgg import VGG16BN
+from keras_attention.models.weights import LoadedWeights, load_pretrained
 
-__all__ = ["VGG16BN", "ReinforceModel", "attention_classifier", "attention_outputs"]
+__all__ = [
+    "VGG16BN",
+    "FeatureLayer",
+    "LoadedWeights",
+    "ReinforceModel",
+    "attention_classifier",
+    "attention_outputs",
+    "calibrate_batch_norm",
+    "feature_layers",
+    "freeze",
+    "load_pretrained",
+    "over_features",
+]

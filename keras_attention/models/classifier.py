@@ -3,10 +3,11 @@
 import keras
 from keras import layers
 
-from keras_attention.arguments import invalid, require_integer, require_number, unknown
+from keras_attention.arguments import require_integer, require_number
 from keras_attention.layers import SpatialAttention
 from keras_attention.layers.alignment import ALIGNMENTS
 from keras_attention.layers.score import SCORES
+from keras_attention.models.backbone import feature_map
 from keras_attention.models.reinforce import ReinforceModel, needs_reward
 
 PREFIX = "attention_"
@@ -35,10 +36,11 @@ def attention_classifier(
     "more features" from "attention".
 
     Args:
-        backbone: a functional `keras.Model` over images, such as `VGG16BN`.
+        backbone: a functional `keras.Model` over images, such as `VGG16BN`, those of `keras.applications`, or a
+            backbone of KerasHub. Its weights are shared with the classifier.
         num_classes: number of logits, at least 2.
-        attend: names of the layers whose maps are attended, or one name.
-        query: name of the layer whose map asks.
+        attend: names of the layers whose maps are attended, or one name; `feature_layers` lists them.
+        query: name of the layer whose map asks; it may differ from the attended ones in size and channels.
         score: a name in `SCORES`, a score layer, its config, or `None`. Each attended map gets a score of its own.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
         units: dimension in which query and features are compared; see `SpatialAttention`.
@@ -52,6 +54,7 @@ def attention_classifier(
         alignment is trained by REINFORCE. `attention_outputs` gives the maps of the same graph.
 
     Raises:
+        TypeError: a backbone that is no functional model.
         ValueError: a layer that the backbone does not have or that gives no map, or a number out of range.
 
     Example:
@@ -68,12 +71,12 @@ def attention_classifier(
     """
     require_integer("num_classes", num_classes, at_least=2)
     require_number("dropout", dropout, at_least=0, below=1)
-    question = _feature_map(backbone, query)
+    question = feature_map(backbone, query)
     pooled = layers.GlobalAveragePooling2D(data_format="channels_last", name="pooled_query")(question)
     asks = pooled if pool_query else question
     contexts = [pooled]
     for feature_name in (attend,) if isinstance(attend, str) else attend:
-        features = _feature_map(backbone, feature_name)
+        features = feature_map(backbone, feature_name)
         if score is None:
             pooling = layers.GlobalAveragePooling2D(data_format="channels_last", name=f"pooled_{feature_name}")
             contexts.append(pooling(features))
@@ -114,14 +117,3 @@ def _head(contexts, num_classes, dropout):
 def _fresh(registry, identifier):
     """What makes a new layer: a layer given once must not be shared between two maps."""
     return keras.saving.serialize_keras_object(identifier) if isinstance(identifier, keras.layers.Layer) else identifier
-
-
-def _feature_map(backbone, name):
-    maps = [layer.name for layer in backbone.layers if len(getattr(layer.output, "shape", ())) == 4]
-    if name not in [layer.name for layer in backbone.layers]:
-        pools = [known for known in maps if known.endswith("pool")]
-        raise unknown("layer", name, pools or maps)
-    if name not in maps:
-        shape = getattr(backbone.get_layer(name).output, "shape", None)
-        raise invalid(f"Layer {name!r} gives no feature map.", f"one of: {', '.join(maps)}", f"output shape={shape}")
-    return backbone.get_layer(name).output

@@ -1,9 +1,12 @@
 """VGG16 with batch normalization, from a table."""
 
+import warnings
+
 import keras
 from keras import layers
 
 from keras_attention.arguments import invalid, require_number
+from keras_attention.layers import ChannelNormalization
 
 # (convolutions, filters at width 1) of each block; a pooling of 2 ends it.
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -19,9 +22,13 @@ LAYER_NAMES = tuple(
 # The statistics of ImageNet in 0…1, as torchvision and timm use them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+PIXEL_MEAN = tuple(255 * mean for mean in IMAGENET_MEAN)
+PIXEL_STD = tuple(255 * std for std in IMAGENET_STD)
 
 
-def VGG16BN(input_shape=(224, 224, 3), weights=None, width=1.0, include_preprocessing=True, name="vgg16_bn"):
+def VGG16BN(
+    input_shape=(224, 224, 3), weights=None, width=1.0, include_preprocessing=True, name="vgg16_bn", strict=True
+):
     """The convolutional part of VGG16, each convolution followed by batch normalization and ReLU.
 
     Layers are named as in `keras.applications`: `block1_conv1`, `block1_bn1`, `block1_relu1`, …, `block5_pool`. The
@@ -29,17 +36,21 @@ def VGG16BN(input_shape=(224, 224, 3), weights=None, width=1.0, include_preproce
 
     Args:
         input_shape: `(height, width, 3)`, each side at least 32, which five poolings take to 1.
-        weights: `None` for random ones, or the path of a `.weights.h5` file of a `VGG16BN` of the same width.
-        width: factor on the number of filters, above 0.
-        include_preprocessing: whether the model takes raw RGB images from 0 to 255. `False` expects them normalised
-            by `IMAGENET_MEAN` and `IMAGENET_STD` already.
+        weights: `None` for random ones; `"imagenet"` for Keras's VGG16, downloaded once; or a file, of torchvision's
+            or timm's `vgg16_bn` or `vgg16`, of Keras's VGG16, or of a model of this package. `load_pretrained` says
+            which formats it may have, and tells what it held. Weights without batch normalization want
+            `calibrate_batch_norm` before they are trained further.
+        width: factor on the number of filters, above 0; pretrained weights have one width, those of others 1.
+        include_preprocessing: whether the model takes raw RGB images from 0 to 255, and normalises them as the weights
+            want it. `False` expects them normalised already, by `IMAGENET_MEAN` and `IMAGENET_STD` for random weights.
         name: of the model.
+        strict: whether each layer must be in the file; otherwise a warning names those that are not.
 
     Returns:
         A functional `keras.Model`, `(B, height, width, 3)` → `(B, height // 32, width // 32, 512 · width)`.
 
     Raises:
-        ValueError: an image too small for five poolings, a width that is not positive.
+        ValueError: an image too small for five poolings, a width that is not positive, or weights that do not load.
 
     Example:
 
@@ -54,25 +65,30 @@ def VGG16BN(input_shape=(224, 224, 3), weights=None, width=1.0, include_preproce
     _check_input_shape(input_shape)
     require_number("width", width, above=0)
     inputs = keras.Input(input_shape, name="images")
-    x = _preprocessing()(inputs) if include_preprocessing else inputs
+    # float32 whatever the policy: the first rounding to half precision is then that of normalised pixels.
+    normalized = ChannelNormalization(PIXEL_MEAN, PIXEL_STD, dtype="float32", name="preprocessing")
+    x = normalized(inputs) if include_preprocessing else inputs
     for block, (convolutions, filters) in enumerate(BLOCKS, start=1):
         for number in range(1, convolutions + 1):
             x = _convolution(x, max(1, round(width * filters)), block, number)
         x = layers.MaxPooling2D(2, data_format="channels_last", name=f"block{block}_pool")(x)
     model = keras.Model(inputs, x, name=name)
     if weights is not None:
-        model.load_weights(weights)
+        _load(model, weights, strict)
     return model
 
 
-def _preprocessing():
-    # float32 whatever the policy: the first rounding to half precision is then that of normalised pixels.
-    return layers.Rescaling(
-        scale=[1 / (255 * std) for std in IMAGENET_STD],
-        offset=[-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)],
-        dtype="float32",
-        name="preprocessing",
-    )
+def convolution_names():
+    """The names of the convolutions, in their order."""
+    return [f"block{block}_conv{n}" for block, (count, _) in enumerate(BLOCKS, 1) for n in range(1, count + 1)]
+
+
+def _load(model, weights, strict):
+    from keras_attention.models.weights import load_pretrained  # it stands on the table above
+
+    missing = load_pretrained(model, weights, strict).missing
+    if missing:
+        warnings.warn(f"{weights} lacks weights of {', '.join(missing)}; they stay random.", stacklevel=3)
 
 
 def _convolution(x, filters, block, number):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from keras_attention.data import dataset as dataset_module
 from keras_attention.data import load
+from keras_attention.data import split as split_module
 from keras_attention.data.catalog import load_builder
 
 SPLITS = ("train", "validation", "test")
@@ -148,8 +148,8 @@ def test_masks(config, numbered, found, read):
 
 def test_a_split_that_is_too_large_for_memory_is_the_same(numbered, read, monkeypatch):
     kept = []
-    for memory in (dataset_module.MEMORY_FOR_A_SPLIT, 0):
-        monkeypatch.setattr(dataset_module, "MEMORY_FOR_A_SPLIT", memory)
+    for memory in (split_module.MEMORY_FOR_A_SPLIT, 0):
+        monkeypatch.setattr(split_module, "MEMORY_FOR_A_SPLIT", memory)
         data = numbered("masks")
         stream = data.training_batches(7, seed=3, first_epoch=1, with_masks=True).take(11)
         kept.append([read(data, split) for split in SPLITS] + list(stream.as_numpy_iterator()))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_attention.data import dataset as dataset_module
 from keras_attention.data import load
+from keras_attention.data import split as split_module
 
 SPLITS = ("train", "validation", "test")
 SIZE = 7
@@ -262,8 +262,8 @@ def test_a_split_that_is_too_large_for_memory_is_the_same(with_masks, read, monk
     root, masks = with_masks({"a": 40, "b": 40})
     break_files(root)
     kept = []
-    for memory in (dataset_module.MEMORY_FOR_A_SPLIT, 0):
-        monkeypatch.setattr(dataset_module, "MEMORY_FOR_A_SPLIT", memory)
+    for memory in (split_module.MEMORY_FOR_A_SPLIT, 0):
+        monkeypatch.setattr(split_module, "MEMORY_FOR_A_SPLIT", memory)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             data = load(root, masks=masks, image_size=SIZE)

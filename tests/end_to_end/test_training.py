@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 from keras_attention import TrainConfig, train
-from keras_attention.callbacks import StopOnNaN
 from keras_attention.data import load
 from keras_attention.data.cluttered_digits import ClutteredDigits
 from keras_attention.models import vgg
 from keras_attention.runs import Run
-from keras_attention.training import _class_weights
+from keras_attention.training.callbacks import StopOnNaN
+from keras_attention.training.networks import class_weights
 
 
 def rows_of(run):
@@ -87,7 +87,7 @@ def test_the_saved_model_is_the_best_epoch(finished, tiny):
 @pytest.fixture
 def only_training(monkeypatch):
     """Leaves out what follows the training, which these tests do not look at."""
-    monkeypatch.setattr("keras_attention.training.write_results", lambda run, *_: run.finish({}))
+    monkeypatch.setattr("keras_attention.training.job.write_results", lambda run, *_: run.finish({}))
 
 
 def interrupt_in_epoch(monkeypatch, epoch, error=KeyboardInterrupt):
@@ -253,11 +253,11 @@ def test_options_of_training_take_effect(finished, tiny, tmp_path, changes):
 def test_class_weights_are_the_inverse_of_the_frequency(tiny):
     labels = np.array([0] * 30 + [1] * 10)
     dataset = load((np.zeros((40, 32, 32, 3), "uint8"), labels))
-    weights = _class_weights(tiny(class_weights="balanced"), dataset)
+    weights = class_weights(tiny(class_weights="balanced"), dataset)
     counts = np.bincount(dataset.train.labels())
     assert weights[1] / weights[0] == pytest.approx(counts[0] / counts[1])
     assert np.dot(list(weights.values()), counts) == pytest.approx(counts.sum())
-    assert _class_weights(tiny(), dataset) is None
+    assert class_weights(tiny(), dataset) is None
 
 
 @pytest.mark.usefixtures("only_training")

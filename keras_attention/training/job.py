@@ -3,17 +3,15 @@
 import sys
 
 import keras
-import numpy as np
 
-from keras_attention.callbacks import Keeper, SeedEpochs, StopOnNaN, ValidationMetrics
 from keras_attention.config import TrainConfig
-from keras_attention.data import load
 from keras_attention.export import require_tensorflow
-from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.precision import dtype_policy, in_float32, resolve_precision
 from keras_attention.results import write_results
 from keras_attention.runs import Run
-from keras_attention.schedules import learning_rate
+from keras_attention.training.callbacks import Keeper, SeedEpochs, StopOnNaN, ValidationMetrics
+from keras_attention.training.networks import build_backbone, build_model, class_weights, compile_network, load_data
+from keras_attention.training.stages import stages
 
 
 def train(config=None, run=None, resume=False, overwrite=False, verbose="auto"):
@@ -45,84 +43,59 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto"):
     precision = resolve_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
     with dtype_policy(precision):
-        model = build_model(config, dataset)
-    _compile(model, config, dataset)
+        backbone = build_backbone(config, dataset)
+        model = build_model(config, dataset, backbone)
     if verbose:
         print(_describe(config, dataset, model, precision), flush=True)
     if not resume:
         run.begin(config)
-    keeper = _fit(run, config, dataset, model, verbose)
+    plan = stages(config, dataset, model, backbone, verbose)
+    keeper = _fit(run, config, dataset, plan, verbose)
     model.load_weights(run.model_path)
-    write_results(run, config, dataset, in_float32(model), keeper, precision)
+    features = plan[0].features if len(plan) == 1 and precision == "float32" else None
+    write_results(run, config, dataset, in_float32(model), keeper, precision, features)
     return run
 
 
-def load_data(config):
-    """The `ImageDataset` that a configuration names."""
-    return load(
-        config.data,
-        data_dir=config.data_dir,
-        masks=config.masks,
-        image_size=config.image_size,
-        split_seed=config.split_seed,
-        **config.data_options,
-    )
-
-
-def build_model(config, dataset):
-    """The classifier that a configuration names, for the images and classes of a data set."""
-    backbone = VGG16BN((dataset.image_size, dataset.image_size, 3), width=config.width)
-    return attention_classifier(
-        backbone,
-        len(dataset.class_names),
-        attend=config.attend,
-        score=config.make_score(),
-        alignment=config.make_alignment(),
-        units=config.units,
-        pool_query=config.pool_query,
-        attention_dropout=config.attention_dropout,
-        dropout=config.dropout,
-        name="vgg16_bn_attention",
-    )
-
-
-def _compile(model, config, dataset):
-    rate = learning_rate(config, dataset.steps_per_epoch(config.batch_size))
-    if config.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
-    else:
-        optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
-    model.compile(optimizer, loss, metrics=["accuracy"])
-
-
-def _fit(run, config, dataset, model, verbose):
-    """Trains from where the run stands to its end."""
-    keeper = Keeper(run, config, *run.restore(model))
-    if keeper.should_stop:
-        return keeper
-    first_epoch = len(keeper.rows)
-    stream = dataset.training_batches(config.batch_size, config.augment, config.seed, first_epoch)
-    model.fit(
-        stream,
-        steps_per_epoch=dataset.steps_per_epoch(config.batch_size),
-        initial_epoch=first_epoch,
-        epochs=config.epochs,
-        class_weight=_class_weights(config, dataset),
-        callbacks=[SeedEpochs(config.seed), StopOnNaN(), ValidationMetrics(dataset), keeper],
-        shuffle=False,
-        verbose=verbose,
-    )
+def _fit(run, config, dataset, plan, verbose):
+    """Trains from where the run stands to its end, stage by stage."""
+    keeper = Keeper(run, config, plan[0].model, *run.progress())
+    first, resumed_at = 0, len(keeper.rows)
+    for stage in plan:
+        has_work = len(keeper.rows) < stage.until and not keeper.should_stop
+        made_backup = first < resumed_at <= stage.until
+        if has_work or made_backup:
+            network = _prepare(run, config, dataset, stage, first, made_backup)
+        if has_work:
+            _fit_stage(network, config, dataset, stage, keeper, verbose)
+        first = stage.until
     return keeper
 
 
-def _class_weights(config, dataset):
-    """Class → weight, 1 on average over the images; `None` for equal ones."""
-    if config.class_weights == "none":
-        return None
-    counts = np.bincount(dataset.train.labels(), minlength=len(dataset.class_names))
-    return {label: float(counts.sum() / (len(counts) * count)) for label, count in enumerate(counts)}
+def _prepare(run, config, dataset, stage, first, made_backup):
+    """The network of a stage, compiled, at the place of the run where the stage begins or where its backup stands."""
+    steps = dataset.steps_per_epoch(config.batch_size)
+    network = stage.prepare()
+    compile_network(network, config, steps, stage.backbone)
+    if made_backup:
+        run.load_backup(network)
+    else:
+        network.optimizer.iterations.assign(first * steps)  # the schedule goes on
+    return network
+
+
+def _fit_stage(network, config, dataset, stage, keeper, verbose):
+    first_epoch = len(keeper.rows)
+    network.fit(
+        stage.training_batches(first_epoch),
+        steps_per_epoch=dataset.steps_per_epoch(config.batch_size),
+        initial_epoch=first_epoch,
+        epochs=stage.until,
+        class_weight=class_weights(config, dataset),
+        callbacks=[SeedEpochs(config.seed), StopOnNaN(), ValidationMetrics(stage.data), keeper],
+        shuffle=False,
+        verbose=verbose,
+    )
 
 
 def _describe(config, dataset, model, precision):
@@ -134,5 +107,16 @@ def _describe(config, dataset, model, precision):
     attends = " and ".join(config.attend)
     kind = f"{config.score} + {config.alignment} on {attends}" if config.score else f"{attends} without attention"
     kind = kind if config.attend else "no attention"
-    lines.append(f"model   VGG16-BN, width {config.width:g}, {kind}: {model.count_params():,} parameters, {precision}")
+    size = f"{model.count_params():,} parameters, {precision}"
+    lines.append(f"model   VGG16-BN, width {config.network_width:g}, {kind}: {size}")
+    if config.weights:
+        lines.append(f"weights {config.weights}{_frozen(config)}")
     return "\n".join(lines)
+
+
+def _frozen(config):
+    if not config.freeze:
+        return ""
+    part = "the whole backbone" if config.freezes_all else f"the backbone up to {config.freeze}"
+    until = f" for {config.unfreeze_after} epochs" if config.unfreeze_after else ""
+    return f", {part} frozen{until}"

@@ -32,13 +32,14 @@ class Keeper(keras.callbacks.Callback):
     Args:
         run: the `Run`.
         config: its `TrainConfig`.
+        classifier: what is kept: the whole model, of which `fit` may train a part.
         rows: the rows of the epochs that were done before.
         seconds: what they took.
     """
 
-    def __init__(self, run, config, rows=(), seconds=0.0):
+    def __init__(self, run, config, classifier, rows=(), seconds=0.0):
         super().__init__()
-        self.run, self.config, self.rows = run, config, list(rows)
+        self.run, self.config, self.classifier, self.rows = run, config, classifier, list(rows)
         self.seconds_before, self.began = seconds, time.monotonic()
 
     @property
@@ -64,7 +65,7 @@ class Keeper(keras.callbacks.Callback):
         # As the file holds them: a run that reads its rows back must find the same one best.
         self.rows = self.run.write_history([*self.rows, {"epoch": epoch + 1, **logs, "learning_rate": rate}])
         if self.best_row == len(self.rows) - 1:
-            self.run.save_model(self.model)
+            self.run.save_model(self.classifier)
         self.run.back_up(self.model, len(self.rows), self.seconds)
         self.model.stop_training = self.should_stop
 

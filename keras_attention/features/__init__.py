@@ -1,0 +1,7 @@
+"""The feature maps of a frozen backbone, computed once and kept on disk; what stands on them trains from there."""
+
+from keras_attention.features.cache import FeatureCache, calibrate_once, default_folder
+from keras_attention.features.dataset import FeatureDataset
+from keras_attention.features.store import FeatureStore
+
+__all__ = ["FeatureCache", "FeatureDataset", "FeatureStore", "calibrate_once", "default_folder"]

@@ -1,0 +1,188 @@
+"""Which features are needed, whether they are there, and the making of those that are not."""
+
+import hashlib
+import json
+import os
+import pathlib
+import time
+import zipfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_attention.atomic import replacing
+from keras_attention.data.augmentation import Augmentation
+from keras_attention.features.store import SHARD, FeatureStore
+from keras_attention.models import calibrate_batch_norm
+
+FORMAT = 1  # of the files, and of the way in which images become features
+BATCH = 16
+VIEW_SEED = 977  # the same for every run, so that all share the views
+CALIBRATION_IMAGES = 128
+
+
+def default_folder():
+    """`$KERAS_ATTENTION_CACHE`, else `~/.cache/keras_attention`."""
+    return pathlib.Path(os.environ.get("KERAS_ATTENTION_CACHE") or "~/.cache/keras_attention").expanduser()
+
+
+class FeatureCache:
+    """The feature maps that a backbone gives for images, on disk.
+
+    The folder of some features is named by a digest of all that decides them: the weights and the configuration of the
+    backbone (preprocessing, image size and precision among it), the pixels and the order of the images, and the
+    augmentation. Each layer has files of its own, so that networks which attend to different layers share what they
+    have in common.
+
+    Args:
+        folder: where the cache is; `default_folder()` where it is `None`.
+        backbone: a functional model over images, whose weights do not change any more.
+        layers: names of the layers that are wanted.
+        verbose: 0 for silence, 1 for a progress bar, 2 for a line from time to time.
+    """
+
+    def __init__(self, folder, backbone, layers, verbose=0):
+        self.folder = default_folder() if folder is None else pathlib.Path(folder).expanduser()
+        self.verbose = verbose
+        self.backbone_digest = _digest(_plain(backbone.get_config()), *_named_weights(backbone))
+        self.outputs = {name: backbone.get_layer(name).output for name in layers}
+        self.input, self.name = backbone.input, backbone.name
+
+    def split(self, name, split, augment="none", views=1):
+        """The features of a split, computed where they are not there yet.
+
+        Args:
+            name: of the split, for people.
+            split: a `Split` of images.
+            augment: name of the augmentation; with `"none"` there is one view, the image itself.
+            views: how many augmented copies of each image.
+
+        Returns:
+            A `FeatureStore` for each view.
+
+        Raises:
+            ValueError: a disk that is full, or will be.
+        """
+        fingerprint = split.fingerprint()
+        return [self._filled(name, split, fingerprint, augment, view) for view in range(views)]
+
+    def _filled(self, name, split, fingerprint, augment, view):
+        about = {
+            "format": FORMAT,
+            "backbone": self.backbone_digest,
+            "images": fingerprint,
+            "count": split.count,
+            "augment": augment,
+            "view": view,
+        }
+        layers = {name: (tuple(output.shape[1:]), output.dtype) for name, output in self.outputs.items()}
+        folder = self.folder / f"{self.name}-{name}-{_digest(about)[:16]}"
+        store = FeatureStore(folder, about, layers, split.count)
+        missing = store.open()
+        label = f"{name}, view {view + 1}" if augment != "none" else name
+        if missing:
+            store.check_space(missing)
+            self._fill(store, missing, split, label)
+        elif self.verbose:
+            print(f"cache   {label}: features of {split.count:,} images from {folder}", flush=True)
+        return store
+
+    def _fill(self, store, missing, split, label):
+        rows = {shard: store.rows_of(shard) for shard in missing}
+        progress = Progress(f"{label}: features into {store.folder}", sum(rows.values()), self.verbose)
+        networks = {}  # by the layers they give: after a change of the attended ones some may be there already
+        for shard, images in _shards_of(split, missing, store.about["augment"], store.about["view"]):
+            names = tuple(missing[shard])
+            if names not in networks:
+                networks[names] = keras.Model(self.input, {name: self.outputs[name] for name in names})
+            store.write(shard, _predict(networks[names], images))
+            progress.add(rows[shard])
+
+
+class Progress:
+    """Tells how many of so many images are done: a bar on a terminal, elsewhere a line from time to time."""
+
+    SECONDS_BETWEEN_LINES = 30
+
+    def __init__(self, what, total, verbose):
+        self.what, self.total, self.done, self.verbose = what, total, 0, verbose
+        self.began = self.told = time.monotonic()
+        self.bar = keras.utils.Progbar(total, unit_name="image") if verbose == 1 else None
+        if verbose:
+            print(f"cache   {what}, {total:,} images", flush=True)
+
+    def add(self, count):
+        """Counts so many more."""
+        self.done += count
+        now = time.monotonic()
+        if self.bar:
+            self.bar.add(count)
+        elif self.verbose and (self.done == self.total or now - self.told > self.SECONDS_BETWEEN_LINES):
+            print(f"        {self.done:,} of {self.total:,}, {now - self.began:.0f} s", flush=True)
+            self.told = now
+
+
+def _shards_of(split, wanted, augment, view):
+    """(number, images) of each of these shards; what is drawn for one does not depend on the others."""
+    augmentation, wanted = Augmentation(augment), tf.constant(sorted(wanted), tf.int64)
+    records = split.records.enumerate().filter(lambda row, _: tf.reduce_any(wanted == row // SHARD))
+    rows = records.map(lambda row, record: (row // SHARD, split.decode(record)["image"]), tf.data.AUTOTUNE)
+    # Only the last shard of a split is short, so that batches and shards coincide.
+    for numbers, images in rows.batch(SHARD).prefetch(1):
+        number = int(numbers[0])
+        yield number, augmentation(images, None, tf.constant([VIEW_SEED + view, 100_000 * number], tf.int64))[0]
+
+
+def _predict(network, images):
+    parts = [network.predict_on_batch(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def calibrate_once(backbone, split, folder=None):
+    """`calibrate_batch_norm` on images of a split; what was measured is kept, so that the next run need not.
+
+    Args:
+        backbone: the model, changed in place.
+        split: a `Split`; up to 128 of its images are taken, evenly.
+        folder: where the cache is; `default_folder()` where it is `None`, nowhere where it is `False`.
+    """
+    part = split.thinned(CALIBRATION_IMAGES)
+    if folder is False:
+        calibrate_batch_norm(backbone, part.images(BATCH))
+        return
+    layers = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    key = _digest(_plain(backbone.get_config()), *_named_weights(backbone), part.fingerprint())
+    path = (default_folder() if folder is None else pathlib.Path(folder).expanduser()) / f"calibration-{key[:16]}.npz"
+    try:
+        with np.load(path) as kept:
+            for layer in layers:
+                layer.set_weights(list(kept[layer.name]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        calibrate_batch_norm(backbone, part.images(BATCH))
+        with replacing(path) as temporary:
+            np.savez(temporary, **{layer.name: np.stack(layer.get_weights()) for layer in layers})
+
+
+def _digest(*parts):
+    """SHA-256 of plain data and of `(name, array)` pairs."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, tuple):
+            name, array = part
+            digest.update(f"{name} {array.shape} {array.dtype}".encode())
+            digest.update(np.ascontiguousarray(array))
+        else:
+            digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+    return digest.hexdigest()
+
+
+def _named_weights(model):
+    return [(weight.path, np.asarray(weight)) for weight in model.weights]
+
+
+def _plain(config):
+    """A configuration without what does not change the features: whether a layer is trained."""
+    if isinstance(config, dict):
+        return {key: _plain(value) for key, value in config.items() if key != "trainable"}
+    return [_plain(value) for value in config] if isinstance(config, (list, tuple)) else config

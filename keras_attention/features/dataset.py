@@ -1,0 +1,70 @@
+"""A data set of cached features, in the place of the images that they were computed from."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from keras_attention.data import Split
+from keras_attention.data.dataset import SPLITS
+
+
+class FeatureDataset:
+    """Labelled feature maps in train, validation and test, which `fit` and `predict` take as they take images.
+
+    Args:
+        dataset: the `ImageDataset`.
+        cache: the `FeatureCache` of the backbone.
+        augment: name of the augmentation of the training images.
+        views: how many augmented copies of each training image there are; each epoch takes one of them by chance, for
+            each batch anew.
+    """
+
+    def __init__(self, dataset, cache, augment="none", views=1):
+        self.class_names, self.layers = dataset.class_names, tuple(cache.outputs)
+        images = {name: dataset.split(name) for name in SPLITS}
+        self.rows = {name: _rows_of(split) for name, split in images.items()}
+        self.train = self.rows["train"]
+        self.stores = {name: cache.split(name, images[name]) for name in ("validation", "test")}
+        self.stores["train"] = cache.split("train", images["train"], augment, views if augment != "none" else 1)
+
+    def split(self, name):
+        """The numbers and labels of a split."""
+        return self.rows[name]
+
+    def steps_per_epoch(self, batch_size):
+        """Whole batches in the training split."""
+        return self.train.steps(batch_size)
+
+    def batches(self, split, batch_size=32):
+        """A split in its order: `(features, labels)`: a tuple of `(B, H, W, C)`, one-hot float32 `(B, classes)`."""
+        read = self._reader(self.stores[split][0])
+        return self.rows[split].examples().batch(batch_size).map(read, tf.data.AUTOTUNE).prefetch(2)
+
+    def training_batches(self, batch_size=32, seed=0, first_epoch=0, sampling="natural"):
+        """An endless stream of training batches, as that of `ImageDataset`."""
+        readers = [self._reader(store) for store in self.stores["train"]]
+
+        def read(position, batch):
+            epoch, step = position
+            drawn = tf.random.stateless_uniform((), [seed + 7919 * epoch, step], 0, len(readers), tf.int64)
+            return tf.switch_case(tf.cast(drawn, tf.int32), [functools.partial(reader, batch) for reader in readers])
+
+        stream = self.train.epochs(batch_size, seed, first_epoch, sampling)
+        return stream.map(read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+    def _reader(self, store):
+        dtypes = [dtype for _, dtype in store.layers.values()]
+
+        def read(batch):
+            arrays = tf.numpy_function(store.read, [batch["number"]], dtypes)
+            shapes = [(None, *shape) for shape, _ in store.layers.values()]
+            features = tuple(tf.ensure_shape(array, shape) for array, shape in zip(arrays, shapes, strict=True))
+            return features, tf.one_hot(batch["label"], len(self.class_names))
+
+        return read
+
+
+def _rows_of(split):
+    """A split whose examples are the numbers of the rows, and their labels."""
+    return Split.from_arrays(number=np.arange(split.count), label=split.labels())

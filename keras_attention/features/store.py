@@ -1,0 +1,139 @@
+"""Rows of feature maps on disk, in files that are whole or not there."""
+
+import dataclasses
+import json
+import math
+import pathlib
+import shutil
+import zlib
+
+import ml_dtypes
+import numpy as np
+
+from keras_attention.arguments import invalid
+from keras_attention.atomic import remove, remove_leftovers, replacing, write_json
+
+SHARD = 64  # rows of a file: what a kill loses at most
+FREE_AFTERWARDS = 2**28  # bytes that a full disk shall keep
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureStore:
+    """The features of the images of one split, a folder for each layer.
+
+    `<layer>/00003-1a2b3c4d.npy` holds rows 192 to 255; the second part of its name is the CRC-32 of its bytes, so that
+    a file that was cut short or changed is known. `about.json` says what the features are of.
+
+    Args:
+        folder: where they are, or will be.
+        about: what they are of, as plain data. A folder that is about something else is emptied.
+        layers: name → (shape of a row, dtype).
+        count: number of rows.
+    """
+
+    folder: pathlib.Path
+    about: dict
+    layers: dict
+    count: int
+
+    def open(self):
+        """Makes the folder what it should be; returns shard number → names of the layers whose file is missing in it.
+
+        Files that are damaged are removed, and so are those that a killed process left half-written.
+        """
+        if (self.folder / "about.json").is_file() and self._read_about() != self.about:
+            remove(self.folder)
+        for layer in self.layers:
+            (self.folder / layer).mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.folder / layer)
+        remove_leftovers(self.folder)
+        write_json(self.folder / "about.json", self.about)
+        missing = {
+            shard: [layer for layer in self.layers if not self._is_whole(layer, shard)] for shard in range(self.shards)
+        }
+        return {shard: layers for shard, layers in missing.items() if layers}
+
+    @property
+    def shards(self):
+        """The number of shards."""
+        return math.ceil(self.count / SHARD)
+
+    def rows_of(self, shard):
+        """The number of rows in a shard."""
+        return min(SHARD, self.count - shard * SHARD)
+
+    def bytes_of(self, missing):
+        """What shards take, as `open` gives them."""
+        return sum(self.rows_of(shard) * self._row_bytes(layer) for shard, names in missing.items() for layer in names)
+
+    def check_space(self, missing):
+        """Raises `ValueError` where the disk has no room for these shards."""
+        needed, free = self.bytes_of(missing), shutil.disk_usage(self.folder).free - FREE_AFTERWARDS
+        if needed > free:
+            raise invalid(
+                f"The features need {needed / 1e9:.1f} GB in {self.folder.parent}.",
+                "that much free space, another --cache-dir, or --no-cache",
+                f"{max(0, free) / 1e9:.1f} GB free",
+            )
+
+    def write(self, shard, arrays):
+        """Writes the rows of one shard, a file for each layer."""
+        for layer, array in arrays.items():
+            shape, dtype = self.layers[layer]
+            # NumPy's files know no bfloat16: its bits are kept.
+            rows = np.ascontiguousarray(array, _numpy_dtype(dtype)).reshape(-1, *shape).view(_stored_dtype(dtype))
+            path = self.folder / layer / f"{shard:05d}-{zlib.crc32(rows):08x}.npy"
+            try:
+                with replacing(path) as temporary:
+                    np.save(temporary, rows)
+            except OSError as error:
+                raise invalid(
+                    f"The features could not be written: {error.strerror or error}.",
+                    "free space in the folder of the cache, another --cache-dir, or --no-cache",
+                    f"cache_dir={str(self.folder.parent)!r}",
+                ) from error
+
+    def read(self, numbers):
+        """For each layer, in their order, the features of these rows, `(len(numbers), …)`."""
+        return [np.stack([self._row(layer, int(number)) for number in numbers]) for layer in self.layers]
+
+    def _row(self, layer, number):
+        # Opened anew for each row: open files are few, and the operating system keeps what was read lately.
+        path = self._files(layer, number // SHARD)[0]
+        return np.load(path, mmap_mode="r")[number % SHARD].view(_numpy_dtype(self.layers[layer][1]))
+
+    def _files(self, layer, shard):
+        return sorted((self.folder / layer).glob(f"{shard:05d}-*.npy"))
+
+    def _is_whole(self, layer, shard):
+        whole = [path for path in self._files(layer, shard) if self._verified(path, layer, shard)]
+        for path in set(self._files(layer, shard)) - set(whole[:1]):
+            remove(path)
+        return bool(whole)
+
+    def _verified(self, path, layer, shard):
+        shape, dtype = self.layers[layer]
+        try:
+            rows = np.load(path)
+        except (ValueError, OSError, EOFError):
+            return False
+        expected = (self.rows_of(shard), *shape), _stored_dtype(dtype)
+        return (rows.shape, rows.dtype) == expected and path.stem.endswith(f"-{zlib.crc32(rows):08x}")
+
+    def _read_about(self):
+        try:
+            return json.loads((self.folder / "about.json").read_text("utf-8"))
+        except ValueError:
+            return None
+
+    def _row_bytes(self, layer):
+        shape, dtype = self.layers[layer]
+        return math.prod(shape) * _stored_dtype(dtype).itemsize
+
+
+def _numpy_dtype(dtype):
+    return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+
+
+def _stored_dtype(dtype):
+    return np.dtype("uint16" if dtype == "bfloat16" else dtype)

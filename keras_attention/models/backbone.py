@@ -1,0 +1,141 @@
+"""What a backbone offers to attention: its feature maps; and which of its layers are trained."""
+
+import dataclasses
+
+import keras
+
+from keras_attention.arguments import invalid, unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureLayer:
+    """A layer that gives a feature map.
+
+    Args:
+        shape: `(H, W, C)`; sides are `None` where the backbone takes images of any size.
+        stride: pixels of the image between two positions, along its height.
+    """
+
+    shape: tuple
+    stride: int
+
+
+NOMINAL_SIDE = 512  # of an image, to tell the strides of a backbone that takes any size
+
+
+def feature_layers(model):
+    """The layers of a model that can be attended: those that give a map of more than one position.
+
+    Args:
+        model: a functional Keras model over images, `(B, height, width, channels)`.
+
+    Returns:
+        Name → `FeatureLayer`, in the order of the model.
+
+    Raises:
+        TypeError: what is no functional model of one input.
+        ValueError: a model whose input is no image, or that keeps no feature map.
+
+    Example:
+
+    >>> from keras_attention.models import VGG16BN, feature_layers
+    >>> feature_layers(VGG16BN((64, 64, 3), width=0.25))["block3_pool"]
+    FeatureLayer(shape=(8, 8, 64), stride=8)
+    """
+    inputs = getattr(model, "inputs", None) if isinstance(model, keras.Model) else None
+    if not inputs or len(inputs) != 1:
+        raise invalid(
+            "The backbone cannot be looked into.", "a functional `keras.Model` of one input", model, TypeError
+        )
+    if len(inputs[0].shape) != 4:
+        raise invalid("The backbone takes no images.", "(batch, height, width, channels)", f"{inputs[0].shape}")
+    outputs = {layer.name: output for layer in model.layers if (output := _map_of(layer)) is not None}
+    height, side = _sides(inputs[0], outputs)
+    found = {
+        name: FeatureLayer(tuple(output.shape[1:]), round(height / side[name]))
+        for name, output in outputs.items()
+        if side[name] > 1 or output.shape[2] not in (1, None)
+    }
+    if not found:
+        raise invalid(
+            "The backbone has no feature map.", "layers that give (batch, height, width, channels)", model.name
+        )
+    return found
+
+
+def feature_map(model, name):
+    """The symbolic map of a layer, which need not have more than one position.
+
+    Raises:
+        ValueError: a name that is none of the model's, with the last map of each stride as the choices; a layer that
+            gives no map.
+    """
+    maps = feature_layers(model)
+    if name not in [layer.name for layer in model.layers]:
+        raise unknown("layer", name, _usual(maps))
+    output = _map_of(model.get_layer(name))
+    if output is None:
+        shape = getattr(model.get_layer(name).output, "shape", None)
+        expected = f"one of: {', '.join(_usual(maps))}"
+        raise invalid(f"Layer {name!r} gives no feature map.", expected, f"output shape={shape}")
+    return output
+
+
+def freeze(backbone, up_to=None):
+    """Makes layers of a backbone keep their weights; their batch normalization then computes as in inference.
+
+    Args:
+        backbone: a functional Keras model.
+        up_to: the name of a layer; it and all that it stands on are frozen, the rest is trained. `None` freezes all.
+
+    Returns:
+        The backbone. A model that was compiled before must be compiled again, as always after a change of `trainable`.
+
+    Raises:
+        ValueError: a layer that the backbone does not have.
+    """
+    backbone.trainable = True
+    if up_to is None:
+        backbone.trainable = False
+        return backbone
+    for layer in keras.Model(backbone.input, feature_map(backbone, up_to)).layers:
+        layer.trainable = False
+    return backbone
+
+
+def over_features(model, names):
+    """The part of a model that stands on the maps of some of its layers: it takes these, and shares all else.
+
+    What trains it trains the model, whose backbone it leaves out.
+
+    Args:
+        model: a functional model, images → anything.
+        names: of layers, between which and the output everything lies.
+
+    Returns:
+        A model of the same class, a tuple of maps `(B, H, W, C)` in the order of `names` → the same outputs.
+    """
+    return type(model)(tuple(model.get_layer(name).output for name in names), model.output, name=model.name)
+
+
+def _map_of(layer):
+    """The feature map that a layer gives, or `None`."""
+    if isinstance(layer, keras.layers.InputLayer):
+        return None
+    output = getattr(layer, "output", None)
+    return output if len(getattr(output, "shape", None) or ()) == 4 else None
+
+
+def _sides(image, outputs):
+    """The height of the images, and of each map; nominal ones where the model takes any size."""
+    if image.shape[1] is not None:
+        return image.shape[1], {name: output.shape[1] for name, output in outputs.items()}
+    nominal = (1, NOMINAL_SIDE, NOMINAL_SIDE, image.shape[-1])
+    shapes = keras.Model(image, outputs).compute_output_shape(nominal)
+    return NOMINAL_SIDE, {name: shape[1] for name, shape in shapes.items()}
+
+
+def _usual(maps):
+    """What is usually attended: the poolings, or, where there are none, the last map of each stride."""
+    pools = [name for name in maps if name.endswith("pool")]
+    return pools if len(pools) > 2 else list({feature.stride: name for name, feature in maps.items()}.values())

@@ -1,0 +1,91 @@
+"""Batch normalization under weights that were trained without it."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_attention.arguments import invalid, require_integer
+
+
+def calibrate_batch_norm(model, images, batch_size=8):
+    """Gives each batch normalization the statistics of images, and changes nothing of what the model computes.
+
+    Let z be the input of a batch normalization, with mean μ and variance σ² over all images and positions, and
+    f(z) = γ(z − m)/√(v + ε) + β what it does in inference. It gets
+
+        m' = μ,   v' = σ²,   γ' = γ √((σ² + ε)/(v + ε)),   β' = f(μ),
+
+    so that inference is the same as before, and training, which normalises by the statistics of the batch, starts from
+    nearly the same function. For an identity f under plain VGG16 weights this is γ' = √(σ² + ε), β' = μ. Without it,
+    the first training step of such a network would divide each channel by its deviation and destroy the features.
+
+    As no layer's function changes, the inputs of all layers are those of the model as it is: one pass over the images
+    measures them, batch by batch, in the order of the layers, and holds no feature map longer than the pass of its
+    batch needs it.
+
+    Args:
+        model: a functional model, such as `VGG16BN` or a classifier over one; changed in place.
+        images: `(n, H, W, 3)`, or an iterable of such batches or of tuples that begin with one, as a
+            `tf.data.Dataset` of labelled images gives them.
+        batch_size: images at a time, where `images` is one array.
+
+    Returns:
+        The number of images.
+
+    Raises:
+        ValueError: no images, a model without batch normalization at its top level, or one that neither scales nor
+            shifts; values that are not finite.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.models import VGG16BN, calibrate_batch_norm
+    >>> calibrate_batch_norm(VGG16BN((32, 32, 3), width=0.1), np.random.uniform(0, 255, (6, 32, 32, 3)))
+    6
+
+    Reference:
+        Ioffe, Szegedy, *Batch Normalization*, ICML 2015, section 3: γ = √Var, β = mean is its identity.
+    """
+    require_integer("batch_size", batch_size, at_least=1)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if not norms or not all(layer.scale and layer.center for layer in norms):
+        raise invalid("The model cannot be calibrated.", "batch normalization that scales and shifts", model.name)
+    statistics = keras.Model(model.input, {layer.name: _moments(layer) for layer in norms})
+    count, means, variances = 0, {}, {}
+    for batch in _batches(images, batch_size):
+        measured = statistics.predict_on_batch(batch)
+        for name, (mean, variance) in ((name, np.asarray(values, "float64")) for name, values in measured.items()):
+            share = len(batch) / (count + len(batch))
+            shift = mean - means.get(name, 0.0)
+            means[name] = means.get(name, 0.0) + share * shift
+            # The variance of two parts together: their own, and that between their means.
+            between = share * (1 - share) * shift**2
+            variances[name] = (1 - share) * variances.get(name, 0.0) + share * variance + between
+        count += len(batch)
+    if not count:
+        raise invalid("There is nothing to calibrate on.", "at least one image", "none")
+    if not all(np.isfinite(values).all() for values in variances.values()):
+        raise invalid("The features are not finite.", "finite weights and images", model.name)
+    for layer in norms:
+        _set_statistics(layer, means[layer.name], variances[layer.name])
+    return count
+
+
+def _moments(layer):
+    """Mean and variance `(2, C)` of a layer's input over everything but its channels."""
+    inputs = ops.cast(layer.input, "float32")
+    axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]
+    return ops.stack(ops.moments(inputs, axes=axes))
+
+
+def _batches(images, batch_size):
+    is_array = hasattr(images, "shape")
+    starts = range(0, len(images), batch_size) if is_array else ()
+    for batch in (images[start : start + batch_size] for start in starts) if is_array else images:
+        yield ops.convert_to_numpy(batch[0] if isinstance(batch, (tuple, list)) else batch)
+
+
+def _set_statistics(layer, mean, variance):
+    gamma, beta, old_mean, old_variance = (np.asarray(array, "float64") for array in layer.get_weights())
+    factor = gamma / np.sqrt(old_variance + layer.epsilon)
+    layer.set_weights([factor * np.sqrt(variance + layer.epsilon), factor * (mean - old_mean) + beta, mean, variance])

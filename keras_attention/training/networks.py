@@ -1,0 +1,68 @@
+"""What the settings of a run name: its data, its network, the loss and the optimizer."""
+
+import keras
+import numpy as np
+
+from keras_attention.data import load
+from keras_attention.features import calibrate_once
+from keras_attention.models import VGG16BN, attention_classifier, load_pretrained
+from keras_attention.training.optimizers import make_optimizer
+
+
+def load_data(config):
+    """The `ImageDataset` that a configuration names."""
+    return load(
+        config.data,
+        data_dir=config.data_dir,
+        masks=config.masks,
+        image_size=config.image_size,
+        split_seed=config.split_seed,
+        **config.data_options,
+    )
+
+
+def build_backbone(config, dataset):
+    """The backbone that a configuration names, with its weights.
+
+    Batch normalization under weights that came without it is calibrated on training images.
+    """
+    backbone = VGG16BN((dataset.image_size, dataset.image_size, 3), width=config.network_width)
+    if config.weights is not None and not load_pretrained(backbone, config.weights).has_batch_norm:
+        calibrate_once(backbone, dataset.train, config.cache_dir if config.cache_features else False)
+    return backbone
+
+
+def build_model(config, dataset, backbone=None):
+    """The classifier that a configuration names, for the images and classes of a data set."""
+    return attention_classifier(
+        backbone or build_backbone(config, dataset),
+        len(dataset.class_names),
+        attend=config.attend,
+        score=config.make_score(),
+        alignment=config.make_alignment(),
+        units=config.units,
+        pool_query=config.pool_query,
+        attention_dropout=config.attention_dropout,
+        dropout=config.dropout,
+        name="vgg16_bn_attention",
+    )
+
+
+def compile_network(network, config, steps_per_epoch, backbone=None):
+    """Compiles a network as a configuration says; `backbone` is the part that learns at its own rate."""
+    if config.loss == "focal":
+        # α = 1: no further weighting of the classes, as in Yan et al., IPMI 2019.
+        loss = keras.losses.CategoricalFocalCrossentropy(
+            alpha=1.0, gamma=config.focal_gamma, from_logits=True, label_smoothing=config.label_smoothing
+        )
+    else:
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
+    network.compile(make_optimizer(config, steps_per_epoch, backbone), loss, metrics=["accuracy"])
+
+
+def class_weights(config, dataset):
+    """Class → weight, 1 on average over the images; `None` for equal ones."""
+    if config.class_weights == "none":
+        return None
+    counts = np.bincount(dataset.train.labels(), minlength=len(dataset.class_names))
+    return {label: float(counts.sum() / (len(counts) * count)) for label, count in enumerate(counts)}

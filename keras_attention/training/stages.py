@@ -1,0 +1,88 @@
+"""The stages of a run: while the backbone is frozen, and after; each with its network and its data."""
+
+import functools
+
+from keras_attention.config import VIEWS
+from keras_attention.features import FeatureCache, FeatureDataset
+from keras_attention.models import freeze, over_features
+
+
+class Stage:
+    """A stretch of epochs in which one network is trained on one data set.
+
+    Args:
+        config: the `TrainConfig`.
+        dataset: the `ImageDataset`.
+        model: the classifier.
+        backbone: its backbone, which shares its layers.
+        until: the number of the epoch after the last.
+        verbose: as in `train`.
+    """
+
+    def __init__(self, config, dataset, model, backbone, until, verbose=0):
+        self.config, self.images, self.model, self.backbone = config, dataset, model, backbone
+        self.until, self.verbose = until, verbose
+
+    def prepare(self):
+        """Freezes or unfreezes what this stage wants so, and returns the network to train."""
+        self.backbone.trainable = True
+        return self.model
+
+    @property
+    def data(self):
+        """What the network is validated on."""
+        return self.images
+
+    @property
+    def features(self):
+        """The cached features of the images, or `None`."""
+        return None
+
+    def training_batches(self, first_epoch):
+        """The stream for `fit`."""
+        config = self.config
+        return self.images.training_batches(
+            config.batch_size, config.augment, config.seed, first_epoch, sampling=config.sampling
+        )
+
+
+class FrozenStage(Stage):
+    """A part of the backbone, or all of it, keeps its weights; its features are computed at each step."""
+
+    def prepare(self):
+        up_to = None if self.config.freezes_all else f"{self.config.freeze}_pool"
+        freeze(self.backbone, up_to)
+        return self.model
+
+
+class CachedStage(FrozenStage):
+    """All of the backbone keeps its weights; what stands on it is trained from cached features."""
+
+    def prepare(self):
+        super().prepare()
+        return over_features(self.model, self.config.network_layers)
+
+    @property
+    def data(self):
+        return self.features
+
+    @functools.cached_property
+    def features(self):
+        config = self.config
+        cache = FeatureCache(config.cache_dir, self.backbone, config.network_layers, self.verbose)
+        return FeatureDataset(self.images, cache, config.augment, config.views or VIEWS)
+
+    def training_batches(self, first_epoch):
+        config = self.config
+        return self.features.training_batches(config.batch_size, config.seed, first_epoch, config.sampling)
+
+
+def stages(config, dataset, model, backbone, verbose=0):
+    """The stages of a run, in their order."""
+    parts = []
+    if config.freeze:
+        kind = CachedStage if config.freezes_all and config.cache_features else FrozenStage
+        parts.append((kind, config.unfreeze_after or config.epochs))
+    if not config.freeze or config.unfreeze_after:
+        parts.append((Stage, config.epochs))
+    return [kind(config, dataset, model, backbone, until, verbose) for kind, until in parts]

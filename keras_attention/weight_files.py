@@ -1,0 +1,104 @@
+"""Files of weights → arrays by name: one reader for each format, none of which runs what is in the file."""
+
+import io
+import pathlib
+import zipfile
+
+import numpy as np
+
+from keras_attention.arguments import invalid
+
+
+def read_weight_file(path):
+    """The arrays of a file of weights.
+
+    A `.safetensors`, `.npz` or `.pth` file names its arrays itself. Those of a file of Keras (`.keras`, `.weights.h5`,
+    or an older `.h5`) are called `<layer>/<number>`, in the order in which the layer made them.
+
+    Args:
+        path: a file whose suffix tells its format: `.safetensors`, `.npz`, `.keras`, `.h5`, `.pth` or `.pt`.
+
+    Returns:
+        Name → NumPy array, half precision as float32.
+
+    Raises:
+        ValueError: a path that is no file, a suffix that is none of these, a file that is damaged or of another format
+            than its suffix says, or a PyTorch file where PyTorch is not installed.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise invalid("There is no such file of weights.", "an existing file", f"weights={str(path)!r}")
+    if path.suffix not in READERS:
+        raise invalid(
+            f"{path.name} has no suffix of a file of weights.",
+            f"one of: {', '.join(READERS)}",
+            f"weights={str(path)!r}",
+        )
+    try:
+        arrays = READERS[path.suffix](path)
+    except ImportError as error:
+        raise invalid(
+            f"{path.name} is a file of PyTorch, which is not installed.",
+            "PyTorch, or the same weights as .safetensors or .npz",
+            f"weights={str(path)!r}",
+        ) from error
+    except Exception as error:  # each library has its own for a file that is damaged
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0].rstrip(".")
+        raise invalid(
+            f"{path.name} does not read as {path.suffix}: {reason}.", "a whole file of that format", f"weights={path}"
+        ) from error
+    return {name: _widened(array) for name, array in arrays.items()}
+
+
+def _safetensors(path):
+    from safetensors.numpy import load_file
+
+    return load_file(path)
+
+
+def _npz(path):
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _keras(path):
+    with zipfile.ZipFile(path) as archive:
+        return _hdf5(io.BytesIO(archive.read("model.weights.h5")))
+
+
+def _hdf5(path):
+    import h5py
+
+    arrays = {}
+
+    def visit(name, group):
+        if name.endswith("/vars") and "name" in group.attrs:
+            arrays.update({f"{group.attrs['name']}/{number}": values[()] for number, values in group.items()})
+        elif "weight_names" in getattr(group, "attrs", ()):  # the form before Keras 3
+            weights = [group[_text(weight)] for weight in group.attrs["weight_names"]]
+            arrays.update({f"{name.split('/')[-1]}/{number}": values[()] for number, values in enumerate(weights)})
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return arrays
+
+
+def _torch(path):
+    import torch
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    while isinstance(state, dict) and not any(isinstance(value, torch.Tensor) for value in state.values()):
+        state = next(value for value in state.values() if isinstance(value, dict))  # such as {"state_dict": …}
+    return {name: tensor.float().numpy() for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+
+
+def _text(name):
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _widened(array):
+    """float32 for whatever is narrower, such as bfloat16, which NumPy does not compute with."""
+    return np.asarray(array, "float32") if array.dtype.itemsize < 4 and array.dtype.kind in "fV" else np.asarray(array)
+
+
+READERS = {".safetensors": _safetensors, ".npz": _npz, ".keras": _keras, ".h5": _hdf5, ".pth": _torch, ".pt": _torch}
