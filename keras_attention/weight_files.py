@@ -57,7 +57,8 @@ def _safetensors(path):
 
 
 def _npz(path):
-    with np.load(path, allow_pickle=False) as file:
+    # Opened here: NumPy would leave a damaged file open.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 

@@ -13,7 +13,7 @@ from keras_attention.data.augmentation import AUGMENTATIONS
 from keras_attention.evaluate import MONITORS
 from keras_attention.layers import ALIGNMENTS, SCORES
 
-# Every setting, at a value that is not its default.
+# Every setting, at a value that is not its default; but for those that do not go with another one here.
 OTHERS = {
     "data": "photos",
     "data_dir": "sets",
@@ -22,6 +22,10 @@ OTHERS = {
     "image_size": 48,
     "split_seed": 5,
     "width": 0.125,
+    "weights": "vgg16_bn.safetensors",
+    "freeze": "all",
+    "unfreeze_after": 8,
+    "backbone_rate": 0.1,
     "score": "cosine",
     "alignment": "hard",
     "score_options": {"temperature": 3.0},
@@ -40,14 +44,22 @@ OTHERS = {
     "step_epochs": 3,
     "step_factor": 0.5,
     "warmup_epochs": 2,
-    "class_weights": "balanced",
+    "clip_norm": 1.5,
+    "loss": "focal",
+    "focal_gamma": 1.0,
+    "sampling": "balanced",
     "label_smoothing": 0.05,
     "augment": "photo",
+    "test_flips": "both",
+    "cache_dir": "features",
+    "views": 3,
     "precision": "float32",
     "monitor": "val_macro_f1",
     "patience": 4,
     "seed": 23,
 }
+
+APART = {"class_weights": "balanced", "cache_features": False}
 
 
 def exactly(wrong, expected, received):
@@ -56,8 +68,9 @@ def exactly(wrong, expected, received):
 
 def test_the_table_has_every_setting():
     defaults = dataclasses.asdict(TrainConfig())
-    assert list(OTHERS) == list(defaults)
-    assert [name for name in OTHERS if OTHERS[name] == defaults[name]] == []
+    assert list(OTHERS) == [name for name in defaults if name not in APART]
+    assert set(OTHERS) | set(APART) == set(defaults)
+    assert [name for name, value in (OTHERS | APART).items() if value == defaults[name]] == []
 
 
 def test_json():
@@ -67,7 +80,7 @@ def test_json():
         assert dataclasses.asdict(again) == dataclasses.asdict(config)
         assert isinstance(again.attend, tuple)
     settings = json.loads(TrainConfig(**OTHERS).to_json())
-    assert settings == OTHERS | {"attend": ["block4_pool"]}
+    assert settings == OTHERS | {"attend": ["block4_pool"], "class_weights": "none", "cache_features": True}
 
 
 def test_settings_that_a_file_lacks_are_the_defaults():
@@ -87,8 +100,9 @@ def test_paths_are_kept_as_text():
 
 
 def test_an_unknown_setting():
+    known = [field.name for field in dataclasses.fields(TrainConfig)]
     wanted = exactly(
-        "Unknown setting 'epoch' (did you mean 'epochs'?).", f"one of: {', '.join(OTHERS)}", "setting='epoch'"
+        "Unknown setting 'epoch' (did you mean 'epochs'?).", f"one of: {', '.join(known)}", "setting='epoch'"
     )
     with pytest.raises(ValueError, match=wanted):
         TrainConfig.from_json('{"epoch": 3}')
@@ -195,6 +209,7 @@ def test_an_unknown_choice(name):
 
 
 INTEGERS = {"units": 1, "epochs": 1, "batch_size": 1, "step_epochs": 1, "image_size": 32, "patience": 1}
+INTEGERS |= {"unfreeze_after": 1, "views": 1}
 RANGES = (
     [
         (name, value, f"an integer at least {least}")
@@ -208,12 +223,13 @@ RANGES = (
     ]
     + [
         (name, value, "a number above 0")
-        for name in ("width", "learning_rate", "step_factor")
+        for name in ("width", "learning_rate", "step_factor", "backbone_rate", "clip_norm")
         for value in (0, -0.1, float("nan"), float("inf"), "0.1", None)
+        if value is not None or name not in ("width", "clip_norm")
     ]
     + [
         (name, value, "a number at least 0")
-        for name in ("weight_decay", "warmup_epochs")
+        for name in ("weight_decay", "warmup_epochs", "focal_gamma")
         for value in (-0.1, float("nan"), None)
     ]
     + [
@@ -271,10 +287,74 @@ def test_other_errors(case):
     [("pool_query", "false"), ("data_options", None), ("data_options", [3]), ("alignment_options", 3)],
 )
 def test_a_value_of_another_type(name, value):
-    with pytest.raises(ValueError, match=rf"^`{name}` .*\. Expected .*\. Received: {name}={re.escape(repr(value))}\.$"):
+    with pytest.raises(
+        (TypeError, ValueError), match=rf"^`{name}` .*\. Expected .*\. Received: {name}={re.escape(repr(value))}\.$"
+    ):
         TrainConfig(**{name: value})
 
 
 def test_a_layer_attended_twice():
     with pytest.raises(ValueError, match=r"twice\. Expected .*\. Received: attend=.*\.$"):
         TrainConfig(attend=("block3_pool", "block3_pool"))
+
+
+FROZEN = {"weights": "vgg16.npz", "freeze": "all"}
+USELESS = {
+    "random weights frozen": (
+        {"freeze": "block3"},
+        "Random weights would be frozen. Expected `weights`",
+    ),
+    "nothing frozen": ({"unfreeze_after": 2}, "Nothing is frozen. Expected `freeze`, or no `unfreeze_after`"),
+    "never unfrozen": (
+        FROZEN | {"unfreeze_after": 5},
+        "Nothing would be unfrozen. Expected `unfreeze_after` of at",
+    ),
+    "rate of what is frozen": (
+        FROZEN | {"backbone_rate": 0.1},
+        "The backbone is not trained. Expected no",
+    ),
+    "γ without focal": ({"focal_gamma": 1.0}, 'γ belongs to the focal loss. Expected loss="focal"'),
+    "views without a cache": (
+        FROZEN | {"views": 3, "augment": "crop", "cache_features": False},
+        "No views are cached. Expected `freeze`, a cache and `augment`",
+    ),
+    "views of what does not change": (FROZEN | {"views": 3}, "No views are cached."),
+    "views of a part": (
+        {"weights": "a.npz", "freeze": "block3", "augment": "crop", "views": 3},
+        "No views are cached.",
+    ),
+    "balanced twice": ({"class_weights": "balanced", "sampling": "balanced"}, "Rare classes would count twice"),
+}
+
+
+@pytest.mark.parametrize("name", USELESS)
+def test_settings_that_would_have_no_effect_are_refused(name):
+    changes, message = USELESS[name]
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        TrainConfig(**changes)
+
+
+def test_what_is_refused_names_what_was_set():
+    with pytest.raises(ValueError, match=r"Received: freeze='block3'\.$"):
+        TrainConfig(freeze="block3")
+
+
+@pytest.mark.parametrize(("freeze", "whole"), [("all", True), ("block5", True), ("block4", False), (None, False)])
+def test_what_is_frozen_as_a_whole(freeze, whole):
+    assert TrainConfig(weights="vgg16.npz", freeze=freeze).freezes_all is whole
+
+
+def test_an_unknown_part_of_the_backbone():
+    with pytest.raises(ValueError, match=r"Unknown freeze 'block3_pool' \(did you mean 'block3'\?\)"):
+        TrainConfig(weights="vgg16.npz", freeze="block3_pool")
+
+
+def test_the_width_goes_with_the_weights():
+    widths = [TrainConfig(**changes).network_width for changes in ({}, {"weights": "a.npz"}, {"width": 0.5})]
+    assert widths == [0.25, 1.0, 0.5]
+
+
+def test_the_layers_of_the_head():
+    assert TrainConfig().network_layers == ("block3_pool", "block4_pool", "block5_pool")
+    assert TrainConfig(attend=()).network_layers == ("block5_pool",)
+    assert TrainConfig(attend=("block5_pool", "block2_pool")).network_layers == ("block5_pool", "block2_pool")

@@ -47,7 +47,7 @@ class FeatureCache:
         self.verbose = verbose
         self.backbone_digest = _digest(_plain(backbone.get_config()), *_named_weights(backbone))
         self.outputs = {name: backbone.get_layer(name).output for name in layers}
-        self.input, self.name = backbone.input, backbone.name
+        self.input, self.name = backbone.inputs[0], backbone.name
 
     def split(self, name, split, augment="none", views=1):
         """The features of a split, computed where they are not there yet.
@@ -155,7 +155,7 @@ def calibrate_once(backbone, split, folder=None):
     key = _digest(_plain(backbone.get_config()), *_named_weights(backbone), part.fingerprint())
     path = (default_folder() if folder is None else pathlib.Path(folder).expanduser()) / f"calibration-{key[:16]}.npz"
     try:
-        with np.load(path) as kept:
+        with path.open("rb") as file, np.load(file) as kept:
             for layer in layers:
                 layer.set_weights(list(kept[layer.name]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

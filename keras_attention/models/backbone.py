@@ -98,7 +98,7 @@ def freeze(backbone, up_to=None):
     if up_to is None:
         backbone.trainable = False
         return backbone
-    for layer in keras.Model(backbone.input, feature_map(backbone, up_to)).layers:
+    for layer in keras.Model(backbone.inputs[0], feature_map(backbone, up_to)).layers:
         layer.trainable = False
     return backbone
 

@@ -50,7 +50,7 @@ def calibrate_batch_norm(model, images, batch_size=8):
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     if not norms or not all(layer.scale and layer.center for layer in norms):
         raise invalid("The model cannot be calibrated.", "batch normalization that scales and shifts", model.name)
-    statistics = keras.Model(model.input, {layer.name: _moments(layer) for layer in norms})
+    statistics = keras.Model(model.inputs[0], {layer.name: _moments(layer) for layer in norms})
     count, means, variances = 0, {}, {}
     for batch in _batches(images, batch_size):
         measured = statistics.predict_on_batch(batch)

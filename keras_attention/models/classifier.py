@@ -86,7 +86,7 @@ def attention_classifier(
         )
         contexts.append(attention(asks, features, return_attention_scores=True)[0])
     logits = _head(contexts, num_classes, dropout)
-    model = keras.Model(backbone.input, logits, name=name or "attention_classifier")
+    model = keras.Model(backbone.inputs[0], logits, name=name or "attention_classifier")
     rewarded = any(needs_reward(layer) for layer in model._flatten_layers(include_self=False))
     return ReinforceModel(model.input, model.output, name=model.name) if rewarded else model
 

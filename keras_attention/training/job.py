@@ -51,9 +51,9 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto"):
         run.begin(config)
     plan = stages(config, dataset, model, backbone, verbose)
     keeper = _fit(run, config, dataset, plan, verbose)
-    model.load_weights(run.model_path)
+    best = in_float32(keras.models.load_model(run.model_path, compile=False))
     features = plan[0].features if len(plan) == 1 and precision == "float32" else None
-    write_results(run, config, dataset, in_float32(model), keeper, precision, features)
+    write_results(run, config, dataset, best, keeper, precision, features)
     return run
 
 

@@ -90,6 +90,7 @@ QUARTERS = {
     "shift": {(True, True)},
     "photo": {(True, True), (True, False)},
     "isotropic": {(True, True), (True, False), (False, True), (False, False)},
+    "crop": {(True, True), (True, False), (False, True), (False, False)},
 }
 
 
@@ -105,3 +106,20 @@ def test_mirrored(name):
         # Each as often as the others, to within four standard deviations.
         share = 1 / len(QUARTERS[name])
         assert abs(quarters.count(quarter) - share * COUNT) <= 4 * (share * (1 - share) * COUNT) ** 0.5
+
+
+def test_quarter_turns_and_mirrors_are_equally_likely():
+    """A spot off the diagonals goes to each of eight places."""
+    images = np.full((1024, SIDE, SIDE, 3), 20, "uint8")
+    images[:, 4:7, 11:14] = 220
+    found, _ = augmented("crop", images)
+    rows, columns = np.unravel_index(found.mean(-1).reshape(1024, -1).argmax(-1), (SIDE, SIDE))
+    upper, left = rows < SIDE / 2, columns < SIDE / 2
+    steeper = abs(rows - SIDE / 2) > abs(columns - SIDE / 2)
+    counts = np.bincount(4 * upper + 2 * left + steeper, minlength=8)
+    assert abs(counts - 128).max() < 4 * np.sqrt(128)
+
+
+def test_a_crop_enlarges_by_eight_sevenths(masks):
+    _, found_masks = augmented("crop", masks.repeat(3, -1), masks)
+    assert found_masks.mean() / masks.mean() == pytest.approx((256 / 224) ** 2, rel=0.05)

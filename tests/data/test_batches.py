@@ -196,3 +196,65 @@ def test_masks_of_data_without_any():
     message = "arrays has no masks. Expected a data set with masks. Received: with_masks=True."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         data.training_batches(with_masks=True)
+
+
+@pytest.fixture(scope="module")
+def rare():
+    """80 images of one class, 16 of another, 4 of a third; an image tells its number."""
+    numbers = np.arange(100)
+    images = (2 * numbers.astype("uint8"))[:, None, None, None] * np.ones((1, SIDE, SIDE, 3), "uint8")
+    return load(dict.fromkeys(SPLITS, (images, np.repeat([0, 1, 2], [80, 16, 4]))))
+
+
+def drawn(data, count, **arguments):
+    """The numbers and labels of the images of so many epochs."""
+    steps = data.steps_per_epoch(10)
+    stream = list(data.training_batches(10, **arguments).take(count * steps).as_numpy_iterator())
+    numbers = np.concatenate([(batch[0][:, 0, 0, 0] / 2).astype(int) for batch in stream])
+    return numbers, np.concatenate([batch[1].argmax(-1) for batch in stream])
+
+
+def test_balanced_sampling_draws_each_class_equally_often(rare):
+    numbers, labels = drawn(rare, 30, sampling="balanced")
+    assert len(labels) == 3000
+    # Four standard deviations of a count of 3,000 draws at a third.
+    assert abs(np.bincount(labels) - 1000).max() < 4 * np.sqrt(3000 * 2 / 9)
+    for label, (first, count) in enumerate(((0, 80), (80, 16), (96, 4))):
+        own = np.bincount(numbers[labels == label] - first, minlength=count)
+        assert len(own) == count
+        assert abs(own - 1000 / count).max() < 5 * np.sqrt(1000 / count)
+
+
+def test_natural_sampling_takes_each_image_once(rare):
+    numbers, _ = drawn(rare, 1)
+    assert sorted(numbers) == list(range(100))
+
+
+def test_balanced_sampling_goes_on_where_it_stopped(rare):
+    whole, _ = drawn(rare, 3, sampling="balanced", seed=5)
+    late, _ = drawn(rare, 1, sampling="balanced", seed=5, first_epoch=2)
+    np.testing.assert_array_equal(whole[200:], late)
+    assert (whole[:100] != whole[100:200]).any()
+
+
+def test_balanced_sampling_in_windows(rare):
+    """A stream that is shuffled by windows balances each of them."""
+    split = dataclasses.replace(rare.train, window=50)
+    batches = split.epochs(10, sampling="balanced").take(10).as_numpy_iterator()
+    labels = np.concatenate([batch["label"] for _, batch in batches])
+    assert labels[:50].max() == 0
+    assert set(labels[50:]) == {0, 1, 2}
+
+
+def test_an_unknown_sampling(rare):
+    with pytest.raises(ValueError, match=r"Unknown sampling 'balance' \(did you mean 'balanced'\?\)"):
+        rare.training_batches(10, sampling="balance")
+
+
+def test_labels_and_fingerprints(rare, data):
+    part = rare.train.thinned(30)
+    assert part.count == 25
+    assert part.labels().tolist() == rare.train.labels()[::4].tolist()
+    assert rare.train.thinned(100).count == 100
+    assert rare.train.fingerprint() == rare.test.fingerprint() != part.fingerprint()
+    assert data.train.fingerprint() != rare.train.fingerprint()

@@ -47,11 +47,9 @@ def test_exit_codes_of_the_parser(arguments, code, capsys):
 
 
 def test_every_setting_has_a_flag():
-    flags = {flag.removeprefix("--").replace("-", "_") for flag, *_ in vars(train_command)["DATA"]}
-    flags |= {flag.removeprefix("--").replace("-", "_") for flag, *_ in train_command.MODEL + train_command.TRAINING}
-    assert flags | {"pool_query", "data_options", "score_options", "alignment_options"} == set(
-        TrainConfig.__dataclass_fields__
-    )
+    flags = {flag.removeprefix("--").replace("-", "_") for part in train_command.GROUPS.values() for flag, *_ in part}
+    others = {"pool_query", "freeze", "cache_features", "data_options", "score_options", "alignment_options"}
+    assert flags | others == set(TrainConfig.__dataclass_fields__)
 
 
 def test_list_names_every_member_with_its_formula(capsys):

@@ -52,9 +52,9 @@ def test_keras_applications(name, rng):
 def test_kerashub(rng):
     hub = pytest.importorskip("keras_hub", reason="KerasHub is not installed")
     backbone = hub.models.ResNetBackbone(
-        input_conv_filters=[8],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
-        stackwise_num_filters=[8, 16, 24],
+        stackwise_num_filters=[64, 64, 64],
         stackwise_num_blocks=[1, 1, 1],
         stackwise_num_strides=[1, 2, 2],
         block_type="basic_block",
@@ -105,7 +105,7 @@ def small():
 
 def test_a_layer_that_does_not_exist():
     with pytest.raises(
-        ValueError, match=r"Unknown layer 'midle' \(did you mean 'middle'\?\). Expected one of: middle, late"
+        ValueError, match=r"Unknown layer 'midle' \(did you mean 'middle'\?\). Expected one of: stem, middle, late"
     ):
         attention_classifier(small(), 3, attend="midle", query="late")
     with pytest.raises(ValueError, match="did you mean 'block3_pool'"):
@@ -136,9 +136,7 @@ class Subclassed(keras.Model):
 
 @pytest.mark.parametrize("backbone", [Subclassed(), keras.Sequential([layers.Dense(2)]), "vgg16", None], ids=type)
 def test_what_is_no_functional_model(backbone):
-    with pytest.raises(
-        TypeError, match="The backbone cannot be looked into. Expected a functional `keras.Model` of one"
-    ):
+    with pytest.raises(TypeError, match=r"^The backbone cannot be looked into. Expected a functional"):
         attention_classifier(backbone, 3)
 
 
@@ -172,8 +170,9 @@ def test_freezing_up_to_a_block():
 def test_frozen_batch_normalization_computes_as_in_inference(rng):
     backbone = VGG16BN((32, 32, 3), width=0.05)
     images = rng.uniform(0, 255, (3, 32, 32, 3)).astype("float32")
+    training = ops.convert_to_numpy(backbone(images, training=True))  # moves the statistics too
     inference = ops.convert_to_numpy(backbone(images))
-    assert (ops.convert_to_numpy(backbone(images, training=True)) != inference).any()
+    assert (training != inference).any()
     freeze(backbone)
     np.testing.assert_allclose(ops.convert_to_numpy(backbone(images, training=True)), inference, rtol=1e-6)
 

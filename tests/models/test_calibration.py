@@ -103,9 +103,7 @@ def test_what_cannot_be_calibrated(model, images):
     inputs = keras.Input((4, 4, 3))
     for layer in (keras.layers.ReLU(), keras.layers.BatchNormalization(scale=False)):
         other = keras.Model(inputs, layer(inputs), name="other")
-        with pytest.raises(
-            ValueError, match="The model cannot be calibrated. Expected batch normalization that scales"
-        ):
+        with pytest.raises(ValueError, match=r"^The model cannot be calibrated. Expected batch normalization"):
             calibrate_batch_norm(other, images)
     before = model.get_weights()
     with pytest.raises(ValueError, match="The features are not finite"):

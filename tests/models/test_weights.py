@@ -1,5 +1,6 @@
 """Pretrained weights: every layout and format gives the network that they were trained in."""
 
+import itertools
 import re
 
 import h5py
@@ -37,7 +38,7 @@ def places(step):
 
 def channels():
     counts = [3, *(filters for convolutions, filters in vgg.BLOCKS for _ in range(convolutions))]
-    return list(zip(counts[:-1], counts[1:], strict=True))
+    return list(itertools.pairwise(counts))
 
 
 @pytest.fixture
@@ -258,8 +259,8 @@ def test_a_partial_file(torch_bn, tmp_path):
         del torch_bn[name]
     path = save(torch_bn, tmp_path / "partial.npz")
     expected = (
-        f"{path} lacks weights of 2 layers: block2_conv1, block3_bn1. Expected weights of every layer, or strict=False, "
-        f"which leaves these as they are. Received: weights={str(path)!r}."
+        f"{path} lacks weights of 2 layers: block2_conv1, block3_bn1. Expected weights of every layer, or "
+        f"strict=False, which leaves these as they are. Received: weights={str(path)!r}."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         VGG16BN((SIDE, SIDE, 3), path)
