@@ -1,6 +1,6 @@
 """Backbones, and the classifier that attends to their feature maps."""
 
-from keras_attention.models.backbone import FeatureLayer, feature_layers, freeze, over_features
+from keras_attention.models.backbone import FeatureLayer, feature_layers, freeze, over_features, unfreeze
 from keras_attention.models.calibration import calibrate_batch_norm
 from keras_attention.models.classifier import attention_classifier, attention_outputs
 from keras_attention.models.reinforce import ReinforceModel
@@ -19,4 +19,5 @@ __all__ = [
     "freeze",
     "load_pretrained",
     "over_features",
+    "unfreeze",
 ]

@@ -94,12 +94,20 @@ def freeze(backbone, up_to=None):
     Raises:
         ValueError: a layer that the backbone does not have.
     """
+    part = backbone if up_to is None else keras.Model(backbone.inputs[0], feature_map(backbone, up_to))
+    return _train_all_but(backbone, {layer.name for layer in part.layers})
+
+
+def unfreeze(backbone):
+    """Makes all layers of a backbone train again; returns the backbone, as `freeze` does."""
+    return _train_all_but(backbone, set())
+
+
+def _train_all_but(backbone, frozen):
     backbone.trainable = True
-    if up_to is None:
-        backbone.trainable = False
-        return backbone
-    for layer in keras.Model(backbone.inputs[0], feature_map(backbone, up_to)).layers:
-        layer.trainable = False
+    # Layer by layer: on TensorFlow, Keras does nothing where a model is set to the value that it has.
+    for layer in backbone.layers:
+        layer.trainable = layer.name not in frozen
     return backbone
 
 

@@ -4,7 +4,7 @@ import functools
 
 from keras_attention.config import VIEWS
 from keras_attention.features import FeatureCache, FeatureDataset
-from keras_attention.models import freeze, over_features
+from keras_attention.models import freeze, over_features, unfreeze
 
 
 class Stage:
@@ -25,7 +25,7 @@ class Stage:
 
     def prepare(self):
         """Freezes or unfreezes what this stage wants so, and returns the network to train."""
-        self.backbone.trainable = True
+        unfreeze(self.backbone)
         return self.model
 
     @property

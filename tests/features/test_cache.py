@@ -15,7 +15,7 @@ import pytest
 from keras_attention.data import load
 from keras_attention.features import FeatureCache, FeatureDataset, calibrate_once, default_folder, store
 from keras_attention.features import cache as cache_module
-from keras_attention.models import VGG16BN, freeze
+from keras_attention.models import VGG16BN, freeze, unfreeze
 
 LAYERS = ("block3_pool", "block5_pool")
 COUNTS = {"train": 150, "validation": 5, "test": 3}  # the first fills two shards and a part of a third
@@ -91,7 +91,7 @@ def test_freezing_changes_no_key(tmp_path, backbone, dataset, predictions):
     try:
         cached(tmp_path, freeze(backbone), dataset)
     finally:
-        backbone.trainable = True
+        unfreeze(backbone)
     assert sum(predictions) == COUNTS["train"]
 
 

@@ -13,6 +13,7 @@ from keras_attention.models import (
     feature_layers,
     freeze,
     over_features,
+    unfreeze,
 )
 
 applications = keras.applications
@@ -163,6 +164,9 @@ def test_freezing_up_to_a_block():
     freeze(freeze(backbone), "block3_pool")
     trained = {name[: len("block4")] for name in names_of(backbone.trainable_variables)}
     assert trained == {"block4", "block5"}
+    count = len(backbone.weights)
+    assert unfreeze(backbone) is backbone
+    assert len(backbone.trainable_weights) == count - 2 - 2 * 13  # without preprocessing and moving statistics
     with pytest.raises(ValueError, match="did you mean 'block3_pool'"):
         freeze(backbone, "block3_pol")
 
