@@ -42,20 +42,7 @@ def feature_layers(model):
     >>> feature_layers(VGG16BN((64, 64, 3), width=0.25))["block3_pool"]
     FeatureLayer(shape=(8, 8, 64), stride=8)
     """
-    inputs = getattr(model, "inputs", None) if isinstance(model, keras.Model) else None
-    if not inputs or len(inputs) != 1:
-        raise invalid(
-            "The backbone cannot be looked into.", "a functional `keras.Model` of one input", model, TypeError
-        )
-    if len(inputs[0].shape) != 4:
-        raise invalid("The backbone takes no images.", "(batch, height, width, channels)", f"{inputs[0].shape}")
-    outputs = {layer.name: output for layer in model.layers if (output := _map_of(layer)) is not None}
-    height, side = _sides(inputs[0], outputs)
-    found = {
-        name: FeatureLayer(tuple(output.shape[1:]), round(height / side[name]))
-        for name, output in outputs.items()
-        if side[name] > 1 or output.shape[2] not in (1, None)
-    }
+    found = {name: feature for name, feature in _maps(model).items() if feature.shape[:2] != (1, 1)}
     if not found:
         raise invalid(
             "The backbone has no feature map.", "layers that give (batch, height, width, channels)", model.name
@@ -70,15 +57,16 @@ def feature_map(model, name):
         ValueError: a name that is none of the model's, with the last map of each stride as the choices; a layer that
             gives no map.
     """
-    maps = feature_layers(model)
+    maps = _maps(model)
+    if not maps:
+        feature_layers(model)  # which says so
     if name not in [layer.name for layer in model.layers]:
         raise unknown("layer", name, _usual(maps))
-    output = _map_of(model.get_layer(name))
-    if output is None:
+    if name not in maps:
         shape = getattr(model.get_layer(name).output, "shape", None)
         expected = f"one of: {', '.join(_usual(maps))}"
         raise invalid(f"Layer {name!r} gives no feature map.", expected, f"output shape={shape}")
-    return output
+    return model.get_layer(name).output
 
 
 def freeze(backbone, up_to=None):
@@ -93,6 +81,13 @@ def freeze(backbone, up_to=None):
 
     Raises:
         ValueError: a layer that the backbone does not have.
+
+    Example:
+
+    >>> from keras_attention.models import VGG16BN, freeze
+    >>> backbone = freeze(VGG16BN((32, 32, 3), width=0.1), "block4_pool")
+    >>> backbone.trainable_variables[0].path
+    'block5_conv1/kernel'
     """
     part = backbone if up_to is None else keras.Model(backbone.inputs[0], feature_map(backbone, up_to))
     return _train_all_but(backbone, {layer.name for layer in part.layers})
@@ -122,19 +117,40 @@ def over_features(model, names):
 
     Returns:
         A model of the same class, a tuple of maps `(B, H, W, C)` in the order of `names` → the same outputs.
+
+    Example:
+
+    >>> from keras_attention.models import VGG16BN, attention_classifier, over_features
+    >>> model = attention_classifier(VGG16BN((64, 64, 3), width=0.1), 10, attend=("block4_pool",), units=8)
+    >>> [tuple(features.shape) for features in over_features(model, ("block4_pool", "block5_pool")).inputs]
+    [(None, 4, 4, 51), (None, 2, 2, 51)]
     """
     return type(model)(tuple(model.get_layer(name).output for name in names), model.output, name=model.name)
 
 
-def _map_of(layer):
-    """The feature map that a layer gives, or `None`."""
+def _maps(model):
+    """Name → `FeatureLayer` of every layer that gives a map, of one position too."""
+    inputs = getattr(model, "inputs", None) if isinstance(model, keras.Model) else None
+    if not inputs or len(inputs) != 1:
+        raise invalid(
+            "The backbone cannot be looked into.", "a functional `keras.Model` of one input", model, TypeError
+        )
+    if len(inputs[0].shape) != 4:
+        raise invalid("The backbone takes no images.", "(batch, height, width, channels)", f"{inputs[0].shape}")
+    outputs = {layer.name: layer.output for layer in model.layers if _gives_map(layer)}
+    height, sides = _heights(inputs[0], outputs)
+    return {
+        name: FeatureLayer(tuple(output.shape[1:]), round(height / sides[name])) for name, output in outputs.items()
+    }
+
+
+def _gives_map(layer):
     if isinstance(layer, keras.layers.InputLayer):
-        return None
-    output = getattr(layer, "output", None)
-    return output if len(getattr(output, "shape", None) or ()) == 4 else None
+        return False
+    return len(getattr(getattr(layer, "output", None), "shape", None) or ()) == 4
 
 
-def _sides(image, outputs):
+def _heights(image, outputs):
     """The height of the images, and of each map; nominal ones where the model takes any size."""
     if image.shape[1] is not None:
         return image.shape[1], {name: output.shape[1] for name, output in outputs.items()}
