@@ -1,9 +1,9 @@
-"""A frozen, pretrained backbone on a folder of images: what caching its features costs and saves, and what heads reach.
+"""A frozen, pretrained backbone on a folder of images: what caching its features costs and saves, what heads reach.
 
 The task is one class against the rest.
 
 The features of all images are computed into an empty cache and timed. Then the plain head, the multi-scale head without
-attention, and attention are trained from it, each with several seeds; and attention once for an epoch without the cache.
+attention, and attention are trained from it, each with several seeds; and attention for an epoch without the cache.
 
     python benchmarks/frozen_backbone.py --data images --weights vgg16.safetensors --positive melanoma
 

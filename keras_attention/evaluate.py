@@ -1,9 +1,6 @@
 """How good a classifier is: exact metrics from its logits, by scikit-learn."""
 
-import functools
-
 import numpy as np
-import tensorflow as tf
 from scipy.special import log_softmax, softmax
 from sklearn import metrics
 
@@ -20,9 +17,12 @@ MONITORS = {
 FLIPS = {"none": ((),), "horizontal": ((), (2,)), "both": ((), (1,), (2,), (1, 2))}
 
 
-def predict_split(model, dataset, split, batch_size=128):
-    """What a model gives for the images of a split, or for their features, and their labels `(n,)`, in its order."""
-    batches = dataset.batches(split, batch_size)
+def predict_split(model, dataset, split, batch_size=128, flipped=()):
+    """What a model gives for the images of a split, or for their features, and their labels `(n,)`, in its order.
+
+    `flipped` names the axes along which the images are mirrored first.
+    """
+    batches = dataset.batches(split, batch_size, **({"flipped": flipped} if flipped else {}))
     labels = np.concatenate([batch[1].argmax(-1) for batch in batches.as_numpy_iterator()])
     # A tuple of one: several inputs are a tuple themselves, which `predict` must not take for images and labels.
     return model.predict(batches.map(lambda inputs, *_: (inputs,)), verbose=0), labels
@@ -43,10 +43,8 @@ def predict_with_flips(model, dataset, split, flips, batch_size=128):
     """
     probabilities = 0.0
     for axes in FLIPS[flips]:
-        flip = functools.partial(tf.reverse, axis=list(axes))
-        batches = dataset.batches(split, batch_size).map(lambda images, *_, flip=flip: flip(images))
-        probabilities = probabilities + softmax(model.predict(batches, verbose=0).astype("float64"), axis=-1)
-    labels = np.concatenate([batch[1].argmax(-1) for batch in dataset.batches(split, 1024).as_numpy_iterator()])
+        logits, labels = predict_split(model, dataset, split, batch_size, axes)
+        probabilities = probabilities + softmax(np.asarray(logits, "float64"), axis=-1)
     return np.log(probabilities / len(FLIPS[flips])), labels
 
 

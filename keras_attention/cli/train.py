@@ -108,7 +108,9 @@ def run(options):
 def after_interrupt(options):
     """How to go on after Ctrl-C."""
     folder = getattr(options, "run_folder", None)
-    return f"; continue with: keras-attention train --resume --run {folder}" if folder else ""
+    if folder and (pathlib.Path(folder) / "config.json").exists():
+        return f"; continue with: keras-attention train --resume --run {folder}"
+    return "; the same command again goes on from here" if folder else ""
 
 
 def summary(run):

@@ -43,8 +43,13 @@ class ImageDataset:
         """Whole batches in the training split; a batch size above the split's count is one batch."""
         return self.train.steps(batch_size)
 
-    def batches(self, split, batch_size=32):
+    def batches(self, split, batch_size=32, flipped=()):
         """A split in its order, for `predict` and `evaluate`.
+
+        Args:
+            split: its name.
+            batch_size: images at a time; the last batch may be smaller.
+            flipped: axes along which images and masks are mirrored: 1 upside down, 2 left to right.
 
         Returns:
             A `tf.data.Dataset` of `(images, labels)`, with masks `(images, labels, masks)`: float32 `(B, S, S, 3)` from
@@ -52,6 +57,8 @@ class ImageDataset:
         """
         require_integer("batch_size", batch_size, at_least=1)
         batches = self.split(split).examples().batch(batch_size)
+        if flipped:
+            batches = batches.map(lambda batch: _mirrored(batch, list(flipped)), num_parallel_calls=tf.data.AUTOTUNE)
         return batches.map(self._as_tuple, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def training_batches(
@@ -84,3 +91,7 @@ class ImageDataset:
     def _as_tuple(self, batch):
         images, labels = tf.cast(batch["image"], tf.float32), tf.one_hot(batch["label"], len(self.class_names))
         return (images, labels, batch["mask"]) if self.has_masks else (images, labels)
+
+
+def _mirrored(batch, axes):
+    return {name: tf.reverse(values, axes) if name in ("image", "mask") else values for name, values in batch.items()}

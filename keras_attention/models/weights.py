@@ -28,7 +28,7 @@ ARRAYS = {
 }
 STATISTICS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 TORCH_NAME = re.compile(r"(?:.*\.)?features\.(\d+)\.(weight|bias|running_mean|running_var)$")
-KERAS_NAME = re.compile(r"(block\d_(?:conv|bn)\d|preprocessing)/(\w+)$")
+KERAS_NAME = re.compile(r"(?:^|/)(block\d_(?:conv|bn)\d|preprocessing)/(\w+)$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _recognize(arrays, path):
             is_caffe = layout == "keras" and not _has_batch_norm(layers)
             own = layers.pop("preprocessing", None)
             usual = CAFFE_PREPROCESSING if is_caffe else TORCH_PREPROCESSING
-            return layout, layers, (own["mean"], own["std"]) if own else usual
+            return layout, layers, (own["mean"], own["std"]) if own and len(own) == 2 else usual
     raise invalid(
         f"{path} holds no VGG16.",
         "arrays named as in torchvision (features.0.weight) or as in Keras (block1_conv1)",
@@ -137,7 +137,7 @@ def _from_keras(arrays):
 
 
 def _has_batch_norm(layers):
-    return any("moving_mean" in arrays for arrays in layers.values())
+    return any({"gamma", "moving_mean"} & set(arrays) for arrays in layers.values())
 
 
 def _from_torch(arrays):
@@ -196,10 +196,8 @@ def _arrays_of(layer, layers, has_batch_norm):
 
 def _check_shapes(model, values, path):
     for name, arrays in values.items():
-        found, expected = (
-            [tuple(np.shape(a)) for a in arrays],
-            [tuple(w.shape) for w in model.get_layer(name).weights],
-        )
+        found = [tuple(np.shape(array)) for array in arrays]
+        expected = [tuple(weight.shape) for weight in model.get_layer(name).weights]
         if found != expected:
             filters = vgg.BLOCKS[int(name[len("block")]) - 1][1]
             widths = [shapes[0][-1] / filters if shapes[0] else 0 for shapes in (found, expected)]

@@ -47,9 +47,10 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto"):
         model = build_model(config, dataset, backbone)
     if verbose:
         print(_describe(config, dataset, model, precision), flush=True)
-    if not resume:
-        run.begin(config)
     plan = stages(config, dataset, model, backbone, verbose)
+    if not resume:
+        plan[0].make_features()  # a disk that is full is told before anything of the run is written
+        run.begin(config)
     keeper = _fit(run, config, dataset, plan, verbose)
     best = in_float32(keras.models.load_model(run.model_path, compile=False))
     features = plan[0].features if len(plan) == 1 and precision == "float32" else None

@@ -38,6 +38,9 @@ class Stage:
         """The cached features of the images, or `None`."""
         return None
 
+    def make_features(self):
+        """Computes what is to be cached, where it is not."""
+
     def training_batches(self, first_epoch):
         """The stream for `fit`."""
         config = self.config
@@ -71,6 +74,9 @@ class CachedStage(FrozenStage):
         config = self.config
         cache = FeatureCache(config.cache_dir, self.backbone, config.network_layers, self.verbose)
         return FeatureDataset(self.images, cache, config.augment, config.views or VIEWS)
+
+    def make_features(self):
+        _ = self.features
 
     def training_batches(self, first_epoch):
         config = self.config

@@ -258,3 +258,12 @@ def test_labels_and_fingerprints(rare, data):
     assert rare.train.thinned(100).count == 100
     assert rare.train.fingerprint() == rare.test.fingerprint() != part.fingerprint()
     assert data.train.fingerprint() != rare.train.fingerprint()
+
+
+@pytest.mark.parametrize("axes", [(1,), (2,), (1, 2)])
+def test_flipped_batches(axes, digits):
+    pairs = zip(digits.batches("test", 4, flipped=axes), digits.batches("test", 4), strict=True)
+    for (images, labels, masks), (plain_images, plain_labels, plain_masks) in pairs:
+        np.testing.assert_array_equal(images, np.flip(plain_images, axes))
+        np.testing.assert_array_equal(masks, np.flip(plain_masks, axes))
+        np.testing.assert_array_equal(labels, plain_labels)

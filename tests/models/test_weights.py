@@ -270,6 +270,15 @@ def test_a_partial_file(torch_bn, tmp_path):
     np.testing.assert_array_equal(model.get_layer("block3_bn1").get_weights()[3], np.ones(7))
 
 
+def test_batch_norm_without_its_statistics_is_missing(torch_bn, tmp_path):
+    """γ and β alone must not pass for a network without batch normalization."""
+    partial = {name: array for name, array in torch_bn.items() if "running" not in name}
+    model = VGG16BN((SIDE, SIDE, 3))
+    loaded = load_pretrained(model, save(partial, tmp_path / "partial.npz"), strict=False)
+    assert loaded.missing == tuple(name.replace("conv", "bn") for name in vgg.convolution_names())
+    assert loaded.has_batch_norm
+
+
 def test_a_file_that_is_refused_changes_nothing(torch_bn, tmp_path):
     del torch_bn["features.22.weight"]
     model = VGG16BN((SIDE, SIDE, 3))
