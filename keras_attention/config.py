@@ -9,7 +9,7 @@ from keras_attention.data.augmentation import AUGMENTATIONS
 from keras_attention.data.split import SAMPLINGS
 from keras_attention.evaluate import FLIPS, MONITORS
 from keras_attention.layers import ALIGNMENTS, SCORES
-from keras_attention.models.vgg import LAYER_NAMES, SMALLEST_IMAGE
+from keras_attention.models.layout import LAYER_NAMES, SMALLEST_IMAGE
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step", "constant")

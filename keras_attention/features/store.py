@@ -1,6 +1,7 @@
 """Rows of feature maps on disk, in files that are whole or not there."""
 
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -98,18 +99,27 @@ class FeatureStore:
         return [np.stack([self._row(layer, int(number)) for number in numbers]) for layer in self.layers]
 
     def _row(self, layer, number):
-        # Opened anew for each row: open files are few, and the operating system keeps what was read lately.
-        path = self._files(layer, number // SHARD)[0]
-        return np.load(path, mmap_mode="r")[number % SHARD].view(_numpy_dtype(self.layers[layer][1]))
+        shape, dtype = self.layers[layer]
+        shard, row = divmod(number, SHARD)
+        path = self._index[layer, shard]
+        # Not `np.load`: it parses the header as Python, which Python 3.11 cannot do in several threads at a time.
+        offset = path.stat().st_size - (self.rows_of(shard) - row) * self._row_bytes(layer)
+        return np.fromfile(path, _numpy_dtype(dtype), math.prod(shape), offset=offset).reshape(shape)
+
+    @functools.cached_property
+    def _index(self):
+        """(layer, shard) → its file, once all are there."""
+        return {(layer, shard): self._files(layer, shard)[0] for layer in self.layers for shard in range(self.shards)}
 
     def _files(self, layer, shard):
         return sorted((self.folder / layer).glob(f"{shard:05d}-*.npy"))
 
     def _is_whole(self, layer, shard):
-        whole = [path for path in self._files(layer, shard) if self._verified(path, layer, shard)]
-        for path in set(self._files(layer, shard)) - set(whole[:1]):
+        files = self._files(layer, shard)
+        damaged = [path for path in files if not self._verified(path, layer, shard)]
+        for path in damaged:
             remove(path)
-        return bool(whole)
+        return len(files) > len(damaged)
 
     def _verified(self, path, layer, shard):
         shape, dtype = self.layers[layer]

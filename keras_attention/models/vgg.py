@@ -7,23 +7,8 @@ from keras import layers
 
 from keras_attention.arguments import invalid, require_number
 from keras_attention.layers import ChannelNormalization
-
-# (convolutions, filters at width 1) of each block; a pooling of 2 ends it.
-BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
-SMALLEST_IMAGE = 2 ** len(BLOCKS)
-
-# The layers that give a feature map: of each block its ReLUs, then its pooling.
-LAYER_NAMES = tuple(
-    name
-    for block, (convolutions, _) in enumerate(BLOCKS, start=1)
-    for name in (*(f"block{block}_relu{number}" for number in range(1, convolutions + 1)), f"block{block}_pool")
-)
-
-# The statistics of ImageNet in 0…1, as torchvision and timm use them.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-PIXEL_MEAN = tuple(255 * mean for mean in IMAGENET_MEAN)
-PIXEL_STD = tuple(255 * std for std in IMAGENET_STD)
+from keras_attention.models import layout
+from keras_attention.models.weights import load_pretrained
 
 
 def VGG16BN(
@@ -66,9 +51,9 @@ def VGG16BN(
     require_number("width", width, above=0)
     inputs = keras.Input(input_shape, name="images")
     # float32 whatever the policy: the first rounding to half precision is then that of normalised pixels.
-    normalized = ChannelNormalization(PIXEL_MEAN, PIXEL_STD, dtype="float32", name="preprocessing")
+    normalized = ChannelNormalization(*layout.TORCH_PREPROCESSING, dtype="float32", name="preprocessing")
     x = normalized(inputs) if include_preprocessing else inputs
-    for block, (convolutions, filters) in enumerate(BLOCKS, start=1):
+    for block, (convolutions, filters) in enumerate(layout.BLOCKS, start=1):
         for number in range(1, convolutions + 1):
             x = _convolution(x, max(1, round(width * filters)), block, number)
         x = layers.MaxPooling2D(2, data_format="channels_last", name=f"block{block}_pool")(x)
@@ -78,14 +63,7 @@ def VGG16BN(
     return model
 
 
-def convolution_names():
-    """The names of the convolutions, in their order."""
-    return [f"block{block}_conv{n}" for block, (count, _) in enumerate(BLOCKS, 1) for n in range(1, count + 1)]
-
-
 def _load(model, weights, strict):
-    from keras_attention.models.weights import load_pretrained  # it stands on the table above
-
     missing = load_pretrained(model, weights, strict).missing
     if missing:
         warnings.warn(f"{weights} lacks weights of {', '.join(missing)}; they stay random.", stacklevel=3)
@@ -106,10 +84,10 @@ def _convolution(x, filters, block, number):
 
 
 def _check_input_shape(input_shape):
-    sides_fit = len(input_shape) == 3 and all(side is None or side >= SMALLEST_IMAGE for side in input_shape[:2])
+    sides_fit = len(input_shape) == 3 and all(side is None or side >= layout.SMALLEST_IMAGE for side in input_shape[:2])
     if not sides_fit or input_shape[2] != 3:
         raise invalid(
             "The images do not fit VGG16, whose five poolings halve each side.",
-            f"an input shape (height, width, 3) with sides of at least {SMALLEST_IMAGE}",
+            f"an input shape (height, width, 3) with sides of at least {layout.SMALLEST_IMAGE}",
             f"input_shape={tuple(input_shape)}",
         )

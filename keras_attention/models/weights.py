@@ -8,17 +8,13 @@ import keras
 import numpy as np
 
 from keras_attention.arguments import invalid, require_truth
-from keras_attention.models import vgg
+from keras_attention.models import layout
 from keras_attention.weight_files import read_weight_file
 
 # The VGG16 of Keras, trained by its authors, without the classifier.
 IMAGENET_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 IMAGENET_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{IMAGENET_FILE}"
 IMAGENET_MD5 = "6d6bbae143d832006294945121d1f1fc"
-
-# (mean, std) of raw pixels from 0 to 255, in RGB. Keras's network takes BGR, which here its first kernel does.
-TORCH_PREPROCESSING = (vgg.PIXEL_MEAN, vgg.PIXEL_STD)
-CAFFE_PREPROCESSING = ((123.68, 116.779, 103.939), (1.0, 1.0, 1.0))
 
 # The arrays of each kind of layer, in the order in which Keras writes them.
 ARRAYS = {
@@ -72,7 +68,7 @@ def load_pretrained(model, source, strict=True):
     """
     require_truth("strict", strict)
     path = _download() if source == "imagenet" else os.fspath(source)
-    layout, layers, preprocessing = _recognize(read_weight_file(path), path)
+    kind, layers, preprocessing = _recognize(read_weight_file(path), path)
     has_batch_norm = _has_batch_norm(layers)
     values = {name: _arrays_of(model.get_layer(name), layers, has_batch_norm) for name in _names_to_fill(model)}
     missing = [name for name, arrays in values.items() if arrays is None]
@@ -88,7 +84,7 @@ def load_pretrained(model, source, strict=True):
         model.get_layer(name).set_weights(arrays)
     if "preprocessing" in [layer.name for layer in model.layers]:
         model.get_layer("preprocessing").set_weights([np.asarray(values, "float32") for values in preprocessing])
-    return LoadedWeights(layout, has_batch_norm, tuple(missing))
+    return LoadedWeights(kind, has_batch_norm, tuple(missing))
 
 
 def _download():
@@ -105,13 +101,13 @@ def _download():
 
 def _recognize(arrays, path):
     """The layout, our layer names → {array name: array} in our order of axes, and (mean, std) of the preprocessing."""
-    for layout, convert in (("keras", _from_keras), ("torch", _from_torch)):
+    for kind, convert in (("keras", _from_keras), ("torch", _from_torch)):
         layers = convert(arrays)
         if layers:
-            is_caffe = layout == "keras" and not _has_batch_norm(layers)
+            is_caffe = kind == "keras" and not _has_batch_norm(layers)
             own = layers.pop("preprocessing", None)
-            usual = CAFFE_PREPROCESSING if is_caffe else TORCH_PREPROCESSING
-            return layout, layers, (own["mean"], own["std"]) if own and len(own) == 2 else usual
+            usual = layout.CAFFE_PREPROCESSING if is_caffe else layout.TORCH_PREPROCESSING
+            return kind, layers, (own["mean"], own["std"]) if own and len(own) == 2 else usual
     raise invalid(
         f"{path} holds no VGG16.",
         "arrays named as in torchvision (features.0.weight) or as in Keras (block1_conv1)",
@@ -150,7 +146,7 @@ def _from_torch(arrays):
     # A partial file may lack the statistics; its convolutions still stand at the places of one network or the other.
     step = max((3, 2), key=lambda step: len(kernels & set(_places(step))))
     layers = {}
-    for name, place in zip(vgg.convolution_names(), _places(step), strict=True):
+    for name, place in zip(layout.convolution_names(), _places(step), strict=True):
         if place in kernels:
             convolution = found[place]
             layers[name] = {"kernel": convolution["weight"].transpose(2, 3, 1, 0)}  # OIHW → HWIO
@@ -163,7 +159,7 @@ def _from_torch(arrays):
 def _places(step):
     """Where the convolutions stand among torch's `features`: `step` layers each, and a pooling after each block."""
     place = 0
-    for convolutions, _ in vgg.BLOCKS:
+    for convolutions, _ in layout.BLOCKS:
         for _ in range(convolutions):
             yield place
             place += step
@@ -172,7 +168,7 @@ def _places(step):
 
 def _names_to_fill(model):
     known = {layer.name for layer in model.layers}
-    pairs = [(name, name.replace("conv", "bn")) for name in vgg.convolution_names() if name in known]
+    pairs = [(name, name.replace("conv", "bn")) for name in layout.convolution_names() if name in known]
     if not pairs:
         raise invalid("The model has no layers of a VGG16BN.", "a VGG16BN, or a classifier over one", model.name)
     return [name for pair in pairs for name in pair]
@@ -199,7 +195,7 @@ def _check_shapes(model, values, path):
         found = [tuple(np.shape(array)) for array in arrays]
         expected = [tuple(weight.shape) for weight in model.get_layer(name).weights]
         if found != expected:
-            filters = vgg.BLOCKS[int(name[len("block")]) - 1][1]
+            filters = layout.BLOCKS[int(name[len("block")]) - 1][1]
             widths = [shapes[0][-1] / filters if shapes[0] else 0 for shapes in (found, expected)]
             if widths[0] != widths[1]:
                 raise invalid(f"{path} holds a VGG16 of another width.", f"width={widths[0]:g}", f"width={widths[1]:g}")

@@ -4,9 +4,9 @@ import keras
 import pytest
 
 from keras_attention import TrainConfig, train
-from keras_attention.models import vgg
+from keras_attention.models import layout
 
-FULL_BLOCKS = vgg.BLOCKS
+FULL_BLOCKS = layout.BLOCKS
 SHALLOW_BLOCKS = tuple((1, filters) for _, filters in FULL_BLOCKS)
 TINY = {
     "data_options": {"count": 90, "clutter": 2},
@@ -30,7 +30,7 @@ def _tensorflow():
 @pytest.fixture(autouse=True)
 def _shallow_backbone(monkeypatch):
     """One convolution in each block: a network of the same layout that is traced in a third of the time."""
-    monkeypatch.setattr(vgg, "BLOCKS", SHALLOW_BLOCKS)
+    monkeypatch.setattr(layout, "BLOCKS", SHALLOW_BLOCKS)
 
 
 @pytest.fixture(scope="session")
@@ -52,5 +52,5 @@ def tiny(data_dir):
 def finished(tiny, tmp_path_factory):
     """A finished tiny run; tests only read it."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(vgg, "BLOCKS", SHALLOW_BLOCKS)
+        patched.setattr(layout, "BLOCKS", SHALLOW_BLOCKS)
         return train(tiny(), tmp_path_factory.mktemp("runs") / "finished", verbose=0)

@@ -17,7 +17,7 @@ from keras_attention.cli import main, parser
 from keras_attention.cli import train as train_command
 from keras_attention.config import TrainConfig
 from keras_attention.layers import ALIGNMENTS, SCORES
-from keras_attention.models import vgg
+from keras_attention.models import layout
 
 COMMAND = [sys.executable, "-m", "keras_attention"]
 
@@ -89,7 +89,7 @@ def test_train_resume_predict_explain_export(data_dir, tmp_path, image):
     train = ["train", "--data-dir", data_dir, "--data-option", "count=900", "--image-size", "32", "--width", "0.05"]
     train += ["--units", "8", "--epochs", "3", "--run", str(folder)]
     # The command as it is, on the shallow backbone of these tests.
-    patched = f"from keras_attention.models import vgg; vgg.BLOCKS = {vgg.BLOCKS!r}"
+    patched = f"from keras_attention.models import layout; layout.BLOCKS = {layout.BLOCKS!r}"
     command = [sys.executable, "-c", f"{patched}; import sys; from keras_attention.cli import main; sys.exit(main())"]
     process = subprocess.Popen(command + train, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     limit = time.monotonic() + 120

@@ -10,7 +10,7 @@ from keras_attention import load_predictor, train
 from keras_attention.cli import main
 from keras_attention.evaluate import classification_metrics, predict_split, predict_with_flips
 from keras_attention.features import cache
-from keras_attention.models import VGG16BN, vgg
+from keras_attention.models import VGG16BN, layout
 from keras_attention.runs import Run
 from keras_attention.training import load_data
 from keras_attention.training.callbacks import Keeper, StopOnNaN
@@ -31,7 +31,9 @@ def weights(tmp_path):
 def plain_weights(tmp_path):
     """Weights without batch normalization, in torchvision's layout."""
     keras.utils.set_random_seed(2)
-    kernels = [VGG16BN((32, 32, 3), width=WIDTH).get_layer(name).get_weights()[0] for name in vgg.convolution_names()]
+    kernels = [
+        VGG16BN((32, 32, 3), width=WIDTH).get_layer(name).get_weights()[0] for name in layout.convolution_names()
+    ]
     state = {}
     for place, kernel in zip((0, 3, 6, 9, 12), kernels, strict=True):  # a pooling after each convolution
         state[f"features.{place}.weight"] = kernel.transpose(3, 2, 0, 1)

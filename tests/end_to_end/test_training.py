@@ -17,7 +17,7 @@ from PIL import Image
 from keras_attention import TrainConfig, train
 from keras_attention.data import load
 from keras_attention.data.cluttered_digits import ClutteredDigits
-from keras_attention.models import vgg
+from keras_attention.models import layout
 from keras_attention.runs import Run
 from keras_attention.training.callbacks import StopOnNaN
 from keras_attention.training.networks import class_weights
@@ -147,7 +147,7 @@ def test_kill_9_in_the_second_epoch_loses_nothing(tiny, tmp_path):
     undisturbed = train(config, tmp_path / "undisturbed", verbose=0)
     folder = tmp_path / "killed"
     code = (
-        f"import sys; from keras_attention.models import vgg; vgg.BLOCKS = {vgg.BLOCKS!r}\n"
+        f"import sys; from keras_attention.models import layout; layout.BLOCKS = {layout.BLOCKS!r}\n"
         "from keras_attention import *; train(TrainConfig.from_json(sys.argv[1]), sys.argv[2], verbose=0)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, config.to_json(), str(folder)], stderr=subprocess.DEVNULL)

@@ -1,5 +1,6 @@
 """The cache gives what the backbone gives, notices what is damaged or of something else, and survives a kill."""
 
+import concurrent.futures
 import os
 import re
 import shutil
@@ -307,6 +308,14 @@ def test_a_view_that_is_made_again_in_part_is_the_same(tmp_path, backbone, datas
     for path in tmp_path.rglob("00001-*.npy"):
         path.unlink()
     np.testing.assert_allclose(make().read(np.arange(150))[0], before, rtol=1e-6)
+
+
+def test_many_threads_read_at_once(tmp_path, backbone, dataset, expected):
+    features = cached(tmp_path, backbone, dataset)
+    with concurrent.futures.ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(features.read, [ROWS] * 400))
+    for one in found:
+        np.testing.assert_array_equal(one[0], found[0][0])
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from keras import layers, ops
 
 from keras_attention.models import VGG16BN
-from keras_attention.models.vgg import IMAGENET_MEAN, IMAGENET_STD, LAYER_NAMES
+from keras_attention.models.layout import IMAGENET_MEAN, IMAGENET_STD, LAYER_NAMES
 
 TINY = 0.05
 FILTERS = [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]

@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 from safetensors.numpy import save_file
 
-from keras_attention.models import VGG16BN, attention_classifier, load_pretrained, vgg, weights
+from keras_attention.models import VGG16BN, attention_classifier, layout, load_pretrained, weights
 
 SIDE = 32
 EPSILON = 1e-5
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("narrow")
 @pytest.fixture
 def narrow(monkeypatch):
     """A VGG16 at "width 1" with a sixteenth of the filters and one convolution in the later blocks."""
-    monkeypatch.setattr(vgg, "BLOCKS", ((2, 4), (2, 5), (1, 7), (1, 11), (1, 13)))
+    monkeypatch.setattr(layout, "BLOCKS", ((2, 4), (2, 5), (1, 7), (1, 11), (1, 13)))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def places(step):
 
 
 def channels():
-    counts = [3, *(filters for convolutions, filters in vgg.BLOCKS for _ in range(convolutions))]
+    counts = [3, *(filters for convolutions, filters in layout.BLOCKS for _ in range(convolutions))]
     return list(itertools.pairwise(counts))
 
 
@@ -82,7 +82,7 @@ def pool(x):
 def reference(state, images, step, normalize):
     """The features of block 5 as torch computes them, in float64."""
     x, numbers = normalize(images.astype("float64")), iter(places(step))
-    for convolutions, _ in vgg.BLOCKS:
+    for convolutions, _ in layout.BLOCKS:
         for _ in range(convolutions):
             place = next(numbers)
             x = convolve(x, state[f"features.{place}.weight"], state[f"features.{place}.bias"])
@@ -112,7 +112,7 @@ def assert_features(model, expected, images, rtol=1e-4):
 def save_keras(path, state, modern=False):
     """The arrays of a plain network as Keras wrote them: HWIO, the first kernel for BGR."""
     with h5py.File(path, "w") as file:
-        for name, place in zip(vgg.convolution_names(), places(2), strict=True):
+        for name, place in zip(layout.convolution_names(), places(2), strict=True):
             group = file.create_group(name)
             texts = ["kernel:0", "bias:0"] if modern else [f"{name}_W_1:0", f"{name}_b_1:0"]
             group.attrs["weight_names"] = [text.encode() for text in texts]
@@ -197,7 +197,7 @@ def test_pytorch_itself_agrees(torch_bn, images, tmp_path):
     """The network of torch, built here as torchvision builds it, on logits too."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     parts, pairs = [], iter(channels())
-    for convolutions, _ in vgg.BLOCKS:
+    for convolutions, _ in layout.BLOCKS:
         for _ in range(convolutions):
             before, after = next(pairs)
             parts += [torch.nn.Conv2d(before, after, 3, padding=1), torch.nn.BatchNorm2d(after), torch.nn.ReLU()]
@@ -275,7 +275,7 @@ def test_batch_norm_without_its_statistics_is_missing(torch_bn, tmp_path):
     partial = {name: array for name, array in torch_bn.items() if "running" not in name}
     model = VGG16BN((SIDE, SIDE, 3))
     loaded = load_pretrained(model, save(partial, tmp_path / "partial.npz"), strict=False)
-    assert loaded.missing == tuple(name.replace("conv", "bn") for name in vgg.convolution_names())
+    assert loaded.missing == tuple(name.replace("conv", "bn") for name in layout.convolution_names())
     assert loaded.has_batch_norm
 
 
