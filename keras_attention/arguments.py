@@ -8,6 +8,7 @@ import difflib
 import math
 import numbers
 import operator
+import os
 
 
 def invalid(what, expected, received, error=ValueError):
@@ -35,6 +36,13 @@ def require_truth(argument, value):
     """Returns `value` when it is true or false; the text "false" would count as true."""
     if not isinstance(value, bool):
         raise invalid(f"`{argument}` is no truth value.", "true or false", f"{argument}={value!r}", TypeError)
+    return value
+
+
+def require_path(argument, value):
+    """Returns `value` when it is a text or a path, and not empty."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise invalid(f"`{argument}` is no path.", "a text or a path", f"{argument}={value!r}", TypeError)
     return value
 
 

@@ -4,7 +4,15 @@ import dataclasses
 import json
 import os
 
-from keras_attention.arguments import invalid, require_choice, require_integer, require_number, require_truth, unknown
+from keras_attention.arguments import (
+    invalid,
+    require_choice,
+    require_integer,
+    require_number,
+    require_path,
+    require_truth,
+    unknown,
+)
 from keras_attention.data.augmentation import AUGMENTATIONS
 from keras_attention.data.split import SAMPLINGS
 from keras_attention.evaluate import FLIPS, MONITORS
@@ -135,6 +143,8 @@ class TrainConfig:
     def __post_init__(self):
         object.__setattr__(self, "attend", (self.attend,) if isinstance(self.attend, str) else tuple(self.attend))
         for name in ("data", "data_dir", "masks", "weights", "cache_dir"):
+            if getattr(self, name) is not None and name != "data":
+                require_path(name, getattr(self, name))
             if isinstance(getattr(self, name), os.PathLike):
                 object.__setattr__(self, name, os.fspath(getattr(self, name)))
         self._check_names()
@@ -193,29 +203,43 @@ class TrainConfig:
 
     def _check_fine_tuning(self):
         """Refuses settings that would have no effect, or would undo each other."""
+        if isinstance(self.freeze, str):
+            object.__setattr__(self, "freeze", self.freeze.removesuffix("_pool"))
         if self.freeze is not None:
             require_choice("freeze", self.freeze, FROZEN_PARTS)
         never_trained = self.freezes_all and self.unfreeze_after is None
         last = self.epochs - 1
-        for useless, what, expected in (
-            (self.freeze and not self.weights, "Random weights would be frozen.", "`weights`, or no `freeze`"),
-            (self.unfreeze_after and not self.freeze, "Nothing is frozen.", "`freeze`, or no `unfreeze_after`"),
-            ((self.unfreeze_after or 0) > last, "Nothing would be unfrozen.", f"`unfreeze_after` of at most {last}"),
-            (self.backbone_rate != 1 and never_trained, "The backbone is not trained.", "no `backbone_rate`"),
-            (self.focal_gamma != 2 and self.loss != "focal", "γ belongs to the focal loss.", 'loss="focal"'),
-            (self.views and not self.trains_from_views, "No views are cached.", "`freeze`, a cache and `augment`"),
+        for useless, name, what, expected in (
+            (self.freeze and not self.weights, "freeze", "Random weights would be frozen.", "`weights`"),
+            (self.unfreeze_after and not self.freeze, "unfreeze_after", "Nothing is frozen.", "`freeze`"),
+            ((self.unfreeze_after or 0) > last, "unfreeze_after", "Nothing would be unfrozen.", f"at most {last}"),
+            (
+                self.backbone_rate != 1 and never_trained,
+                "backbone_rate",
+                "The backbone is not trained.",
+                "`freeze` up to a block, or `unfreeze_after`",
+            ),
+            (
+                self.focal_gamma != 2 and self.loss != "focal",
+                "focal_gamma",
+                "γ belongs to the focal loss.",
+                'loss="focal"',
+            ),
+            (
+                self.views and not self.trains_from_views,
+                "views",
+                "No views are cached.",
+                "`freeze` of the whole backbone, a cache, and `augment`",
+            ),
             (
                 self.class_weights == self.sampling == "balanced",
+                "sampling",
                 "Rare classes would count twice: drawn more often, and with larger weights.",
                 "one of `class_weights` and `sampling`",
             ),
         ):
             if useless:
-                names = (
-                    "weights freeze unfreeze_after backbone_rate loss focal_gamma class_weights sampling views epochs"
-                )
-                changed = {name: getattr(self, name) for name in names.split() if getattr(self, name) != _default(name)}
-                raise invalid(what, expected, ", ".join(f"{name}={value!r}" for name, value in changed.items()))
+                raise invalid(what, expected, f"{name}={getattr(self, name)!r}")
 
     @property
     def freezes_all(self):
@@ -283,7 +307,3 @@ class TrainConfig:
         """Name → (own value, the other's) of every setting in which the two differ."""
         mine, others = dataclasses.asdict(self), dataclasses.asdict(other)
         return {name: (mine[name], others[name]) for name in mine if mine[name] != others[name]}
-
-
-def _default(name):
-    return next(field.default for field in dataclasses.fields(TrainConfig) if field.name == name)

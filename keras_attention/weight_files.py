@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import pickle
 import zipfile
 
 import numpy as np
@@ -27,7 +28,8 @@ def read_weight_file(path):
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise invalid("There is no such file of weights.", "an existing file", f"weights={str(path)!r}")
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise invalid(f"The file of weights {path} {what}.", "an existing file", f"weights={str(path)!r}")
     if path.suffix not in READERS:
         raise invalid(
             f"{path.name} has no suffix of a file of weights.",
@@ -57,9 +59,14 @@ def _safetensors(path):
 
 
 def _npz(path):
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is no archive")  # NumPy would take it for a pickle, and advise to load it as one
     # Opened here: NumPy would leave a damaged file open.
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+        try:
+            return {name: file[name] for name in file.files}
+        except ValueError as error:
+            raise ValueError("it holds Python objects" if "pickle" in str(error) else str(error)) from error
 
 
 def _keras(path):
@@ -87,7 +94,10 @@ def _hdf5(path):
 def _torch(path):
     import torch
 
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # whose text advises to load it unsafely
+        raise ValueError("it holds more than tensors, or is damaged") from error
     while isinstance(state, dict) and not any(isinstance(value, torch.Tensor) for value in state.values()):
         state = next(value for value in state.values() if isinstance(value, dict))  # such as {"state_dict": …}
     return {name: tensor.float().numpy() for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}

@@ -27,7 +27,7 @@ MODEL = (
     ("--dropout", float, "F", "share of the head's inputs dropped in training (default 0)"),
 )
 FINE_TUNING = (
-    ("--weights", str, "W", "imagenet, or a file of VGG16 weights: .safetensors .npz .keras .weights.h5 .h5 .pth"),
+    ("--weights", str, "W", "imagenet, or a file of VGG16 weights: .safetensors .npz .keras .weights.h5 .h5 .pth .pt"),
     ("--unfreeze-after", int, "N", "train the frozen part too after N epochs"),
     ("--backbone-rate", float, "F", "factor on the learning rate for the backbone (default 1)"),
     ("--cache-dir", str, "DIR", "where features of a frozen backbone are kept (default ~/.cache/keras_attention)"),

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_attention.arguments import invalid
 from keras_attention.atomic import replacing
 from keras_attention.data.augmentation import Augmentation
 from keras_attention.features.store import SHARD, FeatureStore
@@ -25,6 +26,22 @@ CALIBRATION_IMAGES = 128
 def default_folder():
     """`$KERAS_ATTENTION_CACHE`, else `~/.cache/keras_attention`."""
     return pathlib.Path(os.environ.get("KERAS_ATTENTION_CACHE") or "~/.cache/keras_attention").expanduser()
+
+
+def open_folder(folder=None):
+    """The folder of the cache, made where it is not there; `default_folder()` where it is `None`.
+
+    Raises:
+        ValueError: a folder that cannot be made.
+    """
+    folder = default_folder() if folder is None else pathlib.Path(folder).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise invalid(
+            f"There can be no cache: {error.strerror}.", "a folder that can be written", f"cache_dir={str(folder)!r}"
+        ) from error
+    return folder
 
 
 class FeatureCache:
@@ -43,7 +60,7 @@ class FeatureCache:
     """
 
     def __init__(self, folder, backbone, layers, verbose=0):
-        self.folder = default_folder() if folder is None else pathlib.Path(folder).expanduser()
+        self.folder = open_folder(folder)
         self.verbose = verbose
         self.backbone_digest = _digest(_plain(backbone.get_config()), *_named_weights(backbone))
         self.outputs = {name: backbone.get_layer(name).output for name in layers}
@@ -153,7 +170,7 @@ def calibrate_once(backbone, split, folder=None):
         return
     layers = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
     key = _digest(_plain(backbone.get_config()), *_named_weights(backbone), part.fingerprint())
-    path = (default_folder() if folder is None else pathlib.Path(folder).expanduser()) / f"calibration-{key[:16]}.npz"
+    path = open_folder(folder) / f"calibration-{key[:16]}.npz"
     try:
         with path.open("rb") as file, np.load(file) as kept:
             for layer in layers:

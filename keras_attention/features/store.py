@@ -6,6 +6,7 @@ import json
 import math
 import pathlib
 import shutil
+import warnings
 import zlib
 
 import ml_dtypes
@@ -49,8 +50,13 @@ class FeatureStore:
             remove_leftovers(self.folder / layer)
         remove_leftovers(self.folder)
         write_json(self.folder / "about.json", self.about)
+        damaged = [path for path in self.folder.glob("*/*.npy") if not self._verified(path)]
+        for path in damaged:
+            remove(path)
+        if damaged:
+            warnings.warn(f"{len(damaged)} damaged files of features in {self.folder} are made again.", stacklevel=2)
         missing = {
-            shard: [layer for layer in self.layers if not self._is_whole(layer, shard)] for shard in range(self.shards)
+            shard: [layer for layer in self.layers if not self._files(layer, shard)] for shard in range(self.shards)
         }
         return {shard: layers for shard, layers in missing.items() if layers}
 
@@ -114,20 +120,16 @@ class FeatureStore:
     def _files(self, layer, shard):
         return sorted((self.folder / layer).glob(f"{shard:05d}-*.npy"))
 
-    def _is_whole(self, layer, shard):
-        files = self._files(layer, shard)
-        damaged = [path for path in files if not self._verified(path, layer, shard)]
-        for path in damaged:
-            remove(path)
-        return len(files) > len(damaged)
-
-    def _verified(self, path, layer, shard):
-        shape, dtype = self.layers[layer]
+    def _verified(self, path):
+        """Whether a file is what its name says; one of a layer that is not asked for is left to who asks for it."""
+        if path.parent.name not in self.layers:
+            return True
+        shape, dtype = self.layers[path.parent.name]
         try:
             rows = np.load(path)
         except (ValueError, OSError, EOFError):
             return False
-        expected = (self.rows_of(shard), *shape), _stored_dtype(dtype)
+        expected = (self.rows_of(int(path.name[:5])), *shape), _stored_dtype(dtype)
         return (rows.shape, rows.dtype) == expected and path.stem.endswith(f"-{zlib.crc32(rows):08x}")
 
     def _read_about(self):

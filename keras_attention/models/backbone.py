@@ -50,8 +50,8 @@ def feature_layers(model):
     return found
 
 
-def feature_map(model, name):
-    """The symbolic map of a layer, which need not have more than one position.
+def feature_map(model, name, argument="layer"):
+    """The symbolic map of a layer, which need not have more than one position; `argument` is who names it.
 
     Raises:
         ValueError: a name that is none of the model's, with the last map of each stride as the choices; a layer that
@@ -61,7 +61,7 @@ def feature_map(model, name):
     if not maps:
         feature_layers(model)  # which says so
     if name not in [layer.name for layer in model.layers]:
-        raise unknown("layer", name, _usual(maps))
+        raise unknown("layer", name, _usual(maps), argument)
     if name not in maps:
         shape = getattr(model.get_layer(name).output, "shape", None)
         expected = f"one of: {', '.join(_usual(maps))}"
@@ -89,13 +89,28 @@ def freeze(backbone, up_to=None):
     >>> backbone.trainable_variables[0].path
     'block5_conv1/kernel'
     """
+    require_functional(backbone, "backbone")
     part = backbone if up_to is None else keras.Model(backbone.inputs[0], feature_map(backbone, up_to))
     return _train_all_but(backbone, {layer.name for layer in part.layers})
 
 
 def unfreeze(backbone):
     """Makes all layers of a backbone train again; returns the backbone, as `freeze` does."""
-    return _train_all_but(backbone, set())
+    return _train_all_but(require_functional(backbone, "backbone"), set())
+
+
+def require_functional(model, argument):
+    """Returns `model` when it is a functional model of one input.
+
+    Raises:
+        TypeError: anything else.
+    """
+    inputs = getattr(model, "inputs", None) if isinstance(model, keras.Model) else None
+    if not inputs or len(inputs) != 1:
+        raise invalid(
+            f"The {argument} cannot be looked into.", "a functional `keras.Model` of one input", repr(model), TypeError
+        )
+    return model
 
 
 def _train_all_but(backbone, frozen):
@@ -130,11 +145,7 @@ def over_features(model, names):
 
 def _maps(model):
     """Name → `FeatureLayer` of every layer that gives a map, of one position too."""
-    inputs = getattr(model, "inputs", None) if isinstance(model, keras.Model) else None
-    if not inputs or len(inputs) != 1:
-        raise invalid(
-            "The backbone cannot be looked into.", "a functional `keras.Model` of one input", model, TypeError
-        )
+    inputs = require_functional(model, "backbone").inputs
     if len(inputs[0].shape) != 4:
         raise invalid("The backbone takes no images.", "(batch, height, width, channels)", f"{inputs[0].shape}")
     outputs = {layer.name: layer.output for layer in model.layers if _gives_map(layer)}

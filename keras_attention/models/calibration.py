@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_attention.arguments import invalid, require_integer
+from keras_attention.models.backbone import require_functional
 
 
 def calibrate_batch_norm(model, images, batch_size=8):
@@ -33,8 +34,9 @@ def calibrate_batch_norm(model, images, batch_size=8):
         The number of images.
 
     Raises:
-        ValueError: no images, a model without batch normalization at its top level, or one that neither scales nor
-            shifts; values that are not finite.
+        TypeError: a model that is no functional one, or images that are none.
+        ValueError: no images, images of another shape than the model takes, a model without batch normalization at its
+            top level, or one that neither scales nor shifts; values that are not finite.
 
     Example:
 
@@ -47,12 +49,13 @@ def calibrate_batch_norm(model, images, batch_size=8):
         Ioffe, Szegedy, *Batch Normalization*, ICML 2015, section 3: γ = √Var, β = mean is its identity.
     """
     require_integer("batch_size", batch_size, at_least=1)
+    require_functional(model, "model")
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     if not norms or not all(layer.scale and layer.center for layer in norms):
         raise invalid("The model cannot be calibrated.", "batch normalization that scales and shifts", model.name)
     statistics = keras.Model(model.inputs[0], {layer.name: _moments(layer) for layer in norms})
     count, means, variances = 0, {}, {}
-    for batch in _batches(images, batch_size):
+    for batch in _batches(images, batch_size, model.inputs[0].shape):
         measured = statistics.predict_on_batch(batch)
         for name, (mean, variance) in ((name, np.asarray(values, "float64")) for name, values in measured.items()):
             share = len(batch) / (count + len(batch))
@@ -78,11 +81,20 @@ def _moments(layer):
     return ops.stack(ops.moments(inputs, axes=axes))
 
 
-def _batches(images, batch_size):
+def _batches(images, batch_size, shape):
+    """NumPy batches, each of the shape that the model takes."""
+    if not hasattr(images, "__iter__") or isinstance(images, str):
+        raise invalid("The images are none.", "an array or batches of images", f"images={images!r}", TypeError)
     is_array = hasattr(images, "shape")
     starts = range(0, len(images), batch_size) if is_array else ()
     for batch in (images[start : start + batch_size] for start in starts) if is_array else images:
-        yield ops.convert_to_numpy(batch[0] if isinstance(batch, (tuple, list)) else batch)
+        batch = batch[0] if isinstance(batch, (tuple, list)) and len(batch) else batch
+        found = tuple(getattr(batch, "shape", ()))
+        pairs = zip(found, shape, strict=False)
+        fits = len(found) == len(shape) and all(None in pair or pair[0] == pair[1] for pair in pairs)
+        if not fits:
+            raise invalid("The images do not fit the model.", f"batches of shape {tuple(shape)}", f"shape {found}")
+        yield ops.convert_to_numpy(batch)
 
 
 def _set_statistics(layer, mean, variance):

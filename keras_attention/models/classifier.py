@@ -40,7 +40,8 @@ def attention_classifier(
             backbone of KerasHub. Its weights are shared with the classifier.
         num_classes: number of logits, at least 2.
         attend: names of the layers whose maps are attended, or one name; `feature_layers` lists them.
-        query: name of the layer whose map asks; it may differ from the attended ones in size and channels.
+        query: name of the layer whose map asks; it may differ from the attended ones in size and channels. This default
+            and that of `attend` are for `VGG16BN`.
         score: a name in `SCORES`, a score layer, its config, or `None`. Each attended map gets a score of its own.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
         units: dimension in which query and features are compared; see `SpatialAttention`.
@@ -71,12 +72,12 @@ def attention_classifier(
     """
     require_integer("num_classes", num_classes, at_least=2)
     require_number("dropout", dropout, at_least=0, below=1)
-    question = feature_map(backbone, query)
+    question = feature_map(backbone, query, "query")
     pooled = layers.GlobalAveragePooling2D(data_format="channels_last", name="pooled_query")(question)
     asks = pooled if pool_query else question
     contexts = [pooled]
     for feature_name in (attend,) if isinstance(attend, str) else attend:
-        features = feature_map(backbone, feature_name)
+        features = feature_map(backbone, feature_name, "attend")
         if score is None:
             pooling = layers.GlobalAveragePooling2D(data_format="channels_last", name=f"pooled_{feature_name}")
             contexts.append(pooling(features))

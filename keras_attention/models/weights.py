@@ -7,8 +7,9 @@ import re
 import keras
 import numpy as np
 
-from keras_attention.arguments import invalid, require_truth
+from keras_attention.arguments import invalid, require_path, require_truth
 from keras_attention.models import layout
+from keras_attention.models.backbone import require_functional
 from keras_attention.weight_files import read_weight_file
 
 # The VGG16 of Keras, trained by its authors, without the classifier.
@@ -63,17 +64,19 @@ def load_pretrained(model, source, strict=True):
         A `LoadedWeights`.
 
     Raises:
-        ValueError: a file that does not read or holds no VGG16, weights of another width, or, with `strict`, layers
-            that the file lacks. The model is as it was then.
+        TypeError: a model that is no functional one, or a source that is no path.
+        ValueError: a file that does not read or holds no VGG16, weights of another width or that are not finite, or,
+            with `strict`, layers that the file lacks. The model is as it was then.
     """
     require_truth("strict", strict)
-    path = _download() if source == "imagenet" else os.fspath(source)
+    require_functional(model, "model")
+    path = _download() if source == "imagenet" else os.fspath(require_path("weights", source))
     kind, layers, preprocessing = _recognize(read_weight_file(path), path)
     has_batch_norm = _has_batch_norm(layers)
     values = {name: _arrays_of(model.get_layer(name), layers, has_batch_norm) for name in _names_to_fill(model)}
     missing = [name for name, arrays in values.items() if arrays is None]
     values = {name: arrays for name, arrays in values.items() if arrays is not None}
-    _check_shapes(model, values, path)
+    _check_arrays(model, values, path)
     if strict and missing:
         raise invalid(
             f"{path} lacks weights of {len(missing)} layers: {_listed(missing)}.",
@@ -190,8 +193,10 @@ def _arrays_of(layer, layers, has_batch_norm):
     return [ones * np.sqrt(1 + layer.epsilon), 0 * ones, 0 * ones - bias, ones]
 
 
-def _check_shapes(model, values, path):
+def _check_arrays(model, values, path):
     for name, arrays in values.items():
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise invalid(f"The weights of {name} in {path} are not all finite.", "finite numbers", "NaN or infinity")
         found = [tuple(np.shape(array)) for array in arrays]
         expected = [tuple(weight.shape) for weight in model.get_layer(name).weights]
         if found != expected:

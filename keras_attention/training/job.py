@@ -119,5 +119,6 @@ def _frozen(config):
     if not config.freeze:
         return ""
     part = "the whole backbone" if config.freezes_all else f"the backbone up to {config.freeze}"
-    until = f" for {config.unfreeze_after} epochs" if config.unfreeze_after else ""
+    epochs = "1 epoch" if config.unfreeze_after == 1 else f"{config.unfreeze_after} epochs"
+    until = f" for {epochs}" if config.unfreeze_after else ""
     return f", {part} frozen{until}"

@@ -210,7 +210,7 @@ def test_a_finished_run_is_a_source_of_weights(finished, tuned, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "nothing.npz", "--freeze"], "There is no such file of weights"),
+        (["--weights", "nothing.npz", "--freeze"], "The file of weights nothing.npz is not there"),
         (["--weights", "nothing.npz", "--freeze", "block9"], "Unknown freeze 'block9' (did you mean 'block5'?)"),
         (["--freeze"], "Random weights would be frozen"),
         (["--weights", "{}", "--width", "0.1"], "holds a VGG16 of another width. Expected width=0.0"),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -186,11 +187,16 @@ def half_written(path):
     path.rename(path.with_name(f".unfinished-1234-{path.name}"))
 
 
-@pytest.mark.parametrize("damage", [truncate, empty, flip_a_bit, swap, os.remove, half_written])
-def test_damage_is_noticed_and_mended(damage, tmp_path, backbone, dataset, expected, predictions):
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [(truncate, True), (empty, True), (flip_a_bit, True), (swap, True), (os.remove, False), (half_written, False)],
+)
+def test_damage_is_noticed_and_mended(damage, told, tmp_path, backbone, dataset, expected, predictions):
     folder = cached(tmp_path, backbone, dataset).folder
     files = sorted(folder.rglob("*.npy"))
     damage(sorted((folder / "block3_pool").iterdir())[1])
+    with pytest.warns(UserWarning, match="1 damaged files of features in .* are made again") if told else nullcontext():
+        cached(tmp_path, backbone, dataset)
     assert_right(cached(tmp_path, backbone, dataset), expected["train"], np.arange(150))
     assert sorted(path for path in folder.rglob("*") if path.suffix == ".npy") == files
     assert not list(folder.rglob(".unfinished-*"))
@@ -287,6 +293,16 @@ def test_a_disk_that_becomes_full(tmp_path, backbone, dataset, monkeypatch):
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         cached(tmp_path, backbone, dataset)
     assert not list(tmp_path.rglob("*.npy"))
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, backbone, dataset):
+    (tmp_path / "file").write_text("")
+    for make in (
+        lambda folder: FeatureCache(folder, backbone, LAYERS),
+        lambda folder: calibrate_once(backbone, dataset.train, folder),
+    ):
+        with pytest.raises(ValueError, match=r"^There can be no cache: .* Expected a folder that"):
+            make(tmp_path / "file")
 
 
 def test_views_are_augmented_copies(tmp_path, backbone, dataset, expected):

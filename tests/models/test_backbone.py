@@ -141,6 +141,18 @@ def test_what_is_no_functional_model(backbone):
         attention_classifier(backbone, 3)
 
 
+@pytest.mark.parametrize("function", [freeze, unfreeze, feature_layers])
+@pytest.mark.parametrize("model", [5, keras.Sequential([layers.Dense(3)])], ids=type)
+def test_every_function_says_so(function, model):
+    with pytest.raises(TypeError, match=r"^The backbone cannot be looked into. Expected a functional"):
+        function(model)
+
+
+def test_the_query_is_named_where_it_is_wrong():
+    with pytest.raises(ValueError, match=r"Received: query='block5_pool'\.$"):
+        attention_classifier(small(), 3, attend="middle")
+
+
 def test_a_sequential_model_is_a_backbone(rng):
     backbone = keras.Sequential(
         [keras.Input((16, 16, 3)), layers.Conv2D(4, 3, name="a"), layers.Conv2D(5, 3, name="b")]

@@ -109,3 +109,27 @@ def test_what_cannot_be_calibrated(model, images):
     with pytest.raises(ValueError, match="The features are not finite"):
         calibrate_batch_norm(model, images * np.nan)
     np.testing.assert_array_equal(model.get_weights()[-1], before[-1])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((8, 16, 32, 3)), np.zeros((32, 32, 3)), np.zeros((8, 32, 32, 1)), [1, 2], np.array([{}], object)],
+    ids=lambda given: str(getattr(given, "shape", given)),
+)
+def test_images_of_another_shape(model, wrong):
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"^The images do not fit the model. Expected batches of shape \(None"):
+        calibrate_batch_norm(model, wrong)
+    np.testing.assert_array_equal(model.get_weights()[-1], before[-1])
+
+
+@pytest.mark.parametrize("wrong", [None, "images", 5], ids=repr)
+def test_what_is_no_images(model, wrong):
+    with pytest.raises(TypeError, match=r"^The images are none. Expected an array or batches of images. Received: "):
+        calibrate_batch_norm(model, wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, "vgg", keras.layers.Dense(3)], ids=type)
+def test_what_is_no_model(wrong, images):
+    with pytest.raises(TypeError, match=r"^The model cannot be looked into. Expected a functional"):
+        calibrate_batch_norm(wrong, images)

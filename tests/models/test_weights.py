@@ -336,13 +336,41 @@ def test_a_foreign_file(tmp_path, rng):
 
 
 def test_a_path_that_is_none(tmp_path):
-    with pytest.raises(ValueError, match=r"^There is no such file of weights. Expected an existing file. Received: "):
-        VGG16BN((SIDE, SIDE, 3), tmp_path / "nothing.npz")
+    for path, what in ((tmp_path / "nothing.npz", "is not there"), (tmp_path, "is a folder")):
+        expected = f"The file of weights {path} {what}. Expected an existing file. Received: weights={str(path)!r}."
+        with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+            VGG16BN((SIDE, SIDE, 3), path)
+    for value in (5, "", b"a.npz", ["a.npz"]):
+        with pytest.raises(TypeError, match=r"^`weights` is no path. Expected a text or a path. Received: weights="):
+            VGG16BN((SIDE, SIDE, 3), value)
     (tmp_path / "notes.txt").write_text("no weights")
     with pytest.raises(
         ValueError, match=r"^notes.txt has no suffix of a file of weights. Expected one of: .safetensors"
     ):
         VGG16BN((SIDE, SIDE, 3), tmp_path / "notes.txt")
+
+
+def test_weights_that_are_not_finite(torch_bn, tmp_path):
+    torch_bn["features.7.bias"][2] = np.nan
+    expected = "The weights of block2_bn1 in .* are not all finite. Expected finite numbers. Received: NaN or infinity."
+    with pytest.raises(ValueError, match=rf"^{expected}$"):
+        VGG16BN((SIDE, SIDE, 3), save(torch_bn, tmp_path / "a.npz"))
+
+
+def test_advice_to_load_unsafely_is_not_passed_on(tmp_path):
+    np.savez(tmp_path / "objects.npz", **{"features.0.weight": np.array([{}], object)})
+    torch = tmp_path / "renamed.pth"
+    save({"features.0.weight": np.ones(3)}, tmp_path / "a.safetensors").rename(torch)
+    for path in (tmp_path / "objects.npz", torch):
+        with pytest.raises(ValueError, match=r"Expected ") as error:
+            VGG16BN((SIDE, SIDE, 3), path)
+        assert not re.search("unsafe|allow_pickle=|weights_only", str(error.value)), error.value
+
+
+@pytest.mark.parametrize("model", [5, None, "vgg", keras.layers.Dense(3)], ids=type)
+def test_what_is_no_model(model, torch_bn, tmp_path):
+    with pytest.raises(TypeError, match=r"^The model cannot be looked into. Expected a functional"):
+        load_pretrained(model, save(torch_bn, tmp_path / "a.npz"))
 
 
 def test_a_model_that_is_no_vgg(torch_bn, tmp_path):
