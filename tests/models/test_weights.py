@@ -357,7 +357,7 @@ def test_weights_that_are_not_finite(torch_bn, tmp_path):
         VGG16BN((SIDE, SIDE, 3), save(torch_bn, tmp_path / "a.npz"))
 
 
-def test_advice_to_load_unsafely_is_not_passed_on(tmp_path):
+def test_the_advice_of_other_libraries_is_not_passed_on(tmp_path):
     np.savez(tmp_path / "objects.npz", **{"features.0.weight": np.array([{}], object)})
     torch = tmp_path / "renamed.pth"
     save({"features.0.weight": np.ones(3)}, tmp_path / "a.safetensors").rename(torch)
