@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_attention.arguments import invalid
 from keras_attention.atomic import replacing
 from keras_attention.data.augmentation import Augmentation
-from keras_attention.features.store import SHARD, FeatureStore
+from keras_attention.features.store import SHARD, FeatureStore, told_when_full
 from keras_attention.models import calibrate_batch_norm
 
 FORMAT = 1  # of the files, and of the way in which images become features
@@ -177,7 +177,7 @@ def calibrate_once(backbone, split, folder=None):
                 layer.set_weights(list(kept[layer.name]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         calibrate_batch_norm(backbone, part.images(BATCH))
-        with replacing(path) as temporary:
+        with told_when_full(path.parent), replacing(path) as temporary:
             np.savez(temporary, **{layer.name: np.stack(layer.get_weights()) for layer in layers})
 
 

@@ -276,7 +276,7 @@ def test_kill_9_half_way_then_again(tmp_path):
 def test_a_disk_without_room_is_told_before_anything_is_computed(tmp_path, backbone, dataset, predictions, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(store.shutil, "disk_usage", lambda path: usage._replace(free=store.FREE_AFTERWARDS + 10))
-    with pytest.raises(ValueError, match=r"^The features need 0.0 GB in .* Expected that much free space, another "):
+    with pytest.raises(ValueError, match=r"^The features need 0 MB in .* Expected so much free space and 268 MB more,"):
         cached(tmp_path, backbone, dataset)
     assert predictions == []
 

@@ -66,6 +66,18 @@ def torch_plain(rng):
     return {name: np.float32(array) for name, array in state.items()}
 
 
+WHOLE = layout.BLOCKS
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [(3, [0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40]), (2, [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28])],
+)
+def test_the_places_of_the_whole_network(step, expected, monkeypatch):
+    monkeypatch.setattr(layout, "BLOCKS", WHOLE)
+    assert list(weights._places(step)) == expected
+
+
 def convolve(x, kernel, bias):
     """3×3 "same" convolution of NHWC with an OIHW kernel, written out."""
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
