@@ -66,7 +66,8 @@ class TrainConfig:
         step_epochs, step_factor: of the step schedule.
         warmup_epochs: epochs, or a part of one, in which the rate rises linearly from 0; at most half of the run.
         clip_norm: largest norm of the gradient of all weights together; a longer one is scaled down to it.
-        loss: `"cross_entropy"`, or `"focal"`, −(1 − p)^γ log p for the probability p of the true class.
+        loss: `"cross_entropy"`, or `"focal"`, −(1 − p)^γ log p for the probability p of the true class. `val_loss` is
+            the cross-entropy in either case.
         focal_gamma: γ, at least 0.
         class_weights: `"balanced"` weighs each class by the inverse of its frequency.
         sampling: `"natural"`, or `"balanced"`, which draws the images of an epoch with replacement, each class equally
