@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -42,6 +43,18 @@ def replacing(path):
             os.replace(temporary, path)
     finally:
         remove(temporary)
+
+
+@contextlib.contextmanager
+def alone(path):
+    """Lets in one process at a time, the others wait; the lock ends with its process, however that ends.
+
+    Args:
+        path: of the file that is the lock; it stays, and its folder must be there.
+    """
+    with pathlib.Path(path).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def remove(path):

@@ -2,10 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 
-from keras_attention.atomic import remove, remove_leftovers, replacing, write_json
+from keras_attention.atomic import alone, remove, remove_leftovers, replacing, write_json
 
 
 def names(folder):
@@ -147,3 +151,30 @@ def test_json_knows_no_nan(value, tmp_path):
         write_json(target, {"loss": value})
     assert names(tmp_path) == ["metrics.json"]
     assert target.read_text() == "{}\n"
+
+
+def test_a_lock_lets_in_one_at_a_time(tmp_path):
+    order = []
+
+    def enter(name):
+        with alone(tmp_path / "lock"):
+            order.append(f"{name} in")
+            time.sleep(0.05)
+            order.append(f"{name} out")
+
+    threads = [threading.Thread(target=enter, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [event[0] for event in order[::2]] == [event[0] for event in order[1::2]]
+    assert [event[2:] for event in order] == ["in", "out"] * 3
+
+
+def test_a_lock_ends_with_an_error_and_with_its_process(tmp_path):
+    with pytest.raises(RuntimeError), alone(tmp_path / "lock"):
+        raise RuntimeError
+    program = "import os, sys; from keras_attention.atomic import alone; alone(sys.argv[1]).__enter__(); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", program, str(tmp_path / "lock")], check=False).returncode == 9
+    with alone(tmp_path / "lock"):
+        pass

@@ -1,5 +1,6 @@
 """Which features are needed, whether they are there, and the making of those that are not."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention.arguments import invalid
-from keras_attention.atomic import replacing
+from keras_attention.atomic import alone, replacing
 from keras_attention.data.augmentation import Augmentation
-from keras_attention.features.store import SHARD, FeatureStore, told_when_full
+from keras_attention.features.store import SHARD, FeatureStore
 from keras_attention.models import calibrate_batch_norm
 
 FORMAT = 1  # of the files, and of the way in which images become features
@@ -42,6 +43,19 @@ def open_folder(folder=None):
             f"There can be no cache: {error.strerror}.", "a folder that can be written", f"cache_dir={str(folder)!r}"
         ) from error
     return folder
+
+
+@contextlib.contextmanager
+def _told_when_full(folder):
+    """Turns an error of the disk into one that says what may be done about it."""
+    try:
+        yield
+    except OSError as error:
+        raise invalid(
+            f"The features could not be written: {error.strerror or error}.",
+            "free space in the folder of the cache, another --cache-dir, or --no-cache",
+            f"cache_dir={str(folder)!r}",
+        ) from error
 
 
 class FeatureCache:
@@ -96,13 +110,15 @@ class FeatureCache:
         layers = {name: (tuple(output.shape[1:]), output.dtype) for name, output in self.outputs.items()}
         folder = self.folder / f"{self.name}-{name}-{_digest(about)[:16]}"
         store = FeatureStore(folder, about, layers, split.count)
-        missing = store.open()
         label = f"{name}, view {view + 1}" if augment != "none" else name
-        if missing:
-            store.check_space(missing)
-            self._fill(store, missing, split, label)
-        elif self.verbose:
-            print(f"cache   {label}: features of {split.count:,} images from {folder}", flush=True)
+        # One process fills; another that wants the same waits, and finds them there.
+        with _told_when_full(self.folder), alone(folder.with_suffix(".lock")):
+            missing = store.open()
+            if missing:
+                store.check_space(missing)
+                self._fill(store, missing, split, label)
+            elif self.verbose:
+                print(f"cache   {label}: features of {split.count:,} images from {folder}", flush=True)
         return store
 
     def _fill(self, store, missing, split, label):
@@ -168,17 +184,29 @@ def calibrate_once(backbone, split, folder=None):
     if folder is False:
         calibrate_batch_norm(backbone, part.images(BATCH))
         return
-    layers = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
     key = _digest(_plain(backbone.get_config()), *_named_weights(backbone), part.fingerprint())
     path = open_folder(folder) / f"calibration-{key[:16]}.npz"
+    with _told_when_full(path.parent), alone(path.with_suffix(".lock")):
+        if not _restore_norms(backbone, path):
+            calibrate_batch_norm(backbone, part.images(BATCH))
+            with replacing(path) as temporary:
+                np.savez(temporary, **{layer.name: np.stack(layer.get_weights()) for layer in _norms(backbone)})
+
+
+def _norms(backbone):
+    return [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def _restore_norms(backbone, path):
+    """Whether the file was there and whole; then its statistics are in the backbone."""
     try:
         with path.open("rb") as file, np.load(file) as kept:
-            for layer in layers:
-                layer.set_weights(list(kept[layer.name]))
+            arrays = [kept[layer.name] for layer in _norms(backbone)]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        calibrate_batch_norm(backbone, part.images(BATCH))
-        with told_when_full(path.parent), replacing(path) as temporary:
-            np.savez(temporary, **{layer.name: np.stack(layer.get_weights()) for layer in layers})
+        return False
+    for layer, stacked in zip(_norms(backbone), arrays, strict=True):
+        layer.set_weights(list(stacked))
+    return True
 
 
 def _digest(*parts):

@@ -1,6 +1,5 @@
 """Rows of feature maps on disk, in files that are whole or not there."""
 
-import contextlib
 import dataclasses
 import functools
 import json
@@ -46,12 +45,11 @@ class FeatureStore:
         """
         if (self.folder / "about.json").is_file() and self._read_about() != self.about:
             remove(self.folder)
-        with told_when_full(self.folder.parent):
-            for layer in self.layers:
-                (self.folder / layer).mkdir(parents=True, exist_ok=True)
-                remove_leftovers(self.folder / layer)
-            remove_leftovers(self.folder)
-            write_json(self.folder / "about.json", self.about)
+        for layer in self.layers:
+            (self.folder / layer).mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.folder / layer)
+        remove_leftovers(self.folder)
+        write_json(self.folder / "about.json", self.about)
         damaged = [path for path in self.folder.glob("*/*.npy") if not self._verified(path)]
         for path in damaged:
             remove(path)
@@ -92,7 +90,7 @@ class FeatureStore:
             # NumPy's files know no bfloat16: its bits are kept.
             rows = np.ascontiguousarray(array, _numpy_dtype(dtype)).reshape(-1, *shape).view(_stored_dtype(dtype))
             path = self.folder / layer / f"{shard:05d}-{zlib.crc32(rows):08x}.npy"
-            with told_when_full(self.folder.parent), replacing(path) as temporary:
+            with replacing(path) as temporary:
                 np.save(temporary, rows)
 
     def read(self, numbers):
@@ -136,19 +134,6 @@ class FeatureStore:
     def _row_bytes(self, layer):
         shape, dtype = self.layers[layer]
         return math.prod(shape) * _stored_dtype(dtype).itemsize
-
-
-@contextlib.contextmanager
-def told_when_full(folder):
-    """Turns an error of the disk into one that says what may be done about it."""
-    try:
-        yield
-    except OSError as error:
-        raise invalid(
-            f"The features could not be written: {error.strerror or error}.",
-            "free space in the folder of the cache, another --cache-dir, or --no-cache",
-            f"cache_dir={str(folder)!r}",
-        ) from error
 
 
 def _numpy_dtype(dtype):
