@@ -40,12 +40,7 @@ class Keeper(keras.callbacks.Callback):
     def __init__(self, run, config, classifier, rows=(), seconds=0.0):
         super().__init__()
         self.run, self.config, self.classifier, self.rows = run, config, classifier, list(rows)
-        self.seconds_before, self.began = seconds, time.monotonic()
-
-    @property
-    def seconds(self):
-        """Training time so far, over all parts of the run."""
-        return self.seconds_before + time.monotonic() - self.began
+        self.seconds = seconds  # of training, over all parts of the run, up to the last epoch
 
     @property
     def best_row(self):
@@ -60,7 +55,11 @@ class Keeper(keras.callbacks.Callback):
         waited = len(self.rows) - 1 - self.best_row if self.rows else 0
         return len(self.rows) >= self.config.epochs or (self.config.patience or math.inf) <= waited
 
+    def on_train_begin(self, logs=None):
+        self.began = time.monotonic() - self.seconds
+
     def on_epoch_end(self, epoch, logs=None):
+        self.seconds = time.monotonic() - self.began
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         # As the file holds them: a run that reads its rows back must find the same one best.
         self.rows = self.run.write_history([*self.rows, {"epoch": epoch + 1, **logs, "learning_rate": rate}])

@@ -125,7 +125,7 @@ def interrupt_in_epoch(monkeypatch, epoch):
 @pytest.mark.parametrize(
     ("part", "epochs"),
     # Interrupted in the first stage, at the start of the second, and inside it.
-    [("all", (1, 2, 3)), ("block3", (2,))],
+    [("all", (1, 2)), ("block3", (3,))],
 )
 def test_unfreezing_and_resuming_in_every_stage(part, epochs, tuned, weights, tmp_path, monkeypatch):
     # The last epoch is the one that is kept, so that the file shows what the second stage trained.
@@ -183,7 +183,7 @@ def test_balanced_sampling_and_views_train_from_the_cache(tuned, tmp_path):
     config = tuned(freeze="all", sampling="balanced", augment="crop", views=2)
     run = train(config, tmp_path / "run", verbose=0)
     assert len(rows_of(run)) == 2
-    assert len(list((tmp_path / "cache").glob("vgg16_bn-train-*"))) == 2
+    assert sum(path.is_dir() for path in (tmp_path / "cache").glob("vgg16_bn-train-*")) == 2
 
 
 @pytest.mark.usefixtures("only_training")
