@@ -31,7 +31,7 @@ def norms(model):
 
 def inputs_of(model, layer, images):
     """What the layer gets, in float64."""
-    return np.asarray(keras.Model(model.input, layer.input)(images), "float64")
+    return ops.convert_to_numpy(keras.Model(model.input, layer.input)(images)).astype("float64")
 
 
 def test_inference_stays_the_same(model, images):
