@@ -16,7 +16,7 @@ from keras_attention.arguments import invalid
 from keras_attention.atomic import alone, replacing
 from keras_attention.data.augmentation import Augmentation
 from keras_attention.features.store import SHARD, FeatureStore
-from keras_attention.models import calibrate_batch_norm
+from keras_attention.models.calibration import batch_norms, calibrate_batch_norm
 
 FORMAT = 1  # of the files, and of the way in which images become features
 BATCH = 16
@@ -190,21 +190,17 @@ def calibrate_once(backbone, split, folder=None):
         if not _restore_norms(backbone, path):
             calibrate_batch_norm(backbone, part.images(BATCH))
             with replacing(path) as temporary:
-                np.savez(temporary, **{layer.name: np.stack(layer.get_weights()) for layer in _norms(backbone)})
-
-
-def _norms(backbone):
-    return [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+                np.savez(temporary, **{layer.name: np.stack(layer.get_weights()) for layer in batch_norms(backbone)})
 
 
 def _restore_norms(backbone, path):
     """Whether the file was there and whole; then its statistics are in the backbone."""
     try:
         with path.open("rb") as file, np.load(file) as kept:
-            arrays = [kept[layer.name] for layer in _norms(backbone)]
+            arrays = [kept[layer.name] for layer in batch_norms(backbone)]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return False
-    for layer, stacked in zip(_norms(backbone), arrays, strict=True):
+    for layer, stacked in zip(batch_norms(backbone), arrays, strict=True):
         layer.set_weights(list(stacked))
     return True
 

@@ -28,10 +28,6 @@ class FeatureDataset:
         self.stores = {name: cache.split(name, images[name]) for name in ("validation", "test")}
         self.stores["train"] = cache.split("train", images["train"], augment, views if augment != "none" else 1)
 
-    def split(self, name):
-        """The numbers and labels of a split."""
-        return self.rows[name]
-
     def steps_per_epoch(self, batch_size):
         """Whole batches in the training split."""
         return self.train.steps(batch_size)

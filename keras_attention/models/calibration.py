@@ -50,7 +50,7 @@ def calibrate_batch_norm(model, images, batch_size=8):
     """
     require_integer("batch_size", batch_size, at_least=1)
     require_functional(model, "model")
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = batch_norms(model)
     if not norms or not all(layer.scale and layer.center for layer in norms):
         raise invalid("The model cannot be calibrated.", "batch normalization that scales and shifts", model.name)
     statistics = keras.Model(model.inputs[0], {layer.name: _moments(layer) for layer in norms})
@@ -72,6 +72,11 @@ def calibrate_batch_norm(model, images, batch_size=8):
     for layer in norms:
         _set_statistics(layer, means[layer.name], variances[layer.name])
     return count
+
+
+def batch_norms(model):
+    """The batch normalizations at the top level of a model, in their order."""
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def _moments(layer):

@@ -5,6 +5,7 @@ import pytest
 
 from keras_attention import TrainConfig, train
 from keras_attention.models import layout
+from keras_attention.training.callbacks import StopOnNaN
 
 FULL_BLOCKS = layout.BLOCKS
 SHALLOW_BLOCKS = tuple((1, filters) for _, filters in FULL_BLOCKS)
@@ -54,3 +55,25 @@ def finished(tiny, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(layout, "BLOCKS", SHALLOW_BLOCKS)
         return train(tiny(), tmp_path_factory.mktemp("runs") / "finished", verbose=0)
+
+
+@pytest.fixture
+def only_training(monkeypatch):
+    """Leaves out what follows the training, for tests that do not look at it."""
+    monkeypatch.setattr("keras_attention.training.job.write_results", lambda run, *_: run.finish({}))
+
+
+@pytest.fixture
+def interrupt_in_epoch():
+    """`interrupt_in_epoch(monkeypatch, epoch, error)`: training raises at the second step of that epoch."""
+    original = StopOnNaN.on_train_batch_end
+
+    def interrupt(monkeypatch, epoch, error=KeyboardInterrupt):
+        def interrupting(self, batch, logs=None):
+            original(self, batch, logs)
+            if self.epoch == epoch and batch == 1:
+                raise error
+
+        monkeypatch.setattr(StopOnNaN, "on_train_batch_end", interrupting)
+
+    return interrupt

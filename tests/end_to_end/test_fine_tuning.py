@@ -13,7 +13,7 @@ from keras_attention.features import cache
 from keras_attention.models import VGG16BN, layout
 from keras_attention.runs import Run
 from keras_attention.training import load_data
-from keras_attention.training.callbacks import Keeper, StopOnNaN
+from keras_attention.training.callbacks import Keeper
 
 WIDTH = 0.05
 
@@ -47,11 +47,6 @@ def tuned(tiny, weights, tmp_path):
     """Makes a `TrainConfig` of a tiny fine-tuning."""
     defaults = {"weights": weights, "width": WIDTH, "augment": "none", "cache_dir": str(tmp_path / "cache")}
     return lambda **changes: tiny(**defaults | changes)
-
-
-@pytest.fixture
-def only_training(monkeypatch):
-    monkeypatch.setattr("keras_attention.training.job.write_results", lambda run, *_: run.finish({}))
 
 
 def rows_of(run):
@@ -110,24 +105,15 @@ def test_a_part_is_frozen(tuned, weights, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def interrupt_in_epoch(monkeypatch, epoch):
-    original = StopOnNaN.on_train_batch_end
-
-    def interrupting(self, batch, logs=None):
-        original(self, batch, logs)
-        if self.epoch == epoch and batch == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(StopOnNaN, "on_train_batch_end", interrupting)
-
-
 @pytest.mark.usefixtures("only_training")
 @pytest.mark.parametrize(
     ("part", "epochs"),
     # Interrupted in the first stage, at the start of the second, and inside it.
     [("all", (1, 2)), ("block3", (3,))],
 )
-def test_unfreezing_and_resuming_in_every_stage(part, epochs, tuned, weights, tmp_path, monkeypatch):
+def test_unfreezing_and_resuming_in_every_stage(
+    part, epochs, tuned, weights, tmp_path, monkeypatch, interrupt_in_epoch
+):
     # The last epoch is the one that is kept, so that the file shows what the second stage trained.
     monkeypatch.setattr(Keeper, "best_row", property(lambda self: len(self.rows) - 1))
     config = tuned(freeze=part, unfreeze_after=2, epochs=4, backbone_rate=0.5)

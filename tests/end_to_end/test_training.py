@@ -19,7 +19,6 @@ from keras_attention.data import load
 from keras_attention.data.cluttered_digits import ClutteredDigits
 from keras_attention.models import layout
 from keras_attention.runs import Run
-from keras_attention.training.callbacks import StopOnNaN
 from keras_attention.training.networks import class_weights
 
 
@@ -84,24 +83,7 @@ def test_the_saved_model_is_the_best_epoch(finished, tiny):
     assert figures["loss"] == pytest.approx(finished.metrics["validation"]["val_loss"], rel=1e-4)
 
 
-@pytest.fixture
-def only_training(monkeypatch):
-    """Leaves out what follows the training, which these tests do not look at."""
-    monkeypatch.setattr("keras_attention.training.job.write_results", lambda run, *_: run.finish({}))
-
-
-def interrupt_in_epoch(monkeypatch, epoch, error=KeyboardInterrupt):
-    original = StopOnNaN.on_train_batch_end
-
-    def interrupting(self, batch, logs=None):
-        original(self, batch, logs)
-        if self.epoch == epoch and batch == 1:
-            raise error
-
-    monkeypatch.setattr(StopOnNaN, "on_train_batch_end", interrupting)
-
-
-def test_an_interrupted_run_resumes_to_the_same_end(finished, tiny, tmp_path, monkeypatch):
+def test_an_interrupted_run_resumes_to_the_same_end(finished, tiny, tmp_path, monkeypatch, interrupt_in_epoch):
     folder = tmp_path / "interrupted"
     with monkeypatch.context() as patched:
         interrupt_in_epoch(patched, epoch=1)
@@ -116,7 +98,9 @@ def test_an_interrupted_run_resumes_to_the_same_end(finished, tiny, tmp_path, mo
 
 
 @pytest.mark.usefixtures("only_training")
-def test_a_run_that_is_interrupted_in_its_first_epoch_resumes(finished, tiny, tmp_path, monkeypatch):
+def test_a_run_that_is_interrupted_in_its_first_epoch_resumes(
+    finished, tiny, tmp_path, monkeypatch, interrupt_in_epoch
+):
     folder = tmp_path / "early"
     with monkeypatch.context() as patched:
         interrupt_in_epoch(patched, epoch=0)
