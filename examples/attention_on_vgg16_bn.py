@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_attention import VGG16BN, SpatialAttention, attention_classifier, attention_outputs
 from keras_attention.data import load
-from keras_attention.explain import attention_figure, pointing_games
+from keras_attention.explain import attention_figure, mean_figures, measure_maps
 
 SMOKE = "--smoke" in sys.argv
 EPOCHS = 1 if SMOKE else 4
@@ -72,7 +72,9 @@ The maps come from a second model on the same graph.
 
 outputs = attention_outputs(model).predict(images, verbose=0)
 maps = {name: values for name, values in outputs.items() if name.startswith("attention_")}
-for name, game in pointing_games(maps, masks).items():
+measures, chance = measure_maps(maps, masks)
+for name, hits in measures["pointing_game"].items():
+    game = mean_figures(hits, chance)
     print(f"{name}: points at the digit in {game['score']:.0%} of the images (chance {game['chance']:.0%})")
 titles = [(str(int(np.argmax(label))), "black") for label in labels[:8]]
 shown = {name: values[:8] for name, values in maps.items()}

@@ -22,6 +22,9 @@ _HOME = {
     "TrainConfig": "config",
     "train": "training",
     "Run": "runs",
+    "Comparison": "comparison",
+    "Variant": "comparison",
+    "compare": "comparison",
     "Predictor": "predict",
     "load_predictor": "predict",
 }

@@ -16,7 +16,7 @@ from keras_attention.arguments import (
 from keras_attention.data.augmentation import AUGMENTATIONS
 from keras_attention.data.split import SAMPLINGS
 from keras_attention.evaluate import FLIPS, MONITORS
-from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.layers import ALIGNMENTS, SCORES, UniformScore
 from keras_attention.models.layout import LAYER_NAMES, SMALLEST_IMAGE
 
 OPTIMIZERS = ("adamw", "sgd")
@@ -26,6 +26,7 @@ DATA_OPTIONS = ("clutter", "count", "seed")
 LOSSES = ("cross_entropy", "focal")
 WHOLE_BACKBONE = "all"
 FROZEN_PARTS = (WHOLE_BACKBONE, *(name.removesuffix("_pool") for name in LAYER_NAMES if name.endswith("pool")))
+UNIFORM = "uniform"  # the control that looks nowhere in particular
 NARROW = 0.25  # the width of a network that is trained from scratch
 VIEWS = 4
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
@@ -48,12 +49,13 @@ class TrainConfig:
             block such as `"block3"` with all before it.
         unfreeze_after: epochs after which the frozen part is trained too; `None` never does.
         backbone_rate: what the learning rate is multiplied by for the backbone, above 0.
-        score: a name in `SCORES`; `None` is the multi-scale head without attention.
+        score: a name in `SCORES`; `None` is the multi-scale head without attention, `"uniform"` attention whose weights
+            are 1/n, two controls.
         alignment: a name in `ALIGNMENTS`.
         score_options, alignment_options: arguments of the score and of the alignment, such as `{"activation": "relu"}`
             and `{"estimator": "reinforce"}`.
         attend: names of the attended layers; none at all is the plain network.
-        units: dimension in which query and features are compared.
+        units: dimension in which query and features are compared; `None` compares them as they are.
         pool_query: whether one averaged query asks for all positions, instead of a query map.
         attention_dropout: share of positions dropped in training, at least 0 and below 1.
         dropout: share of the head's inputs dropped in training, at least 0 and below 1.
@@ -112,7 +114,7 @@ class TrainConfig:
     score_options: dict = dataclasses.field(default_factory=dict)
     alignment_options: dict = dataclasses.field(default_factory=dict)
     attend: tuple = ("block3_pool", "block4_pool")
-    units: int = 128
+    units: int | None = 128
     pool_query: bool = False
     attention_dropout: float = 0.0
     dropout: float = 0.0
@@ -159,7 +161,7 @@ class TrainConfig:
                 raise unknown("data option", name, DATA_OPTIONS, "data_options")
         if len(set(self.attend)) < len(self.attend):
             raise invalid("A layer is attended twice.", "different layers", f"attend={', '.join(self.attend)}")
-        for name in ("units", "epochs", "batch_size", "step_epochs"):
+        for name in ("epochs", "batch_size", "step_epochs"):
             require_integer(name, getattr(self, name), at_least=1)
         for name in ("seed", "split_seed"):
             require_integer(name, getattr(self, name), at_least=0, at_most=2**31 - 1)
@@ -174,7 +176,7 @@ class TrainConfig:
             require_number(name, getattr(self, name), at_least=0, below=1)
         if self.image_size is not None:
             require_integer("image_size", self.image_size, at_least=SMALLEST_IMAGE)
-        for name in ("patience", "unfreeze_after", "views"):
+        for name in ("units", "patience", "unfreeze_after", "views"):
             if getattr(self, name) is not None:
                 require_integer(name, getattr(self, name), at_least=1)
         self._check_fine_tuning()
@@ -182,8 +184,8 @@ class TrainConfig:
 
     def _check_names(self):
         if self.score is not None:
-            require_choice("score", self.score, SCORES)
-        elif self.score_options:
+            require_choice("score", self.score, (*SCORES, UNIFORM))
+        if self.score in (None, UNIFORM) and self.score_options:
             raise invalid("There is no score to have options.", "a score", f"score_options={self.score_options}")
         for name in self.attend:
             if name not in LAYER_NAMES:
@@ -269,19 +271,28 @@ class TrainConfig:
 
     def make_score(self):
         """A new score as the settings say; `None` where they say none."""
-        return None if self.score is None else SCORES.make(self.score, self.score_options, units=self.units)
+        if self.score in (None, UNIFORM):
+            return None if self.score is None else UniformScore()
+        return SCORES.make(self.score, self.score_options, **({"units": self.units} if self.units else {}))
 
     def make_alignment(self):
         """A new alignment, for the positions of a map, as the settings say."""
         return ALIGNMENTS.make(self.alignment, self.alignment_options, axes=2)
 
     @property
+    def source_name(self):
+        """The name of the data, as part of that of a folder."""
+        return self.data.rstrip("/").replace("/", "-").strip(".-") or "data"
+
+    @property
     def name(self):
         """A short name for a run: data, score and alignment."""
-        source = self.data.rstrip("/").replace("/", "-").strip(".-") or "data"
+        source = self.source_name
         if not self.attend:
             return f"{source}-plain"
-        return f"{source}-multiscale" if self.score is None else f"{source}-{self.score}-{self.alignment}"
+        if self.score in (None, UNIFORM):
+            return f"{source}-{self.score or 'multiscale'}"
+        return f"{source}-{self.score}-{self.alignment}"
 
     def to_json(self):
         """The settings as JSON."""

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_attention.evaluate import classification_metrics, predict_split, predict_with_flips
-from keras_attention.explain import attention_figure, pointing_games
+from keras_attention.explain import attention_figure, mean_figures, measure_maps
 from keras_attention.export import export_saved_model
 from keras_attention.models import attention_outputs, over_features
 from keras_attention.models.classifier import PREFIX
@@ -18,7 +18,7 @@ HEADLINES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "count")
 SPLITS = ("train", "validation", "test")
 
 
-def write_results(run, config, dataset, model, keeper, precision, features=None):
+def write_results(run, config, dataset, model, keeper, precision, features=None, export=True):
     """Measures the best model on the test split, writes the pictures and the export, and finishes the run.
 
     Args:
@@ -30,33 +30,29 @@ def write_results(run, config, dataset, model, keeper, precision, features=None)
         precision: what it was trained in.
         features: the cached features of these images, a `FeatureDataset`, where the backbone is still what made them;
             they spare it the test split.
+        export: whether to export the model.
     """
-    measured = attention_outputs(model)
-    if features is not None:
-        measured = over_features(measured, features.layers)
-    outputs, labels = predict_split(measured, features or dataset, "test")
-    if not np.isfinite(outputs["logits"]).all():
+    logits, labels, maps = _predict(model, features or dataset, getattr(features, "layers", None))
+    if not np.isfinite(logits).all():
         raise FloatingPointError(
             "The trained model gives logits that are not finite: the training diverged. Expected finite ones; a lower "
             f"learning rate often helps. Received: learning_rate={config.learning_rate}."
         )
-    logits, maps = outputs["logits"], {name: values for name, values in outputs.items() if name.startswith(PREFIX)}
     metrics = classification_metrics(logits, labels, dataset.class_names)
     if config.test_flips != "none":
         metrics["with_flips"] = _with_flips(model, dataset, config.test_flips)
-    if maps and dataset.has_masks:
-        metrics["pointing_game"] = pointing_games(maps, _test_masks(dataset))
+    measures, chance = measure_maps(maps, _test_masks(dataset)) if maps and dataset.has_masks else ({}, None)
+    chances = {"chance": chance} if measures else {}
+    for measure, blocks in measures.items():
+        metrics[measure] = {block: mean_figures(values, chance) for block, values in blocks.items()}
+    examples = shown_examples(dataset)
+    shown = {name: values[examples["number"]] for name, values in maps.items()}
+    run.save_arrays(logits=logits, labels=labels, **_flat("map", shown), **_flat("measure", measures), **chances)
     run.save_model(model)
-    run.save_figure("history.png", history_figure(keeper.rows))
-    run.save_figure("confusion.png", confusion_figure(metrics["confusion"], dataset.class_names))
-    numbers, images, masks = _shown(dataset)
-    if maps:
-        shown = {name: values[numbers] for name, values in maps.items()}
-        titles = _titles(logits[numbers].argmax(-1), labels[numbers], dataset.class_names)
-        run.save_figure("attention.png", attention_figure(images, shown, titles, masks=masks))
-    settings, headlines = dataclasses.asdict(config), {name: metrics[name] for name in HEADLINES}
-    difference = export_saved_model(model, run.export_path, dataset.class_names, settings, headlines, images)
-    training = {"parameters": int(model.count_params()), "precision": precision, "export_difference": difference}
+    _draw(run, keeper, metrics["confusion"], dataset.class_names, logits, examples, shown)
+    if export:
+        metrics["export_difference"] = _export(run, config, dataset.class_names, model, metrics, examples["image"])
+    training = {"parameters": int(model.count_params()), "precision": precision}
     run.finish(metrics | _selection(keeper) | training | _data(dataset))
 
 
@@ -66,6 +62,29 @@ def export_run(run, folder):
     model = keras.models.load_model(run.model_path, compile=False)
     headlines = {name: metrics[name] for name in HEADLINES}
     return export_saved_model(model, folder, metrics["class_names"], dataclasses.asdict(run.config), headlines)
+
+
+def _predict(model, dataset, layers=None):
+    """Logits, labels and maps of the test split, from images, or from their features at these layers."""
+    outputs = attention_outputs(model)
+    outputs, labels = predict_split(outputs if layers is None else over_features(outputs, layers), dataset, "test")
+    maps = {name: values for name, values in outputs.items() if name.startswith(PREFIX)}
+    return outputs["logits"], labels, maps
+
+
+def _draw(run, keeper, confusion, class_names, logits, examples, maps):
+    run.save_figure("history.png", history_figure(keeper.rows))
+    run.save_figure("confusion.png", confusion_figure(confusion, class_names))
+    if maps:
+        titles = _titles(logits[examples["number"]].argmax(-1), examples["label"], class_names)
+        figure = attention_figure(examples["image"], maps, titles, masks=examples.get("mask"))
+        run.save_figure("attention.png", figure)
+
+
+def _export(run, config, class_names, model, metrics, images):
+    """The largest difference between the export and the Keras model."""
+    headlines = {name: metrics[name] for name in HEADLINES}
+    return export_saved_model(model, run.export_path, class_names, dataclasses.asdict(config), headlines, images)
 
 
 def _with_flips(model, dataset, flips):
@@ -96,16 +115,28 @@ def _data(dataset):
     }
 
 
-def _shown(dataset):
-    """Numbers, images and masks (or `None`) of the test images for the picture, evenly over the split: a folder is in
-    the order of its classes."""
+def shown_examples(dataset):
+    """The test images that pictures show, evenly over the split, as a folder is in the order of its classes.
+
+    Returns:
+        A dictionary of arrays: `number` in the split, `image`, `label`, and `mask` where there are masks.
+    """
     count = dataset.test.count
     numbers = np.unique(np.linspace(0, count - 1, min(SHOWN_IMAGES, count)).round().astype(int))
     chosen = set(numbers.tolist())
     examples = enumerate(dataset.test.examples().as_numpy_iterator())
     shown = [example for number, example in examples if number in chosen]
-    masks = np.stack([example["mask"] for example in shown]) if dataset.has_masks else None
-    return numbers, np.stack([example["image"] for example in shown]), masks
+    names = ("image", "label", "mask") if dataset.has_masks else ("image", "label")
+    return {"number": numbers} | {name: np.stack([example[name] for example in shown]) for name in names}
+
+
+def _flat(prefix, nested):
+    """Nested dictionaries of arrays as one, with names such as `measure/jaccard/joint`."""
+    flat = {}
+    for name, value in nested.items():
+        key = f"{prefix}/{name}"
+        flat |= _flat(key, value) if isinstance(value, dict) else {key: value}
+    return flat
 
 
 def _test_masks(dataset):

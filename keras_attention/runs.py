@@ -1,4 +1,5 @@
-"""One run is one folder: `config.json`, `history.csv`, `metrics.json`, `model.keras`, `backup/` while unfinished.
+"""One run is one folder: `config.json`, `history.csv`, `metrics.json`, `predictions.npz`, `model.keras`, and `backup/`
+while unfinished.
 
 Every file is written whole. `metrics.json` comes last: where it stands, the run is finished.
 """
@@ -6,6 +7,8 @@ Every file is written whole. `metrics.json` comes last: where it stands, the run
 import csv
 import json
 import pathlib
+
+import numpy as np
 
 from keras_attention.arguments import invalid
 from keras_attention.atomic import remove, remove_leftovers, replacing, write_json
@@ -136,6 +139,17 @@ class Run:
         """Writes `model.keras`: while the run goes on, its best epoch so far; without the optimizer."""
         with replacing(self.model_path) as temporary:
             model.save(temporary, include_optimizer=False)
+
+    def save_arrays(self, **arrays):
+        """Writes `predictions.npz`: what the best model gave for each test image."""
+        with replacing(self.folder / "predictions.npz") as temporary:
+            np.savez_compressed(temporary, **arrays)
+
+    def arrays(self):
+        """What `predictions.npz` holds: `logits (n, classes)` and `labels (n,)` of the test split; with attention
+        `map/<block>` of the images that are shown; with masks `measure/<measure>/<block>` and `chance`, `(n,)`."""
+        with np.load(self.folder / "predictions.npz") as file:
+            return dict(file)
 
     def save_figure(self, name, figure):
         """Writes a figure as `name`, a PNG."""

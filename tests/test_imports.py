@@ -12,7 +12,7 @@ import keras_attention
 
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
-    {"arguments", "atomic", "precision", "registration"},
+    {"arguments", "atomic", "precision", "quiet", "registration"},
     {"registry", "weight_files"},
     {"layers"},
     {"models", "data"},
@@ -22,7 +22,7 @@ RANKS = [
     {"report"},
     {"results"},
     {"training"},
-    {"compare", "comparison", "search", "predict"},
+    {"comparison", "search", "predict"},
     {"cli"},
     {"__main__"},
 ]

@@ -8,13 +8,13 @@ import argparse
 import logging
 import os
 import sys
-import tempfile
 import warnings
 
 from keras_attention import __version__
-from keras_attention.cli import explain, export, listing, predict, train
+from keras_attention.cli import compare, explain, export, listing, predict, train
+from keras_attention.quiet import import_tensorflow
 
-COMMANDS = (train, predict, explain, export, listing)
+COMMANDS = (train, compare, predict, explain, export, listing)
 DEBUG = "KERAS_ATTENTION_DEBUG"
 
 
@@ -23,11 +23,9 @@ def main(arguments=None):
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("keras_attention").setLevel(logging.INFO)
-    for noisy in ("absl", "tensorflow"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
     warnings.formatwarning = lambda message, *_: f"keras-attention: warning: {message}\n"
     try:
-        _import_tensorflow()
+        import_tensorflow()
         return options.run(options) or 0
     except KeyboardInterrupt:
         print(f"\nkeras-attention: interrupted{options.after_interrupt(options)}", file=sys.stderr)
@@ -58,22 +56,3 @@ def parser():
         hint = getattr(command, "after_interrupt", lambda options: "")
         declared.set_defaults(run=command.run, after_interrupt=hint)
     return root
-
-
-def _import_tensorflow():
-    """Imports TensorFlow without its notes on the machine, which no setting silences; an error shows them."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as notes:
-        stderr = os.dup(2)
-        os.dup2(notes.fileno(), 2)
-        try:
-            import keras  # noqa: F401
-            import tensorflow  # noqa: F401
-        except BaseException:
-            notes.seek(0)
-            os.write(stderr, notes.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)

@@ -27,7 +27,7 @@ def attention_figure(images, maps, titles, per_row=2, masks=None):
     Returns:
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
     """
-    blocks = {name: _scaled(values) for name, values in maps.items()}
+    blocks = {name: scaled_maps(values) for name, values in maps.items()}
     per_row = min(per_row, len(images))
     cells, rows = 1 + len(blocks), -(-len(images) // per_row)
     figure = Figure(figsize=(1.5 * cells * per_row, 1.75 * rows + 0.9), layout="constrained")
@@ -64,8 +64,24 @@ def _draw_row(cells, index, image, blocks, title, masks, labelled):
             axes.set_title(name.removeprefix("attention_"), fontsize=8)
 
 
-def _scaled(values):
-    """The values as shown, their colour scale, and its unit."""
+def overlay(image, values, scale):
+    """An image in grey under a map in colour.
+
+    Args:
+        image: `(S, S, 3)` from 0 to 255.
+        values: `(H, W)`, as `scaled_maps` gives them.
+        scale: their colour scale.
+
+    Returns:
+        `(S, S, 3)`, uint8.
+    """
+    grey = np.asarray(image, "float64").mean(-1, keepdims=True)
+    colours = 255 * ScalarMappable(scale, COLOURS).to_rgba(resize_maps(values[None], len(grey))[0])[..., :3]
+    return ((1 - OPACITY) * grey + OPACITY * colours).round().astype("uint8")
+
+
+def scaled_maps(values):
+    """Maps `(n, H, W)` as they are shown, their one colour scale, and its unit."""
     values = np.asarray(values, "float64")
     positions = values.shape[1] * values.shape[2]
     sums_to_one = np.allclose(values.sum(axis=(1, 2)), 1, atol=1e-3)

@@ -26,6 +26,7 @@ from keras_attention.layers.score import (
     GeneralScore,
     ScaledDotScore,
     Score,
+    UniformScore,
 )
 from keras_attention.layers.spatial import SpatialAttention
 
@@ -54,4 +55,5 @@ __all__ = [
     "SoftmaxAlignment",
     "SparsemaxAlignment",
     "SpatialAttention",
+    "UniformScore",
 ]

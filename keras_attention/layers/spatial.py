@@ -68,7 +68,7 @@ class SpatialAttention(keras.layers.Layer):
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
-        projects = units is not None and not hasattr(self.score, "units")
+        projects = units is not None and not (hasattr(self.score, "units") or self.score.blind)
         self.query_projection = self._projection("query_projection") if projects else None
         self.key_projection = self._projection("key_projection") if projects else None
 

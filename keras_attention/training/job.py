@@ -14,7 +14,7 @@ from keras_attention.training.networks import build_backbone, build_model, class
 from keras_attention.training.stages import stages
 
 
-def train(config=None, run=None, resume=False, overwrite=False, verbose="auto"):
+def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", export=True):
     """Trains a classifier, measures it on its test split, draws where it looks, and exports it.
 
     Args:
@@ -24,10 +24,11 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto"):
         overwrite: whether a run in that folder may be replaced.
         verbose: 0 for silence, 1 for a progress bar, 2 for a line an epoch, `"auto"` for 1 on a terminal and 2
             elsewhere.
+        export: whether to export the model at the end; `keras-attention export` does it later.
 
     Returns:
-        The finished `Run`: its folder holds `config.json`, `history.csv`, `metrics.json`, `model.keras`,
-        `saved_model/`, `history.png`, `confusion.png` and, with attention, `attention.png`.
+        The finished `Run`: its folder holds `config.json`, `history.csv`, `metrics.json`, `predictions.npz`,
+        `model.keras`, `saved_model/`, `history.png`, `confusion.png` and, with attention, `attention.png`.
 
     Raises:
         ValueError: settings, data or a folder that cannot be used; nothing is written then.
@@ -54,7 +55,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto"):
     keeper = _fit(run, config, dataset, plan, verbose)
     best = in_float32(keras.models.load_model(run.model_path, compile=False))
     features = plan[0].features if len(plan) == 1 and precision == "float32" else None
-    write_results(run, config, dataset, best, keeper, precision, features)
+    write_results(run, config, dataset, best, keeper, precision, features, export)
     return run
 
 

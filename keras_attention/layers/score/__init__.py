@@ -15,6 +15,7 @@ from keras_attention.layers.score.product import (
     ScaledDotScore,
 )
 from keras_attention.layers.score.similarity import CosineScore, EuclideanScore
+from keras_attention.layers.score.uniform import UniformScore
 
 __all__ = [
     "SCORES",
@@ -28,4 +29,5 @@ __all__ = [
     "GeneralScore",
     "ScaledDotScore",
     "Score",
+    "UniformScore",
 ]

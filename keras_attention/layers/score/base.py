@@ -22,6 +22,7 @@ class Score(WideLayer):
     made in tiles of a few queries, one after the other, and the gradient makes each tile again.
 
     `finite` says that finite vectors get finite scores, so that no alignment has to look for a score of −∞.
+    `blind` says that it looks at neither, so that nothing need be projected for it.
     `features` is the number of scores that a pair gets; `None` is one, without an axis of its own.
 
     Call arguments:
@@ -36,6 +37,7 @@ class Score(WideLayer):
     """
 
     finite = False
+    blind = False
     features = None
 
     def build(self, query_shape, key_shape):

@@ -1,0 +1,182 @@
+"""What the runs of a comparison say: read from their folders, paired by seed, joined over the test images."""
+
+import numpy as np
+
+from keras_attention.comparison.resampling import draw_weights, mean, resampled_metrics
+from keras_attention.comparison.statistics import LEVEL, estimate, holm, verdict
+from keras_attention.comparison.variants import REFERENCES
+from keras_attention.comparison.words import RULES, conclusions
+from keras_attention.config import UNIFORM
+from keras_attention.evaluate import MONITORS
+
+METRICS = tuple(name.removeprefix("val_") for name in MONITORS)
+
+
+def summarize(comparison, plan, errors=()):
+    """Everything that the finished runs of a comparison say, as plain data.
+
+    Args:
+        comparison: the `Comparison`.
+        plan: its `Plan`.
+        errors: `{(variant, seed): message}` of the runs that failed.
+
+    Returns:
+        A dictionary: `metric`, the figure that decides, and `more_is_better`; `verdict`, sentences; `variants`, a list
+        with, for each, `runs`, `metrics`, `differences` to each reference, `maps` and `cost`; `failures`; `images`, the
+        test images; `class_names`.
+    """
+    errors = dict(errors)
+    runs = {
+        variant.name: {seed: run for seed in plan.seed_numbers if (run := comparison.run(variant.name, seed)).finished}
+        for variant in plan.variants
+    }
+    weights = _weights(runs)
+    figures = {name: {seed: _figures(run, weights) for seed, run in each.items()} for name, each in runs.items()}
+    variants = [
+        _of_variant(comparison, plan, variant, runs[variant.name], figures, weights) for variant in plan.variants
+    ]
+    _correct(variants)
+    _compare_costs(variants)
+    summary = {
+        "metric": plan.metric,
+        "more_is_better": MONITORS[f"val_{plan.metric}"],
+        "seeds": list(plan.seed_numbers),
+        "variants": variants,
+        "failures": [{"variant": name, "seed": seed, "error": error} for (name, seed), error in errors.items()],
+        **_about_data(runs),
+    }
+    return summary | {"verdict": conclusions(summary), "rules": RULES}
+
+
+def _weights(runs):
+    first = next((run for each in runs.values() for run in each.values()), None)
+    return None if first is None else draw_weights(len(first.arrays()["labels"]))
+
+
+def _about_data(runs):
+    first = next((run for each in runs.values() for run in each.values()), None)
+    if first is None:
+        return {"images": 0, "class_names": []}
+    metrics = first.metrics
+    return {"images": metrics["count"], "class_names": metrics["class_names"], "splits": metrics["images"]}
+
+
+def _figures(run, weights):
+    """The figures of a run, and the same under each resample: `{name: (value, (resamples,))}`."""
+    arrays, metrics = run.arrays(), run.metrics
+    resampled = resampled_metrics(arrays["logits"], arrays["labels"], weights)
+    figures = {name: (metrics[name], resampled[name]) for name in METRICS if metrics[name] is not None}
+    for key in arrays:
+        if key.startswith("measure/"):
+            gain = arrays[key] - arrays["chance"]
+            figures[key] = (np.nanmean(arrays[key]), mean(arrays[key], weights))
+            figures[key.replace("measure/", "gain/")] = (np.nanmean(gain), mean(gain, weights))
+    return figures
+
+
+def _of_variant(comparison, plan, variant, runs, figures, weights):
+    config, own = variant.config(plan.config), figures[variant.name]
+    images = 0 if weights is None else weights.shape[1]
+    references = [name for name in REFERENCES if name != variant.name]
+    return {
+        "name": variant.name,
+        "attends": bool(config.attend) and config.score not in (None, UNIFORM),
+        "runs": [_of_run(run, seed) for seed, run in runs.items()],
+        "metrics": {name: _described(_estimate(own, name, images)) for name in METRICS if _has(own, name)},
+        "differences": {name: _differences(own, figures.get(name, {}), images) for name in references},
+        "maps": _maps(own, images),
+        "cost": comparison.cost(variant.name),
+        "curves": {str(seed): _curve(run, plan.config.monitor) for seed, run in runs.items()},
+    }
+
+
+def _of_run(run, seed):
+    metrics = run.metrics
+    names = (*METRICS, "epochs", "best_epoch", "seconds", "parameters")
+    return {"seed": seed, "folder": str(run.folder), **{name: metrics[name] for name in names}}
+
+
+def _curve(run, monitor):
+    """The validation figure after each epoch; `None` where the split does not define it."""
+    return [None if np.isnan(row[monitor]) else row[monitor] for row in run.history()]
+
+
+def _has(figures, name):
+    return bool(figures) and all(name in each for each in figures.values())
+
+
+def _estimate(own, name, images, other=None):
+    """Of a figure over the seeds, or of its difference to another variant over the seeds they have in common."""
+    seeds = [seed for seed in own if other is None or seed in other]
+    values = [own[seed][name][0] - (other[seed][name][0] if other else 0) for seed in seeds]
+    resampled = [own[seed][name][1] - (other[seed][name][1] if other else 0) for seed in seeds]
+    return estimate(values, resampled, images)
+
+
+def _described(found):
+    low, high = found.interval() or (None, None)
+    return {"mean": found.mean, "low": low, "high": high, "seeds": found.seeds}
+
+
+def _differences(own, other, images):
+    """Of each metric: the paired difference to a reference; what needs the whole family follows in `_correct`."""
+    common = set(own) & set(other)
+    own, other = ({seed: each[seed] for seed in each if seed in common} for each in (own, other))
+    return {name: _estimate(own, name, images, other) for name in METRICS if _has(own, name) and _has(other, name)}
+
+
+def _correct(variants):
+    """Replaces each difference by its description, with Holm's correction over the variants compared to a reference."""
+    for reference in REFERENCES:
+        for metric in METRICS:
+            family = [each["differences"] for each in variants if metric in each["differences"].get(reference, {})]
+            found = [differences[reference][metric] for differences in family]
+            corrected = holm([difference.p_value for difference in found])
+            level = LEVEL / max(1, len(found))
+            for differences, difference, p_holm in zip(family, found, corrected, strict=True):
+                differences[reference][metric] = {
+                    **_described(difference),
+                    "p": difference.p_value,
+                    "p_holm": p_holm,
+                    "seed_error": difference.seed_error,
+                    "image_error": difference.image_error,
+                    "detectable": difference.detectable(level),
+                    "needed": difference.needed(level),
+                    "verdict": verdict(difference, p_holm, MONITORS[f"val_{metric}"]),
+                }
+
+
+def _compare_costs(variants):
+    """Turns what was measured in a process for each variant into figures that can be compared.
+
+    A time is the ratio to that of the plain network in the same process, times the plain network's median over all
+    processes.
+    """
+    costs = [variant["cost"] for variant in variants if variant["cost"]]
+    plain = {
+        name: float(np.median([cost[f"reference_{name}_seconds"] for cost in costs])) if costs else None
+        for name in ("step", "image")
+    }
+    for variant in variants:
+        if cost := variant["cost"]:
+            ratios = {name: cost[f"{name}_seconds"] / cost[f"reference_{name}_seconds"] for name in plain}
+            variant["cost"] = {
+                "parameters": cost["parameters"],
+                "trained_parameters": cost["trained_parameters"],
+                "gigaflops": None if cost["flops"] is None else cost["flops"] / 1e9,
+                "step_megabytes": cost["step_megabytes"],
+                **{f"{name}_ratio": ratio for name, ratio in ratios.items()},
+                **{f"{name}_milliseconds": 1000 * plain[name] * ratio for name, ratio in ratios.items()},
+            }
+
+
+def _maps(own, images):
+    """`{measure: {block: …}}`: the figure with its interval, and what it is above chance."""
+    maps = {}
+    for key in next(iter(own.values()), {}):
+        if key.startswith("measure/") and _has(own, key):
+            _, measure, block = key.split("/")
+            gain = _described(_estimate(own, f"gain/{measure}/{block}", images))
+            described = _described(_estimate(own, key, images))
+            maps.setdefault(measure, {})[block] = described | {"chance": described["mean"] - gain["mean"], "gain": gain}
+    return maps

@@ -1,0 +1,142 @@
+"""What a network costs: parameters, operations, time of a training step and of an image at inference, peak memory.
+
+Each variant is measured in a process of its own, so that the memory of one is not that of another. The times are taken
+in turn with those of the plain network in the same process, so that the drift of the machine cancels in their ratio.
+"""
+
+import pathlib
+import re
+import statistics
+import time
+
+import numpy as np
+import tensorflow as tf
+from joblib.externals.loky import get_reusable_executor
+
+from keras_attention.comparison.tasks import register_members
+from keras_attention.data import ImageDataset
+from keras_attention.models import VGG16BN
+from keras_attention.precision import dtype_policy, resolve_precision
+from keras_attention.quiet import import_tensorflow
+from keras_attention.training import build_model, compile_network, stages
+
+REPEATS = (5, 40)  # at least and at most
+SECONDS_OF_MEASURING = 3.0
+MEGABYTE = 1e6
+
+
+def cost_in_own_process(config, reference, image_size, class_names, members=()):
+    """`measure_cost` in a fresh process.
+
+    Raises:
+        Exception: whatever went wrong there.
+    """
+    executor = get_reusable_executor(max_workers=1, reuse=False, initializer=import_tensorflow)
+    try:
+        return executor.submit(measure_cost, config, reference, image_size, class_names, members).result()
+    finally:
+        executor.shutdown()
+
+
+def measure_cost(config, reference, image_size, class_names, members=()):
+    """What the network of a configuration costs, beside that of another.
+
+    A training step is one of the stage that trains most of the network, with a batch of `config.batch_size`; where the
+    features of a frozen backbone are cached, it starts from those. Inference is always from images.
+
+    Args:
+        config: the `TrainConfig` to measure.
+        reference: that of the plain network.
+        image_size: side of the images in pixels.
+        class_names: the name of each class.
+        members: scores and alignments from outside the package, as in `Task`.
+
+    Returns:
+        A dictionary: `parameters`; `trained_parameters`, those that a training step changes; `flops`, multiplications
+        and additions for an image at inference, as TensorFlow's profiler counts them; `step_seconds` and
+        `reference_step_seconds`, medians, taken in turn; `image_seconds` and `reference_image_seconds` for an image at
+        inference in a batch of `config.batch_size`; `step_megabytes`, what the first training steps took at their peak
+        above what the process had before.
+    """
+    register_members(members)
+    shape = ImageDataset("shape", tuple(class_names), image_size, None, None, None)
+    with dtype_policy(resolve_precision(config.precision)):
+        base = reset_peak_memory()
+        step, infer, model, network = _calls(config, shape)
+        step()
+        step()
+        peak = peak_memory() - base
+        reference_step, reference_infer, *_ = _calls(reference, shape)
+        steps = medians_in_turn(step, reference_step)
+        inferences = medians_in_turn(infer, reference_infer)
+    return {
+        "parameters": int(model.count_params()),
+        "trained_parameters": int(sum(np.prod(weight.shape) for weight in network.trainable_variables)),
+        "flops": count_flops(model),
+        "step_seconds": steps[0],
+        "reference_step_seconds": steps[1],
+        "image_seconds": inferences[0] / config.batch_size,
+        "reference_image_seconds": inferences[1] / config.batch_size,
+        "step_megabytes": peak / MEGABYTE,
+    }
+
+
+def _calls(config, shape):
+    """A training step and an inference of a batch, both without arguments; the model, and what of it is trained."""
+    backbone = VGG16BN((shape.image_size, shape.image_size, 3), width=config.network_width)
+    model = build_model(config, shape, backbone)
+    stage = stages(config, shape, model, backbone)[-1]
+    network = stage.prepare()
+    compile_network(network, config, 100, stage.backbone)
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, 255, (config.batch_size, *model.input_shape[1:])).astype("float32")
+    inputs = [rng.uniform(0, 1, (config.batch_size, *each.shape[1:])).astype("float32") for each in network.inputs]
+    labels = np.eye(len(shape.class_names), dtype="float32")[np.arange(config.batch_size) % len(shape.class_names)]
+    inputs = images if network is model else tuple(inputs)
+    return lambda: network.train_on_batch(inputs, labels), lambda: model.predict_on_batch(images), model, network
+
+
+def medians_in_turn(*functions):
+    """Median seconds of a call of each, the functions taking turns."""
+    times = [[] for _ in functions]
+    for function in functions:
+        function()  # traces
+    began, (least, most) = time.perf_counter(), REPEATS
+    while len(times[0]) < least or (len(times[0]) < most and time.perf_counter() - began < SECONDS_OF_MEASURING):
+        for function, seconds in zip(functions, times, strict=True):
+            started = time.perf_counter()
+            function()
+            seconds.append(time.perf_counter() - started)
+    return [statistics.median(seconds) for seconds in times]
+
+
+def count_flops(model):
+    """Multiplications and additions that a model needs for one image; `None` where the profiler has no answer."""
+    image = tf.TensorSpec((1, *model.input_shape[1:]), model.inputs[0].dtype)
+    graph = tf.function(lambda images: model(images, training=False)).get_concrete_function(image).graph
+    profiler = tf.compat.v1.profiler
+    options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation()).with_empty_output()
+    profile = profiler.profile(graph, options=options.build())
+    return int(profile.total_float_ops) if profile else None
+
+
+def reset_peak_memory():
+    """Forgets the peak so far; returns the bytes in use."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        tf.config.experimental.reset_memory_stats("GPU:0")
+        return tf.config.experimental.get_memory_info("GPU:0")["current"]
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    return _kilobytes("VmRSS") * 1024
+
+
+def peak_memory():
+    """Bytes at the peak since `reset_peak_memory`: of the GPU where there is one, else of the process."""
+    if tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return _kilobytes("VmHWM") * 1024
+
+
+def _kilobytes(name):
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(rf"^{name}:\s+(\d+) kB", status, re.M).group(1))

@@ -1,0 +1,118 @@
+"""Where the tasks run: in this process, in several on this machine, or on a Dask cluster; by joblib."""
+
+import contextlib
+import os
+import pathlib
+import uuid
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from keras_attention.arguments import invalid, require_choice, require_integer
+from keras_attention.comparison.tasks import Outcome, run_task
+from keras_attention.quiet import import_tensorflow
+from keras_attention.runs import Run
+
+BACKENDS = ("processes", "dask")
+SECONDS_TO_CONNECT = 15
+
+
+def check_backend(jobs, backend, scheduler):
+    """Raises `ValueError` for settings that cannot go together."""
+    require_integer("jobs", jobs, at_least=1)
+    require_choice("backend", backend, BACKENDS)
+    if backend == "dask" and not scheduler:
+        raise invalid("A Dask cluster has an address.", "--scheduler ADDRESS, such as tcp://host:8786", "none")
+    if backend == "dask" and jobs != 1:
+        raise invalid("A Dask cluster has as many jobs as workers.", "--jobs left out", f"--jobs {jobs}")
+    if backend != "dask" and scheduler:
+        raise invalid("Only a Dask cluster has a scheduler.", "--backend dask", f"--scheduler {scheduler}")
+
+
+@contextlib.contextmanager
+def workers(jobs=1, backend="processes", scheduler=None, folder="."):
+    """A function from tasks to an iterator over their `Outcome`s, in the order in which they end.
+
+    Args:
+        jobs: how many processes; 1 is this one.
+        backend: `"processes"` of this machine, or `"dask"`.
+        scheduler: address of the scheduler of the Dask cluster.
+        folder: of the comparison, which the workers of a cluster must see under the same path.
+
+    Raises:
+        ValueError: a cluster that is not there, has no workers, or does not see the folder.
+        ImportError: no `distributed`.
+    """
+    if backend == "dask":
+        with _client(scheduler) as client:
+            _check_cluster(client, folder)
+            yield lambda tasks: _parallel(tasks, -1, backend="dask", client=client)
+    elif jobs == 1:
+        yield lambda tasks: map(run_task, tasks)
+    else:
+        yield lambda tasks: _in_processes(tasks, jobs)
+
+
+def _parallel(tasks, jobs, **backend):
+    with joblib.parallel_config(n_jobs=jobs, **backend):
+        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+        yield from parallel(joblib.delayed(run_task)(task) for task in tasks)
+
+
+def _in_processes(tasks, jobs):
+    """As `_parallel`; where a process dies, what had begun is done one by one, to find which of them is the cause."""
+    pending = {task.folder: task for task in tasks}
+    while pending:
+        try:
+            for outcome in _parallel(list(pending.values()), jobs, backend="loky", initializer=import_tensorflow):
+                del pending[outcome.task.folder]
+                yield outcome
+        except TerminatedWorkerError:
+            begun = [task for task in pending.values() if task.beside("attempts").exists()]
+            for task in begun or list(pending.values())[:jobs]:
+                del pending[task.folder]
+                yield _alone(task)
+
+
+def _alone(task):
+    """A task in a process of its own."""
+    try:
+        # One job would be this process.
+        return next(_parallel([task], 2, backend="loky", initializer=import_tensorflow))
+    except TerminatedWorkerError:
+        finished = Run(task.folder).finished
+        return Outcome(task, 0.0, None if finished else "its process was killed each time")
+
+
+@contextlib.contextmanager
+def _client(scheduler):
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError(
+            "The Dask backend needs distributed. Expected pip install 'keras-attention[dask]'. Received: backend=dask."
+        ) from error
+    try:
+        client = Client(scheduler, timeout=SECONDS_TO_CONNECT)
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).split("\n")[0]
+        raise invalid(
+            f"No Dask scheduler answers: {reason}.", "the address of one that runs", f"--scheduler {scheduler}"
+        ) from error
+    with client:
+        yield client
+
+
+def _check_cluster(client, folder):
+    """Raises unless there are workers, and all of them see the folder and have the package."""
+    token = pathlib.Path(folder) / f".shared-{uuid.uuid4().hex[:8]}"
+    token.write_text("")
+    try:
+        seen = client.run(os.path.exists, str(token.resolve()))
+    finally:
+        token.unlink()
+    if not seen:
+        raise invalid("The Dask cluster has no workers.", "one at least: dask worker ADDRESS", client.scheduler.address)
+    blind = [worker for worker, sees in seen.items() if not sees]
+    if blind:
+        raise invalid("A worker does not see the folder.", "a folder that all machines share", f"{folder}, {blind[0]}")

@@ -1,0 +1,191 @@
+"""A plan in, a finished comparison out: runs → statistics → cost → verdict → report."""
+
+import dataclasses
+import time
+
+from keras_attention.arguments import invalid
+from keras_attention.atomic import write_json
+from keras_attention.comparison.analysis import summarize
+from keras_attention.comparison.cost import cost_in_own_process
+from keras_attention.comparison.execution import check_backend, workers
+from keras_attention.comparison.record import Comparison, Plan
+from keras_attention.comparison.repeat import about
+from keras_attention.comparison.tasks import Task, clear_attempts, foreign_members
+from keras_attention.comparison.variants import DEFAULT_VARIANTS, make_variants
+from keras_attention.config import TrainConfig
+from keras_attention.export import require_tensorflow
+from keras_attention.report import write_comparison_report
+from keras_attention.results import shown_examples
+from keras_attention.training import build_backbone, build_model, load_data, stages
+
+DEFAULT_CONFIG = TrainConfig(data_options={"count": 4000})  # 8 runs in less than 12 minutes on two cores
+DEFAULT_SEEDS = 2
+
+
+def compare(
+    config=None,
+    variants=None,
+    seeds=None,
+    run=None,
+    jobs=1,
+    backend="processes",
+    scheduler=None,
+    resume=False,
+    overwrite=False,
+    verbose=True,
+):
+    """Trains several networks with several seeds under equal conditions, and says whether attention helped.
+
+    Data, budget and augmentation are those of `config` for all. A seed gives every variant the same initial backbone
+    and the same order of images, so that differences are paired. The figure that decides is that by which a run chooses
+    its best epoch (`config.monitor`), measured on the test split.
+
+    Args:
+        config: the `TrainConfig` that the variants share; 4,000 images of `cluttered_digits` where it is `None`.
+        variants: names, or `Variant`s; see `make_variants`. `plain` and `multiscale`, the references, join them where
+            they are not there. By default the two, `additive+softmax` and `additive+sigmoid`.
+        seeds: how many, from that of `config` upwards; 2 where it is `None`. One gives no interval.
+        run: the folder; `runs/<data>-compare` where it is `None`.
+        jobs: how many runs at once, each in a process of its own.
+        backend: `"processes"` on this machine, or `"dask"`.
+        scheduler: address of the scheduler of a Dask cluster, whose workers see the folder under the same path.
+        resume: whether to continue the comparison in that folder. Runs that are finished are not done again; variants
+            and seeds may have been added, and what is `None` is as it was.
+        overwrite: whether a comparison in that folder may be replaced.
+        verbose: whether to print the plan, and a line for each run.
+
+    Returns:
+        The `Comparison`: its folder holds `report.html`, `report.md`, `results.csv`, `summary.json`, and the runs.
+
+    Raises:
+        ValueError: a variant that is none or cannot run on these data, or settings, data or a folder that cannot be
+            used; nothing is written then.
+    """
+    require_tensorflow()
+    check_backend(jobs, backend, scheduler)
+    tell = print if verbose else _silence
+    comparison, plan = _claim(config, variants, seeds, run, resume, overwrite)
+    dataset = load_data(plan.config)
+    backbone = _check_networks(plan, dataset)
+    tell(_announce(comparison, plan, dataset), flush=True)
+    comparison.begin(plan, resume)
+    comparison.save_examples(shown_examples(dataset))
+    _fill_cache(plan, dataset, backbone, verbose)
+    del backbone
+    errors = _run_all(comparison, plan, tell, jobs, backend, scheduler)
+    _measure_costs(comparison, plan, dataset, tell)
+    summary = summarize(comparison, plan, errors) | about(plan, dataset, comparison.folder)
+    write_json(comparison.folder / "summary.json", summary)
+    write_comparison_report(comparison, summary)
+    return comparison
+
+
+def _claim(config, variants, seeds, run, resume, overwrite):
+    """The folder, and the plan to carry out in it, both checked; nothing is written yet."""
+    if resume and run is None and config is None:
+        config = DEFAULT_CONFIG
+    comparison = Comparison(run or f"runs/{(config or DEFAULT_CONFIG).source_name}-compare")
+    saved = comparison.plan if resume else None
+    config = config or (saved.config if saved else DEFAULT_CONFIG)
+    if saved:
+        chosen = saved.variants if variants is None else make_variants(variants)
+    else:
+        chosen = make_variants(DEFAULT_VARIANTS if variants is None else variants)
+    plan = Plan(config, chosen, seeds or (saved.seeds if saved else DEFAULT_SEEDS))
+    return comparison, comparison.claim(plan, resume, overwrite)
+
+
+def _silence(*_, **__):
+    pass
+
+
+def _check_networks(plan, dataset):
+    """The backbone of all; raises for a variant whose network cannot be built on these data."""
+    backbone = build_backbone(plan.config, dataset)
+    for variant in plan.variants:
+        try:
+            build_model(variant.config(plan.config), dataset, backbone)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"The variant {variant.name!r} cannot run. {error}") from error
+    return backbone
+
+
+def _announce(comparison, plan, dataset):
+    runs = [comparison.run(variant.name, seed) for variant in plan.variants for seed in plan.seed_numbers]
+    finished = sum(run.finished for run in runs)
+    counts = ", ".join(f"{dataset.split(name).count:,} {name}" for name in ("train", "validation", "test"))
+    lines = [f"data    {dataset.name}: {counts} images, {len(dataset.class_names)} classes, {dataset.image_size} px"]
+    lines += [f"        {note}" for note in dataset.notes]
+    lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
+    before = f", {finished} of them finished before" if finished else ""
+    lines.append(f"        {len(plan.variants)} variants × {plan.seeds} seeds = {len(runs)} runs{before}")
+    lines.append(f"folder  {comparison.folder}")
+    return "\n".join(lines)
+
+
+def _fill_cache(plan, dataset, backbone, verbose):
+    """Computes the features of a frozen backbone for all variants at once, so that none has to."""
+    configs = [variant.config(plan.config) for variant in plan.variants]
+    cached = [config for config in configs if config.freezes_all and config.cache_features]
+    if cached:
+        layers = dict.fromkeys(layer for config in cached for layer in config.attend)
+        everything = dataclasses.replace(plan.config, attend=tuple(layers))
+        stages(everything, dataset, None, backbone, 2 if verbose else 0)[0].make_features()
+
+
+def _run_all(comparison, plan, tell, jobs, backend, scheduler):
+    """Does what is not finished, with a line for each run; returns `{(variant, seed): error}` of those that failed."""
+    members = foreign_members()
+    # All variants of a seed before the next seed: what is cut short has pairs, at least.
+    tasks = [
+        Task(variant.name, variant.config(plan.config, seed), str(run.folder.resolve()), members)
+        for seed in plan.seed_numbers
+        for variant in plan.variants
+        if not (run := comparison.run(variant.name, seed)).finished
+    ]
+    clear_attempts(tasks)
+    errors, began = {}, time.monotonic()
+    with workers(jobs, backend, scheduler, comparison.folder) as carry_out:
+        for done, outcome in enumerate(carry_out(tasks), start=1):
+            left = (time.monotonic() - began) / done * (len(tasks) - done)
+            tell(f"[{done}/{len(tasks)}] {_told(comparison, plan, outcome)}{_left(left)}", flush=True)
+            if outcome.error:
+                errors[outcome.task.variant, outcome.task.config.seed] = outcome.error
+    if errors and len(errors) == len(plan.variants) * plan.seeds:
+        error = next(iter(errors.values()))
+        raise invalid("Every run failed.", "one that ends", f"{error}; see {comparison.folder / 'runs'}", RuntimeError)
+    return errors
+
+
+def _told(comparison, plan, outcome):
+    variant, seed = outcome.task.variant, outcome.task.config.seed
+    if outcome.error:
+        return f"{variant}, seed {seed}: failed twice: {outcome.error}"
+    value = comparison.run(variant, seed).metrics[plan.metric]
+    figure = "undefined" if value is None else f"{value:.3f}"
+    return f"{variant}, seed {seed}: {plan.metric} {figure}, {outcome.seconds:.0f} s"
+
+
+def _left(seconds):
+    if not seconds:
+        return ""
+    return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
+
+
+def _measure_costs(comparison, plan, dataset, tell):
+    """What each network costs, one after the other while nothing else runs; kept, so that it is measured once."""
+    todo = [variant for variant in plan.variants if comparison.cost(variant.name) is None]
+    reference = make_variants([])[0].config(plan.config)
+    for number, variant in enumerate(todo, start=1):
+        began = time.monotonic()
+        config = variant.config(plan.config)
+        try:
+            cost = cost_in_own_process(config, reference, dataset.image_size, dataset.class_names, foreign_members())
+        except Exception as error:
+            tell(f"cost {number}/{len(todo)} {variant.name}: not measured: {' '.join(str(error).split())}", flush=True)
+            continue
+        comparison.save_cost(variant.name, cost)
+        ratio = cost["step_seconds"] / cost["reference_step_seconds"]
+        spent = time.monotonic() - began
+        left = _left(spent * (len(todo) - number))
+        tell(f"cost {number}/{len(todo)} {variant.name}: a training step takes {ratio:.2f} × plain{left}", flush=True)

@@ -1,0 +1,178 @@
+"""One comparison is one folder: its plan, a run for each variant and seed, and what came of them.
+
+`comparison.json` is the plan, `runs/<variant>/seed-<n>/` the runs, `costs/` what each network costs, `examples.npz` the
+test images that the report shows; `summary.json`, `results.csv`, `report.md` and `report.html` are made from those.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+
+from keras_attention.arguments import invalid, require_integer
+from keras_attention.atomic import remove, replacing, write_json
+from keras_attention.comparison.variants import Variant
+from keras_attention.config import TrainConfig
+from keras_attention.runs import Run
+
+PLAN = "comparison.json"
+MOST_SEEDS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is compared.
+
+    Args:
+        config: the `TrainConfig` that all variants share; its seed is the first.
+        variants: the `Variant`s.
+        seeds: how many seeds, from that of `config` upwards.
+    """
+
+    config: TrainConfig
+    variants: tuple
+    seeds: int
+
+    def __post_init__(self):
+        require_integer("seeds", self.seeds, at_least=1, at_most=MOST_SEEDS)
+
+    @property
+    def seed_numbers(self):
+        """The seeds."""
+        return tuple(range(self.config.seed, self.config.seed + self.seeds))
+
+    @property
+    def metric(self):
+        """The figure that decides: that by which each run chooses its best epoch, measured on the test split."""
+        return self.config.monitor.removeprefix("val_")
+
+    def to_dict(self):
+        """As plain data."""
+        return {
+            "config": json.loads(self.config.to_json()),
+            "variants": {variant.name: variant.settings for variant in self.variants},
+            "seeds": self.seeds,
+        }
+
+    @classmethod
+    def from_dict(cls, plan):
+        """The plan that `to_dict` gave."""
+        variants = tuple(Variant(name, _with_tuples(settings)) for name, settings in plan["variants"].items())
+        return cls(TrainConfig.from_json(json.dumps(plan["config"])), variants, plan["seeds"])
+
+    def extended(self, other):
+        """This plan with the variants and seeds of another that differs in nothing else.
+
+        Raises:
+            ValueError: other settings, a variant of the same name but other settings, or fewer seeds.
+        """
+        for name, (mine, others) in self.config.differences(other.config).items():
+            raise invalid(f"`{name}` differs from that of the comparison.", f"{name}={mine!r}", f"{name}={others!r}")
+        mine = {variant.name: variant for variant in self.variants}
+        for variant in other.variants:
+            known = mine.setdefault(variant.name, variant)
+            if known != variant:
+                raise invalid(
+                    f"The variant {variant.name!r} differs from that of the comparison.",
+                    f"the settings {known.settings}",
+                    variant.settings,
+                )
+        if other.seeds < self.seeds:
+            raise invalid("The comparison has more seeds.", f"at least {self.seeds}", f"seeds={other.seeds}")
+        return Plan(self.config, tuple(mine.values()), other.seeds)
+
+
+class Comparison:
+    """The folder of a comparison, and what is in it.
+
+    Args:
+        folder: where it is, or will be.
+    """
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.report_path = self.folder / "report.html"
+
+    @property
+    def plan(self):
+        """What is compared.
+
+        Raises:
+            ValueError: a folder without a comparison.
+        """
+        path = self.folder / PLAN
+        if not path.is_file():
+            raise invalid(f"{self.folder} holds no comparison.", f"a folder with {PLAN}", str(self.folder))
+        return Plan.from_dict(json.loads(path.read_text("utf-8")))
+
+    @property
+    def summary(self):
+        """Everything that was found, as plain data: the content of `summary.json`."""
+        return json.loads((self.folder / "summary.json").read_text("utf-8"))
+
+    @property
+    def verdict(self):
+        """The answer in words, a sentence a line."""
+        return "\n".join(self.summary["verdict"])
+
+    def claim(self, plan, resume=False, overwrite=False):
+        """The plan to carry out here: that which was given, or, to continue, the saved one with what is new in it.
+
+        Raises:
+            ValueError: a folder that is there without leave to continue or replace it, one that holds something else,
+                or another comparison than the one to continue.
+        """
+        if self.folder.is_file():
+            raise invalid(f"{self.folder} is a file.", "the folder of a comparison", f"run={str(self.folder)!r}")
+        if resume:
+            return self.plan.extended(plan)
+        if self.folder.exists() and any(self.folder.iterdir()):
+            if not (self.folder / PLAN).exists():
+                raise invalid(f"{self.folder} is not empty and holds no comparison.", "a new folder", self.folder)
+            if not overwrite:
+                self._check_same(plan)
+                raise invalid(f"{self.folder} is there.", "--resume or --overwrite, or another --run", self.folder)
+        return plan
+
+    def _check_same(self, plan):
+        """Raises for the folder of another comparison, which `--resume` would refuse too."""
+        try:
+            self.plan.extended(plan)
+        except ValueError as error:
+            raise ValueError(f"{self.folder} holds another comparison. {error}") from error
+
+    def begin(self, plan, resume):
+        """Writes the plan down; makes the folder anew unless the comparison is continued."""
+        if not resume:
+            remove(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / PLAN, plan.to_dict())
+
+    def run(self, variant, seed):
+        """The `Run` of a variant, by name, and a seed."""
+        return Run(self.folder / "runs" / variant / f"seed-{seed}")
+
+    def save_examples(self, examples):
+        """Keeps the test images that the report shows."""
+        with replacing(self.folder / "examples.npz") as temporary:
+            np.savez_compressed(temporary, **examples)
+
+    def examples(self):
+        """Arrays `number`, `image`, `label`, and `mask` where there are masks."""
+        with np.load(self.folder / "examples.npz") as file:
+            return dict(file)
+
+    def save_cost(self, variant, cost):
+        """Keeps what a variant costs."""
+        write_json(self.folder / "costs" / f"{variant}.json", cost)
+
+    def cost(self, variant):
+        """What a variant costs; `None` where it was not measured."""
+        path = self.folder / "costs" / f"{variant}.json"
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+
+def _with_tuples(settings):
+    """Settings from JSON, with a tuple where `TrainConfig` has one."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}

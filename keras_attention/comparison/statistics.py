@@ -1,0 +1,194 @@
+"""What differences between runs say: intervals over seeds and test images, Holm's correction, and the verdict.
+
+A figure of a variant varies for two reasons: training is random (the seeds), and the test images are a sample. The
+seeds give the first part, a bootstrap over the images, the same for every run, the second. Variants are paired: they
+have seeds and images in common, so that only their differences have to be told from chance.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from scipy import optimize, special, stats
+
+from keras_attention.arguments import invalid
+
+LEVEL = 0.05  # of a test; an interval has the confidence 1 − LEVEL
+CONFIDENCE = 1 - LEVEL
+POWER = 0.8
+MOST_SEEDS, MOST_IMAGES = 100, 100  # what is still called feasible: seeds, and times the images there were
+HELPS, HURTS, NO_EVIDENCE, NO_INTERVAL = "helps", "hurts", "no evidence", "no interval"
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds, of a figure or of a paired difference, and how sure it is.
+
+    Args:
+        mean: over the seeds.
+        seeds: how many.
+        images: n, how many test images.
+        seed_error: standard error of the mean for the seeds, s / √seeds; `None` for one seed.
+        image_error: its standard error for the test images, by bootstrap.
+    """
+
+    mean: float
+    seeds: int
+    images: int
+    seed_error: float | None
+    image_error: float
+
+    @property
+    def has_interval(self):
+        """Whether there are seeds enough, two at least, for an interval."""
+        return self.seed_error is not None
+
+    def half_width(self, level):
+        """Half the interval that misses the truth with probability `level`: √((t·seed error)² + (t·image error)²).
+
+        Each t is of its own degrees of freedom, seeds − 1 and images − 1. Squares are added after the factors, not
+        before, as one common t would be that of the images wherever the seeds happen to agree.
+        """
+        return math.hypot(
+            _t(level, self.seeds) * self.seed_error,
+            _t(level, self.images) * self.image_error,
+        )
+
+    def interval(self, confidence=CONFIDENCE):
+        """`(low, high)`; `None` for one seed."""
+        if not self.has_interval:
+            return None
+        half = self.half_width(1 - confidence)
+        return self.mean - half, self.mean + half
+
+    @property
+    def p_value(self):
+        """The level at which the interval ends at 0: two-sided, of the mean being 0; `None` for one seed."""
+        if not self.has_interval:
+            return None
+        if self.mean == 0:
+            return 1.0
+        smallest = 1e-12
+        if self.half_width(smallest) < abs(self.mean):
+            return smallest
+        return optimize.brentq(lambda level: self.half_width(level) - abs(self.mean), smallest, 1.0, xtol=1e-12)
+
+    def detectable(self, level=LEVEL, power=POWER):
+        """The smallest true mean that a test at `level` finds with probability `power`; `None` for one seed."""
+        if not self.has_interval:
+            return None
+        # A one-sided quantile of probability 1 − power is a two-sided one of twice that.
+        return self.half_width(level) + self.half_width(2 * (1 - power))
+
+    def scaled(self, seeds, times_images):
+        """What more seeds and images would make of it, all else as it was found here."""
+        return dataclasses.replace(
+            self,
+            seeds=seeds,
+            images=round(self.images * times_images),
+            seed_error=self.seed_error * math.sqrt(self.seeds / seeds),
+            image_error=self.image_error / math.sqrt(times_images),
+        )
+
+    def needed(self, level=LEVEL):
+        """`(seeds, images)` with which a difference as large as this one would likely be found.
+
+        More seeds on the same images where that is enough, otherwise more of both; `None` where no more than 100 seeds
+        and 100 times the images are.
+        """
+        if not self.has_interval or self.mean == 0:
+            return None
+        for times_images in (1, 2, 5, 10, 20, 50, MOST_IMAGES):
+            for seeds in range(max(2, self.seeds), MOST_SEEDS + 1):
+                more = self.scaled(seeds, times_images)
+                if more.detectable(level) <= abs(self.mean):
+                    return more.seeds, more.images
+        return None
+
+
+def estimate(values, resampled, images):
+    """An `Estimate` from runs that share their test images.
+
+    Args:
+        values: `(seeds,)`, the figure of each run, or the difference of a pair of runs.
+        resampled: `(seeds, resamples)`, the same under each resample of the images, which is the same for all runs. A
+            resample in which the figure is not defined is NaN, and left out.
+        images: how many test images.
+
+    Raises:
+        ValueError: no values, or not as many rows of resamples.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.comparison.statistics import estimate
+    >>> found = estimate([0.04, 0.06, 0.05], np.full((3, 10), 0.05), images=300)
+    >>> [round(value, 4) for value in (found.mean, *found.interval())]
+    [0.05, 0.0252, 0.0748]
+    """
+    values, resampled = np.asarray(values, "float64"), np.asarray(resampled, "float64")
+    if values.ndim != 1 or not len(values) or resampled.shape[:1] != values.shape:
+        raise invalid(
+            "Values and resamples do not fit.",
+            "(seeds,) and (seeds, resamples), one seed at least",
+            f"{values.shape} and {resampled.shape}",
+        )
+    means = resampled.mean(axis=0)
+    means = means[np.isfinite(means)]
+    return Estimate(
+        mean=float(values.mean()),
+        seeds=len(values),
+        images=images,
+        seed_error=float(stats.sem(values)) if len(values) > 1 else None,
+        image_error=float(means.std(ddof=1)) if len(means) > 1 else 0.0,
+    )
+
+
+def holm(p_values):
+    """Holm's step-down correction: p-values of a family, corrected so that all its errors together keep the level.
+
+    Args:
+        p_values: those of the family, `None` where there is none.
+
+    Returns:
+        The corrected ones, in the same order.
+
+    Reference:
+        Holm, *A Simple Sequentially Rejective Multiple Test Procedure*, Scandinavian Journal of Statistics 1979.
+
+    Example:
+
+    >>> from keras_attention.comparison.statistics import holm
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    known = sorted((p_value, place) for place, p_value in enumerate(p_values) if p_value is not None)
+    corrected, largest = [None] * len(p_values), 0.0
+    for rank, (p_value, place) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p_value))
+        corrected[place] = largest
+    return corrected
+
+
+def verdict(difference, p_corrected, more_is_better=True):
+    """What a paired difference says: `"helps"`, `"hurts"`, `"no evidence"`, or `"no interval"` for one seed.
+
+    It helps or hurts where the 95 % interval leaves out 0 and the p-value after Holm's correction is below .05; which
+    of the two says the sign.
+
+    Args:
+        difference: the `Estimate` of variant minus reference.
+        p_corrected: its p-value after correction.
+        more_is_better: whether a larger figure is the better one.
+    """
+    if not difference.has_interval:
+        return NO_INTERVAL
+    low, high = difference.interval()
+    if low <= 0 <= high or p_corrected >= LEVEL:
+        return NO_EVIDENCE
+    return HELPS if (difference.mean > 0) == more_is_better else HURTS
+
+
+def _t(level, count):
+    """The two-sided quantile of Student's t for a mean of so many."""
+    return -float(special.stdtrit(count - 1, level / 2)) if count > 1 else math.inf

@@ -1,0 +1,118 @@
+"""The runs of a comparison: each a task that any process on any machine can do, given the folder.
+
+A run that is finished is not done again, one that was cut off goes on from its last epoch, and one that fails is tried
+once more from its beginning.
+"""
+
+import dataclasses
+import pathlib
+import threading
+import time
+import traceback
+
+from keras_attention.atomic import alone, remove, replacing
+from keras_attention.config import TrainConfig
+from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.registry import PACKAGE
+from keras_attention.runs import Run
+from keras_attention.training import train
+
+ATTEMPTS = 2
+REGISTRIES = {"score": SCORES, "alignment": ALIGNMENTS}
+# The seed and the dtype policy of Keras belong to a process or a thread: two runs in one process would mix them up.
+_IN_THIS_PROCESS = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One run of a comparison.
+
+    Args:
+        variant: its name.
+        config: the settings of the run.
+        folder: that of the run.
+        members: scores and alignments from outside the package, `(family, name, class)`, for processes that do not know
+            them.
+    """
+
+    variant: str
+    config: TrainConfig
+    folder: str
+    members: tuple = ()
+
+    def beside(self, suffix):
+        """The path of a file beside the run's folder."""
+        return pathlib.Path(f"{self.folder}.{suffix}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a task ended.
+
+    Args:
+        task: the `Task`.
+        seconds: that it took.
+        error: the last line of what went wrong, or `None`.
+    """
+
+    task: Task
+    seconds: float
+    error: str | None = None
+
+
+def foreign_members():
+    """Scores and alignments that were registered outside the package."""
+    return tuple(
+        (family, name, cls)
+        for family, registry in REGISTRIES.items()
+        for name, cls in registry.items()
+        if cls.__module__.split(".")[0] != PACKAGE
+    )
+
+
+def register_members(members):
+    """Registers those of `foreign_members` that this process does not know."""
+    for family, name, cls in members:
+        if name not in REGISTRIES[family]:
+            REGISTRIES[family].register(name)(cls)
+
+
+def run_task(task):
+    """Does a task to its end, in whatever process this is; a failure is an `Outcome`, not an exception."""
+    began = time.monotonic()
+    register_members(task.members)
+    pathlib.Path(task.folder).parent.mkdir(parents=True, exist_ok=True)
+    with _IN_THIS_PROCESS, alone(task.beside("lock")):
+        error = None if Run(task.folder).finished else _attempt(task)
+    return Outcome(task, time.monotonic() - began, error)
+
+
+def clear_attempts(tasks):
+    """Forgets how often tasks were tried, as a comparison that is continued begins anew to count."""
+    for task in tasks:
+        remove(task.beside("attempts"))
+        remove(task.beside("error.txt"))
+
+
+def _attempt(task):
+    """Tries until the run is finished or was tried too often; gives the error, or `None`."""
+    error, anew = "its process was killed each time", False
+    while (attempts := _attempts(task)) < ATTEMPTS:
+        with replacing(task.beside("attempts")) as temporary:
+            temporary.write_text(str(attempts + 1))
+        try:
+            unfinished = (pathlib.Path(task.folder) / "config.json").exists() and not anew
+            train(task.config, task.folder, resume=unfinished, overwrite=not unfinished, verbose=0, export=False)
+        except Exception as failure:
+            error, anew = " ".join(f"{type(failure).__name__}: {failure}".split()), True
+            with replacing(task.beside("error.txt")) as temporary:
+                temporary.write_text(traceback.format_exc(), "utf-8")
+            continue
+        clear_attempts([task])
+        return None
+    return error
+
+
+def _attempts(task):
+    path = task.beside("attempts")
+    return int(path.read_text()) if path.exists() else 0

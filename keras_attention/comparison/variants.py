@@ -1,0 +1,132 @@
+"""The networks that are compared, by name: the controls, and any pair of a score and an alignment."""
+
+import dataclasses
+
+from keras_attention.arguments import invalid, unknown
+from keras_attention.config import UNIFORM
+from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.models.layout import LAYER_NAMES
+
+# Name → the settings that make it. Each difference is taken to the references: the plain network, and the multi-scale
+# head without attention, which tells what attention adds from what more features add.
+CONTROLS = {
+    "plain": {"attend": ()},
+    "multiscale": {"score": None},
+    "uniform": {"score": UNIFORM, "alignment": "softmax"},
+}
+REFERENCES = ("plain", "multiscale")
+DEFAULT_VARIANTS = ("plain", "multiscale", "additive+softmax", "additive+sigmoid")
+FAMILIES = ("all-scores", "all-alignments", "all")
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One of the networks of a comparison.
+
+    Args:
+        name: of its folder and in reports; no path separators.
+        settings: the settings of `TrainConfig` in which it differs from the others.
+    """
+
+    name: str
+    settings: dict
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not self.name.strip(".") or set(self.name) & set("/\\\0"):
+            raise invalid("A variant has no name for a folder.", "a text without / or \\", f"name={self.name!r}")
+        if not isinstance(self.settings, dict) or "seed" in self.settings:
+            raise invalid(
+                "A variant has no settings.",
+                "a dictionary of settings of TrainConfig, none of them the seed",
+                f"settings={self.settings!r}",
+            )
+
+    def config(self, base, seed=None):
+        """The `TrainConfig` of a run of this variant: `base` with its settings, and a seed where one is given."""
+        known = [field.name for field in dataclasses.fields(base)]
+        for name in self.settings:
+            if name not in known:
+                raise unknown("setting", name, known, f"variant {self.name!r}")
+        settings = dict(self.settings)
+        for family in ("score", "alignment"):
+            # Options of one score are none of another.
+            if settings.get(family, getattr(base, family)) != getattr(base, family):
+                settings.setdefault(f"{family}_options", {})
+        return dataclasses.replace(base, **settings, **({} if seed is None else {"seed": seed}))
+
+
+def make_variants(names):
+    """The variants of a comparison, in the order of their names, each once; references that are missing come first.
+
+    Args:
+        names: texts as on the command line, or `Variant`s. A text is `plain`, `multiscale`, `uniform`, or
+            `<score>+<alignment>`; all but `plain` may end in `@<layer>` or `@<layer>+<layer>`, the attended layers.
+            `all-scores` stands for every score with softmax, `all-alignments` for `additive` with every alignment,
+            `all` for the controls and all pairs.
+
+    Raises:
+        ValueError: a name that is none, with the choices and the nearest of them; two variants of one name.
+
+    Example:
+
+    >>> from keras_attention.comparison import make_variants
+    >>> [variant.name for variant in make_variants(["dot+sparsemax@block4_pool"])]
+    ['plain', 'multiscale', 'dot+sparsemax@block4_pool']
+    """
+    names = [names] if isinstance(names, (str, Variant)) else list(names)
+    given = [variant for name in names for variant in _expanded(name)]
+    unique = {}
+    for variant in given:
+        if unique.setdefault(variant.name, variant) != variant:
+            raise invalid("Two variants have one name.", "a name for each", f"variants={variant.name!r}")
+    missing = [name for name in REFERENCES if name not in unique]
+    return (*(_parsed(name) for name in missing), *unique.values())
+
+
+def _expanded(name):
+    if isinstance(name, Variant):
+        return [name]
+    if not isinstance(name, str):
+        raise invalid("This is no variant.", "a text or a Variant", f"variants={name!r}", TypeError)
+    return [_parsed(each) for each in _names_of_family(name.strip())]
+
+
+def _names_of_family(name):
+    if name == "all-scores":
+        return [f"{score}+softmax" for score in SCORES]
+    if name == "all-alignments":
+        return [f"additive+{alignment}" for alignment in ALIGNMENTS]
+    if name == "all":
+        return [*CONTROLS, *(f"{score}+{alignment}" for score in SCORES for alignment in ALIGNMENTS)]
+    return [name]
+
+
+def _parsed(name):
+    kind, at, layers = name.partition("@")
+    settings = dict(CONTROLS[kind]) if kind in CONTROLS else _pair(name, kind)
+    if at:
+        if kind == "plain":
+            raise invalid("The plain network attends to no layer.", "plain", f"variants={name!r}")
+        settings["attend"] = _layers(name, layers)
+    return Variant(name, settings)
+
+
+def _pair(name, kind):
+    score, plus, alignment = kind.partition("+")
+    if not plus:
+        pairs = [f"{score}+softmax" for score in SCORES]
+        choices = [*CONTROLS, *FAMILIES, *pairs, "<score>+<alignment>", "<score>+<alignment>@<layer>"]
+        raise unknown("variant", name, choices, "variants")
+    for family, part, members in (("score", score, SCORES), ("alignment", alignment, ALIGNMENTS)):
+        if part not in members:
+            raise unknown(f"{family} in the variant {name!r}:", part, members, family)
+    return {"score": score, "alignment": alignment}
+
+
+def _layers(name, text):
+    layers = tuple(text.split("+"))
+    for layer in layers:
+        if layer not in LAYER_NAMES:
+            choices = [known for known in LAYER_NAMES if known.endswith("pool")]
+            raise unknown(f"layer in the variant {name!r}:", layer, choices, "attend")
+    return layers

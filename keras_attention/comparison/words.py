@@ -1,0 +1,100 @@
+"""The verdict of a comparison in words, by rules: each sentence follows from the figures."""
+
+from keras_attention.comparison.statistics import CONFIDENCE, HELPS, HURTS, LEVEL, NO_INTERVAL, POWER
+from keras_attention.report.formatting import TITLES, interval, signed
+
+RULES = (
+    f"A variant helps (or hurts) where the {CONFIDENCE:.0%} interval of its paired difference to the reference leaves "
+    f"out 0 and its p-value is below {LEVEL:.2f} after Holm's correction over all variants compared to that "
+    "reference. Otherwise there is no evidence. The interval joins the spread of the seeds (Student's t) with that of "
+    "the test images (a bootstrap of them, the same for every run). The smallest difference that the design could have "
+    f"found is that which it would find with a probability of {POWER:.0%} at the level of Holm's first step."
+)
+_WANTED = {"plain": "the plain network", "multiscale": "the multi-scale head without attention"}
+
+
+def conclusions(summary):
+    """The verdict, a list of sentences, the answer first."""
+    variants = [each for each in summary["variants"] if each["attends"]]
+    against = {reference: _judged(variants, reference, summary["metric"]) for reference in _WANTED}
+    if not variants:
+        return ["No variant attends to anything, so there is no attention to judge."]
+    if not any(against.values()):
+        return ["Too few runs are finished for a verdict."]
+    judged = [one["verdict"] for each in against.values() for one in each.values()]
+    if all(found == NO_INTERVAL for found in judged):
+        return [
+            "One seed gives no interval, so nothing can be said of whether attention helps: the differences below may "
+            "be chance. Three seeds or more can tell: --seeds 3 --resume."
+        ]
+    sentences = [_answer(against, summary), *(_against(name, each) for name, each in against.items() if each)]
+    return [*sentences, *filter(None, (_detectable(name, each, summary) for name, each in against.items()))]
+
+
+def _judged(variants, reference, metric):
+    """Name → its difference to the reference in the metric that decides."""
+    found = {each["name"]: each["differences"].get(reference, {}).get(metric) for each in variants}
+    return {name: difference for name, difference in found.items() if difference is not None}
+
+
+def _with(against, reference, kind):
+    return [name for name, each in against[reference].items() if each["verdict"] == kind]
+
+
+def _answer(against, summary):
+    design = f"{len(summary['seeds'])} seeds and {summary['images']:,} test images"
+    better, more = _with(against, "plain", HELPS), _with(against, "multiscale", HELPS)
+    both, worse = [name for name in better if name in more], _with(against, "plain", HURTS)
+    if both:
+        return f"Attention helps, and it is the attention: against both controls {_listed(both)}, with {design}."
+    if better:
+        return (
+            f"Networks with attention beat the plain one ({_listed(better)}), but there is no evidence that it is the "
+            f"attention and not the added feature maps, with {design}."
+        )
+    if more:
+        return (
+            f"Attention improves the multi-scale head ({_listed(more)}), but there is no evidence that it beats the "
+            f"plain network, with {design}."
+        )
+    if worse and len(worse) == len(against["plain"]):
+        return f"Attention hurts: every variant with it is worse than the plain network, with {design}."
+    if worse:
+        return f"No evidence that attention helps, and {_listed(worse)} hurt, with {design}."
+    return f"No evidence that attention helps or hurts, with {design}."
+
+
+def _against(reference, found):
+    """Counts, and the variant with the best difference."""
+    kinds = {kind: [name for name, each in found.items() if each["verdict"] == kind] for kind in (HELPS, HURTS)}
+    rest = len(found) - sum(map(len, kinds.values()))
+    counts = f"{len(kinds[HELPS])} of {len(found)} variants with attention help, {len(kinds[HURTS])} hurt"
+    return f"Against {_WANTED[reference]}: {counts}, for {rest} there is no evidence. {_largest(found)}"
+
+
+def _largest(found):
+    name, difference = max(found.items(), key=lambda item: abs(item[1]["mean"]))
+    p_value = "" if difference["p_holm"] is None else f", p = {difference['p_holm']:.3f} after correction"
+    return f"The largest difference is that of {name}: {interval(difference)}{p_value}."
+
+
+def _detectable(reference, found, summary):
+    """What the design could have found, and what would settle the largest difference; nothing where all is settled."""
+    open_ones = {name: each for name, each in found.items() if each["verdict"] not in (HELPS, HURTS, NO_INTERVAL)}
+    if not open_ones:
+        return None
+    name, difference = max(open_ones.items(), key=lambda item: abs(item[1]["mean"]))
+    sentence = (
+        f"Against {_WANTED[reference]} this design could have found a difference of {difference['detectable']:.3f} in "
+        f"{TITLES[summary['metric']]} (for {name}). "
+    )
+    if difference["needed"] is None:
+        return f"{sentence}One as small as that seen would take more than 100 seeds and 100 times the images."
+    seeds, images = difference["needed"]
+    more = f"{seeds} seeds" if images == summary["images"] else f"{seeds} seeds and {images:,} test images"
+    return sentence + f"To settle one as large as that seen, {signed(difference['mean'])}, about {more} would do."
+
+
+def _listed(names):
+    names = list(names)
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

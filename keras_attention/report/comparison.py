@@ -1,0 +1,198 @@
+"""The report of a comparison: one HTML file, the same in Markdown, and a table of the runs."""
+
+import base64
+import csv
+import functools
+import importlib.resources
+import io
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from keras_attention.atomic import replacing
+from keras_attention.explain.pictures import overlay, scaled_maps
+from keras_attention.report.comparison_figures import (
+    cost_figure,
+    curve_figure,
+    curve_limits,
+    differences_figure,
+    means_figure,
+    svg,
+)
+from keras_attention.report.formatting import COSTS, MEASURES, TITLES, bounds, interval, number, short, signed
+
+SHOWN = 6  # test images whose maps stand side by side
+SIDE = 112  # pixels of a picture, at least
+RUN_COLUMNS = (
+    "variant",
+    "seed",
+    "accuracy",
+    "macro_f1",
+    "roc_auc",
+    "average_precision",
+    "loss",
+    "best_epoch",
+    "epochs",
+    "seconds",
+    "parameters",
+    "folder",
+    "error",
+)
+
+
+def write_comparison_report(comparison, summary):
+    """Writes `results.csv`, `report.md` and `report.html`.
+
+    Args:
+        comparison: the `Comparison`, whose runs and examples are read.
+        summary: its summary, as plain data.
+    """
+    context = _context(summary)
+    with replacing(comparison.folder / "results.csv") as temporary:
+        _write_runs(temporary, summary)
+    with replacing(comparison.folder / "report.md") as temporary:
+        temporary.write_text(_template("comparison.md").render(context), "utf-8")
+    figures = _figures(context["variants"], summary)
+    page = _template("comparison.html").render(context, **figures, examples=_examples(comparison, summary))
+    with replacing(comparison.report_path) as temporary:
+        temporary.write_text(page, "utf-8")
+
+
+def results_table(summary):
+    """The figures that decide, as text in columns."""
+    title = TITLES[summary["metric"]]
+    rows = [("variant", title, "to plain", "to multiscale")]
+    for variant in summary["variants"]:
+        found = variant["metrics"].get(summary["metric"])
+        cells = [_told(variant["differences"].get(name, {}).get(summary["metric"])) for name in ("plain", "multiscale")]
+        rows.append((variant["name"], "no run" if found is None else number(found["mean"]), *cells))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    return "\n".join("  ".join(row).rstrip() for row in padded)
+
+
+def _told(difference):
+    return "" if difference is None else f"{interval(difference)} {difference['verdict']}"
+
+
+def _template(name):
+    folder = str(importlib.resources.files("keras_attention.report") / "templates")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=name.endswith("html"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": number, "signed": signed, "bounds": bounds, "interval": interval, "short": short}
+    return environment.get_template(name)
+
+
+def _context(summary):
+    """What the templates take: the summary, with the variants numbered from the best one."""
+    metric, sign = summary["metric"], -1 if summary["more_is_better"] else 1
+
+    def rank(variant):
+        found = variant["metrics"].get(metric)
+        return (found is None, sign * found["mean"] if found else 0)
+
+    variants = [
+        {**variant, "number": place} for place, variant in enumerate(sorted(summary["variants"], key=rank), start=1)
+    ]
+    return summary | {
+        "variants": variants,
+        "title": TITLES[metric],
+        "titles": TITLES,
+        "measures": MEASURES,
+        "costs": COSTS,
+        "blocks": list(dict.fromkeys(block for each in variants for found in each["maps"].values() for block in found)),
+    }
+
+
+def _figures(variants, summary):
+    """The figures as inline SVG."""
+    metric, title = summary["metric"], TITLES[summary["metric"]]
+    finished = [variant for variant in variants if variant["runs"]]
+    reference = next((variant for variant in finished if variant["name"] == "plain"), None)
+    limits, epochs = curve_limits(finished)
+    partial = functools.partial
+    drawn = ("image_milliseconds", "step_milliseconds", "gigaflops", "step_megabytes")
+    costs = [cost for cost in drawn if any((variant["cost"] or {}).get(cost) is not None for variant in finished)]
+    return {
+        "means": svg(partial(means_figure, finished, metric, title), f"{title} of each variant"),
+        "differences": svg(partial(differences_figure, finished, metric, title), f"Differences in {title}"),
+        "curves": [
+            (variant, svg(partial(curve_figure, variant, reference, limits, epochs), f"Course of {variant['name']}"))
+            for variant in finished
+        ],
+        "cost_figures": [
+            svg(partial(cost_figure, finished, metric, title, cost, COSTS[cost]), f"{title} against {COSTS[cost]}")
+            for cost in costs
+        ],
+    }
+
+
+def _examples(comparison, summary):
+    """For some test images: the image, and maps and answer of the first seed of every variant with attention."""
+    examples, names = comparison.examples(), summary["class_names"]
+    chosen = np.unique(np.linspace(0, len(examples["number"]) - 1, SHOWN).round().astype(int))
+    shown = {variant["name"]: _shown(comparison, variant) for variant in summary["variants"] if variant["attends"]}
+    cards = []
+    for place in chosen:
+        image, row = examples["image"][place], int(examples["number"][place])
+        card = {"number": row, "label": names[int(examples["label"][place])], "variants": []}
+        card["image"] = _picture(_outlined(image, examples["mask"][place] if "mask" in examples else None))
+        for name, found in shown.items():
+            if found:
+                blocks, chances = found
+                best = int(chances[row].argmax())
+                pictures = [
+                    (block, _picture(overlay(image, values[place], scale))) for block, (values, scale) in blocks.items()
+                ]
+                answer = {"label": names[best], "chance": float(chances[row][best])}
+                right = best == int(examples["label"][place])
+                card["variants"].append({"name": name, "pictures": pictures, "right": right, **answer})
+        cards.append(card)
+    return cards
+
+
+def _shown(comparison, variant):
+    """Block → its maps and their colour scale; and the probabilities of all test images."""
+    if not variant["runs"]:
+        return None
+    arrays = comparison.run(variant["name"], variant["runs"][0]["seed"]).arrays()
+    maps = {key.removeprefix("map/attention_"): values for key, values in arrays.items() if key.startswith("map/")}
+    chances = np.exp(arrays["logits"] - np.logaddexp.reduce(arrays["logits"], axis=-1, keepdims=True))
+    return {block: scaled_maps(values)[:2] for block, values in maps.items()}, chances
+
+
+def _outlined(image, mask):
+    """The image with the edge of the mask in white."""
+    pixels = np.asarray(image).astype("uint8").copy()
+    if mask is not None:
+        inside = mask[..., 0] > 0
+        padded = np.pad(inside, 1, mode="edge")
+        inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+        pixels[inside & ~inner] = 255
+    return pixels
+
+
+def _picture(pixels):
+    """Pixels as the source of an image in a page."""
+    image = Image.fromarray(pixels)
+    if image.width != SIDE:
+        image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _write_runs(path, summary):
+    """A row for each run; those that failed have an error in place of figures."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=RUN_COLUMNS, restval="")
+        writer.writeheader()
+        for variant in summary["variants"]:
+            writer.writerows({"variant": variant["name"], **run} for run in variant["runs"])
+        writer.writerows(summary["failures"])

@@ -1,0 +1,45 @@
+"""How figures stand in reports: the same signs, digits and names everywhere."""
+
+TITLES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC-AUC",
+    "average_precision": "average precision",
+    "loss": "cross-entropy",
+}
+MEASURES = {"pointing_game": "pointing game", "energy_inside": "energy inside", "jaccard": "Jaccard"}
+COSTS = {
+    "parameters": "parameters",
+    "trained_parameters": "trained parameters",
+    "gigaflops": "GFLOP an image",
+    "step_milliseconds": "ms a training step",
+    "image_milliseconds": "ms an image at inference",
+    "step_megabytes": "MB at the peak of training",
+}
+
+
+def number(value, digits=3):
+    """A figure as text; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value, digits=3):
+    """A difference as text, with its sign."""
+    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def bounds(found, form=number):
+    """The interval of an estimate as text; nothing where there is none."""
+    return "" if found["low"] is None else f"[{form(found['low'])}, {form(found['high'])}]"
+
+
+def interval(difference):
+    """A difference with its interval as text."""
+    return f"{signed(difference['mean'])} {bounds(difference, signed)}".rstrip()
+
+
+def short(value):
+    """A cost as text, with three digits that count, or whole where it is large."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
