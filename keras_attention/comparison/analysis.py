@@ -141,7 +141,7 @@ def _correct(variants):
                     "seed_error": difference.seed_error,
                     "image_error": difference.image_error,
                     "detectable": difference.detectable(level),
-                    "needed": difference.needed(level),
+                    "needed": list(difference.needed(level) or ()) or None,
                     "verdict": verdict(difference, p_holm, MONITORS[f"val_{metric}"]),
                 }
 

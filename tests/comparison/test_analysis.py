@@ -1,0 +1,150 @@
+"""What is read from the folders of runs: the figures worked out a second time here, and what is missing left out."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from keras_attention.comparison.analysis import METRICS, summarize
+from keras_attention.comparison.statistics import holm
+
+STRENGTHS = {"plain": 0.3, "multiscale": 0.6, "additive+softmax": 2.5}
+
+
+@pytest.fixture
+def compared(plan, begun, finish, rng, labels):
+    """Three variants with three seeds, the same noise for each seed; and the metrics of each run."""
+    given = plan()
+    comparison, metrics = begun(given), {}
+    for seed in given.seed_numbers:
+        noise = rng.normal(size=(len(labels), 3))
+        for name, strength in STRENGTHS.items():
+            hits = 0.7 if name == "additive+softmax" else None
+            metrics[name, seed] = finish(comparison.run(name, seed), strength, hits, noise)
+    return comparison, given, metrics
+
+
+def by_name(summary):
+    return {variant["name"]: variant for variant in summary["variants"]}
+
+
+def test_means_and_differences_are_those_of_the_runs(compared):
+    comparison, plan, metrics = compared
+    summary = summarize(comparison, plan)
+    variants = by_name(summary)
+    for name in METRICS:
+        values = {variant: np.array([metrics[variant, seed][name] for seed in range(3)]) for variant in STRENGTHS}
+        for variant in STRENGTHS:
+            assert variants[variant]["metrics"][name]["mean"] == pytest.approx(values[variant].mean())
+            for reference, found in variants[variant]["differences"].items():
+                differences = values[variant] - values[reference]
+                assert found[name]["mean"] == pytest.approx(differences.mean())
+                assert found[name]["seed_error"] == pytest.approx(stats.sem(differences))
+                assert found[name]["low"] < found[name]["mean"] < found[name]["high"]
+    assert set(variants["plain"]["differences"]) == {"multiscale"}
+    assert set(variants["additive+softmax"]["differences"]) == {"plain", "multiscale"}
+
+
+def test_images_are_resampled_for_both_of_a_pair_at_once(compared, labels):
+    """Unpaired, the error would be that of two independent shares."""
+    comparison, plan, _ = compared
+    found = by_name(summarize(comparison, plan))["multiscale"]["differences"]["plain"]["accuracy"]
+    arrays = {name: [comparison.run(name, seed).arrays() for seed in range(3)] for name in ("plain", "multiscale")}
+    right = {name: np.mean([each["logits"].argmax(-1) == labels for each in arrays[name]], axis=0) for name in arrays}
+    assert found["image_error"] == pytest.approx(stats.sem(right["multiscale"] - right["plain"]), rel=0.15)
+
+
+def test_holm_goes_over_the_variants_of_a_reference(compared):
+    comparison, plan, _ = compared
+    variants = by_name(summarize(comparison, plan))
+    family = [variants[name]["differences"]["plain"]["roc_auc"] for name in ("multiscale", "additive+softmax")]
+    assert [found["p_holm"] for found in family] == pytest.approx(holm([found["p"] for found in family]))
+
+
+def test_the_verdict_of_each_variant(compared):
+    comparison, plan, _ = compared
+    summary = summarize(comparison, plan)
+    variants = by_name(summary)
+    assert variants["additive+softmax"]["differences"]["plain"]["accuracy"]["verdict"] == "helps"
+    # Less cross-entropy is better.
+    assert variants["additive+softmax"]["differences"]["plain"]["loss"]["mean"] < 0
+    assert variants["additive+softmax"]["differences"]["plain"]["loss"]["verdict"] == "helps"
+    assert [variants[name]["attends"] for name in STRENGTHS] == [False, False, True]
+    assert summary["verdict"][0].startswith("Attention helps, and it is the attention")
+    assert (summary["images"], summary["seeds"], summary["metric"]) == (90, [0, 1, 2], "accuracy")
+
+
+def test_maps_are_measured_against_chance(compared):
+    comparison, plan, _ = compared
+    variants = by_name(summarize(comparison, plan))
+    assert variants["plain"]["maps"] == {}
+    maps = variants["additive+softmax"]["maps"]
+    assert list(maps) == ["pointing_game", "energy_inside", "jaccard"]
+    found = maps["jaccard"]["joint"]
+    values = [comparison.run("additive+softmax", seed).arrays()["measure/jaccard/joint"].mean() for seed in range(3)]
+    assert found["mean"] == pytest.approx(np.mean(values))
+    assert found["chance"] == pytest.approx(0.25)
+    assert found["gain"]["mean"] == pytest.approx(np.mean(values) - 0.25)
+    assert found["low"] < found["mean"] < found["high"]
+    assert found["gain"]["low"] > 0
+
+
+def test_times_are_ratios_to_the_plain_network(compared, cost):
+    comparison, plan, _ = compared
+    comparison.save_cost("plain", cost | {"step_seconds": 0.03, "reference_step_seconds": 0.03})
+    comparison.save_cost("additive+softmax", cost)
+    variants = by_name(summarize(comparison, plan))
+    assert variants["multiscale"]["cost"] is None
+    assert variants["plain"]["cost"]["step_ratio"] == 1
+    assert variants["additive+softmax"]["cost"]["step_ratio"] == pytest.approx(2)
+    assert variants["additive+softmax"]["cost"]["step_milliseconds"] == pytest.approx(2 * 20)  # the median of both
+    assert variants["additive+softmax"]["cost"]["image_milliseconds"] == pytest.approx(3)
+    assert variants["additive+softmax"]["cost"]["gigaflops"] == pytest.approx(0.005)
+
+
+def test_pairs_are_the_seeds_that_both_have(compared):
+    comparison, plan, metrics = compared
+    (comparison.run("plain", 2).folder / "metrics.json").unlink()
+    summary = summarize(comparison, plan, {("plain", 2): "ValueError: broken"})
+    variants = by_name(summary)
+    found = variants["additive+softmax"]["differences"]["plain"]["accuracy"]
+    expected = [metrics["additive+softmax", seed]["accuracy"] - metrics["plain", seed]["accuracy"] for seed in (0, 1)]
+    assert (found["mean"], found["seeds"]) == (pytest.approx(np.mean(expected)), 2)
+    assert variants["additive+softmax"]["differences"]["multiscale"]["accuracy"]["seeds"] == 3
+    assert summary["failures"] == [{"variant": "plain", "seed": 2, "error": "ValueError: broken"}]
+
+
+def test_a_variant_without_a_run(plan, begun, finish):
+    given = plan(seeds=2)
+    comparison = begun(given)
+    for name in ("plain", "additive+softmax"):
+        for seed in given.seed_numbers:
+            finish(comparison.run(name, seed), 1.0)
+    variants = by_name(summarize(comparison, given))
+    assert variants["multiscale"]["metrics"] == {}
+    assert variants["additive+softmax"]["differences"]["multiscale"] == {}
+    assert "accuracy" in variants["additive+softmax"]["differences"]["plain"]
+
+
+def test_one_seed_says_so(plan, begun, finish):
+    given = plan(seeds=1)
+    comparison = begun(given)
+    for variant in given.variants:
+        finish(comparison.run(variant.name, 0), 1.0)
+    summary = summarize(comparison, given)
+    assert summary["verdict"] == [
+        "One seed gives no interval, so nothing can be said of whether attention helps: the differences below may be "
+        "chance. Three seeds or more can tell: --seeds 3 --resume."
+    ]
+    found = by_name(summary)["additive+softmax"]["differences"]["plain"]["accuracy"]
+    assert (found["low"], found["p"], found["verdict"]) == (None, None, "no interval")
+
+
+def test_a_summary_is_strict_json(compared):
+    comparison, plan, _ = compared
+    rows = comparison.run("plain", 0).history()
+    comparison.run("plain", 0).write_history([row | {"val_accuracy": float("nan")} for row in rows])
+    summary = summarize(comparison, plan)
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert by_name(summary)["plain"]["curves"]["0"] == [None] * 4

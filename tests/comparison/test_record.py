@@ -1,0 +1,85 @@
+"""The folder of a comparison: plans that survive it, and folders that may not be taken."""
+
+import dataclasses
+import re
+
+import pytest
+
+from keras_attention.comparison import Variant, make_variants
+from keras_attention.comparison.record import Plan
+
+
+def test_a_plan_survives_its_folder(plan, comparison):
+    variants = (*make_variants(["dot+softmax@block4_pool"]), Variant("mine", {"units": 7, "attend": ("block3_pool",)}))
+    given = dataclasses.replace(plan(seed=4, monitor="val_roc_auc"), variants=variants)
+    comparison.begin(given, resume=False)
+    assert comparison.plan == given
+    assert given.seed_numbers == (4, 5, 6)
+    assert given.metric == "roc_auc"
+
+
+def test_a_run_has_its_folder(comparison):
+    assert comparison.run("dot+softmax", 3).folder == comparison.folder / "runs" / "dot+softmax" / "seed-3"
+
+
+def test_costs_are_kept(comparison, cost):
+    assert comparison.cost("plain") is None
+    comparison.save_cost("plain", cost)
+    assert comparison.cost("plain") == cost
+
+
+def test_variants_and_seeds_may_be_added(plan, comparison):
+    comparison.begin(plan(["dot+softmax"], 2), resume=False)
+    more = comparison.claim(plan(["concat+softmax"], 3), resume=True)
+    assert [variant.name for variant in more.variants] == ["plain", "multiscale", "dot+softmax", "concat+softmax"]
+    assert more.seeds == 3
+
+
+def test_another_comparison_is_refused_and_says_what_differs(plan, comparison):
+    comparison.begin(plan(epochs=4), resume=False)
+    for other, message in (
+        (plan(epochs=9), "`epochs` differs from that of the comparison. Expected epochs=4. Received: epochs=9."),
+        (plan(seeds=2), "The comparison has more seeds. Expected at least 3. Received: seeds=2."),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            comparison.claim(other, resume=True)
+        message = f"{comparison.folder} holds another comparison. {message}"
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            comparison.claim(other)
+    own = Plan(plan().config, (Variant("plain", {"attend": (), "units": 3}),), 3)
+    with pytest.raises(ValueError, match=r"^The variant 'plain' differs from that of the comparison"):
+        comparison.claim(own, resume=True)
+
+
+def test_folders_that_are_taken(plan, comparison, tmp_path):
+    assert comparison.claim(plan()) == plan()
+    with pytest.raises(ValueError, match="holds no comparison"):
+        comparison.claim(plan(), resume=True)
+    comparison.begin(plan(), resume=False)
+    with pytest.raises(ValueError, match=re.escape("is there. Expected --resume or --overwrite, or another --run.")):
+        comparison.claim(plan())
+    assert comparison.claim(plan(), overwrite=True) == plan()
+    (comparison.folder / "comparison.json").unlink()
+    (comparison.folder / "letter.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no comparison"):
+        comparison.claim(plan(), overwrite=True)
+    file = type(comparison)(tmp_path / "file")
+    file.folder.write_text("")
+    with pytest.raises(ValueError, match="is a file"):
+        file.claim(plan())
+
+
+def test_resuming_keeps_the_folder_and_beginning_makes_it_anew(plan, comparison):
+    comparison.begin(plan(), resume=False)
+    (comparison.folder / "kept").write_text("")
+    comparison.begin(plan(seeds=5), resume=True)
+    assert (comparison.folder / "kept").exists()
+    assert comparison.plan.seeds == 5
+    comparison.begin(plan(), resume=False)
+    assert not (comparison.folder / "kept").exists()
+
+
+@pytest.mark.parametrize("seeds", [0, -1, 1001, 2.5])
+def test_numbers_of_seeds(plan, seeds):
+    with pytest.raises(ValueError, match=r"^`seeds` is out of range"):
+        plan(seeds=seeds)

@@ -1,0 +1,153 @@
+"""A task: done once, continued where it was cut off, tried again where it broke, and never an exception."""
+
+import pytest
+
+from keras_attention.comparison import execution, tasks
+from keras_attention.comparison.tasks import Outcome, Task, clear_attempts, foreign_members, register_members, run_task
+from keras_attention.layers import SCORES, Score
+from keras_attention.runs import Run
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What `train` was called with; each call does what the test says next, and finishes its run otherwise."""
+    calls, plans = [], []
+
+    def train(config, folder, resume, overwrite, **_):
+        calls.append({"folder": folder, "resume": resume, "overwrite": overwrite})
+        run = Run(folder)
+        if not resume:
+            run.begin(config)
+        action = plans.pop(0) if plans else None
+        if action:
+            raise action
+        run.finish({})
+
+    monkeypatch.setattr(tasks, "train", train)
+    calls_and_plans = type("Calls", (list,), {"plans": plans})()
+    monkeypatch.setattr(tasks, "train", lambda *a, **k: (calls_and_plans.append(k), train(*a, **k))[1])
+    return calls_and_plans
+
+
+@pytest.fixture
+def task(plan, tmp_path):
+    return Task("plain", plan().config, str(tmp_path / "runs" / "plain" / "seed-0"))
+
+
+def left_beside(task):
+    return {path.name for path in Run(task.folder).folder.parent.iterdir()} - {"seed-0", "seed-0.lock"}
+
+
+def test_a_task_is_done_once(task, calls):
+    assert run_task(task).error is None
+    assert run_task(task).error is None
+    assert len(calls) == 1
+    assert calls[0]["export"] is False
+    assert left_beside(task) == set()
+
+
+def test_what_breaks_is_tried_once_more_from_its_beginning(task, calls):
+    calls.plans += [FloatingPointError("the loss is\nnot finite")]
+    assert run_task(task).error is None
+    assert [call["resume"] for call in calls] == [False, False]
+    assert calls[1]["overwrite"]
+    assert left_beside(task) == set()
+
+
+def test_what_breaks_twice_is_reported(task, calls):
+    calls.plans += [ValueError("first"), ValueError("second\ntime")]
+    outcome = run_task(task)
+    assert outcome.error == "ValueError: second time"
+    assert len(calls) == 2
+    assert left_beside(task) == {"seed-0.attempts", "seed-0.error.txt"}
+    assert "second\ntime" in task.beside("error.txt").read_text()
+    clear_attempts([task])
+    assert left_beside(task) == set()
+    assert run_task(task).error is None
+
+
+def test_what_was_cut_off_is_continued(task, calls):
+    """As a process that is killed leaves it: an attempt that was counted, and a run that is not finished."""
+    calls.plans += [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        run_task(task)
+    assert run_task(task).error is None
+    assert [call["resume"] for call in calls] == [False, True]
+
+
+def test_what_is_killed_each_time_is_reported(task, calls):
+    calls.plans += [KeyboardInterrupt(), KeyboardInterrupt()]
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run_task(task)
+    assert run_task(task).error == "its process was killed each time"
+    assert len(calls) == 2
+
+
+def test_members_from_outside_travel_with_the_task():
+    assert foreign_members() == ()
+    try:
+
+        @SCORES.register("manhattan_of_a_test")
+        class ManhattanScore(Score):
+            """e = −Σ |q − k|."""
+
+        members = foreign_members()
+        assert members == (("score", "manhattan_of_a_test", ManhattanScore),)
+        del SCORES._members["manhattan_of_a_test"]
+        register_members(members)
+        register_members(members)
+        assert SCORES["manhattan_of_a_test"] is ManhattanScore
+    finally:
+        SCORES._members.pop("manhattan_of_a_test", None)
+
+
+class Processes:
+    """In the place of processes: tasks whose variant is named `deadly` kill theirs, and with it all that had begun."""
+
+    def __init__(self, monkeypatch):
+        self.alone = []
+        monkeypatch.setattr(execution, "_parallel", self.parallel)
+
+    def parallel(self, given, jobs, **_):
+        if len(given) == 1:
+            self.alone.append(given[0].variant)
+        for task in given:
+            task.beside("attempts").parent.mkdir(parents=True, exist_ok=True)
+            task.beside("attempts").write_text("1")
+        for task in given:
+            if task.variant == "deadly":
+                raise execution.TerminatedWorkerError("killed")
+            task.beside("attempts").unlink()
+            yield Outcome(task, 1.0)
+
+
+def test_a_process_that_dies_stops_none_of_the_others(plan, tmp_path, monkeypatch):
+    processes = Processes(monkeypatch)
+    given = [Task(name, plan().config, str(tmp_path / name / "seed-0")) for name in ("a", "b", "deadly", "c", "d")]
+    with execution.workers(jobs=2) as carry_out:
+        outcomes = {outcome.task.variant: outcome.error for outcome in carry_out(given)}
+    assert outcomes == {"a": None, "b": None, "deadly": "its process was killed each time", "c": None, "d": None}
+    assert "deadly" in processes.alone
+
+
+def test_one_job_is_this_process(task, calls):
+    with execution.workers() as carry_out:
+        assert [outcome.task for outcome in carry_out([task])] == [task]
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"jobs": 0}, "`jobs` is out of range. Expected an integer at least 1. Received: jobs=0."),
+        ({"backend": "dusk"}, "Unknown backend 'dusk' (did you mean 'dask'?). Expected one of: processes, dask."),
+        ({"backend": "dask"}, "A Dask cluster has an address. Expected --scheduler ADDRESS"),
+        ({"backend": "dask", "scheduler": "tcp://a:1", "jobs": 2}, "A Dask cluster has as many jobs as workers."),
+        ({"scheduler": "tcp://a:1"}, "Only a Dask cluster has a scheduler. Expected --backend dask."),
+    ],
+)
+def test_settings_that_do_not_go_together(settings, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        execution.check_backend(**{"jobs": 1, "backend": "processes", "scheduler": None} | settings)
+    assert str(caught.value).startswith(message)

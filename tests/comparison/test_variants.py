@@ -1,0 +1,99 @@
+"""Names of variants: what they stand for, what they expand to, and how a wrong one is answered."""
+
+import re
+
+import pytest
+
+from keras_attention import TrainConfig
+from keras_attention.comparison import DEFAULT_VARIANTS, Variant, make_variants
+from keras_attention.layers import ALIGNMENTS, SCORES, UniformScore
+
+BASE = TrainConfig(score="additive", score_options={"activation": "relu"}, units=9)
+
+
+def named(*names):
+    return {variant.name: variant for variant in make_variants(names)}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("plain", {"attend": ()}),
+        ("multiscale", {"score": None}),
+        ("uniform", {"score": "uniform", "alignment": "softmax"}),
+        ("additive+softmax", {"score": "additive", "alignment": "softmax"}),
+        ("dot+entmax@block4_pool", {"score": "dot", "alignment": "entmax", "attend": ("block4_pool",)}),
+        ("multiscale@block2_pool+block4_relu1", {"score": None, "attend": ("block2_pool", "block4_relu1")}),
+        ("uniform@block3_pool", {"score": "uniform", "alignment": "softmax", "attend": ("block3_pool",)}),
+    ],
+)
+def test_what_a_name_stands_for(name, settings):
+    assert named(name)[name].settings == settings
+    config = named(name)[name].config(TrainConfig(), seed=5)
+    assert config.seed == 5
+    assert {key: getattr(config, key) for key in settings} == settings
+
+
+def test_the_families_follow_the_registries():
+    scores, alignments = named("all-scores"), named("all-alignments")
+    assert list(scores) == ["plain", "multiscale", *(f"{score}+softmax" for score in SCORES)]
+    assert list(alignments) == ["plain", "multiscale", *(f"additive+{alignment}" for alignment in ALIGNMENTS)]
+    both = named("all-scores", "all-alignments")
+    assert len(both) == 2 + len(SCORES) + len(ALIGNMENTS) - 1
+    everything = named("all")
+    assert list(everything)[:3] == ["plain", "multiscale", "uniform"]
+    assert len(everything) == 3 + len(SCORES) * len(ALIGNMENTS)
+
+
+def test_references_join_and_names_count_once():
+    assert list(named("cosine+softmax", "plain", "cosine+softmax")) == ["multiscale", "cosine+softmax", "plain"]
+    assert list(named(*DEFAULT_VARIANTS)) == list(DEFAULT_VARIANTS)
+    assert [variant.name for variant in make_variants("plain")] == ["multiscale", "plain"]
+    assert make_variants([" uniform "])[-1].name == "uniform"
+
+
+def test_options_stay_with_their_score_only():
+    assert named("additive+sigmoid")["additive+sigmoid"].config(BASE).score_options == {"activation": "relu"}
+    assert named("concat+sigmoid")["concat+sigmoid"].config(BASE).score_options == {}
+    assert named("multiscale")["multiscale"].config(BASE).score_options == {}
+    mine = Variant("tanh", {"score": "concat", "score_options": {"activation": "tanh"}})
+    assert mine.config(BASE).score_options == {"activation": "tanh"}
+    assert mine.config(BASE).units == 9
+
+
+def test_uniform_has_no_parameters_of_its_own():
+    assert isinstance(named("uniform")["uniform"].config(BASE).make_score(), UniformScore)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("plane", "Unknown variant 'plane' (did you mean 'plain'?). Expected one of: plain, multiscale, uniform, all-"),
+        ("softmax", "Unknown variant 'softmax'"),
+        ("aditive+softmax", "Unknown score in the variant 'aditive+softmax': 'aditive' (did you mean 'additive'?)."),
+        ("dot+softmaxx", "Unknown alignment in the variant 'dot+softmaxx': 'softmaxx' (did you mean 'softmax'?)."),
+        ("dot+softmax@block9_pool", "Unknown layer in the variant 'dot+softmax@block9_pool': 'block9_pool'"),
+        ("dot+softmax@", "Unknown layer in the variant 'dot+softmax@': ''"),
+        ("plain@block3_pool", "The plain network attends to no layer. Expected plain. Received: variants="),
+        ("", "Unknown variant ''"),
+    ],
+)
+def test_names_that_are_none(name, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        make_variants([name])
+
+
+def test_things_that_are_no_variant():
+    with pytest.raises(TypeError, match=r"^This is no variant\. Expected a text or a Variant\. Received: variants=3"):
+        make_variants([3])
+    with pytest.raises(ValueError, match=r"^Two variants have one name"):
+        make_variants([Variant("a", {"score": "dot"}), Variant("a", {"score": "concat"})])
+    for name in ("", "..", "a/b", "a\\b", None):
+        with pytest.raises(ValueError, match=r"^A variant has no name for a folder"):
+            Variant(name, {})
+    for settings in (None, {"seed": 3}):
+        with pytest.raises(ValueError, match=r"^A variant has no settings"):
+            Variant("a", settings)
+    message = "Unknown setting 'scoer' (did you mean 'score'?)."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        Variant("a", {"scoer": "dot"}).config(BASE)

@@ -1,0 +1,219 @@
+"""The report of a comparison: whole, self-contained, and the same figures in every form."""
+
+import csv
+import html.parser
+import re
+
+import numpy as np
+import pytest
+
+from keras_attention import TrainConfig
+from keras_attention.comparison.analysis import summarize
+from keras_attention.comparison.record import Comparison, Plan
+from keras_attention.comparison.variants import make_variants
+from keras_attention.evaluate import classification_metrics
+from keras_attention.report import results_table, write_comparison_report
+from keras_attention.report.formatting import bounds, interval, number, short, signed
+
+CLASSES = ("circle & square", "<star>")
+VARIANTS = ("plain", "multiscale", "additive+softmax", "dot+sparsemax@block4_pool")
+COST = {
+    "parameters": 1234,
+    "trained_parameters": 1000,
+    "flops": 5_000_000,
+    "step_seconds": 0.02,
+    "reference_step_seconds": 0.01,
+    "image_seconds": 0.003,
+    "reference_image_seconds": 0.002,
+    "step_megabytes": 12.5,
+}
+
+
+def finish(run, strength, attends, with_masks, labels, rng):
+    logits = rng.normal(size=(len(labels), 2)) + strength * np.eye(2)[labels]
+    run.folder.mkdir(parents=True)
+    arrays = {"map/attention_block4_pool": rng.random((12, 4, 4))} if attends else {}
+    if attends and with_masks:
+        names = [
+            f"measure/{name}/{block}"
+            for name in ("pointing_game", "energy_inside", "jaccard")
+            for block in ("attention_block4_pool", "joint")
+        ]
+        arrays |= {name: rng.random(len(labels)) for name in names} | {"chance": np.full(len(labels), 0.2)}
+    run.save_arrays(logits=logits, labels=labels, **arrays)
+    run.write_history([{"epoch": epoch, "val_accuracy": 0.5 + 0.1 * epoch} for epoch in (1, 2, 3)])
+    about = {"epochs": 3, "best_epoch": 2, "seconds": 1.5, "parameters": 1234, "class_names": CLASSES}
+    run.finish(classification_metrics(logits, labels, CLASSES) | about | {"images": {"train": 500, "test": 60}})
+
+
+@pytest.fixture
+def report(tmp_path):
+    """`report(seeds, with_masks, command)`: a comparison with its report, and its summary."""
+
+    def make(seeds=2, with_masks=True, command="keras-attention compare --run 'a b'", left_out=()):
+        rng = np.random.default_rng(3)
+        plan = Plan(TrainConfig(epochs=3), make_variants(VARIANTS), seeds)
+        comparison = Comparison(tmp_path / f"comparison-{seeds}-{with_masks}")
+        comparison.begin(plan, resume=False)
+        labels = rng.integers(0, 2, 60)
+        for seed in plan.seed_numbers:
+            for name in set(VARIANTS) - set(left_out):
+                finish(comparison.run(name, seed), 1.0, "+" in name, with_masks, labels, rng)
+        for name in VARIANTS[:3]:
+            comparison.save_cost(name, COST)
+        examples = {"number": np.arange(0, 60, 5), "image": rng.integers(0, 255, (12, 32, 32, 3)).astype("uint8")}
+        masks = (
+            {"mask": np.pad(np.ones((12, 9, 7, 1), "uint8"), ((0, 0), (5, 18), (9, 16), (0, 0)))} if with_masks else {}
+        )
+        comparison.save_examples(examples | {"label": labels[::5]} | masks)
+        about = {
+            "data": {"name": "shapes <b>", "image_size": 32, "notes": ["a note"]},
+            "plan": plan.to_dict(),
+            "command": command,
+            "versions": {"python": "3"},
+            "machine": {"cores": 2, "processor": "x", "system": "Linux", "accelerators": []},
+        }
+        errors = {(name, 0): "ValueError: <broken>" for name in left_out}
+        summary = summarize(comparison, plan, errors) | about
+        write_comparison_report(comparison, summary)
+        return comparison, summary
+
+    return make
+
+
+class Page(html.parser.HTMLParser):
+    """What of a page a test asks for: open tags that were never closed, addresses, tables."""
+
+    VOID = ("meta", "link", "img", "br", "input", "hr")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.addresses, self.ids, self.rows, self.text = [], [], [], 0, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.rows += tag == "tr"
+        self.addresses += [attributes[name] for name in ("src", "href", "xlink:href") if name in attributes]
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.open and self.open[-1] != tag and self.open[-1] in ("option", "td", "th", "tr", "li", "p"):
+            self.open.pop()
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_is_whole_and_needs_no_network(report):
+    comparison, summary = report()
+    text = comparison.report_path.read_text()
+    page = Page(text)
+    assert page.open == []
+    assert all(address.startswith(("data:", "#")) for address in page.addresses)
+    # Names of XML are addresses that nobody opens.
+    opened = re.findall(r"https?://[^\s\"'<]+", text)
+    assert all(
+        address.startswith(
+            ("http://www.w3.org/", "http://purl.org/", "http://creativecommons.org/", "https://matplotlib.org/")
+        )
+        for address in opened
+    )
+    assert "@import" not in text
+    inside = "".join(page.text)
+    for said in (*summary["verdict"], "shapes <b>", "circle & square", "<star>", summary["command"], *VARIANTS):
+        assert said in inside, said
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_pictures_of_the_same_images_for_every_variant_with_attention(report):
+    comparison, _ = report()
+    text = comparison.report_path.read_text()
+    assert text.count("data:image/jpeg") == 6 * (1 + 2)
+    assert text.count('class="example"') == 6
+    assert text.count('alt="map of additive+softmax at block4_pool"') == 6
+
+
+def test_figures_take_the_colour_of_the_text(report):
+    text = report()[0].report_path.read_text()
+    assert text.count("<svg") == 2 + len(VARIANTS) + 4
+    assert "#010203" not in text
+    assert "currentColor" in text
+
+
+def test_the_same_figures_in_every_form(report):
+    comparison, summary = report()
+    markdown = (comparison.folder / "report.md").read_text()
+    page = comparison.report_path.read_text()
+    table = results_table(summary)
+    for variant in summary["variants"]:
+        found = variant["metrics"]["accuracy"]
+        for text in (markdown, page, table):
+            assert number(found["mean"]) in text
+        for each in variant["differences"].values():
+            for text in (markdown, page, table):
+                assert interval(each["accuracy"]) in text
+    rows = list(csv.DictReader((comparison.folder / "results.csv").open()))
+    assert [(row["variant"], row["seed"]) for row in rows] == [
+        (name, str(seed)) for name in VARIANTS for seed in (0, 1)
+    ]
+    run = summary["variants"][2]["runs"][1]
+    assert float(rows[5]["roc_auc"]) == run["roc_auc"]
+
+
+def test_tables_of_the_markdown_have_rows_of_one_length(report):
+    comparison, _ = report()
+    tables = re.findall(r"(?:^\|.*\n)+", (comparison.folder / "report.md").read_text(), re.M)
+    assert len(tables) == 4
+    for table in tables:
+        lines = table.splitlines()
+        assert {line.count("|") for line in lines} == {lines[0].count("|")}
+        assert len(lines) >= 2 + 4
+
+
+def test_without_masks_one_seed_and_no_command(report):
+    comparison, _ = report(seeds=1, with_masks=False, command=None)
+    page = "".join(Page(comparison.report_path.read_text()).text)
+    assert "One seed gives no interval" in page
+    assert "have no masks" in page
+    assert "comparison.json" in page
+    assert "[" not in results_table(report(seeds=1)[1]).replace("no interval", "")
+
+
+def test_what_failed_is_named(report):
+    comparison, summary = report(left_out=("multiscale",))
+    page = "".join(Page(comparison.report_path.read_text()).text)
+    assert "multiscale, seed 0: ValueError: <broken>" in page
+    assert "no run" in page
+    assert "- multiscale, seed 0: ValueError: <broken>" in (comparison.folder / "report.md").read_text()
+    assert "no run" in results_table(summary)
+    rows = list(csv.DictReader((comparison.folder / "results.csv").open()))
+    assert rows[-1]["error"] == "ValueError: <broken>"
+
+
+def test_the_best_comes_first(report):
+    comparison, summary = report()
+    means = {variant["name"]: variant["metrics"]["accuracy"]["mean"] for variant in summary["variants"]}
+    listed = re.findall(r'class="name" data-label="variant" data-value="([^"]+)"', comparison.report_path.read_text())
+    assert [means[name] for name in listed[:4]] == sorted(means.values(), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (number(-0.1234), "−0.123"),
+        (number(None), "–"),
+        (signed(0.05, 2), "+0.05"),
+        (bounds({"low": None, "high": None}), ""),
+        (interval({"mean": 0.1, "low": -0.1, "high": 0.3}), "+0.100 [−0.100, +0.300]"),
+        (interval({"mean": 0.1, "low": None, "high": None}), "+0.100"),
+        (short(14961097), "14,961,097"),
+        (short(0.12345), "0.123"),
+        (short(None), "–"),
+    ],
+)
+def test_forms_of_figures(text, expected):
+    assert text == expected
