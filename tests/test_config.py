@@ -11,7 +11,7 @@ import pytest
 from keras_attention import TrainConfig
 from keras_attention.data.augmentation import AUGMENTATIONS
 from keras_attention.evaluate import MONITORS
-from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.layers import ALIGNMENTS, SCORES, AdditiveScore, UniformScore
 
 # Every setting, at a value that is not its default; but for those that do not go with another one here.
 OTHERS = {
@@ -149,6 +149,7 @@ NAMES = {
     "plain": ({"attend": ()}, "cluttered_digits-plain"),
     "plain without a score": ({"attend": (), "score": None}, "cluttered_digits-plain"),
     "no score": ({"score": None}, "cluttered_digits-multiscale"),
+    "uniform": ({"score": "uniform"}, "cluttered_digits-uniform"),
     "folder": ({"data": "../photos/skin/"}, "photos-skin-additive-softmax"),
     "absolute folder": ({"data": "/photos/skin"}, "photos-skin-additive-softmax"),
     "here": ({"data": "."}, "data-additive-softmax"),
@@ -171,6 +172,9 @@ def test_options_reach_the_layers():
     assert TrainConfig(units=7, score_options={"units": 5}).make_score().units == 5
     assert TrainConfig(alignment="local_predictive").make_alignment().axes == 2
     assert TrainConfig(score=None).make_score() is None
+    assert isinstance(TrainConfig(score="uniform").make_score(), UniformScore)
+    assert TrainConfig(units=None).make_score().units == AdditiveScore().units
+    assert not hasattr(TrainConfig(score="dot", units=None).make_score(), "units")
 
 
 def test_differences():
@@ -267,6 +271,12 @@ OTHER_ERRORS = {
     ),
     "options of no score": (
         {"score": None, "score_options": {"units": 3}},
+        "There is no score to have options.",
+        "a score",
+        "score_options={'units': 3}",
+    ),
+    "options of the uniform score": (
+        {"score": "uniform", "score_options": {"units": 3}},
         "There is no score to have options.",
         "a score",
         "score_options={'units': 3}",

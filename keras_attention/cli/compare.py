@@ -40,6 +40,8 @@ def add(commands):
     group.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at once, in processes (default 1)")
     group.add_argument("--backend", default="processes", metavar="NAME", help="processes (default), dask")
     group.add_argument("--scheduler", default=None, metavar="ADDRESS", help="of a Dask cluster that shares the folder")
+    text = "leave out what each network costs, half a minute for each"
+    group.add_argument("--no-costs", dest="costs", action="store_false", default=True, help=text)
     group.add_argument("--run", dest="run_folder", metavar="DIR", help="the folder (default runs/<data>-compare)")
     either = group.add_mutually_exclusive_group()
     text = "continue the comparison in that folder; variants and seeds may be added"
@@ -65,6 +67,7 @@ def run(options):
         options.jobs,
         options.backend,
         options.scheduler,
+        options.costs,
         resume,
         getattr(options, "overwrite", False),
     )

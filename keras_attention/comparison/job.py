@@ -30,6 +30,7 @@ def compare(
     jobs=1,
     backend="processes",
     scheduler=None,
+    costs=True,
     resume=False,
     overwrite=False,
     verbose=True,
@@ -49,6 +50,7 @@ def compare(
         jobs: how many runs at once, each in a process of its own.
         backend: `"processes"` on this machine, or `"dask"`.
         scheduler: address of the scheduler of a Dask cluster, whose workers see the folder under the same path.
+        costs: whether to measure at the end what each network costs.
         resume: whether to continue the comparison in that folder. Runs that are finished are not done again; variants
             and seeds may have been added, and what is `None` is as it was.
         overwrite: whether a comparison in that folder may be replaced.
@@ -73,7 +75,8 @@ def compare(
     _fill_cache(plan, dataset, backbone, verbose)
     del backbone
     errors = _run_all(comparison, plan, tell, jobs, backend, scheduler)
-    _measure_costs(comparison, plan, dataset, tell)
+    if costs:
+        _measure_costs(comparison, plan, dataset, tell)
     summary = summarize(comparison, plan, errors) | about(plan, dataset, comparison.folder)
     write_json(comparison.folder / "summary.json", summary)
     write_comparison_report(comparison, summary)
@@ -91,7 +94,9 @@ def _claim(config, variants, seeds, run, resume, overwrite):
         chosen = saved.variants if variants is None else make_variants(variants)
     else:
         chosen = make_variants(DEFAULT_VARIANTS if variants is None else variants)
-    plan = Plan(config, chosen, seeds or (saved.seeds if saved else DEFAULT_SEEDS))
+    if seeds is None:
+        seeds = saved.seeds if saved else DEFAULT_SEEDS
+    plan = Plan(config, chosen, seeds)
     return comparison, comparison.claim(plan, resume, overwrite)
 
 

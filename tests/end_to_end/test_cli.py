@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_attention.cli import main, parser
+from keras_attention.cli import main, parser, settings
 from keras_attention.cli import train as train_command
 from keras_attention.config import TrainConfig
 from keras_attention.layers import ALIGNMENTS, SCORES
@@ -47,7 +47,7 @@ def test_exit_codes_of_the_parser(arguments, code, capsys):
 
 
 def test_every_setting_has_a_flag():
-    flags = {flag.removeprefix("--").replace("-", "_") for part in train_command.GROUPS.values() for flag, *_ in part}
+    flags = {flag.removeprefix("--").replace("-", "_") for part in settings.GROUPS.values() for flag, *_ in part}
     others = {"pool_query", "freeze", "cache_features", "data_options", "score_options", "alignment_options"}
     assert flags | others == set(TrainConfig.__dataclass_fields__)
 
@@ -80,6 +80,8 @@ def test_options_of_layers_are_numbers_truth_values_lists_and_texts():
     given = "train --alignment hard --alignment-option estimator=reinforce --alignment-option temperature=0.5"
     config, _ = train_command._config_and_folder(parser().parse_args(given.split()))
     assert config.alignment_options == {"estimator": "reinforce", "temperature": 0.5}
+    config, _ = train_command._config_and_folder(parser().parse_args(["train", "--units", "none"]))
+    assert config.units is None
 
 
 @pytest.mark.slow
@@ -179,6 +181,8 @@ BAD = {
     "folder": (["--data", "./nowhere"], "There is no such folder"),
     "precision": (["--precision", "float8"], "Unknown precision 'float8'"),
     "size": (["--image-size", "31"], "`image_size` is out of range. Expected an integer at least 32"),
+    "units": (["--units", "many"], "The units are no number. Expected a whole number of 1 or more, or none."),
+    "no units": (["--units", "0"], "`units` is out of range"),
     "rate": (["--learning-rate", "-1"], "`learning_rate` is out of range"),
     "epochs": (["--epochs", "0"], "`epochs` is out of range"),
     "option": (["--data-option", "clutter=many"], "--data-option KEY=N"),

@@ -33,6 +33,7 @@ def test_a_finished_run_holds_what_it_says(finished):
         "config.json",
         "history.csv",
         "metrics.json",
+        "predictions.npz",
         "model.keras",
         "saved_model",
         "history.png",
@@ -43,14 +44,25 @@ def test_a_finished_run_holds_what_it_says(finished):
     assert len(finished.history()) == 2
 
 
+def test_predictions_are_those_that_the_metrics_come_from(finished):
+    arrays, metrics = finished.arrays(), finished.metrics
+    assert (arrays["logits"].argmax(-1) == arrays["labels"]).mean() == pytest.approx(metrics["accuracy"])
+    assert arrays["map/attention_block4_pool"].shape == (12, 2, 2)
+    for measure in ("pointing_game", "energy_inside", "jaccard"):
+        values = arrays[f"measure/{measure}/joint"]
+        assert np.nanmean(values) == pytest.approx(metrics[measure]["joint"]["score"])
+    assert np.nanmean(arrays["chance"]) == pytest.approx(metrics["jaccard"]["joint"]["chance"])
+
+
 def test_metrics_are_complete_and_consistent(finished):
     metrics = json.loads((finished.folder / "metrics.json").read_text())
     assert metrics["count"] == 15 == np.sum(metrics["confusion"])
     assert metrics["accuracy"] == pytest.approx(np.trace(metrics["confusion"]) / 15)
-    assert set(metrics["pointing_game"]) == {"attention_block3_pool", "attention_block4_pool", "joint"}
-    for game in metrics["pointing_game"].values():
-        assert 0 <= game["score"] <= 1
-        assert 0.05 < game["chance"] < 0.4
+    for measure in ("pointing_game", "energy_inside", "jaccard"):
+        assert set(metrics[measure]) == {"attention_block3_pool", "attention_block4_pool", "joint"}
+        for figures in metrics[measure].values():
+            assert 0 <= figures["score"] <= 1
+            assert 0.05 < figures["chance"] < 0.4
     assert metrics["parameters"] == keras.models.load_model(finished.model_path).count_params()
     assert metrics["images"] == {"train": 90, "validation": 15, "test": 15}
     assert metrics["seconds"] > 0

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 from members import STAR, WITHOUT_CHANCE
 
-from keras_attention.layers import ALIGNMENTS, SCORES, AdditiveScore, SpatialAttention
+from keras_attention.layers import ALIGNMENTS, SCORES, AdditiveScore, SpatialAttention, UniformScore
 
 BATCH, HEIGHT, WIDTH, CHANNELS = 2, 7, 5, 11
 QUERY_HEIGHT, QUERY_WIDTH, QUERY_DIMENSION, UNITS = 3, 2, 13, 17
@@ -342,3 +342,15 @@ def test_errors_have_three_parts(make, wrong, received):
         make()
     assert " Expected " in str(error.value)
     assert received in str(error.value)
+
+
+@every_query
+@pytest.mark.parametrize("alignment", ["softmax", "sparsemax", "entmax"])
+def test_the_uniform_score_gives_even_weights_and_the_plain_average(alignment, asked_by, features, queries):
+    layer = SpatialAttention(UniformScore(), alignment, units=UNITS)
+    context, weights = outputs(layer, queries[asked_by], features)
+    assert weights == pytest.approx(np.full((BATCH, HEIGHT, WIDTH), 1 / (HEIGHT * WIDTH)), abs=1e-6)
+    assert context == pytest.approx(features.mean((1, 2)), abs=1e-5)
+    assert layer.weights == []
+    again = SpatialAttention.from_config(layer.get_config())
+    assert numpy(again(queries[asked_by], features)) == pytest.approx(context, abs=1e-6)

@@ -81,6 +81,10 @@ def report(tmp_path):
     return make
 
 
+def runs_of(comparison):
+    return list(csv.DictReader((comparison.folder / "results.csv").read_text().splitlines()))
+
+
 class Page(html.parser.HTMLParser):
     """What of a page a test asks for: open tags that were never closed, addresses, tables."""
 
@@ -156,7 +160,7 @@ def test_the_same_figures_in_every_form(report):
         for each in variant["differences"].values():
             for text in (markdown, page, table):
                 assert interval(each["accuracy"]) in text
-    rows = list(csv.DictReader((comparison.folder / "results.csv").open()))
+    rows = runs_of(comparison)
     assert [(row["variant"], row["seed"]) for row in rows] == [
         (name, str(seed)) for name in VARIANTS for seed in (0, 1)
     ]
@@ -190,7 +194,7 @@ def test_what_failed_is_named(report):
     assert "no run" in page
     assert "- multiscale, seed 0: ValueError: <broken>" in (comparison.folder / "report.md").read_text()
     assert "no run" in results_table(summary)
-    rows = list(csv.DictReader((comparison.folder / "results.csv").open()))
+    rows = runs_of(comparison)
     assert rows[-1]["error"] == "ValueError: <broken>"
 
 
