@@ -190,7 +190,7 @@ def test_differences():
 
 POOLS = ", ".join(f"block{block}_pool" for block in range(1, 6))
 CHOICES = {
-    "score": SCORES,
+    "score": (*SCORES, "uniform"),
     "alignment": ALIGNMENTS,
     "optimizer": ("adamw", "sgd"),
     "schedule": ("cosine", "step", "constant"),

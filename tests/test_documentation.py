@@ -18,7 +18,14 @@ ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 COMMANDS = re.findall(r"^keras-attention .*$", README, re.M)
-WITH_EXAMPLES = ("atomic", "config", "data", "explain.measures")
+WITH_EXAMPLES = (
+    "atomic",
+    "comparison.statistics",
+    "comparison.variants",
+    "config",
+    "data",
+    "explain.measures",
+)
 
 needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="data need TensorFlow")
 

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import pathlib
+import shlex
 
 from keras_attention.cli.settings import add_settings, given_settings
 
@@ -54,7 +55,7 @@ def add(commands):
 def run(options):
     """Does the command; 1 where some runs failed."""
     from keras_attention.comparison import compare
-    from keras_attention.report import results_table
+    from keras_attention.report import best_run, results_table
 
     resume, config = getattr(options, "resume", False), _config(options)
     options.run_folder = getattr(options, "run_folder", None) or f"runs/{config.source_name}-compare"
@@ -73,6 +74,7 @@ def run(options):
     )
     summary = comparison.summary
     print(f"\n{results_table(summary)}\n\n{comparison.verdict}\n\nreport  {comparison.report_path}")
+    print(f"use     keras-attention export {shlex.quote(best_run(summary))}")
     return int(bool(summary["failures"]))
 
 

@@ -81,7 +81,7 @@ def _of_variant(comparison, plan, variant, runs, figures, weights):
     return {
         "name": variant.name,
         "attends": bool(config.attend) and config.score not in (None, UNIFORM),
-        "runs": [_of_run(run, seed) for seed, run in runs.items()],
+        "runs": [_of_run(run, seed, plan.config.monitor) for seed, run in runs.items()],
         "metrics": {name: _described(_estimate(own, name, images)) for name in METRICS if _has(own, name)},
         "differences": {name: _differences(own, figures.get(name, {}), images) for name in references},
         "maps": _maps(own, images),
@@ -90,10 +90,11 @@ def _of_variant(comparison, plan, variant, runs, figures, weights):
     }
 
 
-def _of_run(run, seed):
+def _of_run(run, seed, monitor):
     metrics = run.metrics
     names = (*METRICS, "epochs", "best_epoch", "seconds", "parameters")
-    return {"seed": seed, "folder": str(run.folder), **{name: metrics[name] for name in names}}
+    validation = {"validation": metrics["validation"].get(monitor)}
+    return {"seed": seed, "folder": str(run.folder), **{name: metrics[name] for name in names}, **validation}
 
 
 def _curve(run, monitor):

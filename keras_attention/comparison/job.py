@@ -8,10 +8,11 @@ from keras_attention.atomic import write_json
 from keras_attention.comparison.analysis import summarize
 from keras_attention.comparison.cost import cost_in_own_process
 from keras_attention.comparison.execution import check_backend, workers
+from keras_attention.comparison.progress import announce, follow, time_left
 from keras_attention.comparison.record import Comparison, Plan
 from keras_attention.comparison.repeat import about
 from keras_attention.comparison.tasks import Task, clear_attempts, foreign_members
-from keras_attention.comparison.variants import DEFAULT_VARIANTS, make_variants
+from keras_attention.comparison.variants import CONTROLS, DEFAULT_VARIANTS, Variant, make_variants
 from keras_attention.config import TrainConfig
 from keras_attention.export import require_tensorflow
 from keras_attention.report import write_comparison_report
@@ -69,7 +70,7 @@ def compare(
     comparison, plan = _claim(config, variants, seeds, run, resume, overwrite)
     dataset = load_data(plan.config)
     backbone = _check_networks(plan, dataset)
-    tell(_announce(comparison, plan, dataset), flush=True)
+    tell(announce(comparison, plan, dataset), flush=True)
     comparison.begin(plan, resume)
     comparison.save_examples(shown_examples(dataset))
     _fill_cache(plan, dataset, backbone, verbose)
@@ -115,19 +116,6 @@ def _check_networks(plan, dataset):
     return backbone
 
 
-def _announce(comparison, plan, dataset):
-    runs = [comparison.run(variant.name, seed) for variant in plan.variants for seed in plan.seed_numbers]
-    finished = sum(run.finished for run in runs)
-    counts = ", ".join(f"{dataset.split(name).count:,} {name}" for name in ("train", "validation", "test"))
-    lines = [f"data    {dataset.name}: {counts} images, {len(dataset.class_names)} classes, {dataset.image_size} px"]
-    lines += [f"        {note}" for note in dataset.notes]
-    lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
-    before = f", {finished} of them finished before" if finished else ""
-    lines.append(f"        {len(plan.variants)} variants × {plan.seeds} seeds = {len(runs)} runs{before}")
-    lines.append(f"folder  {comparison.folder}")
-    return "\n".join(lines)
-
-
 def _fill_cache(plan, dataset, backbone, verbose):
     """Computes the features of a frozen backbone for all variants at once, so that none has to."""
     configs = [variant.config(plan.config) for variant in plan.variants]
@@ -149,38 +137,20 @@ def _run_all(comparison, plan, tell, jobs, backend, scheduler):
         if not (run := comparison.run(variant.name, seed)).finished
     ]
     clear_attempts(tasks)
-    errors, began = {}, time.monotonic()
     with workers(jobs, backend, scheduler, comparison.folder) as carry_out:
-        for done, outcome in enumerate(carry_out(tasks), start=1):
-            left = (time.monotonic() - began) / done * (len(tasks) - done)
-            tell(f"[{done}/{len(tasks)}] {_told(comparison, plan, outcome)}{_left(left)}", flush=True)
-            if outcome.error:
-                errors[outcome.task.variant, outcome.task.config.seed] = outcome.error
+        one_by_one = (jobs, backend) == (1, "processes")
+        outcomes = list(follow(carry_out(tasks), tasks, one_by_one, comparison, plan.metric, tell))
+    errors = {(each.task.variant, each.task.config.seed): each.error for each in outcomes if each.error}
     if errors and len(errors) == len(plan.variants) * plan.seeds:
         error = next(iter(errors.values()))
         raise invalid("Every run failed.", "one that ends", f"{error}; see {comparison.folder / 'runs'}", RuntimeError)
     return errors
 
 
-def _told(comparison, plan, outcome):
-    variant, seed = outcome.task.variant, outcome.task.config.seed
-    if outcome.error:
-        return f"{variant}, seed {seed}: failed twice: {outcome.error}"
-    value = comparison.run(variant, seed).metrics[plan.metric]
-    figure = "undefined" if value is None else f"{value:.3f}"
-    return f"{variant}, seed {seed}: {plan.metric} {figure}, {outcome.seconds:.0f} s"
-
-
-def _left(seconds):
-    if not seconds:
-        return ""
-    return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
-
-
 def _measure_costs(comparison, plan, dataset, tell):
     """What each network costs, one after the other while nothing else runs; kept, so that it is measured once."""
     todo = [variant for variant in plan.variants if comparison.cost(variant.name) is None]
-    reference = make_variants([])[0].config(plan.config)
+    reference = Variant("plain", CONTROLS["plain"]).config(plan.config)
     for number, variant in enumerate(todo, start=1):
         began = time.monotonic()
         config = variant.config(plan.config)
@@ -192,5 +162,5 @@ def _measure_costs(comparison, plan, dataset, tell):
         comparison.save_cost(variant.name, cost)
         ratio = cost["step_seconds"] / cost["reference_step_seconds"]
         spent = time.monotonic() - began
-        left = _left(spent * (len(todo) - number))
+        left = time_left(spent * (len(todo) - number))
         tell(f"cost {number}/{len(todo)} {variant.name}: a training step takes {ratio:.2f} × plain{left}", flush=True)

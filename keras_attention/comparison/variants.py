@@ -77,6 +77,8 @@ def make_variants(names):
     given = [variant for name in names for variant in _expanded(name)]
     unique = {}
     for variant in given:
+        if variant.settings != CONTROLS.get(variant.name, variant.settings):
+            raise invalid("The name is that of a control.", "another name", f"variants={variant.name!r}")
         if unique.setdefault(variant.name, variant) != variant:
             raise invalid("Two variants have one name.", "a name for each", f"variants={variant.name!r}")
     missing = [name for name in REFERENCES if name not in unique]

@@ -1,6 +1,6 @@
 """What people look at: plots of a run, and the report of a comparison."""
 
-from keras_attention.report.comparison import results_table, write_comparison_report
+from keras_attention.report.comparison import best_run, results_table, write_comparison_report
 from keras_attention.report.plots import confusion_figure, history_figure
 
-__all__ = ["confusion_figure", "history_figure", "results_table", "write_comparison_report"]
+__all__ = ["best_run", "confusion_figure", "history_figure", "results_table", "write_comparison_report"]

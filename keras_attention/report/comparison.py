@@ -32,6 +32,7 @@ RUN_COLUMNS = (
     "roc_auc",
     "average_precision",
     "loss",
+    "validation",
     "best_epoch",
     "epochs",
     "seconds",
@@ -70,6 +71,15 @@ def results_table(summary):
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     return "\n".join("  ".join(row).rstrip() for row in padded)
+
+
+def best_run(summary):
+    """The folder of the run to use: of the variant with the best mean, the seed that is best on validation."""
+    sign = 1 if summary["more_is_better"] else -1
+    variants = [variant for variant in summary["variants"] if summary["metric"] in variant["metrics"]]
+    variant = max(variants, key=lambda each: sign * each["metrics"][summary["metric"]]["mean"])
+    known = [run for run in variant["runs"] if run["validation"] is not None] or variant["runs"][:1]
+    return max(known, key=lambda run: sign * (run["validation"] or 0))["folder"]
 
 
 def _told(difference):

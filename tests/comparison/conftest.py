@@ -50,7 +50,13 @@ def finish(rng, labels):
         rows = [{"epoch": epoch, "val_accuracy": 0.5 + 0.1 * epoch} for epoch in range(1, EPOCHS + 1)]
         run.write_history(rows)
         counts = {"train": 500, "validation": 90, "test": 90}
-        about = {"epochs": EPOCHS, "best_epoch": 2, "seconds": 1.5, "parameters": 1234}
+        about = {
+            "epochs": EPOCHS,
+            "best_epoch": 2,
+            "seconds": 1.5,
+            "parameters": 1234,
+            "validation": {"val_accuracy": 0.7},
+        }
         run.finish(metrics | about | {"class_names": CLASSES, "images": counts})
         return metrics
 

@@ -21,7 +21,7 @@ from keras_attention.comparison.statistics import (
 )
 
 SIMULATIONS = 1000
-SEEDS, IMAGES, RESAMPLES = 3, 120, 200
+SEEDS, IMAGES, RESAMPLES = 3, 80, 100
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5, 11])
@@ -163,7 +163,7 @@ def test_intervals_cover_at_their_level(spreads, seeds, rng):
 def test_holm_holds_the_error_of_the_family(spreads, rng):
     errors = false_alarms = 0
     for _ in range(SIMULATIONS):
-        found = simulate(rng, [0.0] * 8, *spreads)
+        found = simulate(rng, [0.0] * 6, *spreads)
         corrected = holm([each.p_value for each in found])
         judged = [verdict(each, p_value) for each, p_value in zip(found, corrected, strict=True)]
         errors += any(kind != NO_EVIDENCE for kind in judged)

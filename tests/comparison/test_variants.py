@@ -88,6 +88,8 @@ def test_things_that_are_no_variant():
         make_variants([3])
     with pytest.raises(ValueError, match=r"^Two variants have one name"):
         make_variants([Variant("a", {"score": "dot"}), Variant("a", {"score": "concat"})])
+    with pytest.raises(ValueError, match=r"^The name is that of a control"):
+        make_variants([Variant("plain", {"score": "dot"})])
     for name in ("", "..", "a/b", "a\\b", None):
         with pytest.raises(ValueError, match=r"^A variant has no name for a folder"):
             Variant(name, {})

@@ -50,9 +50,9 @@ def compared(settings, tmp_path_factory):
 
         patched.setattr(Stage, "training_batches", recording)
         lines = []
-        patched.setattr("builtins.print", lambda *given, **_: lines.append(" ".join(map(str, given))))
+        patched.setattr("builtins.print", lambda text, end="\n", flush=False: lines.append(text + end))
         compare(settings, ["additive+softmax"], 2, folder)
-    return Comparison(folder), began, lines
+    return Comparison(folder), began, "".join(lines).splitlines()
 
 
 @pytest.fixture
@@ -192,7 +192,9 @@ def test_a_finished_comparison_prints_its_answer_again(copied, trained, capsys):
     assert trained == []
     assert "6 of them finished before" in printed
     assert comparison.verdict in printed
-    assert printed.endswith(f"report  {comparison.report_path}\n")
+    report, use = printed.splitlines()[-2:]
+    assert report == f"report  {comparison.report_path}"
+    assert re.fullmatch(r"use     keras-attention export .*/runs/.*/seed-[01]", use)
     assert comparison.report_path.exists()
 
 

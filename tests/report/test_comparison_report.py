@@ -12,7 +12,7 @@ from keras_attention.comparison.analysis import summarize
 from keras_attention.comparison.record import Comparison, Plan
 from keras_attention.comparison.variants import make_variants
 from keras_attention.evaluate import classification_metrics
-from keras_attention.report import results_table, write_comparison_report
+from keras_attention.report import best_run, results_table, write_comparison_report
 from keras_attention.report.formatting import bounds, interval, number, short, signed
 
 CLASSES = ("circle & square", "<star>")
@@ -42,7 +42,8 @@ def finish(run, strength, attends, with_masks, labels, rng):
         arrays |= {name: rng.random(len(labels)) for name in names} | {"chance": np.full(len(labels), 0.2)}
     run.save_arrays(logits=logits, labels=labels, **arrays)
     run.write_history([{"epoch": epoch, "val_accuracy": 0.5 + 0.1 * epoch} for epoch in (1, 2, 3)])
-    about = {"epochs": 3, "best_epoch": 2, "seconds": 1.5, "parameters": 1234, "class_names": CLASSES}
+    validation = {"validation": {"val_accuracy": float(rng.random())}}
+    about = {"epochs": 3, "best_epoch": 2, "seconds": 1.5, "parameters": 1234, "class_names": CLASSES, **validation}
     run.finish(classification_metrics(logits, labels, CLASSES) | about | {"images": {"train": 500, "test": 60}})
 
 
@@ -203,6 +204,16 @@ def test_the_best_comes_first(report):
     means = {variant["name"]: variant["metrics"]["accuracy"]["mean"] for variant in summary["variants"]}
     listed = re.findall(r'class="name" data-label="variant" data-value="([^"]+)"', comparison.report_path.read_text())
     assert [means[name] for name in listed[:4]] == sorted(means.values(), reverse=True)
+
+
+def test_the_run_to_use_is_chosen_on_validation(report):
+    _, summary = report()
+    best = max(summary["variants"], key=lambda variant: variant["metrics"]["accuracy"]["mean"])
+    expected = max(best["runs"], key=lambda run: run["validation"])["folder"]
+    assert best_run(summary) == expected
+    less = summary | {"metric": "loss", "more_is_better": False}
+    best = min(summary["variants"], key=lambda variant: variant["metrics"]["loss"]["mean"])
+    assert best_run(less) == min(best["runs"], key=lambda run: run["validation"])["folder"]
 
 
 @pytest.mark.parametrize(
