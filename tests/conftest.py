@@ -27,6 +27,21 @@ def rng():
     return np.random.default_rng(11)
 
 
+@pytest.fixture(scope="session")
+def cost():
+    """What `measure_cost` gives of a network."""
+    return {
+        "parameters": 1234,
+        "trained_parameters": 1000,
+        "flops": 5_000_000,
+        "step_seconds": 0.02,
+        "reference_step_seconds": 0.01,
+        "image_seconds": 0.003,
+        "reference_image_seconds": 0.002,
+        "step_megabytes": 12.5,
+    }
+
+
 @pytest.fixture
 def reload(tmp_path):
     """A model after a `.keras` file: saved, loaded without custom objects, and once more from the loaded one."""

@@ -1,6 +1,6 @@
 """The verdict of a comparison in words, by rules: each sentence follows from the figures."""
 
-from keras_attention.comparison.statistics import CONFIDENCE, HELPS, HURTS, LEVEL, NO_INTERVAL, POWER
+from keras_attention.comparison.statistics import CONFIDENCE, HELPS, HURTS, LEVEL, NO_EVIDENCE, NO_INTERVAL, POWER
 from keras_attention.report.formatting import TITLES, interval, signed
 
 RULES = (
@@ -69,7 +69,14 @@ def _against(reference, found):
     kinds = {kind: [name for name, each in found.items() if each["verdict"] == kind] for kind in (HELPS, HURTS)}
     rest = len(found) - sum(map(len, kinds.values()))
     counts = f"{len(kinds[HELPS])} of {len(found)} variants with attention help, {len(kinds[HURTS])} hurt"
-    return f"Against {_WANTED[reference]}: {counts}, for {rest} there is no evidence. {_largest(found)}"
+    sentences = [f"Against {_WANTED[reference]}: {counts}, for {rest} there is no evidence."]
+    lost = sum(each["verdict"] == NO_EVIDENCE and not each["low"] <= 0 <= each["high"] for each in found.values())
+    if lost:
+        sentences.append(
+            f"Of those, {lost} {'has' if lost == 1 else 'have'} an interval without 0, which the correction for so many "
+            "comparisons does not let stand: more seeds, or fewer variants, would tell."
+        )
+    return " ".join([*sentences, _largest(found)])
 
 
 def _largest(found):

@@ -1,7 +1,5 @@
 """Finished runs that were never trained: folders with the answers that a test chooses."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -82,31 +80,3 @@ def begun(comparison, rng):
         return comparison
 
     return begin
-
-
-@pytest.fixture
-def cost():
-    """What `measure_cost` gives."""
-    return {
-        "parameters": 1234,
-        "trained_parameters": 1000,
-        "flops": 5_000_000,
-        "step_seconds": 0.02,
-        "reference_step_seconds": 0.01,
-        "image_seconds": 0.003,
-        "reference_image_seconds": 0.002,
-        "step_megabytes": 12.5,
-    }
-
-
-@pytest.fixture
-def summary_of():
-    """`summary_of(folder)`: the content of `summary.json`, strictly read."""
-
-    def read(folder):
-        def refuse(name):
-            raise ValueError(name)
-
-        return json.loads((folder / "summary.json").read_text(), parse_constant=refuse)
-
-    return read

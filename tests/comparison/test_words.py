@@ -64,8 +64,10 @@ def test_the_sentences_behind_it():
         summary(a=("helps", NONE), b=(difference(NONE, -0.03, (9, 600)), difference(NONE, 0.001, None)))
     )
     assert plain == (
-        "Against the plain network: 1 of 2 variants with attention help, 0 hurt, for 1 there is no evidence. The "
-        "largest difference is that of b: −0.030 [−0.040, −0.020], p = 0.031 after correction."
+        "Against the plain network: 1 of 2 variants with attention help, 0 hurt, for 1 there is no evidence. Of those, "
+        "1 has an interval without 0, which the correction for so many comparisons does not let stand: more seeds, or "
+        "fewer variants, would tell. The largest difference is that of b: −0.030 [−0.040, −0.020], p = 0.031 after "
+        "correction."
     )
     assert multiscale.startswith("Against the multi-scale head without attention: 0 of 2 variants with attention help")
     assert design == (
@@ -78,6 +80,7 @@ def test_the_sentences_behind_it():
 def test_differences_too_small_for_any_design():
     sentences = conclusions(summary(a=(difference(NONE, 0.0001, None), difference("helps"))))
     assert sentences[-1].endswith("would take more than 100 seeds and 100 times the images.")
+    assert "without 0" not in sentences[1]
 
 
 def test_nothing_to_judge():

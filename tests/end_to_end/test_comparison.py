@@ -15,16 +15,6 @@ from keras_attention.models import VGG16BN, layout
 from keras_attention.training.stages import Stage
 
 VARIANTS = ("plain", "multiscale", "additive+softmax")
-COST = {
-    "parameters": 1234,
-    "trained_parameters": 1000,
-    "flops": 5_000_000,
-    "step_seconds": 0.02,
-    "reference_step_seconds": 0.01,
-    "image_seconds": 0.003,
-    "reference_image_seconds": 0.002,
-    "step_megabytes": 12.5,
-}
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +23,12 @@ def settings(tiny):
 
 
 @pytest.fixture(scope="session")
-def compared(settings, tmp_path_factory):
+def compared(settings, cost, tmp_path_factory):
     """A finished comparison of two seeds; what each run began with; and what was printed. Tests only read it."""
     began, folder = [], tmp_path_factory.mktemp("comparisons") / "finished"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
-        patched.setattr(job, "cost_in_own_process", lambda *_: COST)
+        patched.setattr(job, "cost_in_own_process", lambda *_: cost)
         original = Stage.training_batches
 
         def recording(stage, first_epoch):

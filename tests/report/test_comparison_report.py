@@ -17,16 +17,6 @@ from keras_attention.report.formatting import bounds, interval, number, short, s
 
 CLASSES = ("circle & square", "<star>")
 VARIANTS = ("plain", "multiscale", "additive+softmax", "dot+sparsemax@block4_pool")
-COST = {
-    "parameters": 1234,
-    "trained_parameters": 1000,
-    "flops": 5_000_000,
-    "step_seconds": 0.02,
-    "reference_step_seconds": 0.01,
-    "image_seconds": 0.003,
-    "reference_image_seconds": 0.002,
-    "step_megabytes": 12.5,
-}
 
 
 def finish(run, strength, attends, with_masks, labels, rng):
@@ -48,7 +38,7 @@ def finish(run, strength, attends, with_masks, labels, rng):
 
 
 @pytest.fixture
-def report(tmp_path):
+def report(cost, tmp_path):
     """`report(seeds, with_masks, command)`: a comparison with its report, and its summary."""
 
     def make(seeds=2, with_masks=True, command="keras-attention compare --run 'a b'", left_out=()):
@@ -61,7 +51,7 @@ def report(tmp_path):
             for name in set(VARIANTS) - set(left_out):
                 finish(comparison.run(name, seed), 1.0, "+" in name, with_masks, labels, rng)
         for name in VARIANTS[:3]:
-            comparison.save_cost(name, COST)
+            comparison.save_cost(name, cost)
         examples = {"number": np.arange(0, 60, 5), "image": rng.integers(0, 255, (12, 32, 32, 3)).astype("uint8")}
         masks = (
             {"mask": np.pad(np.ones((12, 9, 7, 1), "uint8"), ((0, 0), (5, 18), (9, 16), (0, 0)))} if with_masks else {}
