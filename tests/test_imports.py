@@ -27,6 +27,12 @@ RANKS = [
     {"__main__"},
 ]
 RANKS_OF_LAYERS = [{"wide", "preprocessing"}, {"score", "alignment"}, {"heads", "masks"}, {"attention"}, {"spatial"}]
+RANKS_OF_COMPARISON = [
+    {"statistics", "resampling", "variants"},
+    {"words", "record", "tasks", "repeat"},
+    {"analysis", "execution", "cost", "progress"},
+    {"job"},
+]
 BACKENDS = {"tensorflow", "jax", "torch"}
 
 PACKAGE = Path(keras_attention.__file__).parent
@@ -79,6 +85,10 @@ def test_imports_point_one_way():
 
 def test_imports_inside_the_layers_point_one_way():
     assert list(violations(sources("layers"), RANKS_OF_LAYERS, ("layers",))) == []
+
+
+def test_imports_inside_the_comparison_point_one_way():
+    assert list(violations(sources("comparison"), RANKS_OF_COMPARISON, ("comparison",))) == []
 
 
 @pytest.mark.parametrize(
