@@ -11,31 +11,16 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from joblib.externals.loky import get_reusable_executor
 
 from keras_attention.comparison.tasks import register_members
 from keras_attention.data import ImageDataset
 from keras_attention.models import VGG16BN
 from keras_attention.precision import dtype_policy, resolve_precision
-from keras_attention.quiet import import_tensorflow
 from keras_attention.training import build_model, compile_network, stages
 
 REPEATS = (5, 40)  # at least and at most
 SECONDS_OF_MEASURING = 3.0
 MEGABYTE = 1e6
-
-
-def cost_in_own_process(config, reference, image_size, class_names, members=()):
-    """`measure_cost` in a fresh process.
-
-    Raises:
-        Exception: whatever went wrong there.
-    """
-    executor = get_reusable_executor(max_workers=1, reuse=False, initializer=import_tensorflow)
-    try:
-        return executor.submit(measure_cost, config, reference, image_size, class_names, members).result()
-    finally:
-        executor.shutdown()
 
 
 def measure_cost(config, reference, image_size, class_names, members=()):

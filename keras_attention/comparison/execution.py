@@ -9,7 +9,7 @@ import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from keras_attention.arguments import invalid, require_choice, require_integer
-from keras_attention.comparison.tasks import Outcome, run_task
+from keras_attention.comparison.tasks import KILLED, Outcome, run_task, run_task_in_own_process
 from keras_attention.quiet import import_tensorflow
 from keras_attention.runs import Run
 
@@ -46,17 +46,17 @@ def workers(jobs=1, backend="processes", scheduler=None, folder="."):
     if backend == "dask":
         with _client(scheduler) as client:
             _check_cluster(client, folder)
-            yield lambda tasks: _parallel(tasks, -1, backend="dask", client=client)
+            yield lambda tasks: _parallel(run_task_in_own_process, tasks, -1, backend="dask", client=client)
     elif jobs == 1:
         yield lambda tasks: map(run_task, tasks)
     else:
         yield lambda tasks: _in_processes(tasks, jobs)
 
 
-def _parallel(tasks, jobs, **backend):
+def _parallel(function, tasks, jobs, **backend):
     with joblib.parallel_config(n_jobs=jobs, **backend):
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
-        yield from parallel(joblib.delayed(run_task)(task) for task in tasks)
+        yield from parallel(joblib.delayed(function)(task) for task in tasks)
 
 
 def _in_processes(tasks, jobs):
@@ -64,7 +64,7 @@ def _in_processes(tasks, jobs):
     pending = {task.folder: task for task in tasks}
     while pending:
         try:
-            for outcome in _parallel(list(pending.values()), jobs, backend="loky", initializer=import_tensorflow):
+            for outcome in _processes(list(pending.values()), jobs):
                 del pending[outcome.task.folder]
                 yield outcome
         except TerminatedWorkerError:
@@ -74,14 +74,18 @@ def _in_processes(tasks, jobs):
                 yield _alone(task)
 
 
+def _processes(tasks, jobs):
+    return _parallel(run_task, tasks, jobs, backend="loky", initializer=import_tensorflow)
+
+
 def _alone(task):
     """A task in a process of its own."""
     try:
         # One job would be this process.
-        return next(_parallel([task], 2, backend="loky", initializer=import_tensorflow))
+        return next(_processes([task], 2))
     except TerminatedWorkerError:
         finished = Run(task.folder).finished
-        return Outcome(task, 0.0, None if finished else "its process was killed each time")
+        return Outcome(task, 0.0, None if finished else KILLED)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import time
 from keras_attention.arguments import invalid
 from keras_attention.atomic import write_json
 from keras_attention.comparison.analysis import summarize
-from keras_attention.comparison.cost import cost_in_own_process
+from keras_attention.comparison.cost import measure_cost
 from keras_attention.comparison.execution import check_backend, workers
 from keras_attention.comparison.progress import announce, follow, time_left
 from keras_attention.comparison.record import Comparison, Plan
@@ -15,6 +15,7 @@ from keras_attention.comparison.tasks import Task, clear_attempts, foreign_membe
 from keras_attention.comparison.variants import CONTROLS, DEFAULT_VARIANTS, Variant, make_variants
 from keras_attention.config import TrainConfig
 from keras_attention.export import require_tensorflow
+from keras_attention.own_process import call_in_own_process
 from keras_attention.report import write_comparison_report
 from keras_attention.results import shown_examples
 from keras_attention.training import build_backbone, build_model, load_data, stages
@@ -155,7 +156,8 @@ def _measure_costs(comparison, plan, dataset, tell):
         began = time.monotonic()
         config = variant.config(plan.config)
         try:
-            cost = cost_in_own_process(config, reference, dataset.image_size, dataset.class_names, foreign_members())
+            shape = (dataset.image_size, dataset.class_names)
+            cost = call_in_own_process(measure_cost, config, reference, *shape, foreign_members())
         except Exception as error:
             tell(f"cost {number}/{len(todo)} {variant.name}: not measured: {' '.join(str(error).split())}", flush=True)
             continue

@@ -4,23 +4,23 @@ A run that is finished is not done again, one that was cut off goes on from its 
 once more from its beginning.
 """
 
+import contextlib
 import dataclasses
 import pathlib
-import threading
 import time
 import traceback
 
 from keras_attention.atomic import alone, remove, replacing
 from keras_attention.config import TrainConfig
 from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.own_process import call_in_own_process
 from keras_attention.registry import PACKAGE
 from keras_attention.runs import Run
 from keras_attention.training import train
 
 ATTEMPTS = 2
+KILLED = "its process was killed each time"
 REGISTRIES = {"score": SCORES, "alignment": ALIGNMENTS}
-# The seed and the dtype policy of Keras belong to a process or a thread: two runs in one process would mix them up.
-_IN_THIS_PROCESS = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +82,17 @@ def run_task(task):
     began = time.monotonic()
     register_members(task.members)
     pathlib.Path(task.folder).parent.mkdir(parents=True, exist_ok=True)
-    with _IN_THIS_PROCESS, alone(task.beside("lock")):
+    with alone(task.beside("lock")):
         error = None if Run(task.folder).finished else _attempt(task)
     return Outcome(task, time.monotonic() - began, error)
+
+
+def run_task_in_own_process(task):
+    """`run_task` in a fresh interpreter, tried again where that is killed."""
+    for _ in range(ATTEMPTS):
+        with contextlib.suppress(ChildProcessError):
+            return call_in_own_process(run_task, task)
+    return Outcome(task, 0.0, KILLED)
 
 
 def clear_attempts(tasks):
@@ -96,7 +104,7 @@ def clear_attempts(tasks):
 
 def _attempt(task):
     """Tries until the run is finished or was tried too often; gives the error, or `None`."""
-    error, anew = "its process was killed each time", False
+    error, anew = KILLED, False
     while (attempts := _attempts(task)) < ATTEMPTS:
         with replacing(task.beside("attempts")) as temporary:
             temporary.write_text(str(attempts + 1))

@@ -73,8 +73,8 @@ def _against(reference, found):
     lost = sum(each["verdict"] == NO_EVIDENCE and not each["low"] <= 0 <= each["high"] for each in found.values())
     if lost:
         sentences.append(
-            f"Of those, {lost} {'has' if lost == 1 else 'have'} an interval without 0, which the correction for so many "
-            "comparisons does not let stand: more seeds, or fewer variants, would tell."
+            f"Of those, {lost} {'has' if lost == 1 else 'have'} an interval without 0, which the correction for so "
+            "many comparisons does not let stand: more seeds, or fewer variants, would tell."
         )
     return " ".join([*sentences, _largest(found)])
 

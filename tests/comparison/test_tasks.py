@@ -107,9 +107,9 @@ class Processes:
 
     def __init__(self, monkeypatch):
         self.alone = []
-        monkeypatch.setattr(execution, "_parallel", self.parallel)
+        monkeypatch.setattr(execution, "_processes", self.parallel)
 
-    def parallel(self, given, jobs, **_):
+    def parallel(self, given, jobs):
         if len(given) == 1:
             self.alone.append(given[0].variant)
         for task in given:
@@ -129,6 +129,62 @@ def test_a_process_that_dies_stops_none_of_the_others(plan, tmp_path, monkeypatc
         outcomes = {outcome.task.variant: outcome.error for outcome in carry_out(given)}
     assert outcomes == {"a": None, "b": None, "deadly": "its process was killed each time", "c": None, "d": None}
     assert "deadly" in processes.alone
+
+
+def test_a_process_of_its_own_is_tried_again(task, monkeypatch):
+    answers = [ChildProcessError("killed"), Outcome(task, 2.0)]
+
+    def call(function, given):
+        assert (function, given) == (run_task, task)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(tasks, "call_in_own_process", call)
+    assert tasks.run_task_in_own_process(task) == Outcome(task, 2.0)
+    answers += [ChildProcessError("killed"), ChildProcessError("killed")]
+    assert tasks.run_task_in_own_process(task).error == "its process was killed each time"
+
+
+def done_at_once(task):
+    return Outcome(task, 1.0)
+
+
+@pytest.fixture
+def cluster():
+    distributed = pytest.importorskip("distributed", reason="the Dask backend is an extra")
+    settings = {"processes": False, "dashboard_address": None, "silence_logs": 50}
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **settings) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_a_cluster_does_every_task(plan, tmp_path, cluster, monkeypatch):
+    monkeypatch.setattr(execution, "run_task_in_own_process", done_at_once)
+    given = [Task(name, plan().config, str(tmp_path / name)) for name in "abcde"]
+    with execution.workers(1, "dask", cluster, tmp_path) as carry_out:
+        assert sorted(outcome.task.variant for outcome in carry_out(given)) == list("abcde")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cluster_that_does_not_share_the_folder(tmp_path, cluster, monkeypatch):
+    monkeypatch.setattr(execution.os.path, "exists", lambda path: False)
+    with (
+        pytest.raises(ValueError, match=r"^A worker does not see the folder\. Expected a folder that all"),
+        execution.workers(1, "dask", cluster, tmp_path),
+    ):
+        pass
+
+
+def test_a_cluster_without_workers(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="the Dask backend is an extra")
+    settings = {"processes": False, "dashboard_address": None, "silence_logs": 50}
+    with (
+        distributed.LocalCluster(n_workers=0, **settings) as cluster,
+        pytest.raises(ValueError, match=r"^The Dask cluster has no workers"),
+        execution.workers(1, "dask", cluster.scheduler_address, tmp_path),
+    ):
+        pass
 
 
 def test_one_job_is_this_process(task, calls):

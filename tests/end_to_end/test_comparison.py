@@ -28,7 +28,7 @@ def compared(settings, cost, tmp_path_factory):
     began, folder = [], tmp_path_factory.mktemp("comparisons") / "finished"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
-        patched.setattr(job, "cost_in_own_process", lambda *_: cost)
+        patched.setattr(job, "call_in_own_process", lambda *_: cost)
         original = Stage.training_batches
 
         def recording(stage, first_epoch):
@@ -122,24 +122,6 @@ def test_what_was_interrupted_goes_on(compared, copied, interrupt_in_epoch):
             compare(run=comparison.folder, resume=True, verbose=False)
     assert not comparison.run("plain", 1).finished
     compare(run=comparison.folder, resume=True, verbose=False)
-    assert figures(comparison) == figures(compared[0])
-
-
-def test_a_dask_cluster_gives_the_same_figures(compared, copied, monkeypatch):
-    distributed = pytest.importorskip("distributed", reason="the Dask backend is an extra")
-    comparison = copied(("multiscale", 0), ("additive+softmax", 1))
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, processes=False, dashboard_address=None, silence_logs=50
-        ) as cluster,
-    ):
-        compare(
-            run=comparison.folder,
-            backend="dask",
-            scheduler=cluster.scheduler_address,
-            resume=True,
-            verbose=False,
-        )
     assert figures(comparison) == figures(compared[0])
 
 

@@ -1,0 +1,43 @@
+"""A function in a process of its own: its result, its error, its death, and nothing of this process in it."""
+
+import os
+import random
+import re
+
+import pytest
+
+from keras_attention.own_process import call_in_own_process
+
+
+def test_results_come_back_from_another_process():
+    here, there = os.getpid(), call_in_own_process(os.getpid)
+    assert here != there
+    assert call_in_own_process(divmod, 17, 5) == (3, 2)
+
+
+def test_what_a_caller_defines_goes_along():
+    def added(number):
+        return number + offset
+
+    offset = 5
+    assert call_in_own_process(added, 2) == 7
+
+
+def test_random_numbers_of_this_process_are_not_drawn_from():
+    random.seed(3)
+    state = random.getstate()
+    call_in_own_process(random.random)
+    assert random.getstate() == state
+
+
+def test_an_error_is_told():
+    with pytest.raises(RuntimeError, match=r"^ZeroDivisionError: .*zero"):
+        call_in_own_process(divmod, 1, 0)
+
+
+def test_a_process_that_dies_is_told():
+    def die():
+        os.kill(os.getpid(), 9)
+
+    with pytest.raises(ChildProcessError, match=re.escape("The process ended with code -9.")):
+        call_in_own_process(die)
