@@ -72,7 +72,7 @@ class Plan:
         mine = {variant.name: variant for variant in self.variants}
         for variant in other.variants:
             known = mine.setdefault(variant.name, variant)
-            if known != variant:
+            if known.config(self.config) != variant.config(self.config):
                 raise invalid(
                     f"The variant {variant.name!r} differs from that of the comparison.",
                     f"the settings {known.settings}",
@@ -108,8 +108,15 @@ class Comparison:
 
     @property
     def summary(self):
-        """Everything that was found, as plain data: the content of `summary.json`."""
-        return json.loads((self.folder / "summary.json").read_text("utf-8"))
+        """Everything that was found, as plain data: the content of `summary.json`.
+
+        Raises:
+            ValueError: a comparison that is not finished.
+        """
+        path = self.folder / "summary.json"
+        if not path.is_file():
+            raise invalid(f"{self.folder} holds no finished comparison.", f"a folder with {path.name}", self.folder)
+        return json.loads(path.read_text("utf-8"))
 
     @property
     def verdict(self):

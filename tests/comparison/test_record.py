@@ -51,6 +51,18 @@ def test_another_comparison_is_refused_and_says_what_differs(plan, comparison):
         comparison.claim(own, resume=True)
 
 
+def test_what_is_not_finished_has_no_summary(plan, comparison):
+    comparison.begin(plan(), resume=False)
+    with pytest.raises(ValueError, match=r"holds no finished comparison\. Expected a folder with summary\.json"):
+        comparison.verdict  # noqa: B018
+
+
+def test_a_list_in_a_variant_is_the_tuple_that_it_becomes(plan, comparison):
+    mine = Plan(plan().config, (Variant("mine", {"attend": ["block3_pool"]}),), 2)
+    comparison.begin(mine, resume=False)
+    assert len(comparison.claim(mine, resume=True).variants) == 1
+
+
 def test_folders_that_are_taken(plan, comparison, tmp_path):
     assert comparison.claim(plan()) == plan()
     with pytest.raises(ValueError, match="holds no comparison"):
