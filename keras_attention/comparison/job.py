@@ -20,7 +20,7 @@ from keras_attention.report import write_comparison_report
 from keras_attention.results import shown_examples
 from keras_attention.training import build_backbone, build_model, load_data, stages
 
-DEFAULT_CONFIG = TrainConfig(data_options={"count": 4000})  # 8 runs in less than 12 minutes on two cores
+DEFAULT_CONFIG = TrainConfig(data_options={"count": 3000})  # 8 runs in less than 12 minutes on two slow cores
 DEFAULT_SEEDS = 2
 
 
@@ -44,7 +44,7 @@ def compare(
     its best epoch (`config.monitor`), measured on the test split.
 
     Args:
-        config: the `TrainConfig` that the variants share; 4,000 images of `cluttered_digits` where it is `None`.
+        config: the `TrainConfig` that the variants share; 3,000 images of `cluttered_digits` where it is `None`.
         variants: names, or `Variant`s; see `make_variants`. `plain` and `multiscale`, the references, join them where
             they are not there. By default the two, `additive+softmax` and `additive+sigmoid`.
         seeds: how many, from that of `config` upwards; 2 where it is `None`. One gives no interval.
