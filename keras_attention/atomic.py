@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import pathlib
 import shutil
@@ -70,9 +69,3 @@ def remove_leftovers(folder):
     """Removes what a process that was killed while it wrote has left in `folder`."""
     for path in pathlib.Path(folder).glob(f"{TEMPORARY}*"):
         remove(path)
-
-
-def write_json(path, value):
-    """Writes `value` as indented JSON."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")

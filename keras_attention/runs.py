@@ -5,14 +5,12 @@ Every file is written whole. `metrics.json` comes last: where it stands, the run
 """
 
 import csv
-import json
 import pathlib
 
-import numpy as np
-
 from keras_attention.arguments import invalid
-from keras_attention.atomic import remove, remove_leftovers, replacing, write_json
+from keras_attention.atomic import remove, remove_leftovers, replacing
 from keras_attention.config import TrainConfig
+from keras_attention.files import read_arrays, read_json, write_arrays, write_json
 
 BACKUPS = "epoch-*.weights.h5"
 
@@ -69,7 +67,7 @@ class Run:
     @property
     def config(self):
         """The settings of the run."""
-        return TrainConfig.from_json(self._read("config.json"))
+        return TrainConfig.from_json(self._existing("config.json").read_text("utf-8"))
 
     @property
     def finished(self):
@@ -79,14 +77,14 @@ class Run:
     @property
     def metrics(self):
         """What the run reached on its test split."""
-        return json.loads(self._read("metrics.json"))
+        return read_json(self._existing("metrics.json"))
 
-    def _read(self, name):
+    def _existing(self, name):
         path = self.folder / name
         if not path.is_file():
             what = "is no run" if name == "config.json" else "is not finished"
             raise invalid(f"{self.folder} {what}.", f"a run folder with {name}", str(self.folder))
-        return path.read_text("utf-8")
+        return path
 
     def history(self):
         """The rows of `history.csv`, a dictionary an epoch."""
@@ -125,7 +123,7 @@ class Run:
         if backup is None:
             return [], 0.0
         epochs = int(backup.name.removeprefix("epoch-").split(".")[0])
-        return self.history()[:epochs], json.loads((self.folder / "backup" / "seconds.json").read_text())
+        return self.history()[:epochs], read_json(self.folder / "backup" / "seconds.json")
 
     def load_backup(self, model):
         """Loads the newest backup, of weights and optimizer, into the built and compiled model that made it."""
@@ -142,14 +140,12 @@ class Run:
 
     def save_arrays(self, **arrays):
         """Writes `predictions.npz`: what the best model gave for each test image."""
-        with replacing(self.folder / "predictions.npz") as temporary:
-            np.savez_compressed(temporary, **arrays)
+        write_arrays(self.folder / "predictions.npz", arrays)
 
     def arrays(self):
         """What `predictions.npz` holds: `logits (n, classes)` and `labels (n,)` of the test split; with attention
         `map/<block>` of the images that are shown; with masks `measure/<measure>/<block>` and `chance`, `(n,)`."""
-        with np.load(self.folder / "predictions.npz") as file:
-            return dict(file)
+        return read_arrays(self.folder / "predictions.npz")
 
     def save_figure(self, name, figure):
         """Writes a figure as `name`, a PNG."""

@@ -1,6 +1,5 @@
 """Files and folders appear whole or not at all, and what was there before stays until then."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import time
 
 import pytest
 
-from keras_attention.atomic import alone, remove, remove_leftovers, replacing, write_json
+from keras_attention.atomic import alone, remove, remove_leftovers, replacing
 
 
 def names(folder):
@@ -132,25 +131,6 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         assert len(names(killed)) == len(whole) + 1
         remove_leftovers(killed)
         assert names(killed) == whole
-
-
-def test_json(tmp_path):
-    target, value = tmp_path / "metrics.json", {"name": "Käse → 1", "values": [0.1, None, {"a": 1}]}
-    write_json(target, value)
-    text = target.read_text("utf-8")
-    assert json.loads(text) == value
-    assert text.startswith('{\n  "name": "Käse → 1",\n')
-    assert text.endswith("}\n")
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), {1, 2}])
-def test_json_knows_no_nan(value, tmp_path):
-    target = tmp_path / "metrics.json"
-    target.write_text("{}\n")
-    with pytest.raises((ValueError, TypeError), match="not JSON"):
-        write_json(target, {"loss": value})
-    assert names(tmp_path) == ["metrics.json"]
-    assert target.read_text() == "{}\n"
 
 
 def test_a_lock_lets_in_one_at_a_time(tmp_path):

@@ -13,7 +13,7 @@ import keras_attention
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
     {"arguments", "atomic", "precision", "quiet", "registration"},
-    {"own_process", "registry", "weight_files"},
+    {"files", "own_process", "registry", "weight_files"},
     {"layers"},
     {"models", "data"},
     {"evaluate", "explain", "export", "features"},

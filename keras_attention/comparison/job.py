@@ -4,7 +4,6 @@ import dataclasses
 import time
 
 from keras_attention.arguments import invalid
-from keras_attention.atomic import write_json
 from keras_attention.comparison.analysis import summarize
 from keras_attention.comparison.cost import measure_cost
 from keras_attention.comparison.execution import check_backend, workers
@@ -15,6 +14,7 @@ from keras_attention.comparison.tasks import Task, clear_attempts, foreign_membe
 from keras_attention.comparison.variants import CONTROLS, DEFAULT_VARIANTS, Variant, make_variants
 from keras_attention.config import TrainConfig
 from keras_attention.export import require_tensorflow
+from keras_attention.files import write_json
 from keras_attention.own_process import call_in_own_process
 from keras_attention.report import write_comparison_report
 from keras_attention.results import shown_examples

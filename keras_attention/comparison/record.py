@@ -8,12 +8,11 @@ import dataclasses
 import json
 import pathlib
 
-import numpy as np
-
 from keras_attention.arguments import invalid, require_integer
-from keras_attention.atomic import remove, replacing, write_json
+from keras_attention.atomic import remove
 from keras_attention.comparison.variants import Variant
 from keras_attention.config import TrainConfig
+from keras_attention.files import read_arrays, read_json, write_arrays, write_json
 from keras_attention.runs import Run
 
 PLAN = "comparison.json"
@@ -104,7 +103,7 @@ class Comparison:
         path = self.folder / PLAN
         if not path.is_file():
             raise invalid(f"{self.folder} holds no comparison.", f"a folder with {PLAN}", str(self.folder))
-        return Plan.from_dict(json.loads(path.read_text("utf-8")))
+        return Plan.from_dict(read_json(path))
 
     @property
     def summary(self):
@@ -116,7 +115,7 @@ class Comparison:
         path = self.folder / "summary.json"
         if not path.is_file():
             raise invalid(f"{self.folder} holds no finished comparison.", f"a folder with {path.name}", self.folder)
-        return json.loads(path.read_text("utf-8"))
+        return read_json(path)
 
     @property
     def verdict(self):
@@ -162,13 +161,11 @@ class Comparison:
 
     def save_examples(self, examples):
         """Keeps the test images that the report shows."""
-        with replacing(self.folder / "examples.npz") as temporary:
-            np.savez_compressed(temporary, **examples)
+        write_arrays(self.folder / "examples.npz", examples)
 
     def examples(self):
         """Arrays `number`, `image`, `label`, and `mask` where there are masks."""
-        with np.load(self.folder / "examples.npz") as file:
-            return dict(file)
+        return read_arrays(self.folder / "examples.npz")
 
     def save_cost(self, variant, cost):
         """Keeps what a variant costs."""
@@ -177,7 +174,7 @@ class Comparison:
     def cost(self, variant):
         """What a variant costs; `None` where it was not measured."""
         path = self.folder / "costs" / f"{variant}.json"
-        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+        return read_json(path) if path.is_file() else None
 
 
 def _with_tuples(settings):

@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention.arguments import invalid
-from keras_attention.atomic import replacing, write_json
+from keras_attention.atomic import replacing
 from keras_attention.export.card import model_card
+from keras_attention.files import write_json
 from keras_attention.models import attention_outputs
 from keras_attention.precision import in_float32
 

@@ -13,7 +13,8 @@ import ml_dtypes
 import numpy as np
 
 from keras_attention.arguments import invalid
-from keras_attention.atomic import remove, remove_leftovers, replacing, write_json
+from keras_attention.atomic import remove, remove_leftovers, replacing
+from keras_attention.files import write_json
 
 SHARD = 64  # rows of a file: what a kill loses at most
 FREE_AFTERWARDS = 2**28  # bytes that a full disk shall keep

@@ -1,0 +1,52 @@
+"""JSON and arrays in files: written whole, and read with an error that names the file."""
+
+import json
+import pathlib
+import zipfile
+import zlib
+
+import numpy as np
+
+from keras_attention.arguments import invalid
+from keras_attention.atomic import replacing
+
+
+def write_json(path, value):
+    """Writes `value` as indented JSON."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+
+
+def read_json(path):
+    """What `write_json` wrote.
+
+    Raises:
+        ValueError: a file that is not there, or damaged.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def write_arrays(path, arrays):
+    """Writes a dictionary of arrays as a `.npz` file."""
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def read_arrays(path):
+    """What `write_arrays` wrote.
+
+    Raises:
+        ValueError: a file that is not there, or damaged.
+    """
+    try:
+        with pathlib.Path(path).open("rb") as file, np.load(file) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path, error):
+    return invalid(f"{path} cannot be read.", "a whole file, as it was written", f"{type(error).__name__}: {error}")
