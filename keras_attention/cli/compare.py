@@ -42,7 +42,7 @@ def add(commands):
     group.add_argument("--backend", default="processes", metavar="NAME", help="processes (default), dask")
     group.add_argument("--scheduler", default=None, metavar="ADDRESS", help="of a Dask cluster that shares the folder")
     text = "leave out what each network costs, half a minute for each"
-    group.add_argument("--no-costs", dest="costs", action="store_false", default=True, help=text)
+    group.add_argument("--no-costs", dest="costs", action="store_false", default=None, help=text)
     group.add_argument("--run", dest="run_folder", metavar="DIR", help="the folder (default runs/<data>-compare)")
     either = group.add_mutually_exclusive_group()
     text = "continue the comparison in that folder; variants and seeds may be added"
@@ -74,7 +74,7 @@ def run(options):
     )
     summary = comparison.summary
     print(f"\n{results_table(summary)}\n\n{comparison.verdict}\n\nreport  {comparison.report_path}")
-    print(f"use     keras-attention export {shlex.quote(best_run(summary))}")
+    print(f"best    keras-attention export {shlex.quote(best_run(summary))}")
     return int(bool(summary["failures"]))
 
 

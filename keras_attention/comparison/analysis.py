@@ -1,5 +1,7 @@
 """What the runs of a comparison say: read from their folders, paired by seed, joined over the test images."""
 
+import math
+
 import numpy as np
 
 from keras_attention.comparison.resampling import draw_weights, mean, resampled_metrics
@@ -82,7 +84,7 @@ def _of_variant(comparison, plan, variant, runs, figures, weights):
         "name": variant.name,
         "attends": bool(config.attend) and config.score not in (None, UNIFORM),
         "runs": [_of_run(run, seed, plan.config.monitor) for seed, run in runs.items()],
-        "metrics": {name: _described(_estimate(own, name, images)) for name in METRICS if _has(own, name)},
+        "metrics": _means(own, images),
         "differences": {name: _differences(own, figures.get(name, {}), images) for name in references},
         "maps": _maps(own, images),
         "cost": comparison.cost(variant.name),
@@ -114,9 +116,20 @@ def _estimate(own, name, images, other=None):
     return estimate(values, resampled, images)
 
 
-def _described(found):
+def _range(metric):
+    """The least and the largest value that a figure can have."""
+    return (0.0, math.inf) if metric == "loss" else (0.0, 1.0)
+
+
+def _described(found, least, most):
+    """An estimate as plain data, its interval cut where the figure ends."""
     low, high = found.interval() or (None, None)
-    return {"mean": found.mean, "low": low, "high": high, "seeds": found.seeds}
+    bounds = {} if low is None else {"low": max(low, least), "high": min(high, most)}
+    return {"mean": found.mean, "low": None, "high": None, "seeds": found.seeds} | bounds
+
+
+def _means(own, images):
+    return {name: _described(_estimate(own, name, images), *_range(name)) for name in METRICS if _has(own, name)}
 
 
 def _differences(own, other, images):
@@ -135,13 +148,15 @@ def _correct(variants):
             corrected = holm([difference.p_value for difference in found])
             level = LEVEL / max(1, len(found))
             for differences, difference, p_holm in zip(family, found, corrected, strict=True):
+                most = _range(metric)[1]  # no two figures are further apart
+                detectable = difference.detectable(level)
                 differences[reference][metric] = {
-                    **_described(difference),
+                    **_described(difference, -most, most),
                     "p": difference.p_value,
                     "p_holm": p_holm,
                     "seed_error": difference.seed_error,
                     "image_error": difference.image_error,
-                    "detectable": difference.detectable(level),
+                    "detectable": None if detectable is None or detectable > most else detectable,
                     "needed": list(difference.needed(level) or ()) or None,
                     "verdict": verdict(difference, p_holm, MONITORS[f"val_{metric}"]),
                 }
@@ -177,7 +192,7 @@ def _maps(own, images):
     for key in next(iter(own.values()), {}):
         if key.startswith("measure/") and _has(own, key):
             _, measure, block = key.split("/")
-            gain = _described(_estimate(own, f"gain/{measure}/{block}", images))
-            described = _described(_estimate(own, key, images))
+            gain = _described(_estimate(own, f"gain/{measure}/{block}", images), -1.0, 1.0)
+            described = _described(_estimate(own, key, images), 0.0, 1.0)
             maps.setdefault(measure, {})[block] = described | {"chance": described["mean"] - gain["mean"], "gain": gain}
     return maps

@@ -18,7 +18,7 @@ SECONDS_TO_CONNECT = 15
 
 
 def check_backend(jobs, backend, scheduler):
-    """Raises `ValueError` for settings that cannot go together."""
+    """Raises `ValueError` for settings that do not go together, and for a cluster that is not there or has no worker."""
     require_integer("jobs", jobs, at_least=1)
     require_choice("backend", backend, BACKENDS)
     if backend == "dask" and not scheduler:
@@ -27,6 +27,10 @@ def check_backend(jobs, backend, scheduler):
         raise invalid("A Dask cluster has as many jobs as workers.", "--jobs left out", f"--jobs {jobs}")
     if backend != "dask" and scheduler:
         raise invalid("Only a Dask cluster has a scheduler.", "--backend dask", f"--scheduler {scheduler}")
+    if backend == "dask":
+        with _client(scheduler) as client:
+            if not client.scheduler_info(n_workers=-1)["workers"]:
+                raise invalid("The Dask cluster has no workers.", f"one at least: dask worker {scheduler}", scheduler)
 
 
 @contextlib.contextmanager
@@ -40,12 +44,12 @@ def workers(jobs=1, backend="processes", scheduler=None, folder="."):
         folder: of the comparison, which the workers of a cluster must see under the same path.
 
     Raises:
-        ValueError: a cluster that is not there, has no workers, or does not see the folder.
+        ValueError: a cluster that is not there, or does not see the folder.
         ImportError: no `distributed`.
     """
     if backend == "dask":
         with _client(scheduler) as client:
-            _check_cluster(client, folder)
+            _check_shared(client, folder)
             yield lambda tasks: _parallel(run_task_in_own_process, tasks, -1, backend="dask", client=client)
     elif jobs == 1:
         yield lambda tasks: map(run_task, tasks)
@@ -107,16 +111,14 @@ def _client(scheduler):
         yield client
 
 
-def _check_cluster(client, folder):
-    """Raises unless there are workers, and all of them see the folder and have the package."""
+def _check_shared(client, folder):
+    """Raises unless all workers see the folder."""
     token = pathlib.Path(folder) / f".shared-{uuid.uuid4().hex[:8]}"
     token.write_text("")
     try:
         seen = client.run(os.path.exists, str(token.resolve()))
     finally:
         token.unlink()
-    if not seen:
-        raise invalid("The Dask cluster has no workers.", "one at least: dask worker ADDRESS", client.scheduler.address)
     blind = [worker for worker, sees in seen.items() if not sees]
     if blind:
         raise invalid("A worker does not see the folder.", "a folder that all machines share", f"{folder}, {blind[0]}")

@@ -32,7 +32,7 @@ def compare(
     jobs=1,
     backend="processes",
     scheduler=None,
-    costs=True,
+    costs=None,
     resume=False,
     overwrite=False,
     verbose=True,
@@ -52,7 +52,7 @@ def compare(
         jobs: how many runs at once, each in a process of its own.
         backend: `"processes"` on this machine, or `"dask"`.
         scheduler: address of the scheduler of a Dask cluster, whose workers see the folder under the same path.
-        costs: whether to measure at the end what each network costs.
+        costs: whether to measure at the end what each network costs; `True` where it is `None`.
         resume: whether to continue the comparison in that folder. Runs that are finished are not done again; variants
             and seeds may have been added, and what is `None` is as it was.
         overwrite: whether a comparison in that folder may be replaced.
@@ -68,16 +68,18 @@ def compare(
     require_tensorflow()
     check_backend(jobs, backend, scheduler)
     tell = print if verbose else _silence
-    comparison, plan = _claim(config, variants, seeds, run, resume, overwrite)
+    comparison, plan = _claim(config, variants, seeds, costs, run, resume, overwrite)
     dataset = load_data(plan.config)
     backbone = _check_networks(plan, dataset)
+    for damaged in comparison.forget_damaged_runs(plan) if resume else ():
+        tell(f"damaged {damaged}: its files cannot be read, so it is done again", flush=True)
     tell(announce(comparison, plan, dataset), flush=True)
     comparison.begin(plan, resume)
     comparison.save_examples(shown_examples(dataset))
     _fill_cache(plan, dataset, backbone, verbose)
     del backbone
     errors = _run_all(comparison, plan, tell, jobs, backend, scheduler)
-    if costs:
+    if plan.costs:
         _measure_costs(comparison, plan, dataset, tell)
     summary = summarize(comparison, plan, errors) | about(plan, dataset, comparison.folder)
     write_json(comparison.folder / "summary.json", summary)
@@ -85,7 +87,7 @@ def compare(
     return comparison
 
 
-def _claim(config, variants, seeds, run, resume, overwrite):
+def _claim(config, variants, seeds, costs, run, resume, overwrite):
     """The folder, and the plan to carry out in it, both checked; nothing is written yet."""
     if resume and run is None and config is None:
         config = DEFAULT_CONFIG
@@ -98,7 +100,9 @@ def _claim(config, variants, seeds, run, resume, overwrite):
         chosen = make_variants(DEFAULT_VARIANTS if variants is None else variants)
     if seeds is None:
         seeds = saved.seeds if saved else DEFAULT_SEEDS
-    plan = Plan(config, chosen, seeds)
+    if costs is None:
+        costs = saved.costs if saved else True
+    plan = Plan(config, chosen, seeds, costs)
     return comparison, comparison.claim(plan, resume, overwrite)
 
 

@@ -12,7 +12,8 @@ def announce(comparison, plan, dataset):
     lines += [f"        {note}" for note in dataset.notes]
     lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
     before = f", {finished} of them finished before" if finished else ""
-    lines.append(f"        {len(plan.variants)} variants × {plan.seeds} seeds = {len(runs)} runs{before}")
+    seeds = "1 seed" if plan.seeds == 1 else f"{plan.seeds} seeds"
+    lines.append(f"        {len(plan.variants)} variants × {seeds} = {len(runs)} runs{before}")
     lines.append(f"folder  {comparison.folder}")
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import pathlib
 
-from keras_attention.arguments import invalid, require_integer
+from keras_attention.arguments import invalid, require_integer, require_truth
 from keras_attention.atomic import remove
 from keras_attention.comparison.variants import Variant
 from keras_attention.config import TrainConfig
@@ -27,14 +27,17 @@ class Plan:
         config: the `TrainConfig` that all variants share; its seed is the first.
         variants: the `Variant`s.
         seeds: how many seeds, from that of `config` upwards.
+        costs: whether it is measured what each network costs.
     """
 
     config: TrainConfig
     variants: tuple
     seeds: int
+    costs: bool = True
 
     def __post_init__(self):
         require_integer("seeds", self.seeds, at_least=1, at_most=MOST_SEEDS)
+        require_truth("costs", self.costs)
 
     @property
     def seed_numbers(self):
@@ -52,13 +55,14 @@ class Plan:
             "config": json.loads(self.config.to_json()),
             "variants": {variant.name: variant.settings for variant in self.variants},
             "seeds": self.seeds,
+            "costs": self.costs,
         }
 
     @classmethod
     def from_dict(cls, plan):
         """The plan that `to_dict` gave."""
         variants = tuple(Variant(name, _with_tuples(settings)) for name, settings in plan["variants"].items())
-        return cls(TrainConfig.from_json(json.dumps(plan["config"])), variants, plan["seeds"])
+        return cls(TrainConfig.from_json(json.dumps(plan["config"])), variants, plan["seeds"], plan["costs"])
 
     def extended(self, other):
         """This plan with the variants and seeds of another that differs in nothing else.
@@ -79,7 +83,7 @@ class Plan:
                 )
         if other.seeds < self.seeds:
             raise invalid("The comparison has more seeds.", f"at least {self.seeds}", f"seeds={other.seeds}")
-        return Plan(self.config, tuple(mine.values()), other.seeds)
+        return Plan(self.config, tuple(mine.values()), other.seeds, other.costs)
 
 
 class Comparison:
@@ -132,32 +136,54 @@ class Comparison:
         if self.folder.is_file():
             raise invalid(f"{self.folder} is a file.", "the folder of a comparison", f"run={str(self.folder)!r}")
         if resume:
-            return self.plan.extended(plan)
+            return self._extended(plan)
         if self.folder.exists() and any(self.folder.iterdir()):
             if not (self.folder / PLAN).exists():
                 raise invalid(f"{self.folder} is not empty and holds no comparison.", "a new folder", self.folder)
             if not overwrite:
-                self._check_same(plan)
+                self._extended(plan)
                 raise invalid(f"{self.folder} is there.", "--resume or --overwrite, or another --run", self.folder)
         return plan
 
-    def _check_same(self, plan):
-        """Raises for the folder of another comparison, which `--resume` would refuse too."""
+    def _extended(self, plan):
+        """The saved plan with what is new in another; raises for another comparison, and says what differs."""
+        saved = self.plan
         try:
-            self.plan.extended(plan)
+            return saved.extended(plan)
         except ValueError as error:
-            raise ValueError(f"{self.folder} holds another comparison. {error}") from error
+            advice = "take another --run, or --overwrite it"
+            raise ValueError(f"{self.folder} holds another comparison: {advice}. {error}") from error
 
     def begin(self, plan, resume):
-        """Writes the plan down; makes the folder anew unless the comparison is continued."""
-        if not resume:
-            remove(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / PLAN, plan.to_dict())
+        """Writes the plan down; makes the folder anew unless the comparison is continued.
+
+        Raises:
+            ValueError: a folder that cannot be written.
+        """
+        try:
+            if not resume:
+                remove(self.folder)
+            write_json(self.folder / PLAN, plan.to_dict())
+        except OSError as error:
+            reason = error.strerror or error
+            raise invalid(f"{self.folder} cannot be written: {reason}.", "another --run", self.folder) from error
 
     def run(self, variant, seed):
         """The `Run` of a variant, by name, and a seed."""
         return Run(self.folder / "runs" / variant / f"seed-{seed}")
+
+    def forget_damaged_runs(self, plan):
+        """Marks runs that are finished but cannot be read as unfinished, so that they are done again; their names."""
+        damaged = []
+        for variant in plan.variants:
+            for seed in plan.seed_numbers:
+                run = self.run(variant.name, seed)
+                try:
+                    _ = run.finished and (run.metrics, run.arrays())
+                except ValueError:
+                    remove(run.folder / "metrics.json")
+                    damaged.append(f"{variant.name}, seed {seed}")
+        return damaged
 
     def save_examples(self, examples):
         """Keeps the test images that the report shows."""

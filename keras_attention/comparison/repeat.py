@@ -49,7 +49,8 @@ def command(plan, folder):
         return None
     wanted = [name for name in names if name not in REFERENCES] or names
     given = ["--variants", ",".join(wanted), "--seeds", str(plan.seeds), "--run", str(folder)]
-    return shlex.join(["keras-attention", "compare", *given, *arguments])
+    costs = [] if plan.costs else ["--no-costs"]
+    return shlex.join(["keras-attention", "compare", *given, *costs, *arguments])
 
 
 def _arguments(config):

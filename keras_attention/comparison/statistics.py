@@ -17,7 +17,7 @@ LEVEL = 0.05  # of a test; an interval has the confidence 1 − LEVEL
 CONFIDENCE = 1 - LEVEL
 POWER = 0.8
 MOST_SEEDS, MOST_IMAGES = 100, 100  # what is still called feasible: seeds, and times the images there were
-HELPS, HURTS, NO_EVIDENCE, NO_INTERVAL = "helps", "hurts", "no evidence", "no interval"
+HELPS, HURTS, NO_EVIDENCE, NO_INTERVAL, SAME = "helps", "hurts", "no evidence", "no interval", "the same"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +171,8 @@ def holm(p_values):
 
 
 def verdict(difference, p_corrected, more_is_better=True):
-    """What a paired difference says: `"helps"`, `"hurts"`, `"no evidence"`, or `"no interval"` for one seed.
+    """What a paired difference says: `"helps"`, `"hurts"`, `"no evidence"`; `"no interval"` for one seed, and
+    `"the same"` where every answer is the same.
 
     It helps or hurts where the 95 % interval leaves out 0 and the p-value after Holm's correction is below .05; which
     of the two says the sign.
@@ -183,6 +184,8 @@ def verdict(difference, p_corrected, more_is_better=True):
     """
     if not difference.has_interval:
         return NO_INTERVAL
+    if difference.mean == difference.seed_error == difference.image_error == 0:
+        return SAME
     low, high = difference.interval()
     if low <= 0 <= high or p_corrected >= LEVEL:
         return NO_EVIDENCE

@@ -74,6 +74,8 @@ def make_variants(names):
     ['plain', 'multiscale', 'dot+sparsemax@block4_pool']
     """
     names = [names] if isinstance(names, (str, Variant)) else list(names)
+    if not names:
+        raise invalid("No variant is named.", "one at least, such as additive+softmax", "variants=''")
     given = [variant for name in names for variant in _expanded(name)]
     unique = {}
     for variant in given:
@@ -130,5 +132,5 @@ def _layers(name, text):
     for layer in layers:
         if layer not in LAYER_NAMES:
             choices = [known for known in LAYER_NAMES if known.endswith("pool")]
-            raise unknown(f"layer in the variant {name!r}:", layer, choices, "attend")
+            raise unknown(f"layer in the variant {name!r} (several are joined by +):", layer, choices, "attend")
     return layers

@@ -1,7 +1,7 @@
 """The verdict of a comparison in words, by rules: each sentence follows from the figures."""
 
 from keras_attention.comparison.statistics import CONFIDENCE, HELPS, HURTS, LEVEL, NO_EVIDENCE, NO_INTERVAL, POWER
-from keras_attention.report.formatting import TITLES, interval, signed
+from keras_attention.report.formatting import TITLES, interval, number, signed
 
 RULES = (
     f"A variant helps (or hurts) where the {CONFIDENCE:.0%} interval of its paired difference to the reference leaves "
@@ -25,7 +25,7 @@ def conclusions(summary):
     if all(found == NO_INTERVAL for found in judged):
         return [
             "One seed gives no interval, so nothing can be said of whether attention helps: the differences below may "
-            "be chance. Three seeds or more can tell: --seeds 3 --resume."
+            "be chance. More seeds can tell: --seeds 3 --resume."
         ]
     sentences = [_answer(against, summary), *(_against(name, each) for name, each in against.items() if each)]
     return [*sentences, *filter(None, (_detectable(name, each, summary) for name, each in against.items()))]
@@ -87,14 +87,13 @@ def _largest(found):
 
 def _detectable(reference, found, summary):
     """What the design could have found, and what would settle the largest difference; nothing where all is settled."""
-    open_ones = {name: each for name, each in found.items() if each["verdict"] not in (HELPS, HURTS, NO_INTERVAL)}
+    open_ones = {name: each for name, each in found.items() if each["verdict"] == NO_EVIDENCE}
     if not open_ones:
         return None
     name, difference = max(open_ones.items(), key=lambda item: abs(item[1]["mean"]))
-    sentence = (
-        f"Against {_WANTED[reference]} this design could have found a difference of {difference['detectable']:.3f} in "
-        f"{TITLES[summary['metric']]} (for {name}). "
-    )
+    title, detectable = TITLES[summary["metric"]], difference["detectable"]
+    found = "no difference whatever" if detectable is None else f"a difference of {number(detectable)} in {title}"
+    sentence = f"Against {_WANTED[reference]} this design could have found {found} (for {name}). "
     if difference["needed"] is None:
         return f"{sentence}One as small as that seen would take more than 100 seeds and 100 times the images."
     seeds, images = difference["needed"]

@@ -92,6 +92,7 @@ def _template(name):
         loader=jinja2.FileSystemLoader(folder),
         autoescape=name.endswith("html"),
         trim_blocks=True,
+        keep_trailing_newline=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
@@ -116,8 +117,15 @@ def _context(summary):
         "titles": TITLES,
         "measures": MEASURES,
         "costs": COSTS,
-        "blocks": list(dict.fromkeys(block for each in variants for found in each["maps"].values() for block in found)),
+        "blocks": _blocks(variants),
+        "seed_count": "1 seed" if len(summary["seeds"]) == 1 else f"{len(summary['seeds'])} seeds",
     }
+
+
+def _blocks(variants):
+    """The blocks whose maps are measured, from shallow to deep, and the joint map last."""
+    blocks = {block for variant in variants for found in variant["maps"].values() for block in found}
+    return sorted(blocks, key=lambda block: (block == "joint", block))
 
 
 def _figures(variants, summary):
@@ -144,10 +152,10 @@ def _figures(variants, summary):
 
 
 def _examples(comparison, summary):
-    """For some test images: the image, and maps and answer of the first seed of every variant with attention."""
+    """For some test images: the image, and maps and answer of the first seed of every variant that has maps."""
     examples, names = comparison.examples(), summary["class_names"]
     chosen = np.unique(np.linspace(0, len(examples["number"]) - 1, SHOWN).round().astype(int))
-    shown = {variant["name"]: _shown(comparison, variant) for variant in summary["variants"] if variant["attends"]}
+    shown = {variant["name"]: _shown(comparison, variant) for variant in summary["variants"]}
     cards = []
     for place in chosen:
         image, row = examples["image"][place], int(examples["number"][place])
@@ -168,11 +176,13 @@ def _examples(comparison, summary):
 
 
 def _shown(comparison, variant):
-    """Block → its maps and their colour scale; and the probabilities of all test images."""
+    """Block → its maps and their colour scale; and the probabilities of all test images; `None` without maps."""
     if not variant["runs"]:
         return None
     arrays = comparison.run(variant["name"], variant["runs"][0]["seed"]).arrays()
     maps = {key.removeprefix("map/attention_"): values for key, values in arrays.items() if key.startswith("map/")}
+    if not maps:
+        return None
     chances = np.exp(arrays["logits"] - np.logaddexp.reduce(arrays["logits"], axis=-1, keepdims=True))
     return {block: scaled_maps(values)[:2] for block, values in maps.items()}, chances
 

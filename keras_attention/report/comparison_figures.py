@@ -81,7 +81,9 @@ def curve_figure(variant, reference, limits, epochs):
         curves = list(each["curves"].values()) if each else []
         if each is variant:
             for curve in curves:
-                axes.plot(range(1, len(curve) + 1), _numbers(curve), color=colour, linewidth=0.7, alpha=0.5)
+                # A course of one epoch is a dot.
+                style = {"marker": "o", "markersize": 3} if len(curve) == 1 else {"linewidth": 0.7}
+                axes.plot(range(1, len(curve) + 1), _numbers(curve), color=colour, alpha=0.5, **style)
         if curves:
             mean = _mean_curve(curves)
             axes.plot(range(1, len(mean) + 1), mean, color=colour, linewidth=width)

@@ -127,6 +127,24 @@ def test_a_variant_without_a_run(plan, begun, finish):
     assert "accuracy" in variants["additive+softmax"]["differences"]["plain"]
 
 
+def test_intervals_end_where_the_figure_does(plan, begun, finish):
+    given = plan(seeds=2)
+    comparison = begun(given)
+    for variant in given.variants:
+        for seed, strength in enumerate((0.0, 4.0)):
+            finish(comparison.run(variant.name, seed), strength if variant.name == "plain" else 4 - strength, 0.5)
+    summary = summarize(comparison, given)
+    for variant in summary["variants"]:
+        assert (variant["metrics"]["accuracy"]["low"], variant["metrics"]["accuracy"]["high"]) == (0, 1)
+        assert variant["metrics"]["loss"]["low"] == 0
+        assert variant["metrics"]["loss"]["high"] > 1
+        for blocks in variant["maps"].values():
+            assert all(0 <= each["low"] <= each["high"] <= 1 for each in blocks.values())
+    found = by_name(summary)["additive+softmax"]["differences"]["plain"]["accuracy"]
+    assert (found["low"], found["high"], found["detectable"]) == (-1, 1, None)
+    assert "could have found no difference whatever" in " ".join(summary["verdict"])
+
+
 def test_one_seed_says_so(plan, begun, finish):
     given = plan(seeds=1)
     comparison = begun(given)
@@ -135,7 +153,7 @@ def test_one_seed_says_so(plan, begun, finish):
     summary = summarize(comparison, given)
     assert summary["verdict"] == [
         "One seed gives no interval, so nothing can be said of whether attention helps: the differences below may be "
-        "chance. Three seeds or more can tell: --seeds 3 --resume."
+        "chance. More seeds can tell: --seeds 3 --resume."
     ]
     found = by_name(summary)["additive+softmax"]["differences"]["plain"]["accuracy"]
     assert (found["low"], found["p"], found["verdict"]) == (None, None, "no interval")

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from keras_attention.comparison import Variant, make_variants
-from keras_attention.comparison.record import Plan
+from keras_attention.comparison.record import Comparison, Plan
 
 
 def test_a_plan_survives_its_folder(plan, comparison):
@@ -41,13 +41,13 @@ def test_another_comparison_is_refused_and_says_what_differs(plan, comparison):
         (plan(epochs=9), "`epochs` differs from that of the comparison. Expected epochs=4. Received: epochs=9."),
         (plan(seeds=2), "The comparison has more seeds. Expected at least 3. Received: seeds=2."),
     ):
-        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-            comparison.claim(other, resume=True)
-        message = f"{comparison.folder} holds another comparison. {message}"
-        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-            comparison.claim(other)
+        advice = "take another --run, or --overwrite it"
+        message = f"{comparison.folder} holds another comparison: {advice}. {message}"
+        for resume in (True, False):
+            with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+                comparison.claim(other, resume=resume)
     own = Plan(plan().config, (Variant("plain", {"attend": (), "units": 3}),), 3)
-    with pytest.raises(ValueError, match=r"^The variant 'plain' differs from that of the comparison"):
+    with pytest.raises(ValueError, match=r"The variant 'plain' differs from that of the comparison"):
         comparison.claim(own, resume=True)
 
 
@@ -61,6 +61,30 @@ def test_a_list_in_a_variant_is_the_tuple_that_it_becomes(plan, comparison):
     mine = Plan(plan().config, (Variant("mine", {"attend": ["block3_pool"]}),), 2)
     comparison.begin(mine, resume=False)
     assert len(comparison.claim(mine, resume=True).variants) == 1
+
+
+def test_whether_costs_are_measured_is_kept(plan, comparison):
+    comparison.begin(dataclasses.replace(plan(), costs=False), resume=False)
+    assert comparison.plan.costs is False
+    assert comparison.claim(plan(), resume=True).costs is True
+
+
+def test_damaged_runs_are_done_again(plan, begun, finish):
+    comparison = begun(plan(seeds=1))
+    for variant in plan().variants:
+        finish(comparison.run(variant.name, 0), 1.0)
+    (comparison.run("plain", 0).folder / "predictions.npz").write_bytes(b"PK")
+    (comparison.run("multiscale", 0).folder / "metrics.json").write_text("{")
+    assert comparison.forget_damaged_runs(plan(seeds=1)) == ["plain, seed 0", "multiscale, seed 0"]
+    assert [comparison.run(variant.name, 0).finished for variant in plan().variants] == [False, False, True]
+    assert comparison.forget_damaged_runs(plan(seeds=1)) == []
+
+
+def test_a_folder_that_cannot_be_written(plan, tmp_path):
+    (tmp_path / "file").write_text("")
+    inside = Comparison(tmp_path / "file" / "comparison")
+    with pytest.raises(ValueError, match=r"cannot be written: Not a directory\. Expected another --run"):
+        inside.begin(plan(), resume=True)
 
 
 def test_folders_that_are_taken(plan, comparison, tmp_path):

@@ -47,6 +47,12 @@ def test_what_only_python_can_ask_for():
     assert command(dataclasses.replace(plan, variants=mine), "x") is None
 
 
+def test_costs_that_are_left_out_stay_so():
+    plan = Plan(TrainConfig(), make_variants(["dot+softmax"]), 2, costs=False)
+    assert parser().parse_args(shlex.split(command(plan, "x"))[1:]).costs is False
+    assert parser().parse_args(["compare"]).costs is None
+
+
 def test_only_controls_are_named_too():
     plan = Plan(TrainConfig(), make_variants(["plain"]), 2)
     assert "--variants multiscale,plain" in command(plan, "x")

@@ -118,6 +118,11 @@ def test_the_rules_of_the_verdict(mean, p_corrected, more_is_better, expected):
     assert verdict(Estimate(mean, 5, 200, 0.02, 0.02), p_corrected, more_is_better) == expected
 
 
+def test_answers_that_are_the_same():
+    assert verdict(Estimate(0.0, 5, 200, 0.0, 0.0), 1.0) == "the same"
+    assert verdict(Estimate(0.0, 5, 200, 0.0, 0.01), 1.0) == NO_EVIDENCE
+
+
 def test_what_would_be_needed():
     found = Estimate(0.05, 3, 200, 0.02, 0.01)
     seeds, images = found.needed()

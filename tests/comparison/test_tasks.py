@@ -176,15 +176,14 @@ def test_a_cluster_that_does_not_share_the_folder(tmp_path, cluster, monkeypatch
         pass
 
 
-def test_a_cluster_without_workers(tmp_path):
+def test_a_cluster_without_workers():
     distributed = pytest.importorskip("distributed", reason="the Dask backend is an extra")
     settings = {"processes": False, "dashboard_address": None, "silence_logs": 50}
     with (
         distributed.LocalCluster(n_workers=0, **settings) as cluster,
         pytest.raises(ValueError, match=r"^The Dask cluster has no workers"),
-        execution.workers(1, "dask", cluster.scheduler_address, tmp_path),
     ):
-        pass
+        execution.check_backend(1, "dask", cluster.scheduler_address)
 
 
 def test_one_job_is_this_process(task, calls):

@@ -72,8 +72,11 @@ def test_uniform_has_no_parameters_of_its_own():
         ("softmax", "Unknown variant 'softmax'"),
         ("aditive+softmax", "Unknown score in the variant 'aditive+softmax': 'aditive' (did you mean 'additive'?)."),
         ("dot+softmaxx", "Unknown alignment in the variant 'dot+softmaxx': 'softmaxx' (did you mean 'softmax'?)."),
-        ("dot+softmax@block9_pool", "Unknown layer in the variant 'dot+softmax@block9_pool': 'block9_pool'"),
-        ("dot+softmax@", "Unknown layer in the variant 'dot+softmax@': ''"),
+        (
+            "dot+softmax@block9_pool",
+            "Unknown layer in the variant 'dot+softmax@block9_pool' (several are joined by +): 'bl",
+        ),
+        ("dot+softmax@", "Unknown layer in the variant 'dot+softmax@' (several are joined by +): ''"),
         ("plain@block3_pool", "The plain network attends to no layer. Expected plain. Received: variants="),
         ("", "Unknown variant ''"),
     ],
@@ -84,6 +87,8 @@ def test_names_that_are_none(name, message):
 
 
 def test_things_that_are_no_variant():
+    with pytest.raises(ValueError, match=r"^No variant is named\. Expected one at least"):
+        make_variants([])
     with pytest.raises(TypeError, match=r"^This is no variant\. Expected a text or a Variant\. Received: variants=3"):
         make_variants([3])
     with pytest.raises(ValueError, match=r"^Two variants have one name"):

@@ -77,6 +77,11 @@ def test_the_sentences_behind_it():
     assert "about 7 seeds would do" in other
 
 
+def test_a_design_that_could_have_found_nothing():
+    hopeless = difference(NONE, 0.01) | {"detectable": None}
+    assert "could have found no difference whatever (for a)." in conclusions(summary(a=(hopeless, "helps")))[-1]
+
+
 def test_differences_too_small_for_any_design():
     sentences = conclusions(summary(a=(difference(NONE, 0.0001, None), difference("helps"))))
     assert sentences[-1].endswith("would take more than 100 seeds and 100 times the images.")

@@ -166,7 +166,7 @@ def test_a_finished_comparison_prints_its_answer_again(copied, trained, capsys):
     assert comparison.verdict in printed
     report, use = printed.splitlines()[-2:]
     assert report == f"report  {comparison.report_path}"
-    assert re.fullmatch(r"use     keras-attention export .*/runs/.*/seed-[01]", use)
+    assert re.fullmatch(r"best    keras-attention export .*/runs/.*/seed-[01]", use)
     assert comparison.report_path.exists()
 
 

@@ -169,6 +169,18 @@ def test_tables_of_the_markdown_have_rows_of_one_length(report):
         assert len(lines) >= 2 + 4
 
 
+def test_without_costs_there_is_no_section_of_them(report):
+    comparison, summary = report()
+    assert "<h2>Cost</h2>" in comparison.report_path.read_text()
+    for variant in summary["variants"]:
+        variant["cost"] = None
+    write_comparison_report(comparison, summary)
+    page = comparison.report_path.read_text()
+    assert Page(page).open == []
+    assert "<h2>Cost</h2>" not in page
+    assert "## Cost" not in (comparison.folder / "report.md").read_text()
+
+
 def test_without_masks_one_seed_and_no_command(report):
     comparison, _ = report(seeds=1, with_masks=False, command=None)
     page = "".join(Page(comparison.report_path.read_text()).text)
