@@ -18,7 +18,7 @@ SECONDS_TO_CONNECT = 15
 
 
 def check_backend(jobs, backend, scheduler):
-    """Raises `ValueError` for settings that do not go together, and for a cluster that is not there or has no worker."""
+    """Raises `ValueError` for settings that do not go together, and for a cluster that does not answer or is empty."""
     require_integer("jobs", jobs, at_least=1)
     require_choice("backend", backend, BACKENDS)
     if backend == "dask" and not scheduler:

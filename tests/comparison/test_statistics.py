@@ -155,7 +155,7 @@ def simulate(rng, effects, seed_spread, image_spread, own_spread, seeds=SEEDS):
 SPREADS = {"seeds": (0.05, 0.1, 0.1), "images": (0.0, 0.5, 0.05), "both": (0.03, 0.3, 0.1)}
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 6])
+@pytest.mark.parametrize("seeds", [2, 5])
 @pytest.mark.parametrize("spreads", SPREADS.values(), ids=SPREADS)
 def test_intervals_cover_at_their_level(spreads, seeds, rng):
     found = [simulate(rng, [0.04], *spreads, seeds)[0] for _ in range(SIMULATIONS)]

@@ -8,13 +8,19 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention import Comparison, TrainConfig, compare
+from keras_attention import Comparison, TrainConfig, compare, results
 from keras_attention.cli import main
 from keras_attention.comparison import job, tasks
 from keras_attention.models import VGG16BN, layout
 from keras_attention.training.stages import Stage
 
 VARIANTS = ("plain", "multiscale", "additive+softmax")
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+    """Those of a run have tests of their own."""
+    monkeypatch.setattr(results, "_draw", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +35,7 @@ def compared(settings, cost, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
         patched.setattr(job, "call_in_own_process", lambda *_: cost)
+        patched.setattr(results, "_draw", lambda *_: None)
         original = Stage.training_batches
 
         def recording(stage, first_epoch):
