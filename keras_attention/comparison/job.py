@@ -89,20 +89,16 @@ def compare(
 
 def _claim(config, variants, seeds, costs, run, resume, overwrite):
     """The folder, and the plan to carry out in it, both checked; nothing is written yet."""
-    if resume and run is None and config is None:
-        config = DEFAULT_CONFIG
     comparison = Comparison(run or f"runs/{(config or DEFAULT_CONFIG).source_name}-compare")
     saved = comparison.plan if resume else None
     config = config or (saved.config if saved else DEFAULT_CONFIG)
-    if saved:
-        chosen = saved.variants if variants is None else make_variants(variants)
-    else:
-        chosen = make_variants(DEFAULT_VARIANTS if variants is None else variants)
+    if variants is None:
+        variants = saved.variants if saved else DEFAULT_VARIANTS
     if seeds is None:
         seeds = saved.seeds if saved else DEFAULT_SEEDS
     if costs is None:
         costs = saved.costs if saved else True
-    plan = Plan(config, chosen, seeds, costs)
+    plan = Plan(config, make_variants(variants), seeds, costs)
     return comparison, comparison.claim(plan, resume, overwrite)
 
 

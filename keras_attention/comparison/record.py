@@ -62,7 +62,7 @@ class Plan:
     def from_dict(cls, plan):
         """The plan that `to_dict` gave."""
         variants = tuple(Variant(name, _with_tuples(settings)) for name, settings in plan["variants"].items())
-        return cls(TrainConfig.from_json(json.dumps(plan["config"])), variants, plan["seeds"], plan["costs"])
+        return cls(TrainConfig.from_json(json.dumps(plan["config"])), variants, plan["seeds"], plan.get("costs", True))
 
     def extended(self, other):
         """This plan with the variants and seeds of another that differs in nothing else.
