@@ -1,5 +1,6 @@
 """The command line: what a person types and reads."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -84,6 +85,19 @@ def test_options_of_layers_are_numbers_truth_values_lists_and_texts():
     assert config.units is None
 
 
+def interrupt(process):
+    """Presses Ctrl-C until the process ends; returns what it said of it.
+
+    Python loses the signal where it comes while an object is deleted, and a person presses again.
+    """
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=5)[1]
+    raise AssertionError("The process does not end.")
+
+
 @pytest.mark.slow
 def test_train_resume_predict_explain_export(data_dir, tmp_path, image):
     """The whole story in processes of its own, with a Ctrl-C in it."""
@@ -97,8 +111,7 @@ def test_train_resume_predict_explain_export(data_dir, tmp_path, image):
     limit = time.monotonic() + 120
     while not list(folder.glob("backup/epoch-*")) and time.monotonic() < limit and process.poll() is None:
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    errors = interrupt(process)
     assert process.returncode == 130
     assert f"continue with: keras-attention train --resume --run {folder}" in errors
     assert "Traceback" not in errors
