@@ -110,6 +110,8 @@ def _attempt(task):
             temporary.write_text(str(attempts + 1))
         try:
             unfinished = (pathlib.Path(task.folder) / "config.json").exists() and not anew
+            if not unfinished:
+                remove(task.folder)  # what a kill may have left before the run had its settings
             train(task.config, task.folder, resume=unfinished, overwrite=not unfinished, verbose=0, export=False)
         except Exception as failure:
             error, anew = " ".join(f"{type(failure).__name__}: {failure}".split()), True

@@ -75,6 +75,14 @@ def test_what_was_cut_off_is_continued(task, calls):
     assert [call["resume"] for call in calls] == [False, True]
 
 
+def test_what_was_killed_before_it_had_its_settings_begins_anew(task, calls):
+    folder = Run(task.folder).folder
+    folder.mkdir(parents=True)
+    (folder / ".unfinished-1234-config.json").write_text("{")
+    assert run_task(task).error is None
+    assert [path.name for path in sorted(folder.iterdir())] == ["config.json", "metrics.json"]
+
+
 def test_what_is_killed_each_time_is_reported(task, calls):
     calls.plans += [KeyboardInterrupt(), KeyboardInterrupt()]
     for _ in range(2):
