@@ -1,5 +1,6 @@
 """Figures of a comparison, as SVG that takes the colour of the text around it, so that it fits light and dark."""
 
+import html
 import io
 import re
 
@@ -32,14 +33,12 @@ def svg(draw, title):
         figure, buffer = draw(), io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
-    text = text[text.index("<svg") :].replace(INK, "currentColor")
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", text, count=1, flags=re.S)
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1, flags=re.S)
-    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1, flags=re.S)
+    tag, rest = text[text.index("<svg") :].replace(INK, "currentColor").split(">", 1)
+    text = re.sub(r' (width|height)="[^"]*"', "", tag) + ">" + rest  # the page says how wide it is
     name = re.sub(r"\W+", "-", title.lower())
     # One page holds many: their names must not be those of another.
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
-    return text.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{html.escape(title)}"', 1)
 
 
 def means_figure(variants, metric, title):
