@@ -56,6 +56,7 @@ class TrainConfig:
             and `{"estimator": "reinforce"}`.
         attend: names of the attended layers; none at all is the plain network.
         units: dimension in which query and features are compared; `None` compares them as they are.
+        num_heads: heads of each attention; each weighs its own part of the channels, which they must divide.
         pool_query: whether one averaged query asks for all positions, instead of a query map.
         attention_dropout: share of positions dropped in training, at least 0 and below 1.
         dropout: share of the head's inputs dropped in training, at least 0 and below 1.
@@ -115,6 +116,7 @@ class TrainConfig:
     alignment_options: dict = dataclasses.field(default_factory=dict)
     attend: tuple = ("block3_pool", "block4_pool")
     units: int | None = 128
+    num_heads: int = 1
     pool_query: bool = False
     attention_dropout: float = 0.0
     dropout: float = 0.0
@@ -161,7 +163,7 @@ class TrainConfig:
                 raise unknown("data option", name, DATA_OPTIONS, "data_options")
         if len(set(self.attend)) < len(self.attend):
             raise invalid("A layer is attended twice.", "different layers", f"attend={', '.join(self.attend)}")
-        for name in ("epochs", "batch_size", "step_epochs"):
+        for name in ("epochs", "batch_size", "step_epochs", "num_heads"):
             require_integer(name, getattr(self, name), at_least=1)
         for name in ("seed", "split_seed"):
             require_integer(name, getattr(self, name), at_least=0, at_most=2**31 - 1)

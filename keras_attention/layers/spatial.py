@@ -25,6 +25,8 @@ class SpatialAttention(keras.layers.Layer):
             or class, is made with it; for any other score both are projected to it first. `None` leaves the score its
             default and projects nothing.
         dropout: share of the positions dropped in training, at least 0 and below 1.
+        num_heads: h. Each head compares in `units` dimensions of its own, with a score of its own, and weighs its own
+            C/h of the channels, so that the context keeps its size.
         seed: of the dropout, and of an alignment that samples and is given by its name or class.
 
     Call arguments:
@@ -35,10 +37,11 @@ class SpatialAttention(keras.layers.Layer):
 
     Returns:
         The context `(B, C)`, in the compute dtype; with `return_attention_scores`, the pair of it and the map
-        `(B, H, W)` in float32, before dropout.
+        `(B, H, W)` in float32, before dropout; with several heads a map for each, `(B, h, H, W)`.
 
     Raises:
-        ValueError: features that are no map, a query of another rank, a query map over a feature map of unknown size.
+        ValueError: features that are no map, a query of another rank, a query map over a feature map of unknown size;
+            channels that the heads do not divide, or heads that nothing would tell apart.
 
     Example:
 
@@ -55,8 +58,11 @@ class SpatialAttention(keras.layers.Layer):
         Jetley et al., *Learn to Pay Attention*, ICLR 2018.
     """
 
-    def __init__(self, score="additive", alignment="softmax", units=None, dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self, score="additive", alignment="softmax", units=None, dropout=0.0, num_heads=1, seed=None, **kwargs
+    ):
         super().__init__(**kwargs)
+        self.num_heads = require_integer("num_heads", num_heads, at_least=1)
         self.units = None if units is None else require_integer("units", units, at_least=1)
         defaults = {"dtype": self.dtype_policy.name} | ({} if units is None else {"units": units})
         self.score = SCORES.get(score, **defaults)
@@ -73,7 +79,7 @@ class SpatialAttention(keras.layers.Layer):
         self.key_projection = self._projection("key_projection") if projects else None
 
     def _projection(self, name):
-        return keras.layers.Dense(self.units, use_bias=False, name=name, dtype=self.dtype_policy)
+        return keras.layers.Dense(self.num_heads * self.units, use_bias=False, name=name, dtype=self.dtype_policy)
 
     def build(self, query_shape, features_shape):
         _check_shapes(query_shape, features_shape)
@@ -86,39 +92,84 @@ class SpatialAttention(keras.layers.Layer):
             query_shape, key_shape = (*query_shape[:-1], self.units), (*key_shape[:-1], self.units)
         if not self.score.built:
             self.score.build(query_shape, key_shape)
+        self.head_scores = self._make_head_scores(query_shape, key_shape)
+        self._check_heads(features_shape[-1])
         if not self.alignment.built:
-            self.alignment.build((features_shape[0], 1, None), asking_shape)
+            self.alignment.build((features_shape[0], self.num_heads, 1, None), asking_shape)
+
+    def _make_head_scores(self, query_shape, key_shape):
+        """A score for each head; the same one for all, where it has no parameters that could differ."""
+        if not self.score.variables:
+            return [self.score] * self.num_heads
+        others = [type(self.score).from_config(self.score.get_config()) for _ in range(self.num_heads - 1)]
+        for score in others:
+            score.build(query_shape, key_shape)
+        return [self.score, *others]
+
+    def _check_heads(self, channels):
+        if channels is not None and channels % self.num_heads:
+            raise invalid(
+                "The heads do not divide the channels.",
+                f"a divisor of {channels}",
+                f"num_heads={self.num_heads}",
+            )
+        alike = self.query_projection is None and not self.score.variables and not self.score.blind
+        if self.num_heads > 1 and alike:
+            name = SCORES.name_of(self.score)
+            raise invalid(
+                f"All heads of `{name}` would be alike.",
+                "`units`, to which each projects",
+                f"score={name!r}, units=None",
+            )
 
     def call(self, query, features, return_attention_scores=False, training=None):
         batch, height, width, channels = ops.shape(features)
-        scores = ops.reshape(self._scores(query, features), (batch, 1, height * width))
         # A query map asks at every position; an alignment that needs to know who asks gets its average.
         asking = ops.mean(query, axis=(1, 2)) if len(query.shape) == 4 else query
         weights = self.alignment(
-            scores, training=training, grid=(height, width), query=asking[:, None], finite=self.score.finite
+            self._scores(query, features),
+            training=training,
+            grid=(height, width),
+            query=asking[:, None, None],
+            finite=self.score.finite,
         )
         shares = mean_shares(weights) if self.alignment.averages else weights
         dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
-        value = ops.reshape(features, (batch, height * width, channels))
-        context = ops.squeeze(ops.matmul(dropped, value), axis=1)
-        return (context, ops.reshape(weights, (batch, height, width))) if return_attention_scores else context
+        context = ops.reshape(ops.matmul(dropped, self._values(features)), (batch, channels))
+        if not return_attention_scores:
+            return context
+        heads = () if self.num_heads == 1 else (self.num_heads,)
+        return context, ops.reshape(weights, (batch, *heads, height, width))
+
+    def _values(self, features):
+        """What each head weighs, `(B, h, H·W, C/h)`."""
+        batch, height, width, channels = ops.shape(features)
+        groups = (batch, height * width, self.num_heads, channels // self.num_heads)
+        return ops.moveaxis(ops.reshape(features, groups), 2, 1)
 
     def _scores(self, query, features):
-        """Scores of every position, `(B, H, W)` for a query map and `(B, 1, H·W)` for a query vector."""
-        key = features
+        """Scores of every position for each head, `(B, h, 1, H·W)`."""
+        queries, keys = [query] * self.num_heads, [features] * self.num_heads
         if self.query_projection is not None:
-            query, key = self.query_projection(query), self.key_projection(key)
+            queries = ops.split(self.query_projection(query), self.num_heads, axis=-1)
+            keys = ops.split(self.key_projection(features), self.num_heads, axis=-1)
+        heads = [self._scores_of_head(*head) for head in zip(self.head_scores, queries, keys, strict=True)]
+        return ops.stack(heads, axis=1)
+
+    def _scores_of_head(self, score, query, key):
+        """`(B, 1, H·W)`."""
+        batch, height, width, dimension = ops.shape(key)
         if len(query.shape) == 2:
-            batch, height, width, dimension = ops.shape(key)
-            return self.score(ops.expand_dims(query, 1), ops.reshape(key, (batch, height * width, dimension)))
-        query = _resize(self.score.project_query(query), features.shape[1:3])
-        return self.score.pair(query, self.score.project_key(key))
+            return score(ops.expand_dims(query, 1), ops.reshape(key, (batch, height * width, dimension)))
+        query = _resize(score.project_query(query), key.shape[1:3])
+        return ops.reshape(score.pair(query, score.project_key(key)), (batch, 1, height * width))
 
     def compute_output_spec(self, query, features, return_attention_scores=False, training=None):
         batch, height, width, channels = features.shape
         context = keras.KerasTensor((batch, channels), dtype=self.compute_dtype)
         map_dtype = keras.backend.result_type(self.compute_dtype, "float32")
-        attention_map = keras.KerasTensor((batch, height, width), dtype=map_dtype)
+        heads = () if self.num_heads == 1 else (self.num_heads,)
+        attention_map = keras.KerasTensor((batch, *heads, height, width), dtype=map_dtype)
         return (context, attention_map) if return_attention_scores else context
 
     def compute_output_shape(self, query_shape, features_shape):
@@ -131,6 +182,7 @@ class SpatialAttention(keras.layers.Layer):
             "alignment": keras.saving.serialize_keras_object(self.alignment),
             "units": self.units,
             "dropout": self.dropout,
+            "num_heads": self.num_heads,
             "seed": self.seed,
         }
 

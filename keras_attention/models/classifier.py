@@ -21,6 +21,7 @@ def attention_classifier(
     score="additive",
     alignment="softmax",
     units=256,
+    num_heads=1,
     pool_query=False,
     attention_dropout=0.0,
     dropout=0.0,
@@ -45,6 +46,7 @@ def attention_classifier(
         score: a name in `SCORES`, a score layer, its config, or `None`. Each attended map gets a score of its own.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
         units: dimension in which query and features are compared; see `SpatialAttention`.
+        num_heads: heads of each attention; each weighs its own part of the channels.
         pool_query: whether to average the query map into one vector, one question for all positions.
         attention_dropout: share of the positions dropped in training.
         dropout: share of the head's inputs dropped in training.
@@ -83,7 +85,12 @@ def attention_classifier(
             contexts.append(pooling(features))
             continue
         attention = SpatialAttention(
-            _fresh(SCORES, score), _fresh(ALIGNMENTS, alignment), units, attention_dropout, name=PREFIX + feature_name
+            _fresh(SCORES, score),
+            _fresh(ALIGNMENTS, alignment),
+            units,
+            attention_dropout,
+            num_heads,
+            name=PREFIX + feature_name,
         )
         contexts.append(attention(asks, features, return_attention_scores=True)[0])
     logits = _head(contexts, num_classes, dropout)
@@ -95,11 +102,11 @@ def attention_classifier(
 def attention_outputs(model):
     """The same graph with its maps: images → {"logits": (B, classes), "attention_<feature>": (B, H, W), …}.
 
-    Works for a model built by `attention_classifier` and for one loaded from a file. Without attention layers the
-    logits come alone.
+    Works for a model built by `attention_classifier` and for one loaded from a file. Of several heads it gives the mean
+    map. Without attention layers the logits come alone.
     """
     maps = {
-        layer.name: layer.output[1]
+        layer.name: layer.output[1] if layer.num_heads == 1 else keras.ops.mean(layer.output[1], axis=1)
         for layer in model.layers
         if isinstance(layer, SpatialAttention) and isinstance(layer.output, (tuple, list))
     }

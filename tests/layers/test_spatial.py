@@ -354,3 +354,58 @@ def test_the_uniform_score_gives_even_weights_and_the_plain_average(alignment, a
     assert layer.weights == []
     again = SpatialAttention.from_config(layer.get_config())
     assert numpy(again(queries[asked_by], features)) == pytest.approx(context, abs=1e-6)
+
+
+# Heads
+
+
+@every_query
+@pytest.mark.parametrize(
+    ("score", "alignment", "units"),
+    [("additive", "softmax", UNITS), ("dot", "sigmoid", UNITS), ("general", "local_predictive", None)],
+)
+def test_a_head_is_attention_over_its_part_of_the_channels(score, alignment, units, asked_by, queries, rng):
+    heads, channels = 3, 15
+    query, features = queries[asked_by], rng.normal(size=(BATCH, HEIGHT, WIDTH, channels)).astype("float32")
+    layer = build(SpatialAttention(score, alignment, units, num_heads=heads), query, features)
+    context, maps = outputs(layer, query, features)
+    assert (context.shape, maps.shape) == ((BATCH, channels), (BATCH, heads, HEIGHT, WIDTH))
+    for head, part in enumerate(np.split(np.arange(channels), heads)):
+        single = SpatialAttention(score, alignment, units)
+        single.build(query.shape, features.shape)
+        single.alignment.set_weights(layer.alignment.get_weights())
+        single.score.set_weights(layer.head_scores[head].get_weights())
+        for name in ("query_projection", "key_projection"):
+            if getattr(layer, name) is not None:
+                kernels = np.split(getattr(layer, name).get_weights()[0], heads, axis=-1)
+                getattr(single, name).set_weights([kernels[head]])
+        alone, attention_map = outputs(single, query, features)
+        np.testing.assert_allclose(maps[:, head], attention_map, atol=1e-6)
+        np.testing.assert_allclose(context[:, part], alone[:, part], atol=1e-5)
+
+
+def test_heads_reload_with_their_weights(queries, features, reload):
+    query, channels = queries["map"], features[..., :10]
+    inputs = keras.Input(query.shape[1:]), keras.Input(channels.shape[1:])
+    layer = SpatialAttention("additive", "hard", UNITS, num_heads=2)
+    model = keras.Model(inputs, layer(*inputs, return_attention_scores=True))
+    expected = model.predict([query, channels], verbose=0)
+    for before, after in zip(expected, reload(model).predict([query, channels], verbose=0), strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_heads": 2}, "The heads do not divide the channels. Expected a divisor of 11. Received: num_heads=2."),
+        ({"num_heads": 0}, "`num_heads` is out of range. Expected an integer at least 1. Received: num_heads=0."),
+        (
+            {"num_heads": 11, "units": None},
+            "All heads of `dot` would be alike. Expected `units`, to which each projects. "
+            "Received: score='dot', units=None.",
+        ),
+    ],
+)
+def test_heads_that_make_no_sense_are_refused(arguments, message, features):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        SpatialAttention(**{"score": "dot", "units": UNITS} | arguments)(features[:, :2, :2], features)

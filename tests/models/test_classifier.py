@@ -285,3 +285,13 @@ def test_a_layer_without_a_map_is_told_from_one_that_is_not_there():
     with pytest.raises(ValueError, match=wrong) as error:
         attention_classifier(small_network(), CLASSES, ("pooled",), "conv3")
     assert str(error.value).endswith(" Received: output shape=(None, 11).")
+
+
+def test_the_map_of_several_heads_is_their_mean():
+    model = attention_classifier(VGG16BN((32, 32, 3), width=0.125), 3, units=5, num_heads=4)
+    layer = model.get_layer("attention_block3_pool")
+    both = keras.Model(model.input, [layer.output[1], attention_outputs(model).output["attention_block3_pool"]])
+    heads, mean = both.predict(np.random.default_rng(3).uniform(0, 255, (2, 32, 32, 3)), verbose=0)
+    assert heads.shape == (2, 4, 4, 4)
+    np.testing.assert_allclose(mean, heads.mean(axis=1), atol=1e-7)
+    np.testing.assert_allclose(mean.sum(axis=(1, 2)), 1, atol=1e-6)
