@@ -25,10 +25,12 @@ _HOME = {
     "Comparison": "comparison",
     "Variant": "comparison",
     "compare": "comparison",
+    "AttentionHyperModel": "search",
+    "Search": "search",
     "Predictor": "predict",
     "load_predictor": "predict",
 }
-_MODULES = ("data", "explain", "export", "layers", "models")
+_MODULES = ("data", "explain", "export", "layers", "models", "search")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

@@ -45,14 +45,18 @@ def replacing(path):
 
 
 @contextlib.contextmanager
-def alone(path):
-    """Lets in one process at a time, the others wait; the lock ends with its process, however that ends.
+def alone(path, wait=True):
+    """Lets in one process at a time; the lock ends with its process, however that ends.
 
     Args:
         path: of the file that is the lock; it stays, and its folder must be there.
+        wait: whether another process waits.
+
+    Raises:
+        BlockingIOError: a process that does not wait, while another one is in.
     """
     with pathlib.Path(path).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 

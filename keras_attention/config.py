@@ -60,7 +60,10 @@ class TrainConfig:
         pool_query: whether one averaged query asks for all positions, instead of a query map.
         attention_dropout: share of positions dropped in training, at least 0 and below 1.
         dropout: share of the head's inputs dropped in training, at least 0 and below 1.
-        epochs: passes over the training images.
+        epochs: passes over the training images, over which the schedule is laid out.
+        stop_after: epochs after which the run ends, wherever its schedule stands then; all of them where it is `None`.
+        train_on_validation: whether the validation images are trained on too. Nothing is left then to choose the best
+            epoch by, and the last is kept.
         batch_size: images in a step.
         learning_rate: the highest rate.
         optimizer: `"adamw"`, or `"sgd"` with Nesterov momentum .9.
@@ -121,6 +124,8 @@ class TrainConfig:
     attention_dropout: float = 0.0
     dropout: float = 0.0
     epochs: int = 5
+    stop_after: int | None = None
+    train_on_validation: bool = False
     batch_size: int = 32
     learning_rate: float = 3e-4
     optimizer: str = "adamw"
@@ -153,7 +158,7 @@ class TrainConfig:
             if isinstance(getattr(self, name), os.PathLike):
                 object.__setattr__(self, name, os.fspath(getattr(self, name)))
         self._check_names()
-        for name in ("pool_query", "cache_features"):
+        for name in ("pool_query", "cache_features", "train_on_validation"):
             require_truth(name, getattr(self, name))
         for name in ("data_options", "score_options", "alignment_options"):
             if not isinstance(getattr(self, name), dict):
@@ -178,7 +183,7 @@ class TrainConfig:
             require_number(name, getattr(self, name), at_least=0, below=1)
         if self.image_size is not None:
             require_integer("image_size", self.image_size, at_least=SMALLEST_IMAGE)
-        for name in ("units", "patience", "unfreeze_after", "views"):
+        for name in ("units", "patience", "unfreeze_after", "views", "stop_after"):
             if getattr(self, name) is not None:
                 require_integer(name, getattr(self, name), at_least=1)
         self._check_fine_tuning()
@@ -236,6 +241,13 @@ class TrainConfig:
                 "No views are cached.",
                 "`freeze` of the whole backbone, a cache, and `augment`",
             ),
+            ((self.stop_after or 0) > self.epochs, "stop_after", "The run ends before.", f"at most {self.epochs}"),
+            (
+                self.patience and self.train_on_validation,
+                "patience",
+                "No validation images are left to see an epoch that is no better.",
+                "`train_on_validation=False`",
+            ),
             (
                 self.class_weights == self.sampling == "balanced",
                 "sampling",
@@ -250,6 +262,11 @@ class TrainConfig:
     def freezes_all(self):
         """Whether the whole backbone keeps its weights, at first at least."""
         return self.freeze in (WHOLE_BACKBONE, FROZEN_PARTS[-1])
+
+    @property
+    def last_epoch(self):
+        """The number of epochs after which the run ends."""
+        return self.stop_after or self.epochs
 
     @property
     def trains_from_views(self):

@@ -101,6 +101,20 @@ class Registry(Mapping):
                     arguments.setdefault(name, parameter.default)
         return arguments
 
+    def search_space(self, cls):
+        """Option → the values that a search tries, as the member and its bases say in `search_space`.
+
+        Raises:
+            ValueError: an option that the constructor does not take.
+        """
+        bases = [base for base in reversed(cls.__mro__) if issubclass(base, keras.layers.Layer)]
+        space = {name: domain for base in bases for name, domain in vars(base).get("search_space", {}).items()}
+        options = self.options(cls)
+        for name in space:
+            if name not in options:
+                raise unknown(f"option of {cls.__name__} in its search space:", name, options, "search_space")
+        return space
+
     def name_of(self, layer):
         """The short name of a member or of its class; the class's own name where it is not registered."""
         cls = layer if inspect.isclass(layer) else type(layer)

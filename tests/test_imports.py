@@ -13,7 +13,7 @@ import keras_attention
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
     {"arguments", "atomic", "precision", "quiet", "registration"},
-    {"files", "own_process", "registry", "weight_files"},
+    {"domains", "files", "own_process", "registry", "weight_files"},
     {"layers"},
     {"models", "data"},
     {"evaluate", "explain", "export", "features"},
@@ -31,6 +31,13 @@ RANKS_OF_COMPARISON = [
     {"statistics", "resampling", "variants"},
     {"words", "record", "tasks", "repeat"},
     {"analysis", "execution", "cost", "progress"},
+    {"job"},
+]
+RANKS_OF_SEARCH = [
+    {"space", "oracles"},
+    {"hypermodel", "trials"},
+    {"tuner", "record", "cluster"},
+    {"progress", "winner"},
     {"job"},
 ]
 BACKENDS = {"tensorflow", "jax", "torch"}
@@ -89,6 +96,10 @@ def test_imports_inside_the_layers_point_one_way():
 
 def test_imports_inside_the_comparison_point_one_way():
     assert list(violations(sources("comparison"), RANKS_OF_COMPARISON, ("comparison",))) == []
+
+
+def test_imports_inside_the_search_point_one_way():
+    assert list(violations(sources("search"), RANKS_OF_SEARCH, ("search",))) == []
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import shlex
 
 from keras_attention.cli.settings import add_settings, given_settings
 
-# What a variant says by its name.
-NOT_SHARED = ("--score", "--alignment")
+# What a variant says by its name, and what leaves nothing to choose the best epoch by.
+NOT_SHARED = ("--score", "--alignment", "--train-on-validation")
 EXAMPLES = """\
 variants, separated by commas:
   plain                           VGG16-BN as it is

@@ -33,6 +33,7 @@ FINE_TUNING = (
 )
 TRAINING = (
     ("--epochs", int, "N", "passes over the training images (default 5)"),
+    ("--stop-after", int, "N", "end after so many of them, wherever the schedule stands (default: all)"),
     ("--batch-size", int, "N", "images in a step (default 32)"),
     ("--learning-rate", float, "F", "the highest rate (default 0.0003)"),
     ("--optimizer", str, "NAME", "adamw (default), sgd (with Nesterov momentum)"),
@@ -65,6 +66,9 @@ def add_settings(parser, without=()):
         for flag, kind, metavar, text in flags:
             if flag not in without:
                 group.add_argument(flag, type=kind, metavar=metavar, help=text)
+        if title == "training" and "--train-on-validation" not in without:
+            text = "train on the validation images too, and keep the last epoch"
+            group.add_argument("--train-on-validation", action="store_true", help=text)
         if title == "data":
             text = "option of cluttered_digits: clutter, count or seed; may be repeated"
             group.add_argument("--data-option", action="append", metavar="KEY=N", help=text)
@@ -85,7 +89,7 @@ def add_settings(parser, without=()):
 def given_settings(options):
     """The `TrainConfig` fields that stand on the command line."""
     names = {flag.removeprefix("--").replace("-", "_") for flags in GROUPS.values() for flag, *_ in flags}
-    names |= {"pool_query", "freeze", "cache_features"}
+    names |= {"pool_query", "freeze", "cache_features", "train_on_validation"}
     given = {name: value for name, value in vars(options).items() if name in names}
     if given.get("score") == "none":
         given["score"] = None
@@ -112,7 +116,7 @@ def _units(text):
 
 
 def _layer_option(family, text):
-    """`KEY=VALUE`: a number, true, false, null or a list as in JSON, and a text otherwise."""
+    """`KEY=VALUE`, the value as `plain_value` takes it."""
     from keras_attention.arguments import invalid
 
     key, equals, value = text.partition("=")
@@ -122,10 +126,15 @@ def _layer_option(family, text):
             f"--{family}-option KEY=VALUE",
             f"--{family}-option {text}",
         )
+    return key, plain_value(value)
+
+
+def plain_value(text):
+    """A number, true, false, null or a list as in JSON, and a text otherwise."""
     try:
-        return key, json.loads(value)
+        return json.loads(text) if isinstance(text, str) else text
     except json.JSONDecodeError:
-        return key, value
+        return text
 
 
 def _option(text):

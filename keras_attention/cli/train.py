@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 import pathlib
 
 from keras_attention.cli.settings import add_settings, given_settings
@@ -21,6 +22,8 @@ def add(commands):
     group.add_argument(
         "--run", dest="run_folder", metavar="DIR", help="folder of the run (default runs/<data>-<score>…)"
     )
+    text = "begin with the settings of a file: best.json of a search, or config.json of a run"
+    group.add_argument("--from", dest="from_file", metavar="FILE", help=text)
     either = group.add_mutually_exclusive_group()
     either.add_argument("--resume", action="store_true", help="continue the run in that folder")
     either.add_argument("--overwrite", action="store_true", help="replace the run in that folder")
@@ -75,7 +78,23 @@ def _config_and_folder(options):
     from keras_attention.runs import Run
 
     given = given_settings(options)
-    folder = getattr(options, "run_folder", None)
-    folder = pathlib.Path(folder or f"runs/{TrainConfig(**given).name}")
-    saved = Run(folder).config if _resumes(options) else TrainConfig()
-    return dataclasses.replace(saved, **given), folder
+    begin = settings_from(options.from_file) if hasattr(options, "from_file") else TrainConfig()
+    asked = dataclasses.replace(begin, **given)
+    folder = pathlib.Path(getattr(options, "run_folder", None) or f"runs/{asked.name}")
+    if not _resumes(options):
+        return asked, folder
+    saved = Run(folder).config
+    return asked if hasattr(options, "from_file") else dataclasses.replace(saved, **given), folder
+
+
+def settings_from(path):
+    """The `TrainConfig` in `best.json` of a search, or in `config.json` of a run."""
+    from keras_attention.arguments import invalid
+    from keras_attention.config import TrainConfig
+    from keras_attention.files import read_json
+
+    found = read_json(path)
+    settings = found.get("config", found) if isinstance(found, dict) else found
+    if not isinstance(settings, dict) or "data" not in settings:
+        raise invalid(f"{path} has no settings.", "best.json of a search, or config.json of a run", f"--from {path}")
+    return TrainConfig.from_json(json.dumps(settings))

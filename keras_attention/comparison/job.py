@@ -98,6 +98,12 @@ def _claim(config, variants, seeds, costs, run, resume, overwrite):
         seeds = saved.seeds if saved else DEFAULT_SEEDS
     if costs is None:
         costs = saved.costs if saved else True
+    if config.train_on_validation:
+        raise invalid(
+            "The runs of a comparison choose their best epoch on the validation images.",
+            "train_on_validation=False",
+            "train_on_validation=True",
+        )
     plan = Plan(config, make_variants(variants), seeds, costs)
     return comparison, comparison.claim(plan, resume, overwrite)
 

@@ -1,6 +1,7 @@
 """`ImageDataset`: three splits of labelled images, and the batches that `fit` and `predict` take from them."""
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
@@ -23,6 +24,7 @@ class ImageDataset:
         has_masks: whether each image has a mask of its object.
         skipped: files that were left out because they do not decode.
         notes: what a person should know about how the splits came to be.
+        trains_on_validation: whether the validation images are trained on too.
     """
 
     name: str
@@ -34,14 +36,20 @@ class ImageDataset:
     has_masks: bool = False
     skipped: tuple = ()
     notes: tuple = ()
+    trains_on_validation: bool = False
+
+    @functools.cached_property
+    def trained(self):
+        """The split that is trained on: train, or train and validation as one."""
+        return self.train.joined(self.validation) if self.trains_on_validation else self.train
 
     def split(self, name):
         """The split of that name."""
         return getattr(self, require_choice("split", name, SPLITS))
 
     def steps_per_epoch(self, batch_size):
-        """Whole batches in the training split; a batch size above the split's count is one batch."""
-        return self.train.steps(batch_size)
+        """Whole batches in what is trained on; a batch size above its count is one batch."""
+        return self.trained.steps(batch_size)
 
     def batches(self, split, batch_size=32, flipped=()):
         """A split in its order, for `predict` and `evaluate`.
@@ -85,7 +93,7 @@ class ImageDataset:
 
         if with_masks and not self.has_masks:
             raise invalid(f"{self.name} has no masks.", "a data set with masks", "with_masks=True")
-        stream = self.train.epochs(batch_size, seed, first_epoch, sampling)
+        stream = self.trained.epochs(batch_size, seed, first_epoch, sampling)
         return stream.map(augmented, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def _as_tuple(self, batch):

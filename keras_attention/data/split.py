@@ -1,6 +1,7 @@
 """`Split`: records in their order, the drawing of an epoch from them, and their decoding."""
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable
 
@@ -88,6 +89,20 @@ class Split:
         records = tf.data.Dataset.from_tensor_slices(np.asarray(numbers, "int64"))
         return dataclasses.replace(self, records=records, count=len(numbers))
 
+    def joined(self, other):
+        """The examples of this split, then those of another, as one split."""
+        mine, theirs = _blank(self.records), _blank(other.records)
+        first = self.records.map(lambda record: _one_of_two(False, self.label(record), record, theirs))
+        second = other.records.map(lambda record: _one_of_two(True, other.label(record), mine, record))
+
+        def decode(record):
+            decode_first = functools.partial(self.decode, record["first"])
+            return tf.cond(record["is_second"], functools.partial(other.decode, record["second"]), decode_first)
+
+        windows = {self.window, other.window} - {None}
+        count = self.count + other.count
+        return Split(first.concatenate(second), decode, _label_of_either, count, max(windows, default=None))
+
     def thinned(self, most):
         """At most so many of the examples, evenly over the split."""
         step = -(-self.count // most)
@@ -132,6 +147,19 @@ class Split:
             labels.extend(batch["label"])
         split = Split.from_arrays(**{name: array[:filled] for name, array in arrays.items()}) if arrays else None
         return np.array(numbers, "int64"), np.array(labels, "int64"), split
+
+
+def _one_of_two(is_second, label, first, second):
+    return {"is_second": is_second, "label": label, "first": first, "second": second}
+
+
+def _label_of_either(record):
+    return record["label"]
+
+
+def _blank(records):
+    """A record of zeros, in the place of one of the other split."""
+    return tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), records.element_spec)
 
 
 def _shuffled(labels, seed):

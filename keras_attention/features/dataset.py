@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_attention.data import Split
 from keras_attention.data.dataset import SPLITS
+from keras_attention.features.store import JoinedStores
 
 
 class FeatureDataset:
@@ -24,29 +25,33 @@ class FeatureDataset:
         self.class_names, self.layers = dataset.class_names, tuple(cache.outputs)
         images = {name: dataset.split(name) for name in SPLITS}
         self.rows = {name: _rows_of(split) for name, split in images.items()}
-        self.train = self.rows["train"]
-        self.stores = {name: cache.split(name, images[name]) for name in ("validation", "test")}
-        self.stores["train"] = cache.split("train", images["train"], augment, views if augment != "none" else 1)
+        self.trained = _rows_of(dataset.trained)
+        self.stores = {name: cache.split(name, images[name])[0] for name in ("validation", "test")}
+        trained_on = ("train", "validation") if dataset.trains_on_validation else ("train",)
+        views = views if augment != "none" else 1
+        parts = [cache.split(name, images[name], augment, views) for name in trained_on]
+        self.stores["train"] = parts[0][0]
+        self.views = [view[0] if len(view) == 1 else JoinedStores(view) for view in zip(*parts, strict=True)]
 
     def steps_per_epoch(self, batch_size):
-        """Whole batches in the training split."""
-        return self.train.steps(batch_size)
+        """Whole batches in what is trained on."""
+        return self.trained.steps(batch_size)
 
     def batches(self, split, batch_size=32):
         """A split in its order: `(features, labels)`: a tuple of `(B, H, W, C)`, one-hot float32 `(B, classes)`."""
-        read = self._reader(self.stores[split][0])
+        read = self._reader(self.stores[split])
         return self.rows[split].examples().batch(batch_size).map(read, tf.data.AUTOTUNE).prefetch(2)
 
     def training_batches(self, batch_size=32, seed=0, first_epoch=0, sampling="natural"):
         """An endless stream of training batches, as that of `ImageDataset`."""
-        readers = [self._reader(store) for store in self.stores["train"]]
+        readers = [self._reader(store) for store in self.views]
 
         def read(position, batch):
             epoch, step = position
             drawn = tf.random.stateless_uniform((), [seed + 7919 * epoch, step], 0, len(readers), tf.int64)
             return tf.switch_case(tf.cast(drawn, tf.int32), [functools.partial(reader, batch) for reader in readers])
 
-        stream = self.train.epochs(batch_size, seed, first_epoch, sampling)
+        stream = self.trained.epochs(batch_size, seed, first_epoch, sampling)
         return stream.map(read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
     def _reader(self, store):

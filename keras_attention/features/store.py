@@ -137,6 +137,25 @@ class FeatureStore:
         return math.prod(shape) * _stored_dtype(dtype).itemsize
 
 
+class JoinedStores:
+    """The rows of several stores of the same layers, those of one after those of the other.
+
+    Args:
+        stores: the `FeatureStore`s.
+    """
+
+    def __init__(self, stores):
+        self.stores, self.layers = tuple(stores), stores[0].layers
+        self.starts = np.cumsum([0, *(store.count for store in stores)])
+
+    def read(self, numbers):
+        """For each layer, in their order, the features of these rows, `(len(numbers), …)`."""
+        places = np.searchsorted(self.starts, numbers, side="right") - 1
+        offsets = numbers - self.starts[places]
+        rows = [self.stores[place].read([row]) for place, row in zip(places, offsets, strict=True)]
+        return [np.concatenate(layer) for layer in zip(*rows, strict=True)]
+
+
 def _numpy_dtype(dtype):
     return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
 

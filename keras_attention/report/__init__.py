@@ -2,5 +2,13 @@
 
 from keras_attention.report.comparison import best_run, results_table, write_comparison_report
 from keras_attention.report.plots import confusion_figure, history_figure
+from keras_attention.report.search import search_figure
 
-__all__ = ["best_run", "confusion_figure", "history_figure", "results_table", "write_comparison_report"]
+__all__ = [
+    "best_run",
+    "confusion_figure",
+    "history_figure",
+    "results_table",
+    "search_figure",
+    "write_comparison_report",
+]

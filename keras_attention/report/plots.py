@@ -9,7 +9,8 @@ def history_figure(rows):
     """Loss and accuracy over the epochs, training and validation.
 
     Args:
-        rows: the rows of `history.csv`, dictionaries with `epoch`, `loss`, `val_loss`, `accuracy`, `val_accuracy`.
+        rows: the rows of `history.csv`, dictionaries with `epoch`, `loss`, `accuracy`, and, where there are
+            any, `val_loss` and `val_accuracy`.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -18,7 +19,8 @@ def history_figure(rows):
     epochs = [int(row["epoch"]) for row in rows]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            axes.plot(epochs, [float(row[key]) for row in rows], marker="o", markersize=3, label=label)
+            if key in rows[0]:  # validation images that were trained on have no figures
+                axes.plot(epochs, [float(row[key]) for row in rows], marker="o", markersize=3, label=label)
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)

@@ -1,7 +1,26 @@
 """Training: settings in, a finished run out."""
 
+from keras_attention.training.callbacks import best_row
+from keras_attention.training.fitting import fit_run, fit_stage
 from keras_attention.training.job import train
-from keras_attention.training.networks import build_backbone, build_model, compile_network, load_data
+from keras_attention.training.networks import (
+    build_backbone,
+    build_model,
+    build_networks,
+    compile_network,
+    load_data,
+)
 from keras_attention.training.stages import stages
 
-__all__ = ["build_backbone", "build_model", "compile_network", "load_data", "stages", "train"]
+__all__ = [
+    "best_row",
+    "build_backbone",
+    "build_model",
+    "build_networks",
+    "compile_network",
+    "fit_run",
+    "fit_stage",
+    "load_data",
+    "stages",
+    "train",
+]

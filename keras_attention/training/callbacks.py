@@ -23,6 +23,13 @@ class ValidationMetrics(keras.callbacks.Callback):
             logs[name] = math.nan if value is None else value
 
 
+def best_row(rows, monitor):
+    """The number of the best row of a history, the first of equals; a row without a figure is the worst."""
+    sign = -1 if MONITORS[monitor] else 1
+    values = [sign * row[monitor] for row in rows]
+    return min(range(len(values)), key=lambda index: (math.isnan(values[index]), values[index], index))
+
+
 class Keeper(keras.callbacks.Callback):
     """Writes down each epoch, keeps the best model, stops early, and backs the run up.
 
@@ -32,7 +39,7 @@ class Keeper(keras.callbacks.Callback):
     Args:
         run: the `Run`.
         config: its `TrainConfig`.
-        classifier: what is kept: the whole model, of which `fit` may train a part.
+        classifier: what is kept: the whole model, of which `fit` may train a part; `None` keeps none.
         rows: the rows of the epochs that were done before.
         seconds: what they took.
     """
@@ -44,16 +51,14 @@ class Keeper(keras.callbacks.Callback):
 
     @property
     def best_row(self):
-        """The row of the best epoch so far; the first of equals."""
-        sign = -1 if MONITORS[self.config.monitor] else 1
-        values = [sign * row[self.config.monitor] for row in self.rows]
-        return min(range(len(values)), key=lambda index: (math.isnan(values[index]), values[index], index))
+        """The row of the best epoch so far, the first of equals; the last where no validation images tell."""
+        return len(self.rows) - 1 if self.config.train_on_validation else best_row(self.rows, self.config.monitor)
 
     @property
     def should_stop(self):
         """Whether all epochs are done, or `patience` of them without a better one."""
         waited = len(self.rows) - 1 - self.best_row if self.rows else 0
-        return len(self.rows) >= self.config.epochs or (self.config.patience or math.inf) <= waited
+        return len(self.rows) >= self.config.last_epoch or (self.config.patience or math.inf) <= waited
 
     def on_train_begin(self, logs=None):
         self.began = time.monotonic() - self.seconds
@@ -63,7 +68,7 @@ class Keeper(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         # As the file holds them: a run that reads its rows back must find the same one best.
         self.rows = self.run.write_history([*self.rows, {"epoch": epoch + 1, **logs, "learning_rate": rate}])
-        if self.best_row == len(self.rows) - 1:
+        if self.classifier is not None and self.best_row == len(self.rows) - 1:
             self.run.save_model(self.classifier)
         self.run.back_up(self.model, len(self.rows), self.seconds)
         self.model.stop_training = self.should_stop

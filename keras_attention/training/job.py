@@ -6,11 +6,11 @@ import keras
 
 from keras_attention.config import TrainConfig
 from keras_attention.export import require_tensorflow
-from keras_attention.precision import dtype_policy, in_float32, resolve_precision
+from keras_attention.precision import in_float32, resolve_precision
 from keras_attention.results import write_results
 from keras_attention.runs import Run
-from keras_attention.training.callbacks import Keeper, SeedEpochs, StopOnNaN, ValidationMetrics
-from keras_attention.training.networks import build_backbone, build_model, class_weights, compile_network, load_data
+from keras_attention.training.fitting import fit_run
+from keras_attention.training.networks import build_networks, load_data
 from keras_attention.training.stages import stages
 
 
@@ -42,62 +42,18 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     verbose = (1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose
     dataset = load_data(config)
     precision = resolve_precision(config.precision)
-    keras.utils.set_random_seed(config.seed)
-    with dtype_policy(precision):
-        backbone = build_backbone(config, dataset)
-        model = build_model(config, dataset, backbone)
+    backbone, model = build_networks(config, dataset)
     if verbose:
         print(_describe(config, dataset, model, precision), flush=True)
     plan = stages(config, dataset, model, backbone, verbose)
     if not resume:
         plan[0].make_features()  # a disk that is full is told before anything of the run is written
         run.begin(config)
-    keeper = _fit(run, config, dataset, plan, verbose)
+    keeper = fit_run(run, config, dataset, plan, verbose)
     best = in_float32(keras.models.load_model(run.model_path, compile=False))
     features = plan[0].features if len(plan) == 1 and precision == "float32" else None
     write_results(run, config, dataset, best, keeper, precision, features, export)
     return run
-
-
-def _fit(run, config, dataset, plan, verbose):
-    """Trains from where the run stands to its end, stage by stage."""
-    keeper = Keeper(run, config, plan[0].model, *run.progress())
-    first, resumed_at = 0, len(keeper.rows)
-    for stage in plan:
-        has_work = len(keeper.rows) < stage.until and not keeper.should_stop
-        made_backup = first < resumed_at <= stage.until
-        if has_work or made_backup:
-            network = _prepare(run, config, dataset, stage, first, made_backup)
-        if has_work:
-            _fit_stage(network, config, dataset, stage, keeper, verbose)
-        first = stage.until
-    return keeper
-
-
-def _prepare(run, config, dataset, stage, first, made_backup):
-    """The network of a stage, compiled, at the place of the run where the stage begins or where its backup stands."""
-    steps = dataset.steps_per_epoch(config.batch_size)
-    network = stage.prepare()
-    compile_network(network, config, steps, stage.backbone)
-    if made_backup:
-        run.load_backup(network)
-    else:
-        network.optimizer.iterations.assign(first * steps)  # the schedule goes on
-    return network
-
-
-def _fit_stage(network, config, dataset, stage, keeper, verbose):
-    first_epoch = len(keeper.rows)
-    network.fit(
-        stage.training_batches(first_epoch),
-        steps_per_epoch=dataset.steps_per_epoch(config.batch_size),
-        initial_epoch=first_epoch,
-        epochs=stage.until,
-        class_weight=class_weights(config, dataset),
-        callbacks=[SeedEpochs(config.seed), StopOnNaN(), ValidationMetrics(stage.data), keeper],
-        shuffle=False,
-        verbose=verbose,
-    )
 
 
 def _describe(config, dataset, model, precision):

@@ -1,17 +1,20 @@
 """What the settings of a run name: its data, its network, the loss and the optimizer."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
 from keras_attention.data import load
 from keras_attention.features import calibrate_once
 from keras_attention.models import VGG16BN, attention_classifier, load_pretrained
+from keras_attention.precision import dtype_policy, resolve_precision
 from keras_attention.training.optimizers import make_optimizer
 
 
 def load_data(config):
     """The `ImageDataset` that a configuration names."""
-    return load(
+    dataset = load(
         config.data,
         data_dir=config.data_dir,
         masks=config.masks,
@@ -19,6 +22,10 @@ def load_data(config):
         split_seed=config.split_seed,
         **config.data_options,
     )
+    if not config.train_on_validation:
+        return dataset
+    note = "trained on train and validation together; the last epoch is kept"
+    return dataclasses.replace(dataset, trains_on_validation=True, notes=(*dataset.notes, note))
 
 
 def build_backbone(config, dataset):
@@ -49,6 +56,14 @@ def build_model(config, dataset, backbone=None):
     )
 
 
+def build_networks(config, dataset):
+    """The backbone of a run, and the classifier over it: with its seed, in its precision."""
+    keras.utils.set_random_seed(config.seed)
+    with dtype_policy(resolve_precision(config.precision)):
+        backbone = build_backbone(config, dataset)
+        return backbone, build_model(config, dataset, backbone)
+
+
 def compile_network(network, config, steps_per_epoch, backbone=None):
     """Compiles a network as a configuration says; `backbone` is the part that learns at its own rate."""
     if config.loss == "focal":
@@ -65,5 +80,5 @@ def class_weights(config, dataset):
     """Class → weight, 1 on average over the images; `None` for equal ones."""
     if config.class_weights == "none":
         return None
-    counts = np.bincount(dataset.train.labels(), minlength=len(dataset.class_names))
+    counts = np.bincount(dataset.trained.labels(), minlength=len(dataset.class_names))
     return {label: float(counts.sum() / (len(counts) * count)) for label, count in enumerate(counts)}

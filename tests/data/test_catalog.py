@@ -31,7 +31,7 @@ class Numbered(tfds.core.GeneratorBasedBuilder):
     """Images of one grey value, their number; the label is the number modulo 3."""
 
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = [  # noqa: RUF012
+    BUILDER_CONFIGS = [
         NumberedConfig("usual"),
         NumberedConfig("train_only", {"train": 40}),
         NumberedConfig("all", {"train": 40, "validation": 5, "test": 7}),

@@ -38,6 +38,7 @@ class Alignment(WideLayer):
     """
 
     normalized = True
+    search_space = {}
 
     @property
     def averages(self):

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import invalid, keras_object, require_integer, require_number
+from keras_attention.domains import Choices
 from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment, check_mask
 from keras_attention.layers.alignment.soft import softmax
 
@@ -38,6 +39,8 @@ class LocalMonotonicAlignment(Alignment):
         Luong, Pham, Manning, *Effective Approaches to Attention-based Neural Machine Translation*, EMNLP 2015,
         sec. 3.2 ("local-m").
     """
+
+    search_space = {"window": Choices((3, 5, 7))}
 
     def __init__(self, window=7, **kwargs):
         super().__init__(**kwargs)
@@ -99,6 +102,8 @@ class LocalPredictiveAlignment(Alignment):
 
     normalized = False
     averages = False
+
+    search_space = {"window": Choices((3, 5, 7))}
 
     def __init__(self, window=7, units=64, axes=1, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)

@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import require_choice, require_number
+from keras_attention.domains import Choices, Range
 from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
 from keras_attention.layers.alignment.soft import softmax
 
@@ -133,6 +134,11 @@ class HardAlignment(SampledAlignment):
         Reparameterization with Gumbel-Softmax*, ICLR 2017, arXiv 1611.01144, sec. 2.2.
     """
 
+    search_space = {
+        "estimator": Choices(("straight_through", "reinforce")),
+        "temperature": Range(0.25, 4.0, logarithmic=True),
+    }
+
     def __init__(self, estimator="straight_through", temperature=1.0, **kwargs):
         super().__init__(**kwargs)
         self.estimator = require_choice("estimator", estimator, ESTIMATORS)
@@ -178,6 +184,8 @@ class ReinforcedAlignment(SampledAlignment):
         Shen et al., *Reinforced Self-Attention Network*, IJCAI 2018, arXiv 1801.10296, eqs. 7 to 11; Brauwers,
         Frasincar, *A General Survey on Attention Mechanisms in Deep Learning*, TKDE 35(4), 2023, sec. 3.2.
     """
+
+    search_space = {"keep_cost": Range(0.01, 1.0, logarithmic=True)}
 
     def __init__(self, keep_cost=0.1, initial_bias=1.0, **kwargs):
         super().__init__(**kwargs)

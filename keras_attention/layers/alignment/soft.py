@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_attention.arguments import require_number
+from keras_attention.domains import Range
 from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
 
 
@@ -33,6 +34,8 @@ class SoftmaxAlignment(Alignment):
     Reference:
         Bahdanau, Cho, Bengio 2015, eq. 6.
     """
+
+    search_space = {"temperature": Range(0.25, 4.0, logarithmic=True)}
 
     def __init__(self, temperature=1.0, **kwargs):
         super().__init__(**kwargs)

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_attention.arguments import require_number, require_truth
+from keras_attention.domains import Choices, Range
 from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
 
 
@@ -75,6 +76,8 @@ class EntmaxAlignment(Alignment):
         Peters, Niculae, Martins, *Sparse Sequence-to-Sequence Models*, ACL 2019, arXiv 1905.05702, eqs. 10 and 12;
         learned α: Correia, Niculae, Martins, *Adaptively Sparse Transformers*, EMNLP 2019, arXiv 1909.00015, prop. 1.
     """
+
+    search_space = {"alpha": Range(1.1, 2.0), "learned": Choices((False, True))}
 
     def __init__(self, alpha=1.5, learned=False, **kwargs):
         super().__init__(**kwargs)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import keras_object, require_integer, require_truth
+from keras_attention.domains import Choices
 from keras_attention.layers.score.base import SCORES, WithBiases, WithKernels
 
 
@@ -20,6 +21,8 @@ class HiddenLayerScore(WithKernels, WithBiases):
         **kwargs: initializers, regularizers and constraints as in Keras: `kernel_…` of W₁, W₂ (or W) and w, `bias_…` of
             b and c.
     """
+
+    search_space = {"activation": Choices(("tanh", "relu"))}
 
     def __init__(self, units=256, activation="tanh", use_bias=True, use_output_bias=False, features=None, **kwargs):
         super().__init__(**kwargs)

@@ -23,6 +23,7 @@ class Score(WideLayer):
 
     `finite` says that finite vectors get finite scores, so that no alignment has to look for a score of −∞.
     `blind` says that it looks at neither, so that nothing need be projected for it.
+    `search_space` names the options that a search varies, each with its `Choices` or its `Range`.
     `features` is the number of scores that a pair gets; `None` is one, without an axis of its own.
 
     Call arguments:
@@ -38,6 +39,7 @@ class Score(WideLayer):
 
     finite = False
     blind = False
+    search_space = {}
     features = None
 
     def build(self, query_shape, key_shape):

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import keras_object, require_truth
+from keras_attention.domains import Choices
 from keras_attention.layers.score.base import SCORES, Score, WithBiases, WithKernels
 
 
@@ -139,6 +140,8 @@ class ActivatedGeneralScore(WithBiases, GeneralScore):
     """
 
     finite = False  # not every activation keeps to finite numbers
+
+    search_space = {"activation": Choices(("tanh", "relu"))}
 
     def __init__(self, activation="tanh", use_bias=True, **kwargs):
         super().__init__(**kwargs)

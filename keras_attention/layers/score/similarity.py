@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import require_number, require_truth
+from keras_attention.domains import Choices, Range
 from keras_attention.layers.score.base import SCORES, Score
 
 
@@ -26,6 +27,7 @@ class EuclideanScore(Score):
     """
 
     finite = True
+    search_space = {"squared": Choices((False, True))}
 
     def __init__(self, squared=False, **kwargs):
         super().__init__(**kwargs)
@@ -70,6 +72,7 @@ class CosineScore(Score):
     """
 
     finite = True
+    search_space = {"temperature": Range(1.0, 32.0, logarithmic=True), "learned": Choices((False, True))}
 
     def __init__(self, temperature=1.0, learned=False, **kwargs):
         super().__init__(**kwargs)

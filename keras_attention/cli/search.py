@@ -1,0 +1,155 @@
+"""`keras-attention search`: the best score, alignment and dimensions for your images, as a finished run."""
+
+import argparse
+import dataclasses
+import pathlib
+
+from keras_attention.cli.settings import add_settings, given_settings, plain_value
+from keras_attention.cli.train import summary
+
+# Settings that are searched: given as flags they are fixed.
+SEARCHED = ("score", "alignment", "attend", "units", "num_heads", "dropout", "learning_rate")
+# What a search decides itself, and what it has another name for.
+NOT_SHARED = ("--monitor", "--stop-after", "--train-on-validation")
+EXAMPLES = """\
+what is searched, by name:
+  score, alignment        of `keras-attention list`; a score may also be none or uniform, the controls
+  additive.activation …   options of a score or an alignment, each tried with its own member alone
+  attend                  attended layers; several are joined by +: block3_pool+block4_pool
+  units, num_heads, dropout, learning_rate
+--fix NAME=VALUE holds one of them, --choose NAME=A,B narrows it, and so do their own flags: --units 64.
+
+on several machines that share a folder:
+  keras-attention search --run DIR --chief 10.0.0.1:8787
+  keras-attention search --run DIR --chief 10.0.0.1:8787 --worker one
+"""
+
+
+def add(commands):
+    """Declares the command."""
+    parser = commands.add_parser(
+        "search",
+        help="search for the best score, alignment and dimensions",
+        description="Searches over scores, alignments, their options and dimensions with KerasTuner, by a figure of "
+        "the validation split; trains the winner on train and validation, measures it on test, draws where it looks, and "
+        "exports it. Without arguments it does so on cluttered_digits.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    group = parser.add_argument_group("search")
+    group.add_argument("--max-trials", type=int, metavar="N", help="trials at most (default 20)")
+    text = "random (default with cached features), hyperband (default without), bayesian, grid"
+    group.add_argument("--tuner", metavar="NAME", help=text)
+    text = "figure to search by: val_accuracy (default), val_loss, val_macro_f1, val_roc_auc, val_average_precision"
+    group.add_argument("--objective", metavar="NAME", help=text)
+    group.add_argument("--fix", action="append", metavar="NAME=VALUE", help="hold a hyperparameter; may be repeated")
+    group.add_argument("--choose", action="append", metavar="NAME=A,B", help="narrow one to these; may be repeated")
+    group.add_argument("--executions", type=int, metavar="N", help="networks of a trial, by seed, averaged (default 1)")
+    group.add_argument("--max-parameters", type=int, metavar="N", help="skip networks with more")
+    group.add_argument("--chief", metavar="HOST:PORT", help="serve the trials to workers there, or, as one, find them")
+    group.add_argument("--worker", metavar="NAME", help="run trials for that chief")
+    group.add_argument("--run", dest="run_folder", metavar="DIR", help="the folder (default runs/<data>-search)")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--resume", action="store_true", help="continue the search in that folder, with more trials")
+    either.add_argument("--overwrite", action="store_true", help="replace the search in that folder")
+    add_settings(parser, without=NOT_SHARED)
+    return parser
+
+
+def run(options):
+    """Does the command; 1 where some trials failed."""
+    from keras_attention.search import search
+    from keras_attention.search.trials import FAILED
+
+    hypermodel = _hypermodel(options)
+    folder = getattr(options, "run_folder", None) or f"runs/{_source_name(hypermodel)}-search"
+    options.run_folder = folder
+    names = ("max_trials", "tuner", "executions", "max_parameters", "chief", "worker")
+    given = {name: getattr(options, name, None) for name in names}
+    resume, overwrite = getattr(options, "resume", False), getattr(options, "overwrite", False)
+    found = search(hypermodel, run=folder, resume=resume, overwrite=overwrite, **given)
+    if given["worker"] is None:
+        print(f"\n{summary(found.winner)}")
+        print(f"trials  {found.csv_path}\nplots   {found.picture_path}")
+        print(f"again   keras-attention train --from {found.best_path}")
+    return int(any(trial.status == FAILED for trial in found.trials))
+
+
+def after_interrupt(options):
+    """How to go on after Ctrl-C."""
+    folder = getattr(options, "run_folder", None)
+    if folder and not hasattr(options, "worker") and (pathlib.Path(folder) / "search.json").exists():
+        return f"; continue with: keras-attention search --resume --run {folder}"
+    return ""
+
+
+def _source_name(hypermodel):
+    from keras_attention.config import TrainConfig
+
+    return (hypermodel.config if hypermodel else TrainConfig()).source_name
+
+
+def _hypermodel(options):
+    """What was asked for; `None` where nothing was, so that a search that is continued is as it was."""
+    from keras_attention.search import AttentionHyperModel, Search
+    from keras_attention.search.job import DEFAULT_CONFIG
+
+    given, continues = _given(options), getattr(options, "resume", False) or hasattr(options, "worker")
+    fix, choose = _narrowed(options, given)
+    if continues and not (given or fix or choose):
+        return None
+    base = DEFAULT_CONFIG if given.get("data", DEFAULT_CONFIG.data) == DEFAULT_CONFIG.data else type(DEFAULT_CONFIG)()
+    if continues:
+        folder = getattr(options, "run_folder", None) or f"runs/{given.get('data', base.data).rstrip('/')}-search"
+        plan = Search(folder).plan
+        base, fix, choose = plan.config, plan.fix | fix, plan.choose | choose
+    if "data_options" in given:
+        given["data_options"] = base.data_options | given["data_options"]
+    return AttentionHyperModel(dataclasses.replace(base, **given), fix=fix, choose=choose)
+
+
+def _given(options):
+    """The settings that were given; the objective is the figure by which a run chooses its best epoch."""
+    given = given_settings(options)
+    for family in ("score", "alignment"):
+        if f"{family}_options" in given and family not in given:
+            from keras_attention.arguments import invalid
+
+            raise invalid(f"An option belongs to one {family}.", f"--{family} NAME beside it", f"--{family}-option")
+    if hasattr(options, "objective"):
+        given["monitor"] = _objective(options.objective)
+    return given
+
+
+def _objective(name):
+    from keras_attention.arguments import unknown
+    from keras_attention.evaluate import MONITORS
+
+    if name not in MONITORS:
+        raise unknown("objective", name, MONITORS)
+    return name
+
+
+def _narrowed(options, given):
+    """What is fixed and what is to choose from; flags of what is searched, taken out of `given`, fix it."""
+    fix = {}
+    for name in SEARCHED:
+        if name in given:
+            value = given.pop(name)
+            fix[name] = "none" if value is None else "+".join(value) if name == "attend" else value
+            if name in ("score", "alignment") and f"{name}_options" in given:
+                given[name] = value
+    fix |= dict(_named("fix", text) for text in getattr(options, "fix", ()))
+    fix = {name: plain_value(value) if name != "attend" else value.replace(",", "+") for name, value in fix.items()}
+    choose = dict(_named("choose", text) for text in getattr(options, "choose", ()))
+    return fix, {name: [plain_value(value) for value in text.split(",") if value] for name, text in choose.items()}
+
+
+def _named(flag, text):
+    from keras_attention.arguments import invalid
+
+    name, equals, value = text.partition("=")
+    if not name or not equals or not value:
+        raise invalid(f"--{flag} wants a name and a value.", f"--{flag} NAME=VALUE", f"--{flag} {text}")
+    return name, value

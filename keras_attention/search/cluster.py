@@ -1,0 +1,242 @@
+"""KerasTuner's chief and workers: one process chooses the settings, others, on any machine, run the trials.
+
+The chief serves KerasTuner's oracle over gRPC. Each worker shows that it lives by a file in the folder, which all
+share; that file also proves that they do. KerasTuner itself would wait for a dead worker for ever.
+"""
+
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import threading
+import time
+import uuid
+
+import grpc
+from keras_tuner.src import protos
+from keras_tuner.src.distribute.oracle_chief import OracleServicer
+
+from keras_attention.arguments import invalid
+from keras_attention.atomic import remove
+from keras_attention.files import read_json, write_json
+from keras_attention.search.trials import TrialResult
+
+SECONDS_TO_CONNECT = 15.0
+SECONDS_BETWEEN_BEATS = 2.0
+SECONDS_UNTIL_LOST = 20.0
+SECONDS_OF_A_LOOK = 0.5
+CHIEF = "chief"  # KerasTuner takes any worker for the chief that has this in its name
+
+
+def parse_address(address):
+    """`"host:port"` → (host, port).
+
+    Raises:
+        ValueError: no such address.
+    """
+    host, _, port = str(address).rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 2**16:
+        raise invalid("The chief has no such address.", "HOST:PORT, such as 10.0.0.1:8787", f"--chief {address}")
+    return host, int(port)
+
+
+def check_worker_name(name):
+    """Raises `ValueError` for a name that cannot be that of a worker."""
+    usable = isinstance(name, str) and name.strip(".") and not set(name) & set("/\\\0 ")
+    if not usable or CHIEF in name:
+        raise invalid(
+            "This is no name of a worker.", f"a word without / and without {CHIEF!r} in it", f"--worker {name}"
+        )
+
+
+class Chief:
+    """Serves an oracle to workers, and watches them.
+
+    Args:
+        oracle: one of `make_oracle`.
+        address: `"host:port"` where workers find it.
+        folder: of the search.
+    """
+
+    def __init__(self, oracle, address, folder):
+        self.oracle, self.address, self.servicer = oracle, address, OracleServicer(oracle)
+        self.beats = pathlib.Path(folder) / "workers"
+        self.seen = {}  # name → (session, beat, when it was new)
+
+    @contextlib.contextmanager
+    def serving(self):
+        """Serves while the block runs.
+
+        Raises:
+            ValueError: an address that cannot be served at.
+        """
+        remove(self.beats)
+        self.beats.mkdir()
+        # One at a time, as KerasTuner's own server does; and no second chief at the same port.
+        server = grpc.server(concurrent.futures.ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
+        protos.get_service_grpc().add_OracleServicer_to_server(self.servicer, server)
+        try:
+            bound = server.add_insecure_port(self.address)
+        except RuntimeError:
+            bound = 0
+        if not bound:
+            raise invalid(
+                "The chief cannot serve there.", "an address of this machine, its port free", f"--chief {self.address}"
+            )
+        server.start()
+        try:
+            yield
+        finally:
+            server.stop(grace=2).wait()
+            remove(self.beats)
+
+    def look(self):
+        """Greets new workers, and gives back the trials of those that are gone.
+
+        Returns:
+            Texts, about whoever came and went.
+        """
+        now, news = time.monotonic(), []
+        for path in sorted(self.beats.glob("[!.]*.json")):
+            with contextlib.suppress(ValueError):
+                name, sign = path.stem, read_json(path)
+                if self.seen.get(name, (None, None))[:2] != (sign["session"], sign["beat"]):
+                    if self.seen.get(name, (None,))[0] != sign["session"]:
+                        news += [*self._lose(name), f"worker  {name} is here"]
+                        path.with_suffix(".ack").write_text(sign["session"])
+                    self.seen[name] = (sign["session"], sign["beat"], now)
+        for name, (_, _, when) in list(self.seen.items()):
+            if not (self.beats / f"{name}.json").exists():
+                news += self._lose(name) if name in self.oracle.ongoing_trials else []
+                self._forget(name)
+            elif now - when > SECONDS_UNTIL_LOST:
+                news += self._lose(name)
+                self._forget(name)
+        return news
+
+    def _lose(self, name):
+        trial = self.oracle.give_back(name)
+        return [] if trial is None else [f"worker  {name} is gone; its trial {trial} will be run again"]
+
+    def _forget(self, name):
+        del self.seen[name]
+        self.oracle.give_back(name)
+        remove(self.beats / f"{name}.json")
+        remove(self.beats / f"{name}.ack")
+
+    @property
+    def has_workers(self):
+        """Whether any worker lives."""
+        return bool(self.seen)
+
+    @property
+    def is_done(self):
+        """Whether all trials have ended, and every worker knows it."""
+        oracle = self.oracle
+        ended = self.servicer.stop_triggered or (len(oracle.trials) >= oracle.max_trials and not oracle.pending)
+        return ended and not oracle.ongoing_trials and not oracle.tuner_ids & set(self.seen)
+
+    def results(self, runner, tell):
+        """Gives the result of each trial as it ends, until the last one."""
+        given = {trial_id for trial_id in self.oracle.end_order if runner.result_path(trial_id).exists()}
+        while True:
+            done = self.is_done  # before the look at what has ended, so that nothing falls between the two
+            for line in self.look():
+                tell(line)
+            for trial_id in [each for each in self.oracle.end_order if each not in given]:
+                given.add(trial_id)
+                yield TrialResult.load(_when_visible(runner.result_path(trial_id)))
+            if done:
+                return
+            time.sleep(SECONDS_OF_A_LOOK)
+
+
+def _when_visible(path):
+    """The path, when what another machine has written there is seen on this one."""
+    until = time.monotonic() + SECONDS_TO_CONNECT
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(SECONDS_OF_A_LOOK)
+    return path
+
+
+class Worker:
+    """A worker's part: finds the chief, shows that it lives, and puts KerasTuner's environment in place.
+
+    Args:
+        name: of the worker.
+        address: of the chief.
+        folder: of the search, which both see.
+    """
+
+    def __init__(self, name, address, folder):
+        self.name, self.address = name, address
+        self.path = pathlib.Path(folder) / "workers" / f"{name}.json"
+        self.session = uuid.uuid4().hex
+
+    @contextlib.contextmanager
+    def working(self):
+        """Is a worker while the block runs.
+
+        Raises:
+            ValueError: a chief that does not answer, a folder that it does not share, or a name that is taken.
+        """
+        host, port = parse_address(self.address)
+        self.check_chief()
+        self._check_name()
+        over = threading.Event()
+        threading.Thread(target=self._beat, args=(over,), daemon=True).start()
+        names = {"TUNER_ID": self.name, "ORACLE_IP": host, "ORACLE_PORT": str(port)}
+        try:
+            self._await_chief()
+            os.environ.update({f"KERASTUNER_{name}": value for name, value in names.items()})
+            yield
+        except grpc.RpcError as error:
+            raise self._silent_chief() from error
+        finally:
+            for name in names:
+                os.environ.pop(f"KERASTUNER_{name}", None)
+            over.set()
+            remove(self.path)
+
+    def check_chief(self):
+        """Raises `ValueError` unless a chief answers."""
+        with grpc.insecure_channel(self.address) as channel:
+            try:
+                grpc.channel_ready_future(channel).result(SECONDS_TO_CONNECT)
+            except grpc.FutureTimeoutError as error:
+                raise self._silent_chief() from error
+
+    def _silent_chief(self):
+        return invalid(
+            "The chief does not answer.",
+            "the address of one that runs: search --chief ADDRESS",
+            f"--chief {self.address}",
+        )
+
+    def _check_name(self):
+        if self.path.exists():
+            before = self.path.read_text("utf-8")
+            time.sleep(2 * SECONDS_BETWEEN_BEATS)
+            if self.path.exists() and self.path.read_text("utf-8") != before:
+                raise invalid("A worker of that name is at work.", "another name", f"--worker {self.name}")
+
+    def _beat(self, over):
+        beat = 0
+        while True:
+            with contextlib.suppress(OSError):  # a shared disk may hang for a while
+                write_json(self.path, {"session": self.session, "beat": (beat := beat + 1)})
+            if over.wait(SECONDS_BETWEEN_BEATS):
+                remove(self.path)
+                return
+
+    def _await_chief(self):
+        """Waits until the chief has seen this worker in the folder."""
+        answer, until = self.path.with_suffix(".ack"), time.monotonic() + SECONDS_TO_CONNECT
+        while not (answer.exists() and answer.read_text() == self.session):
+            if time.monotonic() > until:
+                raise invalid(
+                    "The chief does not see this worker in the folder.",
+                    "a --run folder that both share, under any path",
+                    f"--run {self.path.parent.parent}",
+                )
+            time.sleep(SECONDS_OF_A_LOOK / 5)

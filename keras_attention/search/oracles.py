@@ -1,0 +1,122 @@
+"""KerasTuner's oracles, which choose the settings of each trial, made to survive a kill."""
+
+import keras_tuner
+import numpy as np
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from keras_attention.evaluate import MONITORS
+from keras_attention.files import read_json, write_json
+
+TUNERS = ("random", "grid", "hyperband", "bayesian")
+HALVING = 3  # of Hyperband: what is left of the trials from one rung to the next
+ENDLESS = 10**6  # iterations of Hyperband; the number of trials ends it
+
+
+class Durable:
+    """An oracle whose files are written whole, and which counts no trial twice and loses none.
+
+    KerasTuner writes its files in place, so that a kill in between leaves half of one; and a kill between two of them
+    leaves a trial that runs nowhere.
+    """
+
+    def save(self):
+        write_json(self._get_oracle_fname(), self.get_state())
+
+    def _save_trial(self, trial):
+        write_json(f"{self._get_trial_dir(trial.trial_id)}/trial.json", trial.get_state())
+
+    def reload(self):
+        read_json(self._get_oracle_fname())  # an error that names the file
+        super().reload()
+        for trial_id, trial in self.trials.items():
+            if trial_id not in self.start_order:
+                self.start_order.append(trial_id)
+            if trial.status == "RUNNING" and trial_id not in self._retry_queue:
+                self._retry_queue.append(trial_id)
+        self._retry_queue.sort(reverse=True)  # the first is taken from the end
+
+    @keras_tuner.synchronized
+    def create_trial(self, tuner_id):
+        """A trial to run; no worker is let go while another one may die over the last trial."""
+        trial = super().create_trial(tuner_id)
+        if trial.status == "STOPPED" and self.ongoing_trials:
+            self.tuner_ids.add(tuner_id)
+            trial.status = "IDLE"
+        return trial
+
+    @property
+    def pending(self):
+        """The trials that are to be run again."""
+        return tuple(self._retry_queue)
+
+    @keras_tuner.synchronized
+    def give_back(self, tuner_id):
+        """Lets another worker do the trial of one that is gone; returns the trial's number, or `None`."""
+        self.tuner_ids.discard(tuner_id)
+        trial = self.ongoing_trials.pop(tuner_id, None)
+        if trial is None:
+            return None
+        self._retry_queue.append(trial.trial_id)
+        self.save()
+        return trial.trial_id
+
+
+class RandomOracle(Durable, keras_tuner.oracles.RandomSearchOracle):
+    """Each hyperparameter by chance; no settings twice."""
+
+
+class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
+    """One value of one hyperparameter after the other."""
+
+
+class HyperbandOracle(Durable, keras_tuner.oracles.HyperbandOracle):
+    """Many settings for few epochs, and the best of them for more."""
+
+
+class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
+    """Where a Gaussian process over the trials so far expects most.
+
+    KerasTuner takes the names to choose from for points on a line. Here the process sees each name as a direction of
+    its own (Garrido-Merchán, Hernández-Lobato, *Dealing with Categorical and Integer-valued Variables in Bayesian
+    Optimization with Gaussian Processes*, Neurocomputing 380, 2020).
+    """
+
+    def _make_gpr(self):
+        return make_pipeline(FunctionTransformer(self._with_directions), super()._make_gpr())
+
+    def _with_directions(self, points):
+        """Points with a column in 0…1 for each hyperparameter → with a column for each name to choose from."""
+        columns = []
+        for hp, column in zip(self._nonfixed_space(), np.asarray(points).T, strict=True):
+            if isinstance(hp, keras_tuner.engine.hyperparameters.Choice) and not hp.ordered:
+                chosen = [hp.prob_to_value(float(probability)) for probability in column]
+                columns += [np.array([value == name for value in chosen], float) for name in hp.values]
+            else:
+                columns.append(column)
+        return np.stack(columns, axis=-1)
+
+
+def make_oracle(tuner, objective, max_trials, epochs, seed):
+    """The oracle of that name.
+
+    Args:
+        tuner: `"random"`, `"grid"`, `"hyperband"` or `"bayesian"`.
+        objective: a name in `MONITORS`.
+        max_trials: the number of trials.
+        epochs: of a whole trial.
+        seed: the same for the same trials.
+    """
+    settings = {
+        "objective": keras_tuner.Objective(objective, "max" if MONITORS[objective] else "min"),
+        "seed": seed + 1,  # 0 would be none
+        "max_consecutive_failed_trials": ENDLESS,
+    }
+    if tuner == "hyperband":
+        oracle = HyperbandOracle(max_epochs=epochs, factor=HALVING, hyperband_iterations=ENDLESS, **settings)
+        oracle.max_trials = max_trials
+        return oracle
+    if tuner == "bayesian":
+        settings["num_initial_points"] = max(3, max_trials // 3)
+    kinds = {"random": RandomOracle, "grid": GridOracle, "bayesian": BayesianOracle}
+    return kinds[tuner](max_trials=max_trials, **settings)

@@ -1,0 +1,146 @@
+"""What a person sees while a search runs: a line for each trial, and the first traceback of each failure."""
+
+import time
+
+from keras_attention.config import UNIFORM
+from keras_attention.evaluate import MONITORS
+from keras_attention.search.trials import COMPLETED, FAILED, SKIPPED
+
+LONGEST_ERROR = 160
+
+
+class Progress:
+    """Tells of the trials of a search as they begin and end.
+
+    Args:
+        search: the `Search`.
+        plan: its `Plan`.
+        tell: like `print`.
+        alone: whether it sees all trials that end, and so can count them.
+    """
+
+    def __init__(self, search, plan, tell, alone=True):
+        self.search, self.plan, self.tell, self.alone = search, plan, tell, alone
+        before = search.trials
+        self.done, self.best = len(before), search.best_trial(plan.objective)
+        self.told = {trial.error: trial.trial for trial in before if trial.status == FAILED}
+        self.began, self.done_before = time.monotonic(), self.done
+
+    def begin(self, trial_id, settings):
+        """Says which trial is under way."""
+        count = f"[{self.done + 1}/{self.plan.max_trials}] " if self.alone else ""
+        self.tell(f"{count}trial {trial_id}: {described(settings)}: ", end="")
+
+    def end(self, result, begun=True):
+        """Says what came of a trial; the whole line where its beginning was not said."""
+        if not begun:
+            self.begin(result.trial, result.settings)
+        self.done += 1
+        self.tell(self._outcome(result) + self._time_left())
+        if result.status == FAILED:
+            self._tell_traceback(result)
+
+    def _outcome(self, result):
+        if result.status != COMPLETED:
+            return f"{result.status}: {_shortened(result.error)}"
+        objective = self.plan.objective
+        figure = f"{objective} {result.figures[objective]:.3f}"
+        epochs = f" after {result.epochs} of {self.plan.config.last_epoch} epochs" if self._is_short(result) else ""
+        cost = f"{result.seconds:.0f} s" if not result.repeats else f"as trial {result.repeats}, not run again"
+        if self.best is None or _is_better(result, self.best, objective):
+            self.best = result
+            return f"{figure}{epochs}, {cost}, the best so far"
+        return f"{figure}{epochs}, {cost}, best {self.best.figures[objective]:.3f} (trial {self.best.trial})"
+
+    def _is_short(self, result):
+        return result.epochs < self.plan.config.last_epoch
+
+    def _time_left(self):
+        done, rest = self.done - self.done_before, self.plan.max_trials - self.done
+        seconds = (time.monotonic() - self.began) / done * rest
+        if rest <= 0 or not self.alone:
+            return ""
+        return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
+
+    def _tell_traceback(self, result):
+        """The traceback of a failure, unless another trial has failed in the same way."""
+        if result.error in self.told:
+            self.tell(f"        as trial {self.told[result.error]} did")
+            return
+        self.told[result.error] = result.trial
+        path = self.search.folder / "trials" / f"{result.trial}.error.txt"
+        if path.exists():
+            self.tell("\n".join(f"        {line}" for line in path.read_text("utf-8").rstrip().splitlines()))
+        self.tell(f"        settings: {result.settings}")
+
+
+def _is_better(result, other, objective):
+    mine, others = result.figures[objective], other.figures[objective]
+    return mine > others if MONITORS[objective] else mine < others
+
+
+def _shortened(error):
+    return error if len(error) <= LONGEST_ERROR else f"{error[:LONGEST_ERROR]}…"
+
+
+def described(settings):
+    """The settings of a trial in a few words."""
+    if not settings:
+        return "no settings"
+    parts = [_network(settings), "+".join(settings["attend"])]
+    for name, form in (
+        ("units", "{} units"),
+        ("num_heads", "{} heads"),
+        ("dropout", "dropout {:g}"),
+        ("learning_rate", "rate {:g}"),
+    ):
+        if settings.get(name) not in (None, 0.0) and (name, settings[name]) != ("num_heads", 1):
+            parts.append(form.format(settings[name]))
+    usual = {"score", "alignment", "score_options", "alignment_options", "attend"}
+    usual |= {"units", "num_heads", "dropout", "learning_rate"}
+    parts += [f"{name} {value}" for name, value in settings.items() if name not in usual]
+    return ", ".join(parts)
+
+
+def _network(settings):
+    if settings["score"] in (None, UNIFORM):
+        return settings["score"] or "multiscale"
+    score, alignment = (settings[name] + _options(settings[f"{name}_options"]) for name in ("score", "alignment"))
+    return f"{score}+{alignment}"
+
+
+def _options(options):
+    texts = [f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in options.items()]
+    return f"({', '.join(texts)})" if texts else ""
+
+
+def announce(search, plan, dataset):
+    """The data, the space, how trials are chosen, and how many there are to do."""
+    counts = ", ".join(f"{dataset.split(name).count:,} {name}" for name in ("train", "validation", "test"))
+    lines = [f"data    {dataset.name}: {counts} images, {len(dataset.class_names)} classes, {dataset.image_size} px"]
+    lines += [f"        {note}" for note in dataset.notes]
+    finished = len(search.trials)
+    before = f", {finished} of them done before" if finished else ""
+    executions = f" of {plan.executions} networks each" if plan.executions > 1 else ""
+    trials = "1 trial" if plan.max_trials == 1 else f"{plan.max_trials} trials"
+    searched = f"{plan.tuner} over {len(plan.space)} hyperparameters"
+    lines.append(f"search  {searched}, {trials}{executions}{before}, by {plan.objective}")
+    lines.append(f"folder  {search.folder}")
+    return "\n".join(lines)
+
+
+def conclusion(search, plan):
+    """What the search found, and what it is worth."""
+    trials, best = search.trials, search.best_trial(plan.objective)
+    counts = {status: sum(trial.status == status for trial in trials) for status in (COMPLETED, FAILED, SKIPPED)}
+    kinds = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    lines = [f"trials  {kinds}"]
+    failed = {trial.error: trial for trial in trials if trial.status == FAILED}
+    lines += [f"failed  {described(trial.settings)}: {_shortened(error)}" for error, trial in failed.items()]
+    value = best.figures[plan.objective]
+    lines.append(f"best    trial {best.trial}: {described(best.settings)}")
+    lines.append(
+        f"        {plan.objective} {value:.3f} in the search: the best of {counts[COMPLETED]} on the images that chose "
+        "it, so optimistic"
+    )
+    return "\n".join(lines)

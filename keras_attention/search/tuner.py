@@ -1,0 +1,80 @@
+"""The tuner: KerasTuner's bookkeeping around the trials."""
+
+import contextlib
+import io
+import os
+import time
+
+import keras_tuner
+
+from keras_attention.search.trials import COMPLETED, EPOCHS
+
+SECONDS_BETWEEN_QUESTIONS = 1.0
+PROJECT = "tuner"
+
+
+class AttentionTuner(keras_tuner.Tuner):
+    """Asks an oracle for trials, runs them, and tells it what came of them.
+
+    Args:
+        oracle: one of `make_oracle`.
+        hypermodel: the `AttentionHyperModel`.
+        runner: the `TrialRunner`.
+        folder: of the search; KerasTuner's files are in `tuner/` below it.
+    """
+
+    def __init__(self, oracle, hypermodel, runner, folder):
+        self.runner = runner
+        with quiet():
+            super().__init__(oracle=oracle, hypermodel=hypermodel, directory=str(folder), project_name=PROJECT)
+            if self.oracle is oracle and os.path.exists(oracle._get_oracle_fname()):
+                oracle.reload()
+
+    def _populate_initial_space(self):
+        """Declares all hyperparameters, without a model, which KerasTuner would build for each of them."""
+        hp = self.oracle.get_space()
+        self.hypermodel.space(hp)
+        self.oracle.update_space(hp)
+        self._activate_all_conditions()
+
+    def _activate_all_conditions(self):
+        declared = -1
+        hp = self.oracle.get_space()
+        while declared != len(hp.space):
+            declared = len(hp.space)
+            for conditions in list(hp.inactive_scopes):
+                active = self.oracle.get_space()
+                active.values |= {condition.name: condition.values[0] for condition in conditions}
+                self.hypermodel.space(active)
+                self.oracle.update_space(active)
+            hp = self.oracle.get_space()
+            self.hypermodel.space(hp)
+
+    def trials(self):
+        """Runs trials until the oracle has no more; gives each `keras_tuner` trial before it runs, then its result."""
+        while True:
+            with quiet():
+                trial = self.oracle.create_trial(self.tuner_id)
+            if trial.status == "STOPPED":
+                return
+            if trial.status == "IDLE":
+                time.sleep(SECONDS_BETWEEN_QUESTIONS)
+                continue
+            yield trial
+            result = self.runner(trial)
+            with quiet():
+                self._tell(trial, result)
+            yield result
+
+    def _tell(self, trial, result):
+        if result.status == COMPLETED:
+            figures = {name: value for name, value in result.figures.items() if value is not None}
+            self.oracle.update_trial(trial.trial_id, figures, step=trial.hyperparameters.values.get(EPOCHS, 0))
+        trial.status = "COMPLETED" if result.status == COMPLETED else "FAILED"
+        trial.message = result.error
+        self.oracle.end_trial(trial)
+
+
+def quiet():
+    """Keeps what KerasTuner prints from a person's screen: its tables, and some lines of its debugging."""
+    return contextlib.redirect_stdout(io.StringIO())

@@ -1,0 +1,47 @@
+"""The winner of a search: its recipe, and the run that is made of it."""
+
+import dataclasses
+import json
+
+from keras_attention.evaluate import MONITORS
+from keras_attention.files import write_json
+from keras_attention.report import search_figure
+from keras_attention.search.trials import COMPLETED
+from keras_attention.training import train
+
+
+def write_results(search, plan):
+    """Writes `trials.csv`, `search.png` and `best.json` of the trials that have ended; gives the winner's config."""
+    search.write_table()
+    completed = [dataclasses.asdict(trial) for trial in search.trials if trial.status == COMPLETED]
+    search.save_figure(search_figure(completed, plan.objective, MONITORS[plan.objective]))
+    best = search.best_trial(plan.objective)
+    config = winning_config(plan, best)
+    write_json(
+        search.best_path,
+        {
+            "trial": best.trial,
+            "objective": plan.objective,
+            "figures": best.figures,
+            "note": "The figures are the best of several on the validation images, so optimistic; what the winner "
+            "reaches on test images is in winner/metrics.json.",
+            "settings": best.settings,
+            "config": json.loads(config.to_json()),
+        },
+    )
+    return config
+
+
+def winning_config(plan, best):
+    """The recipe of the best trial, on training and validation images together, for as many epochs as were best."""
+    epochs = max(1, round(best.best_epoch))
+    settings = best.settings | {"train_on_validation": True, "patience": None, "stop_after": epochs}
+    return dataclasses.replace(plan.config, **settings)
+
+
+def retrain(search, config, verbose):
+    """The winner as a finished run: trained on train and validation, measured on test, explained and exported."""
+    winner = search.winner
+    unfinished = (winner.folder / "config.json").exists()
+    same = unfinished and winner.config == config
+    return train(config, winner.folder, resume=same, overwrite=not same, verbose=verbose)

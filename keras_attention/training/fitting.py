@@ -1,0 +1,58 @@
+"""The epochs of a run, stage by stage, from where its folder stands."""
+
+from keras_attention.training.callbacks import Keeper, SeedEpochs, StopOnNaN, ValidationMetrics
+from keras_attention.training.networks import class_weights, compile_network
+
+
+def fit_run(run, config, dataset, plan, verbose=0, keep_model=True):
+    """Trains from where a run stands to its end.
+
+    Args:
+        run: the `Run`.
+        config: its `TrainConfig`.
+        dataset: its `ImageDataset`.
+        plan: its stages, as `stages` gives them.
+        verbose: as in `keras.Model.fit`.
+        keep_model: whether the best model is saved.
+
+    Returns:
+        The `Keeper`, which has the rows of the history.
+    """
+    keeper = Keeper(run, config, plan[0].model if keep_model else None, *run.progress())
+    first, resumed_at = 0, len(keeper.rows)
+    for stage in plan:
+        has_work = len(keeper.rows) < stage.until and not keeper.should_stop
+        made_backup = first < resumed_at <= stage.until
+        if has_work or made_backup:
+            network = _prepare(run, config, dataset, stage, first, made_backup)
+        if has_work:
+            fit_stage(network, config, dataset, stage, [keeper], len(keeper.rows), stage.until, verbose)
+        first = stage.until
+    return keeper
+
+
+def _prepare(run, config, dataset, stage, first, made_backup):
+    """The network of a stage, compiled, at the place of the run where the stage begins or where its backup stands."""
+    network = stage.prepare()
+    steps = dataset.steps_per_epoch(config.batch_size)
+    compile_network(network, config, steps, stage.backbone)
+    if made_backup:
+        run.load_backup(network)
+    else:
+        network.optimizer.iterations.assign(first * steps)  # the schedule goes on
+    return network
+
+
+def fit_stage(network, config, dataset, stage, callbacks, first_epoch, until, verbose=0):
+    """Trains the compiled network of a stage from one epoch to before another; returns Keras's `History`."""
+    watching = [] if config.train_on_validation else [ValidationMetrics(stage.data)]
+    return network.fit(
+        stage.training_batches(first_epoch),
+        steps_per_epoch=dataset.steps_per_epoch(config.batch_size),
+        initial_epoch=first_epoch,
+        epochs=until,
+        class_weight=class_weights(config, dataset),
+        callbacks=[SeedEpochs(config.seed), StopOnNaN(), *watching, *callbacks],
+        shuffle=False,
+        verbose=verbose,
+    )
