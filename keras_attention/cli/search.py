@@ -31,8 +31,8 @@ def add(commands):
         "search",
         help="search for the best score, alignment and dimensions",
         description="Searches over scores, alignments, their options and dimensions with KerasTuner, by a figure of "
-        "the validation split; trains the winner on train and validation, measures it on test, draws where it looks, and "
-        "exports it. Without arguments it does so on cluttered_digits.",
+        "the validation split; trains the winner on train and validation, measures it on test, draws where it looks, "
+        "and exports it. Without arguments it does so on cluttered_digits.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
