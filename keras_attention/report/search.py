@@ -8,8 +8,11 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 def search_figure(trials, objective, more_is_better=True):
     """Four plots of the trials of a search.
 
+    Trials of fewer epochs than others, as Hyperband has them, are hollow, and count for no median beside full ones.
+
     Args:
-        trials: dictionaries with `settings` and `figures`, in the order in which they were run, those that completed.
+        trials: dictionaries with `settings`, `figures` and `epochs`, in the order in which they were run, those that
+            completed.
         objective: the name of the figure that trials are compared by.
         more_is_better: whether a larger one is better.
 
@@ -18,14 +21,16 @@ def search_figure(trials, objective, more_is_better=True):
     """
     figure = Figure(figsize=(11, 8), layout="constrained")
     (course, by_score), (by_alignment, by_units) = figure.subplots(2, 2)
+    longest = max(trial["epochs"] for trial in trials)
     values = np.array([trial["figures"][objective] for trial in trials])
-    _draw_course(course, values, more_is_better)
-    names = [trial["settings"]["score"] or "multiscale" for trial in trials]
-    _draw_groups(by_score, names, values, "score", more_is_better)
-    attending = [number for number, trial in enumerate(trials) if "units" in trial["settings"]]
-    names = [trials[number]["settings"]["alignment"] for number in attending]
-    _draw_groups(by_alignment, names, values[attending], "alignment", more_is_better)
-    _draw_units(by_units, [trials[number]["settings"]["units"] for number in attending], values[attending])
+    full = np.array([trial["epochs"] == longest for trial in trials])
+    _draw_course(course, values, full, more_is_better)
+    _draw_groups(by_score, "score", _groups(trials, "score", values, full), more_is_better)
+    attending = np.array(["units" in trial["settings"] for trial in trials])
+    trials = [trial for trial, attends in zip(trials, attending, strict=True) if attends]
+    values, full = values[attending], full[attending]
+    _draw_groups(by_alignment, "alignment", _groups(trials, "alignment", values, full), more_is_better)
+    _draw_units(by_units, _groups(trials, "units", values, full))
     for axes in (course, by_units):
         axes.set_ylabel(objective)
     for axes in (by_score, by_alignment):
@@ -33,38 +38,58 @@ def search_figure(trials, objective, more_is_better=True):
     return figure
 
 
-def _draw_course(axes, values, more_is_better):
+def _groups(trials, setting, values, full):
+    """Value of a setting → (figures, whether of full trials)."""
+    names = np.array([trial["settings"][setting] or "multiscale" for trial in trials], dtype=object)
+    return {name: (values[names == name], full[names == name]) for name in dict.fromkeys(names)}
+
+
+def _median(values, full):
+    return float(np.median(values[full] if full.any() else values))
+
+
+def _draw_points(axes, x, y, full, label=None):
+    """Filled points, and hollow ones for trials of fewer epochs."""
+    style = {"linestyle": "none", "marker": "o", "markersize": 5, "alpha": 0.7, "color": "C0"}
+    x, y = np.broadcast_arrays(x, y)
+    axes.plot(x[full], y[full], **style, label=label)
+    if not full.all():
+        axes.plot(x[~full], y[~full], **style, markerfacecolor="none", label=label and "one of fewer epochs")
+
+
+def _draw_course(axes, values, full, more_is_better):
     best = np.maximum.accumulate(values) if more_is_better else np.minimum.accumulate(values)
     numbers = np.arange(1, len(values) + 1)
-    axes.plot(numbers, values, "o", markersize=5, alpha=0.6, label="a trial")
-    axes.step(numbers, best, where="post", label="best so far")
+    _draw_points(axes, numbers, values, full, "a trial")
+    axes.step(numbers, best, where="post", color="C1", label="best so far")
     axes.set(title="Course of the search", xlabel="completed trials")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
 
 
-def _draw_groups(axes, names, values, title, more_is_better):
+def _draw_groups(axes, title, groups, more_is_better):
     """The trials of each name in a row, their median as a bar, the best row on top."""
     axes.set_title(f"By {title}")
-    groups = {name: [value for each, value in zip(names, values, strict=True) if each == name] for name in set(names)}
-    order = sorted(groups, key=lambda name: (np.median(groups[name]), name), reverse=not more_is_better)
+    order = sorted(groups, key=lambda name: (_median(*groups[name]), name), reverse=not more_is_better)
     for row, name in enumerate(order):
-        axes.plot(groups[name], [row] * len(groups[name]), "o", markersize=5, alpha=0.6, color="C0")
-        axes.plot([np.median(groups[name])] * 2, [row - 0.3, row + 0.3], color="C1", linewidth=2)
-    axes.set_yticks(range(len(order)), [f"{name} ({len(groups[name])})" for name in order])
+        values, full = groups[name]
+        _draw_points(axes, values, row, full)
+        axes.plot([_median(values, full)] * 2, [row - 0.3, row + 0.3], color="C1", linewidth=2)
+    axes.set_yticks(range(len(order)), [f"{name} ({len(groups[name][0])})" for name in order])
     axes.set_ylim(-0.6, max(0.6, len(order) - 0.4))
     axes.grid(alpha=0.3, axis="x")
 
 
-def _draw_units(axes, units, values):
+def _draw_units(axes, groups):
     axes.set(title="By units", xlabel="units")
     axes.grid(alpha=0.3)
-    if not units:
+    if not groups:
         return
-    axes.plot(units, values, "o", markersize=5, alpha=0.6)
-    known = sorted(set(units))
-    axes.plot(known, [np.median(values[np.array(units) == each]) for each in known], color="C1", label="median")
+    for units, (values, full) in groups.items():
+        _draw_points(axes, units, values, full)
+    known = sorted(groups)
+    axes.plot(known, [_median(*groups[units]) for units in known], color="C1", label="median")
     axes.set_xscale("log", base=2)
     axes.set_xticks(known)
     axes.xaxis.set_major_formatter(ScalarFormatter())

@@ -16,7 +16,7 @@ from keras_attention.search.progress import Progress, announce, conclusion
 from keras_attention.search.record import Plan, Search
 from keras_attention.search.trials import FAILED, TrialResult, TrialRunner
 from keras_attention.search.tuner import AttentionTuner, quiet
-from keras_attention.search.winner import retrain, write_results
+from keras_attention.search.winner import remove_backups, retrain, write_results
 from keras_attention.training import build_backbone, stages
 
 DEFAULT_CONFIG = TrainConfig(data_options={"count": 2000})  # 12 trials in less than 10 minutes on two slow cores
@@ -222,6 +222,7 @@ def _finish(record, plan, tell, verbose):
         error = failed.error if failed else trials[0].error
         raise invalid(what, "one that ends", f"{error}; see {record.folder / 'trials'}", RuntimeError)
     config = write_results(record, plan)
+    remove_backups(record)
     tell(f"\n{conclusion(record, plan)}\n")
     tell(f"winner  trained again on train and validation, {config.last_epoch} of {config.epochs} epochs")
     retrain(record, config, 2 if verbose else 0)

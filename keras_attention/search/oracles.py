@@ -1,7 +1,10 @@
 """KerasTuner's oracles, which choose the settings of each trial, made to survive a kill."""
 
+import warnings
+
 import keras_tuner
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -29,11 +32,8 @@ class Durable:
     def reload(self):
         read_json(self._get_oracle_fname())  # an error that names the file
         super().reload()
-        for trial_id, trial in self.trials.items():
-            if trial_id not in self.start_order:
-                self.start_order.append(trial_id)
-            if trial.status == "RUNNING" and trial_id not in self._retry_queue:
-                self._retry_queue.append(trial_id)
+        # A trial that the oracle does not know of was never given to anyone: the same one is drawn again.
+        self.trials = {trial_id: trial for trial_id, trial in self.trials.items() if trial_id in self.start_order}
         self._retry_queue.sort(reverse=True)  # the first is taken from the end
 
     @keras_tuner.synchronized
@@ -67,7 +67,24 @@ class RandomOracle(Durable, keras_tuner.oracles.RandomSearchOracle):
 
 
 class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
-    """One value of one hyperparameter after the other."""
+    """One value of one hyperparameter after the other; it keeps its place, which KerasTuner's own forgets."""
+
+    def get_state(self):
+        ordered = sorted(self._ordered_ids._memory, key=self._place_of)
+        return super().get_state() | {"ordered": ordered, "populate_next": self._populate_next}
+
+    def set_state(self, state):
+        super().set_state(state)
+        for trial_id in state["ordered"]:
+            self._ordered_ids.insert(trial_id)
+        self._populate_next = state["populate_next"]
+
+    def _place_of(self, trial_id):
+        """How many trials come after this one, in the order of the grid, counted down."""
+        after, following = 0, trial_id
+        while (following := self._ordered_ids.next(following)) is not None:
+            after += 1
+        return -after
 
 
 class HyperbandOracle(Durable, keras_tuner.oracles.HyperbandOracle):
@@ -81,6 +98,11 @@ class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
     its own (Garrido-Merchán, Hernández-Lobato, *Dealing with Categorical and Integer-valued Variables in Bayesian
     Optimization with Gaussian Processes*, Neurocomputing 380, 2020).
     """
+
+    def populate_space(self, trial_id):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # of few trials; nothing that a person could mend
+            return super().populate_space(trial_id)
 
     def _make_gpr(self):
         return make_pipeline(FunctionTransformer(self._with_directions), super()._make_gpr())

@@ -53,9 +53,9 @@ class Space:
         for name in (*FAMILIES, *EVERYWHERE, *WITH_ATTENTION):
             self._narrow(name)
         self.members = {family: self._options_of_members(family) for family in FAMILIES}
-        for options in self.members.values():
-            for member, domains in options.items():
-                for option in domains:
+        for members in self.members.values():
+            for member, options in members.items():
+                for option in options:
                     self._narrow(f"{member}.{option}")
         self._check_all_used()
         self._check_values()
@@ -103,10 +103,13 @@ class Space:
     def _draw_options(self, hp, family, chosen):
         """The options of a member, drawn where it is the one that was chosen."""
         found = {}
-        for member, domains in self.members[family].items():
+        for member, options in self.members[family].items():
             with self._only_for(hp, family, [member]):
                 defaults = FAMILIES[family].options(FAMILIES[family][member])
-                drawn = {name: draw(hp, f"{member}.{name}", domain, defaults[name]) for name, domain in domains.items()}
+                drawn = {
+                    name: draw(hp, f"{member}.{name}", self.domains[f"{member}.{name}"], defaults[name])
+                    for name in options
+                }
             if member == chosen:
                 found = self._given_options(family, member) | drawn
         return found
@@ -124,7 +127,7 @@ class Space:
         return getattr(self.config, f"{family}_options") if getattr(self.config, family) == member else {}
 
     def _options_of_members(self, family):
-        """Member → what is searched of its options, of the members that may be chosen."""
+        """Member → the names of its options that are searched, of the members that may be chosen."""
         registry = FAMILIES[family]
         members = {name: registry.search_space(registry[name]) for name in self.values(family) if name in registry}
         if family == "alignment" and not self.attending:
@@ -132,8 +135,8 @@ class Space:
         found = {}
         for member, domains in members.items():
             given = self._given_options(family, member)
-            found[member] = {option: domain for option, domain in domains.items() if option not in given}
-            self.domains |= {f"{member}.{option}": domain for option, domain in found[member].items()}
+            found[member] = [option for option in domains if option not in given]
+            self.domains |= {f"{member}.{option}": domains[option] for option in found[member]}
         return found
 
     def _narrow(self, name):

@@ -40,7 +40,7 @@ class TrialResult:
         best_epoch: the epoch they are of, a mean too.
         epochs: that were trained.
         parameters: of the network.
-        seconds: of training, over all parts and executions.
+        seconds: of training, over all executions, without what another trial had trained of them.
         repeats: the trial that had the same settings before, if one had.
         folders: those of the executions.
         error: what went wrong, in one line.
@@ -127,7 +127,7 @@ class TrialRunner:
             "best_epoch": float(np.mean([row["epoch"] for _, row, _ in runs])),
             "epochs": max(len(rows) for rows, _, _ in runs),
             "parameters": runs[0][2]["parameters"],
-            "seconds": sum(about["seconds"] for _, _, about in runs),
+            "seconds": sum(about["spent"] for _, _, about in runs),
             "repeats": repeated,
             "folders": tuple(str(self._run(config).folder.relative_to(self.folder)) for config in configs),
         }
@@ -155,10 +155,10 @@ class TrialRunner:
         run = self._run(config)
         with alone(run.folder.with_name(f"{run.folder.name}.lock")):
             about = read_json(run.folder / "network.json") if (run.folder / "network.json").exists() else None
-            rows = run.history()[:epochs] if about else []
+            rows, before = (run.history()[:epochs], about["seconds"]) if about else ([], 0.0)
             if len(rows) < epochs and not (about and about["ended"]):
                 rows, about = self._fit(run, dataclasses.replace(config, stop_after=epochs))
-        return rows, rows[best_row(rows, config.monitor)], about
+        return rows, rows[best_row(rows, config.monitor)], about | {"spent": max(0.0, about["seconds"] - before)}
 
     def _fit(self, run, config):
         try:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+from keras_attention.atomic import remove
 from keras_attention.evaluate import MONITORS
 from keras_attention.files import write_json
 from keras_attention.report import search_figure
@@ -37,6 +38,12 @@ def winning_config(plan, best):
     epochs = max(1, round(best.best_epoch))
     settings = best.settings | {"train_on_validation": True, "patience": None, "stop_after": epochs}
     return dataclasses.replace(plan.config, **settings)
+
+
+def remove_backups(search):
+    """Removes the weights that kept trials of Hyperband ready for more epochs."""
+    for backup in search.folder.glob("networks/*/*/backup"):
+        remove(backup)
 
 
 def retrain(search, config, verbose):
