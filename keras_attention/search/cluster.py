@@ -6,6 +6,7 @@ share; that file also proves that they do. KerasTuner itself would wait for a de
 
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import pathlib
 import threading
@@ -171,7 +172,7 @@ class Worker:
     def __init__(self, name, address, folder):
         self.name, self.address = name, address
         self.path = pathlib.Path(folder) / "workers" / f"{name}.json"
-        self.session = uuid.uuid4().hex
+        self.session, self.over = uuid.uuid4().hex, threading.Event()
 
     @contextlib.contextmanager
     def working(self):
@@ -183,8 +184,8 @@ class Worker:
         host, port = parse_address(self.address)
         self.check_chief()
         self._check_name()
-        over = threading.Event()
-        threading.Thread(target=self._beat, args=(over,), daemon=True).start()
+        beating = threading.Thread(target=self._beat, daemon=True)
+        beating.start()
         names = {"TUNER_ID": self.name, "ORACLE_IP": host, "ORACLE_PORT": str(port)}
         try:
             self._await_chief()
@@ -195,7 +196,8 @@ class Worker:
         finally:
             for name in names:
                 os.environ.pop(f"KERASTUNER_{name}", None)
-            over.set()
+            self.over.set()
+            beating.join()
             remove(self.path)
 
     def check_chief(self):
@@ -220,13 +222,11 @@ class Worker:
             if self.path.exists() and self.path.read_text("utf-8") != before:
                 raise invalid("A worker of that name is at work.", "another name", f"--worker {self.name}")
 
-    def _beat(self, over):
-        beat = 0
-        while True:
+    def _beat(self):
+        for beat in itertools.count():
             with contextlib.suppress(OSError):  # a shared disk may hang for a while
-                write_json(self.path, {"session": self.session, "beat": (beat := beat + 1)})
-            if over.wait(SECONDS_BETWEEN_BEATS):
-                remove(self.path)
+                write_json(self.path, {"session": self.session, "beat": beat})
+            if self.over.wait(SECONDS_BETWEEN_BEATS):
                 return
 
     def _await_chief(self):

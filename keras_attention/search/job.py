@@ -203,10 +203,11 @@ def _work(hypermodel, run, chief, name, tell):
         data=_describe_data(hypermodel.dataset),
     )
     record.check(own)
-    with Worker(name, chief, record.folder).working():
+    at_work = Worker(name, chief, record.folder)
+    with at_work.working():
         _fill_cache(hypermodel, False)
         runner = _runner(hypermodel, record, plan, name)
-        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, record.folder)
+        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, record.folder, at_work.check_chief)
         tell(f"worker  {name} works for {chief} in {record.folder}")
         _run(tuner, hypermodel, Progress(record, plan, tell, alone=False))
     tell("worker  there are no more trials")

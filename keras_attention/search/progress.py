@@ -16,7 +16,7 @@ class Progress:
         search: the `Search`.
         plan: its `Plan`.
         tell: like `print`.
-        alone: whether it sees all trials that end, and so can count them.
+        alone: whether it sees all trials that end, and so can count and compare them.
     """
 
     def __init__(self, search, plan, tell, alone=True):
@@ -47,6 +47,8 @@ class Progress:
         figure = f"{objective} {result.figures[objective]:.3f}"
         epochs = f" after {result.epochs} of {self.plan.config.last_epoch} epochs" if self._is_short(result) else ""
         cost = f"{result.seconds:.0f} s" if not result.repeats else f"as trial {result.repeats}, not run again"
+        if not self.alone:
+            return f"{figure}{epochs}, {cost}"
         if self.best is None or _is_better(result, self.best, objective):
             self.best = result
             return f"{figure}{epochs}, {cost}, the best so far"

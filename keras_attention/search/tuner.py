@@ -21,10 +21,12 @@ class AttentionTuner(keras_tuner.Tuner):
         hypermodel: the `AttentionHyperModel`.
         runner: the `TrialRunner`.
         folder: of the search; KerasTuner's files are in `tuner/` below it.
+        check: called before each question to the oracle; it raises where the oracle is out of reach, for which
+            KerasTuner would wait an hour.
     """
 
-    def __init__(self, oracle, hypermodel, runner, folder):
-        self.runner = runner
+    def __init__(self, oracle, hypermodel, runner, folder, check=lambda: None):
+        self.runner, self.check = runner, check
         with quiet():
             super().__init__(oracle=oracle, hypermodel=hypermodel, directory=str(folder), project_name=PROJECT)
             if self.oracle is oracle and os.path.exists(oracle._get_oracle_fname()):
@@ -53,6 +55,7 @@ class AttentionTuner(keras_tuner.Tuner):
     def trials(self):
         """Runs trials until the oracle has no more; gives each `keras_tuner` trial before it runs, then its result."""
         while True:
+            self.check()
             with quiet():
                 trial = self.oracle.create_trial(self.tuner_id)
             if trial.status == "STOPPED":
@@ -62,6 +65,7 @@ class AttentionTuner(keras_tuner.Tuner):
                 continue
             yield trial
             result = self.runner(trial)
+            self.check()
             with quiet():
                 self._tell(trial, result)
             yield result
