@@ -34,7 +34,8 @@ class Durable:
         super().reload()
         # A trial that the oracle does not know of was never given to anyone: the same one is drawn again.
         self.trials = {trial_id: trial for trial_id, trial in self.trials.items() if trial_id in self.start_order}
-        self._retry_queue.sort(reverse=True)  # the first is taken from the end
+        # KerasTuner takes the trial that ended last for one that runs. The next is taken from the end of the queue.
+        self._retry_queue = sorted(set(self._retry_queue) - set(self.end_order), reverse=True)
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id):
@@ -77,7 +78,8 @@ class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
         super().set_state(state)
         for trial_id in state["ordered"]:
             self._ordered_ids.insert(trial_id)
-        self._populate_next = state["populate_next"]
+        # KerasTuner notes what follows a trial after it has written that the trial ended. What is known is passed over.
+        self._populate_next = [*state["populate_next"], *self.end_order]
 
     def _place_of(self, trial_id):
         """How many trials come after this one, in the order of the grid, counted down."""

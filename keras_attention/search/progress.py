@@ -22,13 +22,13 @@ class Progress:
     def __init__(self, search, plan, tell, alone=True):
         self.search, self.plan, self.tell, self.alone = search, plan, tell, alone
         before = search.trials
-        self.done, self.best = len(before), search.best_trial(plan.objective)
+        self.ended, self.best = {trial.trial for trial in before}, search.best_trial(plan.objective)
         self.told = {trial.error: trial.trial for trial in before if trial.status == FAILED}
-        self.began, self.done_before = time.monotonic(), self.done
+        self.began, self.done = time.monotonic(), 0
 
     def begin(self, trial_id, settings):
         """Says which trial is under way."""
-        count = f"[{self.done + 1}/{self.plan.max_trials}] " if self.alone else ""
+        count = f"[{len(self.ended | {trial_id})}/{self.plan.max_trials}] " if self.alone else ""
         self.tell(f"{count}trial {trial_id}: {described(settings)}: ", end="")
 
     def end(self, result, begun=True):
@@ -36,6 +36,7 @@ class Progress:
         if not begun:
             self.begin(result.trial, result.settings)
         self.done += 1
+        self.ended.add(result.trial)
         self.tell(self._outcome(result) + self._time_left())
         if result.status == FAILED:
             self._tell_traceback(result)
@@ -58,8 +59,8 @@ class Progress:
         return result.epochs < self.plan.config.last_epoch
 
     def _time_left(self):
-        done, rest = self.done - self.done_before, self.plan.max_trials - self.done
-        seconds = (time.monotonic() - self.began) / done * rest
+        rest = self.plan.max_trials - len(self.ended)
+        seconds = (time.monotonic() - self.began) / self.done * rest
         if rest <= 0 or not self.alone:
             return ""
         return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"

@@ -101,6 +101,8 @@ class TrialRunner:
         made = {"trial": trial.trial_id, "settings": {}, "worker": self.worker}
         try:
             made["settings"] = self.hypermodel.space(hp)
+            if known := self._known(trial.trial_id, made["settings"]):
+                return known
             result = TrialResult(status=COMPLETED, **made, **self._train(trial))
         except keras_tuner.errors.FailedTrialError as error:
             result = TrialResult(status=SKIPPED, error=str(error), **made)
@@ -109,6 +111,12 @@ class TrialRunner:
             result = TrialResult(status=FAILED, error=_one_line(error), seconds=time.monotonic() - began, **made)
         result.save(self.result_path(trial.trial_id))
         return result
+
+    def _known(self, trial_id, settings):
+        """The result of a trial that ended, but whose end the oracle had not written down before a kill."""
+        path = self.result_path(trial_id)
+        result = TrialResult.load(path) if path.exists() else None
+        return result if result and (result.status, result.settings) == (COMPLETED, settings) else None
 
     def _train(self, trial):
         hp = trial.hyperparameters

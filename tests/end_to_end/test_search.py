@@ -1,0 +1,227 @@
+"""A search from a command to the winner's run: continued after a kill, repeated from its file, refused bad input."""
+
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+import re
+import shutil
+
+import pytest
+
+from keras_attention import AttentionHyperModel, Run, Search, TrainConfig, results, train
+from keras_attention.cli import main
+from keras_attention.models import layout
+from keras_attention.search import search, trials
+
+NARROW = {"attend": "block4_pool", "units": 7, "num_heads": 1, "dropout": 0.0, "softmax.temperature": 1.0}
+CHOICE = {"score": ["dot", "general"], "alignment": ["softmax", "sigmoid"]}
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+    """Those of a run have tests of their own."""
+    monkeypatch.setattr(results, "_draw", lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def settings(tiny):
+    return tiny(epochs=1, augment="none", dropout=0.0, attention_dropout=0.0)
+
+
+@pytest.fixture(scope="session")
+def searched(settings, tmp_path_factory):
+    """A finished search of three trials, and what was printed. Tests only read it."""
+    folder, printed = tmp_path_factory.mktemp("searches") / "finished", io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(printed):
+        patched.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
+        patched.setattr(results, "_draw", lambda *_: None)
+        search(AttentionHyperModel(settings, fix=NARROW, choose=CHOICE), 3, "random", folder)
+    return Search(folder), printed.getvalue()
+
+
+@pytest.fixture
+def copied(searched, tmp_path):
+    """A copy of the finished search to change."""
+    shutil.copytree(searched[0].folder, tmp_path / "search")
+    return Search(tmp_path / "search")
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """The folders of the networks that are trained in trials."""
+    folders, fit_run = [], trials.fit_run
+
+    def recording(run, *arguments, **named):
+        folders.append(run.folder.parent.name)
+        return fit_run(run, *arguments, **named)
+
+    monkeypatch.setattr(trials, "fit_run", recording)
+    return folders
+
+
+def test_a_search_holds_what_it_says(searched):
+    record, printed = searched
+    assert len(record.trials) == 3
+    line = r"^\[\d/3\] trial \d: (?:dot|general)\+(?:softmax|sigmoid).*, rate .*: val_accuracy 0\.\d{3}, "
+    assert len(re.findall(line, printed, re.M)) == 3
+    assert "val_accuracy 0." in printed.split("in the search: the best of 3 on the images that chose it")[0]
+    with record.csv_path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_accuracy"]) for row in rows] == [trial.figures["val_accuracy"] for trial in record.trials]
+    best = record.best
+    assert best["figures"]["val_accuracy"] == max(trial.figures["val_accuracy"] for trial in record.trials)
+    winner = record.winner
+    assert winner.config == TrainConfig.from_json(json.dumps(best["config"]))
+    assert winner.metrics["images"] == {"train": 90, "validation": 15, "test": 15}
+    assert winner.metrics["validation"] == {}
+    assert "trained on train and validation together" in winner.metrics["notes"][-1]
+    assert list(winner.history()[0]) == ["epoch", "accuracy", "loss", "learning_rate"]
+    assert winner.export_path.exists()
+    assert not list(record.folder.glob("networks/*/*/backup"))
+
+
+def test_the_figure_of_a_trial_is_that_of_a_run(searched, settings, tmp_path, only_training):
+    """The same settings alone, after other trainings, give the same epoch to the last digit."""
+    record, _ = searched
+    trial = record.trials[-1]
+    run = train(dataclasses.replace(settings, **trial.settings), tmp_path / "run", verbose=0)
+    assert {name: Run(run.folder).history()[0][name] for name in trial.figures} == trial.figures
+
+
+def test_a_search_that_was_cut_off_goes_on(searched, settings, tmp_path, fitted, monkeypatch, capsys):
+    undisturbed, _ = searched
+    fit_run = trials.fit_run
+
+    def interrupted(run, *arguments, **named):
+        if len(fitted) == 1:
+            raise KeyboardInterrupt
+        return fit_run(run, *arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trials, "fit_run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search(AttentionHyperModel(settings, fix=NARROW, choose=CHOICE), 3, "random", tmp_path, verbose=False)
+    shutil.copytree(undisturbed.winner.folder, tmp_path / "winner")  # the same winner comes out of it
+    assert main(["search", "--resume", "--run", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "3 trials, 1 of them done before" in printed
+    record = Search(tmp_path)
+    assert fitted == [trial.folders[0].split("/")[1] for trial in record.trials]
+    assert [trial.figures for trial in record.trials] == [trial.figures for trial in undisturbed.trials]
+    assert record.best == undisturbed.best
+    assert f"again   keras-attention train --from {record.best_path}" in printed
+
+
+def test_more_trials_after_the_last(copied, fitted, capsys):
+    before = copied.trials
+    assert main(["search", "--resume", "--run", str(copied.folder), "--max-trials", "4"]) == 0
+    assert len(fitted) == 1
+    assert copied.trials[:3] == before
+    assert "[4/4] trial 3: " in capsys.readouterr().out
+
+
+def test_choices_that_fail_are_named_and_stop_nothing(settings, tmp_path, monkeypatch, capsys):
+    build = trials.build_networks
+
+    def failing(config, dataset):
+        if config.score == "general":
+            raise MemoryError("no room for a kernel of general")
+        return build(config, dataset)
+
+    monkeypatch.setattr(trials, "build_networks", failing)
+    monkeypatch.setattr("keras_attention.search.winner.train", lambda *_, **__: None)
+    choose = {"score": ["general", "dot"], "learning_rate": [0.01, 0.001]}
+    hypermodel = AttentionHyperModel(settings, fix=NARROW | {"alignment": "softmax"}, choose=choose)
+    record = search(hypermodel, 4, "grid", tmp_path / "search")
+    printed = capsys.readouterr().out
+    assert [trial.status for trial in record.trials] == ["failed", "failed", "completed", "completed"]
+    assert record.best["settings"]["score"] == "dot"
+    assert "failed: MemoryError: no room for a kernel of general" in printed
+    assert printed.count("Traceback (most recent call last)") == 1
+    assert "as trial 0 did" in printed
+    assert "trials  2 completed, 2 failed" in printed
+    assert "failed  general+softmax(temperature=1), block4_pool, 7 units" in printed
+
+
+def test_when_every_trial_fails(settings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(trials, "build_networks", lambda *_: 1 / 0)
+    with pytest.raises(
+        RuntimeError, match=r"^Every trial failed\. Expected one that ends\. Received: ZeroDivisionError"
+    ):
+        search(
+            AttentionHyperModel(settings, fix=NARROW, choose=CHOICE), 2, "random", tmp_path / "search", verbose=False
+        )
+    assert not (tmp_path / "search" / "best.json").exists()
+
+
+def test_the_winner_is_trained_again_from_its_file(searched, tmp_path, monkeypatch):
+    record, _ = searched
+    asked = {}
+    monkeypatch.setattr(
+        "keras_attention.training.train", lambda config, folder, **named: asked.update(config=config) or record.winner
+    )
+    assert main(["train", "--from", str(record.best_path), "--run", str(tmp_path / "run")]) == 0
+    assert asked["config"] == record.winner.config
+    config_file = record.winner.folder / "config.json"
+    assert main(["train", "--from", str(config_file), "--seed", "5", "--run", str(tmp_path / "run")]) == 0
+    assert asked["config"].seed == 5
+    assert asked["config"].score == record.winner.config.score
+
+
+BAD = {
+    "objective": (["--objective", "val_f2"], "Unknown objective 'val_f2'"),
+    "trials": (["--max-trials", "0"], "`max_trials` is out of range. Expected an integer at least 1"),
+    "tuner": (["--tuner", "rndom"], "Unknown tuner 'rndom' (did you mean 'random'?)"),
+    "choice": (["--choose", "alignment=softmax,max"], "`alignment` cannot be 'max'. Unknown alignment 'max'"),
+    "name": (["--fix", "scores=dot"], "Unknown hyperparameter 'scores' (did you mean 'score'?)"),
+    "form": (["--fix", "score"], "--fix wants a name and a value. Expected --fix NAME=VALUE"),
+    "score": (["--score", "aditive"], "`score` cannot be 'aditive'"),
+    "units": (["--units", "0"], "`units` cannot be 0"),
+    "option": (["--score-option", "learned=true"], "An option belongs to one score. Expected --score NAME"),
+    "resume": (["--resume"], "holds no search. Expected a folder with search.json"),
+    "chief": (["--chief", "nowhere"], "The chief has no such address. Expected HOST:PORT"),
+    "no chief": (["--worker", "one"], "A worker has a chief. Expected --chief HOST:PORT"),
+    "worker": (["--worker", "my-chief", "--chief", "localhost:1"], "This is no name of a worker."),
+    "no folder": (["--worker", "one", "--chief", "localhost:1"], "holds no search"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_nothing_begins(case, data_dir, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments, message = BAD[case]
+    small = ["--data-dir", data_dir, "--data-option", "count=90", "--image-size", "32", "--width", "0.25"]
+    small = [] if "--worker" in arguments else small
+    assert main(["search", *small, *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("keras-attention: error: ")
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_search_is_refused(copied, capsys):
+    before = (copied.folder / "search.json").read_text()
+    for arguments, message in (
+        (["--epochs", "7"], "`epochs` differs from that of the search"),
+        (["--choose", "score=dot"], "The space differs from that of the search"),
+        (["--data-option", "seed=4"], "`data_options` differs from that of the search"),
+        (["--max-trials", "2"], "The search has more trials"),
+        (["--tuner", "grid"], "`tuner` differs from that of the search"),
+    ):
+        assert main(["search", "--resume", "--run", str(copied.folder), *arguments]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert "take another --run, or --overwrite it" in error
+    assert main(["search", "--run", str(copied.folder)]) == 2
+    assert "holds another search" in capsys.readouterr().err
+    assert (copied.folder / "search.json").read_text() == before
+
+
+def test_a_file_without_settings(tmp_path, capsys):
+    (tmp_path / "best.json").write_text("[1]")
+    for name, message in (("best.json", "has no settings"), ("nothing.json", "cannot be read")):
+        assert main(["train", "--from", str(tmp_path / name)]) == 2
+        assert message in capsys.readouterr().err
