@@ -25,6 +25,7 @@ WITH_EXAMPLES = (
     "config",
     "data",
     "explain.measures",
+    "search.hypermodel",
 )
 
 needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="data need TensorFlow")

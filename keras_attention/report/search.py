@@ -78,6 +78,7 @@ def _draw_groups(axes, title, groups, more_is_better):
         axes.plot([_median(values, full)] * 2, [row - 0.3, row + 0.3], color="C1", linewidth=2)
     axes.set_yticks(range(len(order)), [f"{name} ({len(groups[name][0])})" for name in order])
     axes.set_ylim(-0.6, max(0.6, len(order) - 0.4))
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.grid(alpha=0.3, axis="x")
 
 
