@@ -18,7 +18,7 @@ RANKS = [
     {"models", "data"},
     {"evaluate", "explain", "export", "features"},
     {"config"},
-    {"runs"},
+    {"record", "runs"},
     {"report"},
     {"results"},
     {"training"},

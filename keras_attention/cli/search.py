@@ -80,7 +80,8 @@ def after_interrupt(options):
     """How to go on after Ctrl-C."""
     folder = getattr(options, "run_folder", None)
     if folder and not hasattr(options, "worker") and (pathlib.Path(folder) / "search.json").exists():
-        return f"; continue with: keras-attention search --resume --run {folder}"
+        chief = f" --chief {options.chief}" if hasattr(options, "chief") else ""
+        return f"; continue with: keras-attention search --resume --run {folder}{chief}"
     return ""
 
 

@@ -6,16 +6,15 @@ test images that the report shows; `summary.json`, `results.csv`, `report.md` an
 
 import dataclasses
 import json
-import pathlib
 
 from keras_attention.arguments import invalid, require_integer, require_truth
 from keras_attention.atomic import remove
 from keras_attention.comparison.variants import Variant
 from keras_attention.config import TrainConfig
 from keras_attention.files import read_arrays, read_json, write_arrays, write_json
+from keras_attention.record import Record
 from keras_attention.runs import Run
 
-PLAN = "comparison.json"
 MOST_SEEDS = 1000
 
 
@@ -86,28 +85,18 @@ class Plan:
         return Plan(self.config, tuple(mine.values()), other.seeds, other.costs)
 
 
-class Comparison:
+class Comparison(Record):
     """The folder of a comparison, and what is in it.
 
     Args:
         folder: where it is, or will be.
     """
 
+    kind, plan_name, plan_type = "comparison", "comparison.json", Plan
+
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+        super().__init__(folder)
         self.report_path = self.folder / "report.html"
-
-    @property
-    def plan(self):
-        """What is compared.
-
-        Raises:
-            ValueError: a folder without a comparison.
-        """
-        path = self.folder / PLAN
-        if not path.is_file():
-            raise invalid(f"{self.folder} holds no comparison.", f"a folder with {PLAN}", str(self.folder))
-        return Plan.from_dict(read_json(path))
 
     @property
     def summary(self):
@@ -125,48 +114,6 @@ class Comparison:
     def verdict(self):
         """The answer in words, a sentence a line."""
         return "\n".join(self.summary["verdict"])
-
-    def claim(self, plan, resume=False, overwrite=False):
-        """The plan to carry out here: that which was given, or, to continue, the saved one with what is new in it.
-
-        Raises:
-            ValueError: a folder that is there without leave to continue or replace it, one that holds something else,
-                or another comparison than the one to continue.
-        """
-        if self.folder.is_file():
-            raise invalid(f"{self.folder} is a file.", "the folder of a comparison", f"run={str(self.folder)!r}")
-        if resume:
-            return self._extended(plan)
-        if self.folder.exists() and any(self.folder.iterdir()):
-            if not (self.folder / PLAN).exists():
-                raise invalid(f"{self.folder} is not empty and holds no comparison.", "a new folder", self.folder)
-            if not overwrite:
-                self._extended(plan)
-                raise invalid(f"{self.folder} is there.", "--resume or --overwrite, or another --run", self.folder)
-        return plan
-
-    def _extended(self, plan):
-        """The saved plan with what is new in another; raises for another comparison, and says what differs."""
-        saved = self.plan
-        try:
-            return saved.extended(plan)
-        except ValueError as error:
-            advice = "take another --run, or --overwrite it"
-            raise ValueError(f"{self.folder} holds another comparison: {advice}. {error}") from error
-
-    def begin(self, plan, resume):
-        """Writes the plan down; makes the folder anew unless the comparison is continued.
-
-        Raises:
-            ValueError: a folder that cannot be written.
-        """
-        try:
-            if not resume:
-                remove(self.folder)
-            write_json(self.folder / PLAN, plan.to_dict())
-        except OSError as error:
-            reason = error.strerror or error
-            raise invalid(f"{self.folder} cannot be written: {reason}.", "another --run", self.folder) from error
 
     def run(self, variant, seed):
         """The `Run` of a variant, by name, and a seed."""

@@ -97,38 +97,39 @@ class Chief:
         Returns:
             Texts, about whoever came and went.
         """
-        now, news = time.monotonic(), []
+        signs = dict(self._signs())
+        news = [text for name, sign in signs.items() for text in self._greet(name, sign)]
+        return [*news, *(text for name in list(self.seen) for text in self._miss(name, signs))]
+
+    def _signs(self):
+        """The signs of life in the folder: name → (session, beat)."""
         for path in sorted(self.beats.glob("[!.]*.json")):
-            with contextlib.suppress(ValueError):
-                name, sign = path.stem, read_json(path)
-                if self.seen.get(name, (None, None))[:2] != (sign["session"], sign["beat"]):
-                    if self.seen.get(name, (None,))[0] != sign["session"]:
-                        news += [*self._lose(name), f"worker  {name} is here"]
-                        path.with_suffix(".ack").write_text(sign["session"])
-                    self.seen[name] = (sign["session"], sign["beat"], now)
-        for name, (_, _, when) in list(self.seen.items()):
-            if not (self.beats / f"{name}.json").exists():
-                news += self._lose(name) if name in self.oracle.ongoing_trials else []
-                self._forget(name)
-            elif now - when > SECONDS_UNTIL_LOST:
-                news += self._lose(name)
-                self._forget(name)
-        return news
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                sign = read_json(path)
+                yield path.stem, (sign["session"], sign["beat"])
+
+    def _greet(self, name, sign):
+        """Notes a sign of life, and answers a worker that is new."""
+        session, *before = self.seen.get(name, (None, None, None))
+        if before[0] != sign[1] or session != sign[0]:
+            self.seen[name] = (*sign, time.monotonic())
+        if session == sign[0]:
+            return []
+        (self.beats / f"{name}.ack").write_text(sign[0])
+        return [*self._lose(name), f"worker  {name} is here"]
+
+    def _miss(self, name, signs):
+        """Gives up a worker that has gone, or gives no more signs."""
+        if name in signs and time.monotonic() - self.seen[name][2] <= SECONDS_UNTIL_LOST:
+            return []
+        del self.seen[name]
+        for suffix in ("json", "ack"):
+            remove(self.beats / f"{name}.{suffix}")
+        return self._lose(name)
 
     def _lose(self, name):
         trial = self.oracle.give_back(name)
         return [] if trial is None else [f"worker  {name} is gone; its trial {trial} will be run again"]
-
-    def _forget(self, name):
-        del self.seen[name]
-        self.oracle.give_back(name)
-        remove(self.beats / f"{name}.json")
-        remove(self.beats / f"{name}.ack")
-
-    @property
-    def has_workers(self):
-        """Whether any worker lives."""
-        return bool(self.seen)
 
     @property
     def is_done(self):
@@ -142,8 +143,11 @@ class Chief:
         given = {trial_id for trial_id in self.oracle.end_order if runner.result_path(trial_id).exists()}
         while True:
             done = self.is_done  # before the look at what has ended, so that nothing falls between the two
+            had_workers = bool(self.seen)
             for line in self.look():
                 tell(line)
+            if had_workers and not self.seen and not done:
+                tell("chief   has no workers any more, and waits for one")
             for trial_id in [each for each in self.oracle.end_order if each not in given]:
                 given.add(trial_id)
                 yield TrialResult.load(_when_visible(runner.result_path(trial_id)))

@@ -120,7 +120,7 @@ def _claim(hypermodel, given, run, resume, overwrite):
     record.claim(plan, resume, overwrite)
     plan = dataclasses.replace(plan, space=_describe_space(hypermodel), data=_describe_data(hypermodel.dataset))
     if saved:
-        record.check(plan)
+        record.extended(plan)
     return record, hypermodel, plan
 
 
@@ -202,7 +202,7 @@ def _work(hypermodel, run, chief, name, tell):
         space=_describe_space(hypermodel),
         data=_describe_data(hypermodel.dataset),
     )
-    record.check(own)
+    record.extended(own)
     at_work = Worker(name, chief, record.folder)
     with at_work.working():
         _fill_cache(hypermodel, False)

@@ -126,7 +126,8 @@ def announce(search, plan, dataset):
     before = f", {finished} of them done before" if finished else ""
     executions = f" of {plan.executions} networks each" if plan.executions > 1 else ""
     trials = "1 trial" if plan.max_trials == 1 else f"{plan.max_trials} trials"
-    searched = f"{plan.tuner} over {len(plan.space)} hyperparameters"
+    free = sum(len(hp["config"].get("values", ())) != 1 for hp in plan.space)
+    searched = f"{plan.tuner} over {free} hyperparameters"
     lines.append(f"search  {searched}, {trials}{executions}{before}, by {plan.objective}")
     lines.append(f"folder  {search.folder}")
     return "\n".join(lines)

@@ -8,18 +8,18 @@ import contextlib
 import csv
 import dataclasses
 import json
-import pathlib
 
 from keras_attention.arguments import invalid, require_choice, require_integer
-from keras_attention.atomic import alone, remove, replacing
+from keras_attention.atomic import alone, replacing
 from keras_attention.config import TrainConfig
 from keras_attention.evaluate import MONITORS
-from keras_attention.files import read_json, write_json
+from keras_attention.files import read_json
+from keras_attention.record import Record
 from keras_attention.runs import Run
 from keras_attention.search.oracles import TUNERS
 from keras_attention.search.trials import COMPLETED, TrialResult
 
-PLAN = "search.json"
+LOCK = "search.lock"
 OPTIONS = ("score_options", "alignment_options")
 
 
@@ -75,22 +75,26 @@ class Plan:
         """The plan that `to_dict` gave."""
         return cls(**plan | {"config": TrainConfig.from_json(json.dumps(plan["config"]))})
 
-    def check_continues(self, saved):
-        """Raises `ValueError` unless this plan goes on with a saved one: only the number of trials may grow."""
-        for name, (given, before) in self.config.differences(saved.config).items():
-            raise invalid(f"`{name}` differs from that of the search.", f"{name}={before!r}", f"{name}={given!r}")
-        mine, before = self.to_dict(), json.loads(json.dumps(saved.to_dict()))
-        mine = json.loads(json.dumps(mine))
+    def extended(self, other):
+        """Another plan, which goes on with this one: only the number of trials may grow.
+
+        Raises:
+            ValueError: a plan that differs in anything else.
+        """
+        for name, (mine, others) in self.config.differences(other.config).items():
+            raise invalid(f"`{name}` differs from that of the search.", f"{name}={mine!r}", f"{name}={others!r}")
+        before, after = (json.loads(json.dumps(plan.to_dict())) for plan in (self, other))
         for name in ("tuner", "executions", "max_parameters", "data"):
-            if mine[name] != before[name] and mine[name] != {}:
+            if after[name] != before[name] and after[name] != {}:
                 what = "The images differ" if name == "data" else f"`{name}` differs"
-                raise invalid(f"{what} from that of the search.", f"{before[name]!r}", f"{mine[name]!r}")
-        if mine["space"] and mine["space"] != before["space"]:
-            raise invalid("The space differs from that of the search.", *_first_difference(before, mine))
-        if self.max_trials < saved.max_trials:
+                raise invalid(f"{what} from that of the search.", f"{before[name]!r}", f"{after[name]!r}")
+        if after["space"] and after["space"] != before["space"]:
+            raise invalid("The space differs from that of the search.", *_first_difference(before, after))
+        if other.max_trials < self.max_trials:
             raise invalid(
-                "The search has more trials.", f"at least {saved.max_trials}", f"max_trials={self.max_trials}"
+                "The search has more trials.", f"at least {self.max_trials}", f"max_trials={other.max_trials}"
             )
+        return other
 
 
 def _first_difference(before, mine):
@@ -105,38 +109,26 @@ def _described(hp):
     return f"{hp['name']} in {values}"
 
 
-class Search:
+class Search(Record):
     """The folder of a search, and what is in it.
 
     Args:
         folder: where it is, or will be.
     """
 
+    kind, plan_name, plan_type = "search", "search.json", Plan
+
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+        super().__init__(folder)
         self.winner = Run(self.folder / "winner")
         self.csv_path, self.picture_path = self.folder / "trials.csv", self.folder / "search.png"
         self.best_path = self.folder / "best.json"
 
     @property
-    def plan(self):
-        """What is searched.
-
-        Raises:
-            ValueError: a folder without a search.
-        """
-        path = self.folder / PLAN
-        if not path.is_file():
-            raise invalid(f"{self.folder} holds no search.", f"a folder with {PLAN}", str(self.folder))
-        try:
-            return Plan.from_dict(read_json(path))
-        except (KeyError, TypeError) as error:
-            raise invalid(f"{path} is not that of a search.", "one that a search wrote", repr(error)) from error
-
-    @property
     def trials(self):
         """The `TrialResult`s of the trials that have ended, in the order of their numbers."""
-        return [TrialResult.load(path) for path in sorted((self.folder / "trials").glob("[!.]*.json"))]
+        paths = (self.folder / "trials").glob("[!.]*.json")
+        return [TrialResult.load(path) for path in sorted(paths, key=lambda path: int(path.stem))]
 
     @property
     def best(self):
@@ -154,52 +146,19 @@ class Search:
         """The completed trial with the best figure, the first of equals; `None` without any."""
         completed = [trial for trial in self.trials if trial.status == COMPLETED]
         sign = -1 if MONITORS[objective] else 1
-        return min(completed, key=lambda trial: (sign * trial.figures[objective], trial.trial), default=None)
-
-    def claim(self, plan, resume=False, overwrite=False):
-        """Checks that a plan may be carried out here; nothing is written yet.
-
-        Raises:
-            ValueError: a folder that is there without leave to continue or replace it, one that holds something else,
-                or another search than the one to continue.
-        """
-        if self.folder.is_file():
-            raise invalid(f"{self.folder} is a file.", "the folder of a search", f"run={str(self.folder)!r}")
-        if resume:
-            self.check(plan)
-        elif self.folder.exists() and any(self.folder.iterdir()):
-            if not (self.folder / PLAN).exists():
-                raise invalid(f"{self.folder} is not empty and holds no search.", "a new folder", str(self.folder))
-            if not overwrite:
-                self.check(plan)
-                raise invalid(f"{self.folder} is there.", "--resume or --overwrite, or another --run", str(self.folder))
-
-    def check(self, plan):
-        """Raises `ValueError` unless a plan goes on with the saved one, and says what differs."""
-        saved = self.plan
-        try:
-            plan.check_continues(saved)
-        except ValueError as error:
-            advice = "take another --run, or --overwrite it"
-            raise ValueError(f"{self.folder} holds another search: {advice}. {error}") from error
+        return min(completed, key=lambda trial: (sign * trial.figures[objective], int(trial.trial)), default=None)
 
     def begin(self, plan, resume):
         """Writes the plan down; makes the folder anew unless the search is continued.
 
         Raises:
-            ValueError: a folder that cannot be written.
+            ValueError: a folder that cannot be written, or a search that another process is at.
         """
-        try:
-            if self.folder.exists() and (self.folder / "search.lock").exists():
-                with self.alone():
-                    pass
-            if not resume:
-                remove(self.folder)
-            write_json(self.folder / PLAN, plan.to_dict())
-            (self.folder / "trials").mkdir(exist_ok=True)
-        except OSError as error:
-            reason = error.strerror or error
-            raise invalid(f"{self.folder} cannot be written: {reason}.", "another --run", str(self.folder)) from error
+        if (self.folder / LOCK).exists():
+            with self.alone():
+                pass
+        super().begin(plan, resume)
+        (self.folder / "trials").mkdir(exist_ok=True)
 
     @contextlib.contextmanager
     def alone(self):
@@ -210,7 +169,7 @@ class Search:
         """
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(alone(self.folder / "search.lock", wait=False))
+                stack.enter_context(alone(self.folder / LOCK, wait=False))
             except BlockingIOError as error:
                 raise invalid(
                     "Another process is at this search.", "to wait, or --worker NAME --chief ADDRESS", str(self.folder)

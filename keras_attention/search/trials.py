@@ -121,7 +121,7 @@ class TrialRunner:
     def _train(self, trial):
         hp = trial.hyperparameters
         configs = [self.hypermodel.configure(hp, execution) for execution in range(self.executions)]
-        epochs = hp.values.get(EPOCHS, configs[0].last_epoch)
+        epochs = min(hp.values.get(EPOCHS, math.inf), configs[0].last_epoch)
         repeated = self._claim(configs[0], trial.trial_id, epochs)
         runs = [self._execute(config, epochs) for config in configs]
         figures = {name: _mean([row[name] for _, row, _ in runs]) for name in MONITORS}
@@ -165,20 +165,20 @@ class TrialRunner:
             about = read_json(run.folder / "network.json") if (run.folder / "network.json").exists() else None
             rows, before = (run.history()[:epochs], about["seconds"]) if about else ([], 0.0)
             if len(rows) < epochs and not (about and about["ended"]):
-                rows, about = self._fit(run, dataclasses.replace(config, stop_after=epochs))
+                rows, about = self._fit(run, config, epochs)
         return rows, rows[best_row(rows, config.monitor)], about | {"spent": max(0.0, about["seconds"] - before)}
 
-    def _fit(self, run, config):
+    def _fit(self, run, config, epochs):
         try:
             self._count_kills(run)
-            rows, about = self._fit_counted(run, config)
+            rows, about = self._fit_counted(run, config, epochs)
         finally:  # whatever ends here did not kill the process
             remove(self._kills(run))
         if about["ended"] or not self.keep_backups:
             remove(run.folder / "backup")
         return rows, about
 
-    def _fit_counted(self, run, config):
+    def _fit_counted(self, run, config, epochs):
         keras.backend.clear_session()
         dataset = self.hypermodel.dataset
         backbone, model = build_networks(config, dataset)
@@ -189,9 +189,10 @@ class TrialRunner:
             )
         if not (run.folder / "config.json").exists():
             run.begin(config)
-        keeper = fit_run(run, config, dataset, stages(config, dataset, model, backbone), keep_model=False)
-        # Of patience: more epochs would not be trained either.
-        ended = len(keeper.rows) < config.stop_after or config.stop_after == self.hypermodel.config.last_epoch
+        shortened = dataclasses.replace(config, stop_after=epochs)
+        keeper = fit_run(run, shortened, dataset, stages(shortened, dataset, model, backbone), keep_model=False)
+        # Where patience ended it, more epochs would not be trained either.
+        ended = len(keeper.rows) < epochs or epochs == config.last_epoch
         about = {"parameters": parameters, "seconds": round(keeper.seconds, 2), "ended": ended}
         write_json(run.folder / "network.json", about)
         return keeper.rows, about
