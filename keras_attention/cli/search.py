@@ -62,9 +62,8 @@ def run(options):
     from keras_attention.search import search
     from keras_attention.search.trials import FAILED
 
+    options.run_folder = folder = _folder(options)
     hypermodel = _hypermodel(options)
-    folder = getattr(options, "run_folder", None) or f"runs/{_source_name(hypermodel)}-search"
-    options.run_folder = folder
     names = ("max_trials", "tuner", "executions", "max_parameters", "chief", "worker")
     given = {name: getattr(options, name, None) for name in names}
     resume, overwrite = getattr(options, "resume", False), getattr(options, "overwrite", False)
@@ -85,10 +84,11 @@ def after_interrupt(options):
     return ""
 
 
-def _source_name(hypermodel):
+def _folder(options):
     from keras_attention.config import TrainConfig
 
-    return (hypermodel.config if hypermodel else TrainConfig()).source_name
+    data = {"data": options.data} if hasattr(options, "data") else {}
+    return getattr(options, "run_folder", None) or f"runs/{TrainConfig(**data).source_name}-search"
 
 
 def _hypermodel(options):
@@ -102,8 +102,7 @@ def _hypermodel(options):
         return None
     base = DEFAULT_CONFIG if given.get("data", DEFAULT_CONFIG.data) == DEFAULT_CONFIG.data else type(DEFAULT_CONFIG)()
     if continues:
-        folder = getattr(options, "run_folder", None) or f"runs/{given.get('data', base.data).rstrip('/')}-search"
-        plan = Search(folder).plan
+        plan = Search(options.run_folder).plan
         base, fix, choose = plan.config, plan.fix | fix, plan.choose | choose
     if "data_options" in given:
         given["data_options"] = base.data_options | given["data_options"]

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import os
 import pathlib
+import socket
 import threading
 import time
 import uuid
@@ -39,6 +40,18 @@ def parse_address(address):
     if not host or not port.isdigit() or not 0 < int(port) < 2**16:
         raise invalid("The chief has no such address.", "HOST:PORT, such as 10.0.0.1:8787", f"--chief {address}")
     return host, int(port)
+
+
+def check_free(address):
+    """Raises `ValueError` for an address at which this process cannot serve."""
+    try:
+        socket.create_server(parse_address(address)).close()
+    except OSError as error:
+        raise _not_free(address) from error
+
+
+def _not_free(address):
+    return invalid("The chief cannot serve there.", "an address of this machine, its port free", f"--chief {address}")
 
 
 def check_worker_name(name):
@@ -81,9 +94,7 @@ class Chief:
         except RuntimeError:
             bound = 0
         if not bound:
-            raise invalid(
-                "The chief cannot serve there.", "an address of this machine, its port free", f"--chief {self.address}"
-            )
+            raise _not_free(self.address)
         server.start()
         try:
             yield

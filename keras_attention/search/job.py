@@ -9,7 +9,7 @@ import keras_tuner
 from keras_attention.arguments import invalid
 from keras_attention.config import TrainConfig
 from keras_attention.export import require_tensorflow
-from keras_attention.search.cluster import Chief, Worker, check_worker_name, parse_address
+from keras_attention.search.cluster import Chief, Worker, check_free, check_worker_name
 from keras_attention.search.hypermodel import AttentionHyperModel
 from keras_attention.search.oracles import make_oracle
 from keras_attention.search.progress import Progress, announce, conclusion
@@ -74,16 +74,12 @@ def search(
     """
     require_tensorflow()
     tell = functools.partial(print, flush=True, file=sys.stdout) if verbose else _silence
+    given = {"max_trials": max_trials, "tuner": tuner, "executions": executions, "max_parameters": max_parameters}
     if worker is not None:
+        _check_worker(chief, worker, given | {"resume": resume or None, "overwrite": overwrite or None})
         return _work(hypermodel, run, chief, worker, tell)
     if chief is not None:
-        parse_address(chief)
-    given = {
-        "max_trials": max_trials,
-        "tuner": tuner,
-        "executions": executions,
-        "max_parameters": max_parameters,
-    }
+        check_free(chief)
     record, hypermodel, plan = _claim(hypermodel, given, run, resume, overwrite)
     record.begin(plan, resume)
     with record.alone():
@@ -175,7 +171,15 @@ def _run(tuner, hypermodel, progress):
         if isinstance(step, TrialResult):
             progress.end(step)
         else:
-            progress.begin(step.trial_id, hypermodel.space(step.hyperparameters))
+            progress.begin(step.trial_id, _settings(hypermodel, step.hyperparameters))
+
+
+def _settings(hypermodel, hp):
+    """The settings of a trial that begins; where there can be none, the trial itself will say why."""
+    try:
+        return hypermodel.space(hp)
+    except Exception:
+        return {}
 
 
 def _serve(tuner, runner, address, record, progress, tell):
@@ -188,13 +192,20 @@ def _serve(tuner, runner, address, record, progress, tell):
                 progress.end(result, begun=False)
 
 
-def _work(hypermodel, run, chief, name, tell):
-    """Runs trials for a chief until there are no more."""
+def _check_worker(chief, name, given):
     check_worker_name(name)
     if chief is None:
         raise invalid("A worker has a chief.", "--chief HOST:PORT", f"--worker {name}")
+    for setting, value in given.items():
+        if value is not None:
+            raise invalid("The plan of the chief says that.", f"no {setting} beside --worker", f"{setting}={value!r}")
+
+
+def _work(hypermodel, run, chief, name, tell):
+    """Runs trials for a chief until there are no more."""
     record = Search(run or f"runs/{(hypermodel.config if hypermodel else DEFAULT_CONFIG).source_name}-search")
-    plan = record.plan
+    plan, at_work = record.plan, Worker(name, chief, record.folder)
+    at_work.check_chief()  # before the images, which may take long to load
     hypermodel = hypermodel or _hypermodel_of(plan)
     own = dataclasses.replace(
         plan,
@@ -203,7 +214,6 @@ def _work(hypermodel, run, chief, name, tell):
         data=_describe_data(hypermodel.dataset),
     )
     record.extended(own)
-    at_work = Worker(name, chief, record.folder)
     with at_work.working():
         _fill_cache(hypermodel, False)
         runner = _runner(hypermodel, record, plan, name)

@@ -34,23 +34,19 @@ class AttentionTuner(keras_tuner.Tuner):
 
     def _populate_initial_space(self):
         """Declares all hyperparameters, without a model, which KerasTuner would build for each of them."""
-        hp = self.oracle.get_space()
+        hp, activated = self.oracle.get_space(), []
         self.hypermodel.space(hp)
         self.oracle.update_space(hp)
-        self._activate_all_conditions()
-
-    def _activate_all_conditions(self):
-        declared = -1
-        hp = self.oracle.get_space()
-        while declared != len(hp.space):
-            declared = len(hp.space)
-            for conditions in list(hp.inactive_scopes):
-                active = self.oracle.get_space()
-                active.values |= {condition.name: condition.values[0] for condition in conditions}
-                self.hypermodel.space(active)
-                self.oracle.update_space(active)
-            hp = self.oracle.get_space()
-            self.hypermodel.space(hp)
+        inactive = list(hp.inactive_scopes)
+        while inactive:  # what stands behind a condition may be declared only where that holds
+            conditions = inactive.pop()
+            if conditions not in activated:
+                activated.append(conditions)
+                hp = self.oracle.get_space()
+                hp.values |= {condition.name: condition.values[0] for condition in conditions}
+                self.hypermodel.space(hp)
+                self.oracle.update_space(hp)
+                inactive += hp.inactive_scopes
 
     def trials(self):
         """Runs trials until the oracle has no more; gives each `keras_tuner` trial before it runs, then its result."""

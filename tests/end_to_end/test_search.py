@@ -184,6 +184,10 @@ BAD = {
     "chief": (["--chief", "nowhere"], "The chief has no such address. Expected HOST:PORT"),
     "no chief": (["--worker", "one"], "A worker has a chief. Expected --chief HOST:PORT"),
     "worker": (["--worker", "my-chief", "--chief", "localhost:1"], "This is no name of a worker."),
+    "worker's plan": (
+        ["--worker", "one", "--chief", "localhost:1", "--max-trials", "3"],
+        "The plan of the chief says that. Expected no max_trials beside --worker. Received: max_trials=3.",
+    ),
     "no folder": (["--worker", "one", "--chief", "localhost:1"], "holds no search"),
 }
 

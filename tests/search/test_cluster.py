@@ -12,7 +12,7 @@ import pytest
 
 from keras_attention.files import write_json
 from keras_attention.search import cluster
-from keras_attention.search.cluster import Chief, Worker, check_worker_name, parse_address
+from keras_attention.search.cluster import Chief, Worker, check_free, check_worker_name, parse_address
 from keras_attention.search.hypermodel import AttentionHyperModel
 from keras_attention.search.oracles import make_oracle
 from keras_attention.search.trials import COMPLETED, FAILED, TrialResult, TrialRunner
@@ -184,7 +184,10 @@ def test_a_name_that_is_taken(served, address, tmp_path):
 def test_a_port_that_is_taken(served, parts, address, tmp_path):
     (tmp_path / "another").mkdir()
     chief = Chief(parts()[0].oracle, address, tmp_path / "another")
-    refused(chief.serving(), f"The chief cannot serve there. {ANY} Received: --chief {address}.")
+    message = f"The chief cannot serve there. {ANY} Received: --chief {address}."
+    refused(chief.serving(), message)
+    with pytest.raises(ValueError, match=r"^The chief cannot serve there\."):
+        check_free(address)
 
 
 def test_a_chief_that_falls_silent(served, parts, address, tmp_path, monkeypatch):

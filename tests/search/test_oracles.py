@@ -163,6 +163,22 @@ def test_bayesian_optimization_finds_the_best_name(tune):
     assert sum(each["score"] == "general" and each["alignment"] == "sparsemax" for each in late) >= 4
 
 
+def test_what_is_declared_behind_a_condition_is_found(config, tmp_path):
+    class Hidden(AttentionHyperModel):
+        def space(self, hp):
+            settings = super().space(hp)
+            with hp.conditional_scope("alignment", ["entmax"]):
+                if settings["alignment"] == "entmax":
+                    hp.Choice("deep", [1, 2])
+                    with hp.conditional_scope("deep", [2]):
+                        hp.Choice("deeper", [3, 4])
+            return settings
+
+    hypermodel = Hidden(config, choose={"alignment": ["softmax", "entmax"]})
+    tuner = AttentionTuner(make_oracle("random", "val_accuracy", 3, 9, 0), hypermodel, None, tmp_path)
+    assert {"deep", "deeper"} <= {hp.name for hp in tuner.oracle.get_space().space}
+
+
 def test_no_worker_goes_while_another_has_a_trial(tune):
     oracle = tune("random", max_trials=1).oracle
     trial = oracle.create_trial("one")
