@@ -44,6 +44,7 @@ class AttentionTuner(keras_tuner.Tuner):
                 activated.append(conditions)
                 hp = self.oracle.get_space()
                 hp.values |= {condition.name: condition.values[0] for condition in conditions}
+                hp.ensure_active_values()
                 self.hypermodel.space(hp)
                 self.oracle.update_space(hp)
                 inactive += hp.inactive_scopes
