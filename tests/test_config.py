@@ -32,10 +32,12 @@ OTHERS = {
     "alignment_options": {"estimator": "reinforce"},
     "attend": ("block4_pool",),
     "units": 7,
+    "num_heads": 2,
     "pool_query": True,
     "attention_dropout": 0.1,
     "dropout": 0.2,
     "epochs": 11,
+    "stop_after": 9,
     "batch_size": 13,
     "learning_rate": 0.017,
     "optimizer": "sgd",
@@ -59,7 +61,7 @@ OTHERS = {
     "seed": 23,
 }
 
-APART = {"class_weights": "balanced", "cache_features": False}
+APART = {"class_weights": "balanced", "cache_features": False, "train_on_validation": True}
 
 
 def exactly(wrong, expected, received):
@@ -80,7 +82,9 @@ def test_json():
         assert dataclasses.asdict(again) == dataclasses.asdict(config)
         assert isinstance(again.attend, tuple)
     settings = json.loads(TrainConfig(**OTHERS).to_json())
-    assert settings == OTHERS | {"attend": ["block4_pool"], "class_weights": "none", "cache_features": True}
+    assert settings == OTHERS | {"attend": ["block4_pool"], "class_weights": "none", "cache_features": True} | {
+        "train_on_validation": False
+    }
 
 
 def test_settings_that_a_file_lacks_are_the_defaults():
@@ -213,7 +217,7 @@ def test_an_unknown_choice(name):
 
 
 INTEGERS = {"units": 1, "epochs": 1, "batch_size": 1, "step_epochs": 1, "image_size": 32, "patience": 1}
-INTEGERS |= {"unfreeze_after": 1, "views": 1}
+INTEGERS |= {"unfreeze_after": 1, "views": 1, "stop_after": 1, "num_heads": 1}
 RANGES = (
     [
         (name, value, f"an integer at least {least}")
@@ -312,6 +316,12 @@ FROZEN = {"weights": "vgg16.npz", "freeze": "all"}
 USELESS = {
     "random weights frozen": ({"freeze": "block3"}, "Random weights would be frozen. Expected `weights`."),
     "nothing frozen": ({"unfreeze_after": 2}, "Nothing is frozen. Expected `freeze`. Received: unfreeze_after=2."),
+    "never stopped": ({"stop_after": 6}, "The run ends before. Expected at most 5. Received: stop_after=6."),
+    "nothing to wait by": (
+        {"patience": 2, "train_on_validation": True},
+        "No validation images are left to see an epoch that is no better. Expected `train_on_validation=False`. "
+        "Received: patience=2.",
+    ),
     "never unfrozen": (FROZEN | {"unfreeze_after": 5}, "Nothing would be unfrozen. Expected at most 4."),
     "rate of what is frozen": (FROZEN | {"backbone_rate": 0.1}, "The backbone is not trained. Expected `freeze` up to"),
     "γ without focal": ({"focal_gamma": 1.0}, 'γ belongs to the focal loss. Expected loss="focal".'),

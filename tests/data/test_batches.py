@@ -7,8 +7,9 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_attention.data import load
+from keras_attention.data import Split, load
 from keras_attention.data.augmentation import AUGMENTATIONS
 
 COUNT, BATCH, STEPS, SIDE = 23, 5, 4, 8
@@ -30,6 +31,35 @@ def epochs(data, count, batch_size=BATCH, **arguments):
     stream = data.training_batches(batch_size, **arguments).take(count * steps).as_numpy_iterator()
     batches = [(batch[0][:, 0, 0, 0] / 10).astype(int).tolist() for batch in stream]
     return [list(itertools.chain(*batches[start : start + steps])) for start in range(0, count * steps, steps)]
+
+
+def test_validation_images_are_trained_on_where_that_is_wanted(data):
+    both = dataclasses.replace(data, validation=data.validation.subset([3, 5, 7]), trains_on_validation=True)
+    assert (both.steps_per_epoch(BATCH), both.train.count) == ((COUNT + 3) // BATCH, COUNT)
+    (drawn,) = epochs(both, 1, batch_size=COUNT + 3, seed=2)
+    assert sorted(drawn) == sorted([*range(COUNT), 3, 5, 7])
+    assert both.trained.labels().tolist() == [*data.train.labels(), *data.validation.labels()[[3, 5, 7]]]
+
+
+def test_splits_whose_records_differ_are_joined():
+    """Numbers of images in memory, and encoded images: what either is, only its own split knows."""
+
+    def decode(text):
+        return {"image": tf.fill((2, 2, 3), tf.cast(tf.strings.to_number(text), tf.uint8)), "label": label(text)}
+
+    def label(text):
+        return tf.strings.to_number(text, tf.int64) % 10
+
+    texts = Split(tf.data.Dataset.from_tensor_slices(["14", "25", "36"]), decode, label, 3, window=2)
+    numbers = Split.from_arrays(image=np.full((2, 2, 2, 3), 7, "uint8"), label=np.array([8, 9]))
+    for first, second in ((texts, numbers), (numbers, texts)):
+        joined = first.joined(second)
+        assert joined.labels().tolist() == [*first.labels(), *second.labels()]
+        pixels = [int(example["image"][0, 0, 0]) for example in joined.examples().as_numpy_iterator()]
+        assert sorted(pixels) == [7, 7, 14, 25, 36]
+        assert (joined.count, joined.window) == (5, 2)
+        again = joined.drawn(tf.constant([1, 2], tf.int64), "balanced")
+        assert len(list(again)) == 5
 
 
 def assert_same(one, other):

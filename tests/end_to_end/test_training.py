@@ -44,6 +44,11 @@ def test_a_finished_run_holds_what_it_says(finished):
     assert len(finished.history()) == 2
 
 
+def test_a_run_that_stops_early_is_the_beginning_of_a_whole_one(finished, tiny, tmp_path, only_training):
+    run = train(tiny(stop_after=1), tmp_path / "run", verbose=0)
+    assert run.history() == finished.history()[:1]
+
+
 def test_predictions_are_those_that_the_metrics_come_from(finished):
     arrays, metrics = finished.arrays(), finished.metrics
     assert (arrays["logits"].argmax(-1) == arrays["labels"]).mean() == pytest.approx(metrics["accuracy"])

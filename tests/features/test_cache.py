@@ -1,6 +1,7 @@
 """The cache gives what the backbone gives, notices what is damaged or of something else, and survives a kill."""
 
 import concurrent.futures
+import dataclasses
 import os
 import re
 import shutil
@@ -366,6 +367,21 @@ def test_training_batches_have_the_order_of_the_images(features, dataset, backbo
         np.testing.assert_array_equal(labels, expected_labels)
         np.testing.assert_allclose(maps[0], network(images), rtol=1e-4, atol=1e-5)
     assert features.steps_per_epoch(8) == dataset.steps_per_epoch(8) == 18
+
+
+def test_validation_is_trained_on_after_train_where_it_is_wanted(tmp_path, backbone, dataset, expected):
+    both = dataclasses.replace(dataset, trains_on_validation=True)
+    features = FeatureDataset(both, FeatureCache(tmp_path, backbone, LAYERS))
+    count = COUNTS["train"] + COUNTS["validation"]
+    (rows,) = features.views
+    for layer, found in enumerate(rows.read(np.arange(count)[::-1])):
+        reference = np.concatenate([expected[split][layer] for split in ("train", "validation")])
+        np.testing.assert_allclose(found[::-1], reference, rtol=1e-5, atol=1e-6)
+    assert features.steps_per_epoch(8) == both.steps_per_epoch(8) == count // 8
+    for (_, labels), (_, expected_labels), _ in zip(
+        features.training_batches(8), both.training_batches(8), range(30), strict=False
+    ):
+        np.testing.assert_array_equal(labels, expected_labels)
 
 
 def test_training_takes_all_views(tmp_path, backbone, dataset):
