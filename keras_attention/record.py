@@ -2,7 +2,7 @@
 
 import pathlib
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, require_path
 from keras_attention.atomic import remove
 from keras_attention.files import read_json, write_json
 
@@ -21,7 +21,7 @@ class Record:
     kind, plan_name, plan_type = None, None, None
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(require_path("run", folder))
 
     @property
     def plan(self):
@@ -51,7 +51,7 @@ class Record:
         if self.folder.is_file():
             raise invalid(f"{self.folder} is a file.", f"the folder of a {self.kind}", f"run={str(self.folder)!r}")
         if resume:
-            return self.extended(plan)
+            return self.extended(plan, "cannot be continued so: leave out what differs, or take another --run")
         if self.folder.exists() and any(self.folder.iterdir()):
             if not (self.folder / self.plan_name).exists():
                 what = f"{self.folder} is not empty and holds no {self.kind}."
@@ -61,14 +61,14 @@ class Record:
                 raise invalid(f"{self.folder} is there.", "--resume or --overwrite, or another --run", str(self.folder))
         return plan
 
-    def extended(self, plan):
+    def extended(self, plan, refusal=None):
         """The saved plan with what is new in another; raises for other work, and says what differs."""
         saved = self.plan
+        refusal = refusal or f"holds another {self.kind}: take another --run, or --overwrite it"
         try:
             return saved.extended(plan)
         except ValueError as error:
-            advice = "take another --run, or --overwrite it"
-            raise ValueError(f"{self.folder} holds another {self.kind}: {advice}. {error}") from error
+            raise ValueError(f"{self.folder} {refusal}. {error}") from error
 
     def begin(self, plan, resume):
         """Writes the plan down; makes the folder anew unless the work is continued.

@@ -88,7 +88,7 @@ def _folder(options):
     from keras_attention.config import TrainConfig
 
     data = {"data": options.data} if hasattr(options, "data") else {}
-    return getattr(options, "run_folder", None) or f"runs/{TrainConfig(**data).source_name}-search"
+    return getattr(options, "run_folder", f"runs/{TrainConfig(**data).source_name}-search")
 
 
 def _hypermodel(options):
@@ -98,6 +98,8 @@ def _hypermodel(options):
 
     given, continues = _given(options), getattr(options, "resume", False) or hasattr(options, "worker")
     fix, choose = _narrowed(options, given)
+    if hasattr(options, "worker"):
+        _check_empty(given | fix | choose)
     if continues and not (given or fix or choose):
         return None
     base = DEFAULT_CONFIG if given.get("data", DEFAULT_CONFIG.data) == DEFAULT_CONFIG.data else type(DEFAULT_CONFIG)()
@@ -107,6 +109,13 @@ def _hypermodel(options):
     if "data_options" in given:
         given["data_options"] = base.data_options | given["data_options"]
     return AttentionHyperModel(dataclasses.replace(base, **given), fix=fix, choose=choose)
+
+
+def _check_empty(given):
+    from keras_attention.arguments import invalid
+
+    for name, value in given.items():
+        raise invalid("The plan of the chief says that.", f"no {name} beside --worker", f"{name}={value}")
 
 
 def _given(options):
@@ -140,16 +149,32 @@ def _narrowed(options, given):
             fix[name] = "none" if value is None else "+".join(value) if name == "attend" else value
             if name in ("score", "alignment") and f"{name}_options" in given:
                 given[name] = value
-    fix |= dict(_named("fix", text) for text in getattr(options, "fix", ()))
-    fix = {name: plain_value(value) if name != "attend" else value.replace(",", "+") for name, value in fix.items()}
-    choose = dict(_named("choose", text) for text in getattr(options, "choose", ()))
+    held = _named("--fix", "NAME=VALUE", options, fix)
+    fix |= {name: _one_value(name, text) for name, text in held.items()}
+    choose = _named("--choose", "NAME=A,B", options, {})
     return fix, {name: [plain_value(value) for value in text.split(",") if value] for name, text in choose.items()}
 
 
-def _named(flag, text):
+def _named(flag, form, options, before):
+    """Name → text of a flag that may be repeated, for other names each time."""
     from keras_attention.arguments import invalid
 
-    name, equals, value = text.partition("=")
-    if not name or not equals or not value:
-        raise invalid(f"--{flag} wants a name and a value.", f"--{flag} NAME=VALUE", f"--{flag} {text}")
-    return name, value
+    found = {}
+    for given in getattr(options, flag.removeprefix("--"), ()):
+        name, equals, text = given.partition("=")
+        if not name or not equals or not text.strip(","):
+            raise invalid(f"{flag} wants a name and a value.", f"{flag} {form}", f"{flag} {given}")
+        if name in found or name in before:
+            raise invalid(f"`{name}` is given twice.", "one value, or one list", f"{flag} {given}")
+        found[name] = text
+    return found
+
+
+def _one_value(name, text):
+    from keras_attention.arguments import invalid
+
+    if name == "attend":
+        return text.replace(",", "+")
+    if "," in text:
+        raise invalid(f"`{name}` is held at one value.", f"--choose {name}={text}", f"--fix {name}={text}")
+    return plain_value(text)

@@ -93,8 +93,13 @@ def settings_from(path):
     from keras_attention.config import TrainConfig
     from keras_attention.files import read_json
 
+    path = pathlib.Path(path)
+    if path.is_dir():
+        path = path / ("best.json" if (path / "best.json").exists() else "config.json")
+    if not path.is_file():
+        raise invalid(f"There is no file {path}.", "best.json of a search, or config.json of a run", f"--from {path}")
     found = read_json(path)
-    settings = found.get("config", found) if isinstance(found, dict) else found
-    if not isinstance(settings, dict) or "data" not in settings:
+    settings = found.get("config", found) if isinstance(found, dict) and "trial" in found else found
+    if not isinstance(settings, dict) or "data" not in settings or "fix" in settings:
         raise invalid(f"{path} has no settings.", "best.json of a search, or config.json of a run", f"--from {path}")
     return TrainConfig.from_json(json.dumps(settings))

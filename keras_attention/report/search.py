@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 
 def search_figure(trials, objective, more_is_better=True):
@@ -30,7 +30,8 @@ def search_figure(trials, objective, more_is_better=True):
     trials = [trial for trial, attends in zip(trials, attending, strict=True) if attends]
     values, full = values[attending], full[attending]
     _draw_groups(by_alignment, "alignment", _groups(trials, "alignment", values, full), more_is_better)
-    _draw_units(by_units, _groups(trials, "units", values, full))
+    groups = _groups(trials, "units", values, full)
+    _draw_units(by_units, {units: group for units, group in groups.items() if units})
     for axes in (course, by_units):
         axes.set_ylabel(objective)
     for axes in (by_score, by_alignment):
@@ -40,7 +41,8 @@ def search_figure(trials, objective, more_is_better=True):
 
 def _groups(trials, setting, values, full):
     """Value of a setting → (figures, whether of full trials)."""
-    names = np.array([trial["settings"][setting] or "multiscale" for trial in trials], dtype=object)
+    unset = {"score": "multiscale"}.get(setting)
+    names = np.array([trial["settings"][setting] or unset for trial in trials], dtype=object)
     return {name: (values[names == name], full[names == name]) for name in dict.fromkeys(names)}
 
 
@@ -89,9 +91,10 @@ def _draw_units(axes, groups):
         return
     for units, (values, full) in groups.items():
         _draw_points(axes, units, values, full)
+        axes.plot([units / 1.15, units * 1.15], [_median(values, full)] * 2, color="C1", linewidth=2)
     known = sorted(groups)
-    axes.plot(known, [_median(*groups[units]) for units in known], color="C1", label="median")
     axes.set_xscale("log", base=2)
     axes.set_xticks(known)
+    axes.set_xlim(known[0] / 1.4, known[-1] * 1.4)
     axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.legend(frameon=False)
+    axes.xaxis.set_minor_formatter(NullFormatter())

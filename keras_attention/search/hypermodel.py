@@ -7,6 +7,7 @@ import weakref
 import keras
 import keras_tuner
 
+from keras_attention.arguments import invalid, unknown
 from keras_attention.config import TrainConfig
 from keras_attention.search.space import Space
 from keras_attention.training import build_networks, compile_network, fit_stage, load_data, stages
@@ -69,8 +70,20 @@ class AttentionHyperModel(keras_tuner.HyperModel):
         return self.searched.settings(hp)
 
     def configure(self, hp, execution=0):
-        """The `TrainConfig` of a trial; of a further execution, with the next seed."""
-        return dataclasses.replace(self.config, **self.space(hp), seed=self.config.seed + execution)
+        """The `TrainConfig` of a trial; of a further execution, with the next seed.
+
+        Raises:
+            ValueError: settings of `space` that do not exist, or that cannot be.
+            TypeError: a `space` that gives no settings.
+        """
+        settings = self.space(hp)
+        if not isinstance(settings, dict):
+            raise invalid("`space` gives no settings.", "a dictionary", f"space(hp)={settings!r}", TypeError)
+        known = [field.name for field in dataclasses.fields(self.config)]
+        for name in settings:
+            if name not in known:
+                raise unknown("setting", name, known, "space")
+        return dataclasses.replace(self.config, **settings, seed=self.config.seed + execution)
 
     def build(self, hp):
         """The compiled classifier of a trial, over images."""

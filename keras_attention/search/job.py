@@ -7,15 +7,16 @@ import sys
 import keras_tuner
 
 from keras_attention.arguments import invalid
+from keras_attention.atomic import remove
 from keras_attention.config import TrainConfig
 from keras_attention.export import require_tensorflow
-from keras_attention.search.cluster import Chief, Worker, check_free, check_worker_name
+from keras_attention.search.cluster import Chief, Worker, check_free, check_worker_name, parse_address
 from keras_attention.search.hypermodel import AttentionHyperModel
 from keras_attention.search.oracles import make_oracle
 from keras_attention.search.progress import Progress, announce, conclusion
 from keras_attention.search.record import Plan, Search
 from keras_attention.search.trials import FAILED, TrialResult, TrialRunner
-from keras_attention.search.tuner import AttentionTuner, quiet
+from keras_attention.search.tuner import PROJECT, AttentionTuner, quiet
 from keras_attention.search.winner import remove_backups, retrain, write_results
 from keras_attention.training import build_backbone, stages
 
@@ -47,8 +48,8 @@ def search(
     again. A trial that fails is told of and stops none of the others.
 
     Args:
-        hypermodel: an `AttentionHyperModel`; over 2,000 images of `cluttered_digits` where it is `None`, or, of a
-            search that is continued, that of its plan.
+        hypermodel: an `AttentionHyperModel`, or the `TrainConfig` of one; over 2,000 images of `cluttered_digits` where
+            it is `None`, or, of a search that is continued, that of its plan.
         max_trials: trials at most; 20 where it is `None`.
         tuner: `"random"`, `"grid"`, `"hyperband"` or `"bayesian"`; where it is `None`, `"random"` with cached features
             and `"hyperband"` without.
@@ -73,6 +74,9 @@ def search(
         RuntimeError: a search of which every trial failed.
     """
     require_tensorflow()
+    hypermodel = AttentionHyperModel(hypermodel) if isinstance(hypermodel, TrainConfig) else hypermodel
+    if not isinstance(hypermodel, AttentionHyperModel | None):
+        raise invalid("This cannot be searched.", "an AttentionHyperModel or a TrainConfig", hypermodel, TypeError)
     tell = functools.partial(print, flush=True, file=sys.stdout) if verbose else _silence
     given = {"max_trials": max_trials, "tuner": tuner, "executions": executions, "max_parameters": max_parameters}
     if worker is not None:
@@ -83,10 +87,11 @@ def search(
     record, hypermodel, plan = _claim(hypermodel, given, run, resume, overwrite)
     record.begin(plan, resume)
     with record.alone():
+        for trial_id in record.forget_damaged_trials():
+            tell(f"damaged trial {trial_id}: its file cannot be read, so it is run again")
         tell(announce(record, plan, hypermodel.dataset))
         runner = _runner(hypermodel, record, plan)
-        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, record.folder)
-        tuner.oracle.max_trials = plan.max_trials  # of a search that is continued it may have grown
+        tuner = _open_tuner(record, plan, hypermodel, runner, tell)
         progress = Progress(record, plan, tell)
         if chief is None:
             _fill_cache(hypermodel, verbose)
@@ -103,7 +108,7 @@ def _silence(*_, **__):
 def _claim(hypermodel, given, run, resume, overwrite):
     """The folder, the hypermodel and the plan to carry out, all checked; nothing is written yet."""
     config = hypermodel.config if hypermodel is not None else DEFAULT_CONFIG
-    record = Search(run or f"runs/{config.source_name}-search")
+    record = Search(f"runs/{config.source_name}-search" if run is None else run)
     saved = record.plan if resume else None
     if hypermodel is None:
         hypermodel = _hypermodel_of(saved) if saved else AttentionHyperModel(DEFAULT_CONFIG)
@@ -116,7 +121,7 @@ def _claim(hypermodel, given, run, resume, overwrite):
     record.claim(plan, resume, overwrite)
     plan = dataclasses.replace(plan, space=_describe_space(hypermodel), data=_describe_data(hypermodel.dataset))
     if saved:
-        record.extended(plan)
+        record.claim(plan, resume)
     return record, hypermodel, plan
 
 
@@ -131,7 +136,7 @@ def _usual_tuner(config):
 
 def _describe_space(hypermodel):
     hp = keras_tuner.HyperParameters()
-    hypermodel.space(hp)
+    hypermodel.configure(hp)  # a space that makes no settings is refused here
     return hp.get_config()["space"]
 
 
@@ -143,6 +148,21 @@ def _describe_data(dataset):
         "images": {name: dataset.split(name).count for name in ("train", "validation", "test")},
         "sample": dataset.train.thinned(SAMPLE).fingerprint(),
     }
+
+
+def _open_tuner(record, plan, hypermodel, runner, tell):
+    """The tuner, where it stood; what it does not remember is drawn again, and finds what was trained."""
+    try:
+        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, record.folder)
+    except ValueError as error:
+        tell(f"damaged {error} So the trials are drawn again; what was trained is found.")
+        remove(record.folder / PROJECT)
+        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, record.folder)
+    tuner.oracle.max_trials = plan.max_trials  # of a search that is continued it may have grown
+    for trial_id in tuner.oracle.end_order[:]:
+        if not runner.result_path(trial_id).exists():
+            tuner.oracle.run_again(trial_id)
+    return tuner
 
 
 def _oracle(plan):
@@ -196,6 +216,7 @@ def _check_worker(chief, name, given):
     check_worker_name(name)
     if chief is None:
         raise invalid("A worker has a chief.", "--chief HOST:PORT", f"--worker {name}")
+    parse_address(chief)
     for setting, value in given.items():
         if value is not None:
             raise invalid("The plan of the chief says that.", f"no {setting} beside --worker", f"{setting}={value!r}")
@@ -203,7 +224,8 @@ def _check_worker(chief, name, given):
 
 def _work(hypermodel, run, chief, name, tell):
     """Runs trials for a chief until there are no more."""
-    record = Search(run or f"runs/{(hypermodel.config if hypermodel else DEFAULT_CONFIG).source_name}-search")
+    config = hypermodel.config if hypermodel else DEFAULT_CONFIG
+    record = Search(f"runs/{config.source_name}-search" if run is None else run)
     plan, at_work = record.plan, Worker(name, chief, record.folder)
     at_work.check_chief()  # before the images, which may take long to load
     hypermodel = hypermodel or _hypermodel_of(plan)
@@ -213,7 +235,7 @@ def _work(hypermodel, run, chief, name, tell):
         space=_describe_space(hypermodel),
         data=_describe_data(hypermodel.dataset),
     )
-    record.extended(own)
+    record.extended(own, "is that of a search that differs from this worker's")
     with at_work.working():
         _fill_cache(hypermodel, False)
         runner = _runner(hypermodel, record, plan, name)
@@ -226,15 +248,19 @@ def _work(hypermodel, run, chief, name, tell):
 
 def _finish(record, plan, tell, verbose):
     """What the search found, and the winner as a run."""
-    trials = record.trials
+    record.write_table()
     if record.best_trial(plan.objective) is None:
-        failed = next((trial for trial in trials if trial.status == FAILED), None)
-        what = "Every trial failed." if failed else "Every network was too large."
-        error = failed.error if failed else trials[0].error
-        raise invalid(what, "one that ends", f"{error}; see {record.folder / 'trials'}", RuntimeError)
+        failed = next((trial for trial in record.trials if trial.status == FAILED), None)
+        if failed is None:
+            least = min(trial.error for trial in record.trials)
+            raise invalid("Every network was too large.", "a larger limit of parameters", least, RuntimeError)
+        raise invalid(
+            "Every trial failed.", "one that ends", f"{failed.error}; see {record.folder / 'trials'}", RuntimeError
+        )
     config = write_results(record, plan)
     remove_backups(record)
     tell(f"\n{conclusion(record, plan)}\n")
-    tell(f"winner  trained again on train and validation, {config.last_epoch} of {config.epochs} epochs")
+    epochs = f"up to its best epoch, {config.last_epoch} of {config.epochs}"
+    tell(f"winner  trained again on train and validation, {epochs}")
     retrain(record, config, 2 if verbose else 0)
     return record

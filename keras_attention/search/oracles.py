@@ -1,5 +1,6 @@
 """KerasTuner's oracles, which choose the settings of each trial, made to survive a kill."""
 
+import glob
 import warnings
 
 import keras_tuner
@@ -8,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from keras_attention.arguments import invalid
 from keras_attention.evaluate import MONITORS
 from keras_attention.files import read_json, write_json
 
@@ -30,8 +32,17 @@ class Durable:
         write_json(f"{self._get_trial_dir(trial.trial_id)}/trial.json", trial.get_state())
 
     def reload(self):
-        read_json(self._get_oracle_fname())  # an error that names the file
-        super().reload()
+        """Takes up what the files say.
+
+        Raises:
+            ValueError: a file that is damaged.
+        """
+        for path in (self._get_oracle_fname(), *glob.glob(f"{self._project_dir}/trial_*/trial.json")):
+            read_json(path)  # an error that names the file
+        try:
+            super().reload()
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise invalid(f"{self._get_oracle_fname()} is not that of a tuner.", "one as written", error) from error
         # A trial that the oracle does not know of was never given to anyone: the same one is drawn again.
         self.trials = {trial_id: trial for trial_id, trial in self.trials.items() if trial_id in self.start_order}
         # KerasTuner takes the trial that ended last for one that runs. The next is taken from the end of the queue.
@@ -45,6 +56,13 @@ class Durable:
             self.tuner_ids.add(tuner_id)
             trial.status = "IDLE"
         return trial
+
+    @keras_tuner.synchronized
+    def run_again(self, trial_id):
+        """Takes a trial for one that has not ended."""
+        self.end_order = [ended for ended in self.end_order if ended != trial_id]
+        self._retry_queue = sorted({*self._retry_queue, trial_id}, reverse=True)
+        self.save()
 
     @property
     def pending(self):
@@ -90,7 +108,32 @@ class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
 
 
 class HyperbandOracle(Durable, keras_tuner.oracles.HyperbandOracle):
-    """Many settings for few epochs, and the best of them for more."""
+    """Many settings for few epochs, and the best of them for more.
+
+    A bracket, the settings that compete for more epochs, is begun only where the trials suffice to end it. KerasTuner's
+    own knows no number of trials: of too few, none would come to its last epoch.
+
+    Args:
+        max_trials: the number of trials.
+        **settings: of KerasTuner's oracle.
+    """
+
+    def __init__(self, max_trials, **settings):
+        self.most = max_trials
+        super().__init__(**settings)
+        self.max_trials = max_trials
+
+    def _get_num_brackets(self):
+        brackets = range(1, super()._get_num_brackets() + 1)
+        return max((count for count in brackets if self._trials_of(count - 1) <= self.most), default=1)
+
+    def _increment_bracket_num(self):
+        super()._increment_bracket_num()
+        while self._current_bracket and self._trials_of(self._current_bracket) > self.max_trials - len(self.trials):
+            self._current_bracket -= 1
+
+    def _trials_of(self, bracket):
+        return sum(self._get_size(bracket, rung) for rung in range(bracket + 1))
 
 
 class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
@@ -137,9 +180,8 @@ def make_oracle(tuner, objective, max_trials, epochs, seed):
         "max_consecutive_failed_trials": ENDLESS,
     }
     if tuner == "hyperband":
-        oracle = HyperbandOracle(max_epochs=epochs, factor=HALVING, hyperband_iterations=ENDLESS, **settings)
-        oracle.max_trials = max_trials
-        return oracle
+        settings |= {"max_epochs": epochs, "factor": HALVING, "hyperband_iterations": ENDLESS}
+        return HyperbandOracle(max_trials, **settings)
     if tuner == "bayesian":
         settings["num_initial_points"] = max(3, max_trials // 3)
     kinds = {"random": RandomOracle, "grid": GridOracle, "bayesian": BayesianOracle}

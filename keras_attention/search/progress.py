@@ -22,17 +22,22 @@ class Progress:
     def __init__(self, search, plan, tell, alone=True):
         self.search, self.plan, self.tell, self.alone = search, plan, tell, alone
         before = search.trials
+        self.known = {trial.trial for trial in before if trial.status == COMPLETED}
         self.ended, self.best = {trial.trial for trial in before}, search.best_trial(plan.objective)
         self.told = {trial.error: trial.trial for trial in before if trial.status == FAILED}
         self.began, self.done = time.monotonic(), 0
 
     def begin(self, trial_id, settings):
-        """Says which trial is under way."""
+        """Says which trial is under way; nothing of one whose result is known."""
+        if trial_id in self.known:
+            return
         count = f"[{len(self.ended | {trial_id})}/{self.plan.max_trials}] " if self.alone else ""
         self.tell(f"{count}trial {trial_id}: {described(settings)}: ", end="")
 
     def end(self, result, begun=True):
         """Says what came of a trial; the whole line where its beginning was not said."""
+        if result.trial in self.known:
+            return
         if not begun:
             self.begin(result.trial, result.settings)
         self.done += 1
@@ -101,8 +106,12 @@ def described(settings):
             parts.append(form.format(settings[name]))
     usual = {"score", "alignment", "score_options", "alignment_options", "attend"}
     usual |= {"units", "num_heads", "dropout", "learning_rate"}
-    parts += [f"{name} {value}" for name, value in settings.items() if name not in usual]
-    return ", ".join(parts)
+    others = {name: value for name, value in settings.items() if name not in usual}
+    return ", ".join([*parts, *(f"{name} {_short(value)}" for name, value in others.items())])
+
+
+def _short(value):
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _network(settings):
@@ -113,7 +122,7 @@ def _network(settings):
 
 
 def _options(options):
-    texts = [f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in options.items()]
+    texts = [f"{name}={_short(value)}" for name, value in options.items()]
     return f"({', '.join(texts)})" if texts else ""
 
 
@@ -127,7 +136,7 @@ def announce(search, plan, dataset):
     executions = f" of {plan.executions} networks each" if plan.executions > 1 else ""
     trials = "1 trial" if plan.max_trials == 1 else f"{plan.max_trials} trials"
     free = sum(len(hp["config"].get("values", ())) != 1 for hp in plan.space)
-    searched = f"{plan.tuner} over {free} hyperparameters"
+    searched = f"{plan.tuner} over 1 hyperparameter" if free == 1 else f"{plan.tuner} over {free} hyperparameters"
     lines.append(f"search  {searched}, {trials}{executions}{before}, by {plan.objective}")
     lines.append(f"folder  {search.folder}")
     return "\n".join(lines)
@@ -138,7 +147,8 @@ def conclusion(search, plan):
     trials, best = search.trials, search.best_trial(plan.objective)
     counts = {status: sum(trial.status == status for trial in trials) for status in (COMPLETED, FAILED, SKIPPED)}
     kinds = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    lines = [f"trials  {kinds}"]
+    more = "" if len(trials) >= plan.max_trials else "; there are no other settings to try"
+    lines = [f"trials  {kinds}{more}"]
     failed = {trial.error: trial for trial in trials if trial.status == FAILED}
     lines += [f"failed  {described(trial.settings)}: {_shortened(error)}" for error, trial in failed.items()]
     value = best.figures[plan.objective]

@@ -10,7 +10,7 @@ import dataclasses
 import json
 
 from keras_attention.arguments import invalid, require_choice, require_integer
-from keras_attention.atomic import alone, replacing
+from keras_attention.atomic import alone, remove, replacing
 from keras_attention.config import TrainConfig
 from keras_attention.evaluate import MONITORS
 from keras_attention.files import read_json
@@ -175,6 +175,17 @@ class Search(Record):
                     "Another process is at this search.", "to wait, or --worker NAME --chief ADDRESS", str(self.folder)
                 ) from error
             yield
+
+    def forget_damaged_trials(self):
+        """Removes results that cannot be read; gives the numbers of their trials."""
+        damaged = []
+        for path in sorted((self.folder / "trials").glob("[!.]*.json")):
+            try:
+                TrialResult.load(path)
+            except ValueError:
+                remove(path)
+                damaged.append(path.stem)
+        return damaged
 
     def write_table(self):
         """Writes `trials.csv`, a row a trial."""

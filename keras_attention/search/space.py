@@ -10,7 +10,8 @@ from keras_attention.domains import Choices, Range
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.models.layout import BLOCKS, LAYER_NAMES
 
-MULTISCALE = "none"  # the score of the head without attention, as on the command line
+NONE = "none"  # as on the command line: the score of the head without attention, and no units
+MULTISCALE = NONE
 CONTROLS = (MULTISCALE, UNIFORM)
 JOIN = "+"  # between the layers of one choice
 
@@ -93,6 +94,8 @@ class Space:
         settings |= {"score_options": {}, "alignment_options": {}, "alignment": "softmax"}
         if score in CONTROLS:
             return settings
+        units = with_attention["units"]
+        with_attention["units"] = None if units == NONE else int(units)
         return settings | with_attention | {"score_options": score_options, "alignment_options": alignment_options}
 
     def _draw(self, hp, name):
@@ -147,13 +150,18 @@ class Space:
             if isinstance(values, str) or not hasattr(values, "__iter__"):
                 values = (values,)
             values = [_plain(name, value) for value in values]
-            if any(isinstance(value, float) for value in values):  # all of one type, as KerasTuner wants them
+            # All of one type, as KerasTuner wants them.
+            if NONE in values and name == "units":
+                values = [str(value) for value in values]
+            if any(isinstance(value, float) for value in values):
                 values = [value if isinstance(value, (bool, str)) else float(value) for value in values]
             self.domains[name] = Choices(tuple(dict.fromkeys(values)))
 
     def _check_all_used(self):
         """Raises for a name that nothing asks for."""
         for name in (*self.fix, *self.choose):
+            if not self.attending and name in ("alignment", *WITH_ATTENTION):
+                raise invalid(f"{name!r} is not searched.", "a score with attention to choose", name)
             if name in self.domains:
                 continue
             member, _, option = name.partition(".")
@@ -162,7 +170,7 @@ class Space:
                 raise invalid(
                     f"{name!r} is not searched.", f"{member!r} among the {family}s, its {option} not given", name
                 )
-            raise unknown("hyperparameter", name, self.domains, "fix or choose")
+            raise unknown("hyperparameter", name, self.domains)
 
     def _check_values(self):
         """Makes a configuration of each value: what it refuses is refused before any training."""
@@ -189,6 +197,8 @@ class Space:
             return {family: member, f"{family}_options": self._given_options(family, member) | {option: value}}
         if name in FAMILIES:
             return {name: None if value == MULTISCALE else value, f"{name}_options": {}}
+        if name == "units":
+            return {name: None if value == NONE else int(value) if isinstance(value, str) else value}
         return {name: tuple(value.split(JOIN)) if name == "attend" else value}
 
     def _dividing_heads(self):
@@ -235,8 +245,8 @@ def draw(hp, name, domain, default=None):
 
 def _plain(name, value):
     """A value as KerasTuner takes it."""
-    if name == "score" and value is None:
-        return MULTISCALE
+    if name in ("score", "units") and value is None:
+        return NONE
     if name == "attend" and not isinstance(value, str):
         value = JOIN.join(value)
     if not isinstance(value, (str, bool, int, float)):

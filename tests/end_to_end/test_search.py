@@ -122,6 +122,58 @@ def test_more_trials_after_the_last(copied, fitted, capsys):
     assert "[4/4] trial 3: " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("damaged", "text", "said"),
+    [
+        ("trials/1.json", "{}", "damaged trial 1: its file cannot be read, so it is run again"),
+        ("tuner/oracle.json", "{}", "oracle.json is not that of a tuner."),
+        ("tuner/trial_1/trial.json", '{"half', "trial.json cannot be read."),
+    ],
+)
+def test_what_is_damaged_is_mended(damaged, text, said, copied, fitted, capsys):
+    before = copied.trials
+    (copied.folder / damaged).write_text(text)
+    assert main(["search", "--resume", "--run", str(copied.folder)]) == 0
+    assert said in capsys.readouterr().out
+    assert fitted == []
+    assert [trial.figures for trial in copied.trials] == [trial.figures for trial in before]
+
+
+def test_a_result_that_is_gone_is_found_again(copied, fitted):
+    before = copied.trials
+    (copied.folder / "trials" / "0.json").unlink()
+    assert main(["search", "--resume", "--run", str(copied.folder)]) == 0
+    assert (fitted, [trial.figures for trial in copied.trials]) == ([], [trial.figures for trial in before])
+
+
+class Forgetful(AttentionHyperModel):
+    """Its space gives nothing."""
+
+    def space(self, hp):
+        super().space(hp)
+
+
+class Misspelt(AttentionHyperModel):
+    """Its space gives a setting that is none."""
+
+    def space(self, hp):
+        return super().space(hp) | {"weight_decoy": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Forgetful, "`space` gives no settings. Expected a dictionary. Received: space(hp)=None."),
+        (Misspelt, "Unknown setting 'weight_decoy' (did you mean 'weight_decay'?)."),
+        (lambda _: "additive", "This cannot be searched. Expected an AttentionHyperModel or a TrainConfig."),
+    ],
+)
+def test_a_space_that_cannot_be_is_refused_before_anything_is_written(kind, message, settings, tmp_path):
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
+        search(kind(settings), 1, run=tmp_path / "search", verbose=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_choices_that_fail_are_named_and_stop_nothing(settings, tmp_path, monkeypatch, capsys):
     build = trials.build_networks
 
@@ -134,15 +186,21 @@ def test_choices_that_fail_are_named_and_stop_nothing(settings, tmp_path, monkey
     monkeypatch.setattr("keras_attention.search.winner.train", lambda *_, **__: None)
     choose = {"score": ["general", "dot"], "learning_rate": [0.01, 0.001]}
     hypermodel = AttentionHyperModel(settings, fix=NARROW | {"alignment": "softmax"}, choose=choose)
-    record = search(hypermodel, 4, "grid", tmp_path / "search")
+    record = search(hypermodel, 3, "grid", tmp_path / "search")
     printed = capsys.readouterr().out
-    assert [trial.status for trial in record.trials] == ["failed", "failed", "completed", "completed"]
+    assert [trial.status for trial in record.trials] == ["failed", "failed", "completed"]
     assert record.best["settings"]["score"] == "dot"
     assert "failed: MemoryError: no room for a kernel of general" in printed
     assert printed.count("Traceback (most recent call last)") == 1
     assert "as trial 0 did" in printed
-    assert "trials  2 completed, 2 failed" in printed
+    assert "trials  1 completed, 2 failed" in printed
     assert "failed  general+softmax(temperature=1), block4_pool, 7 units" in printed
+
+
+def test_when_every_network_is_too_large(settings, tmp_path):
+    with pytest.raises(RuntimeError, match=r"^Every network was too large\. Expected a larger limit of parameters\. "):
+        search(settings, 2, "random", tmp_path / "search", max_parameters=10, verbose=False)
+    assert "skipped" in (tmp_path / "search" / "trials.csv").read_text()
 
 
 def test_when_every_trial_fails(settings, tmp_path, monkeypatch, capsys):
@@ -184,6 +242,16 @@ BAD = {
     "chief": (["--chief", "nowhere"], "The chief has no such address. Expected HOST:PORT"),
     "no chief": (["--worker", "one"], "A worker has a chief. Expected --chief HOST:PORT"),
     "worker": (["--worker", "my-chief", "--chief", "localhost:1"], "This is no name of a worker."),
+    "empty": (["--choose", "units="], "--choose wants a name and a value. Expected --choose NAME=A,B"),
+    "twice": (["--fix", "units=64", "--fix", "units=32"], "`units` is given twice."),
+    "flag and fix": (["--units", "64", "--fix", "units=32"], "`units` is given twice."),
+    "list": (["--fix", "alignment=softmax,hard"], "Expected --choose alignment=softmax,hard."),
+    "folder": (["--run", ""], "`run` is no path."),
+    "worker's settings": (
+        ["--worker", "one", "--chief", "localhost:1", "--units", "64"],
+        "The plan of the chief says that. Expected no units beside --worker. Received: units=64.",
+    ),
+    "worker's chief": (["--worker", "one", "--chief", "localhost"], "The chief has no such address."),
     "worker's plan": (
         ["--worker", "one", "--chief", "localhost:1", "--max-trials", "3"],
         "The plan of the chief says that. Expected no max_trials beside --worker. Received: max_trials=3.",
@@ -218,7 +286,7 @@ def test_another_search_is_refused(copied, capsys):
         assert main(["search", "--resume", "--run", str(copied.folder), *arguments]) == 2
         error = capsys.readouterr().err
         assert message in error
-        assert "take another --run, or --overwrite it" in error
+        assert "leave out what differs, or take another --run" in error
     assert main(["search", "--run", str(copied.folder)]) == 2
     assert "holds another search" in capsys.readouterr().err
     assert (copied.folder / "search.json").read_text() == before
@@ -226,6 +294,6 @@ def test_another_search_is_refused(copied, capsys):
 
 def test_a_file_without_settings(tmp_path, capsys):
     (tmp_path / "best.json").write_text("[1]")
-    for name, message in (("best.json", "has no settings"), ("nothing.json", "cannot be read")):
+    for name, message in (("best.json", "has no settings"), ("nothing.json", "There is no file")):
         assert main(["train", "--from", str(tmp_path / name)]) == 2
         assert message in capsys.readouterr().err

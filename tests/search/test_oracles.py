@@ -50,7 +50,7 @@ def settings_of(found):
 def test_the_same_seed_gives_the_same_trials(tuner, tune):
     # A Gaussian process over few dimensions, as it takes its time.
     few = (
-        {"max_trials": 6, "fix": NARROW, "choose": {"score": ["additive", "concat", "dot"]}}
+        {"max_trials": 4, "fix": NARROW, "choose": {"score": ["additive", "concat", "dot"]}}
         if tuner == "bayesian"
         else {}
     )
@@ -134,6 +134,16 @@ def test_hyperband_gives_the_best_of_a_rung_more_epochs(tune):
     assert sorted(epochs[9:12]) == [3, 3, 3]
     figures = [step.figures["val_accuracy"] for step in steps if isinstance(step, TrialResult)]
     assert sorted(figures[9:12]) == sorted(figures[:9])[-3:]
+
+
+@pytest.mark.parametrize(("max_trials", "epochs"), [(3, [9] * 3), (14, [1] * 9 + [3] * 3 + [9] * 2), (5, None)])
+def test_hyperband_begins_only_what_its_trials_can_end(max_trials, epochs, tune):
+    steps = list(tune("hyperband", max_trials=max_trials).trials())
+    found = [step.hyperparameters.values[EPOCHS] for step in steps if not isinstance(step, TrialResult)]
+    assert len(found) == max_trials
+    assert max(found) == 9
+    if epochs:
+        assert sorted(found) == sorted(epochs)
 
 
 def test_bayesian_optimization_takes_names_for_directions_of_their_own():

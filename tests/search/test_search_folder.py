@@ -97,8 +97,9 @@ DIFFERENT = {
 def test_another_search_is_refused(name, plan, record):
     change, message = DIFFERENT[name]
     other = dataclasses.replace(plan, **change)
-    for resume in (True, False):
-        with pytest.raises(ValueError, match="holds another search: take another --run, or --overwrite") as raised:
+    refusals = {True: "cannot be continued so: leave out what differs", False: "holds another search: take another"}
+    for resume, refusal in refusals.items():
+        with pytest.raises(ValueError, match=refusal) as raised:
             record.claim(other, resume=resume)
         assert message in str(raised.value)
     record.claim(other, overwrite=True)
@@ -153,6 +154,7 @@ def test_the_best_trial_is_the_first_of_equals(record):
 
 def test_the_files_of_a_search(record, plan):
     config = write_results(record, plan)
+    record.write_table()
     with record.csv_path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["trial"] for row in rows] == ["00", "01", "02", "03", "04"]
@@ -166,6 +168,14 @@ def test_the_files_of_a_search(record, plan):
     assert "optimistic" in record.best["note"]
 
 
+@pytest.mark.parametrize("text", ['{"status": ', "{}", "[]", '{"settings": 3}'])
+def test_results_that_are_damaged_are_forgotten(text, record):
+    (record.folder / "trials" / "03.json").write_text(text)
+    assert record.forget_damaged_trials() == ["03"]
+    assert [trial.trial for trial in record.trials] == ["00", "01", "02", "04"]
+    assert record.forget_damaged_trials() == []
+
+
 def test_the_recipe_of_the_winner(plan):
     config = winning_config(plan, trial(0, 0.5))
     assert (config.score, config.num_heads, config.alignment_options) == ("cosine", 2, {"alpha": 1.3})
@@ -174,7 +184,7 @@ def test_the_recipe_of_the_winner(plan):
 
 def test_what_a_person_reads(record, plan):
     text = conclusion(record, plan)
-    assert "trials  3 completed, 1 failed, 1 skipped" in text
+    assert "trials  3 completed, 1 failed, 1 skipped; there are no other settings to try" in text
     assert "failed  cosine(temperature=2.5, learned=True)+entmax(alpha=1.3), " in text
     assert "best    trial 01: multiscale, block3_pool+block4_pool, rate 0.0012" in text
     assert "val_accuracy 0.700 in the search: the best of 3 on the images that chose it, so optimistic" in text
@@ -205,6 +215,11 @@ def test_the_lines_of_trials(record, plan):
     assert "        settings: {'score': 'cosine'" in text
     assert "        as trial 05 did\n" in text
     assert "skipped: too large" in text
+    said.clear()
+    again = Progress(record, plan, said.append)
+    again.begin("00", SETTINGS)
+    again.end(trial(0, 0.5))
+    assert said == []  # its result was known
 
 
 @pytest.mark.parametrize("more_is_better", [True, False])

@@ -82,6 +82,19 @@ def test_what_is_fixed_has_one_value_and_what_is_chosen_those(config):
     assert space.layers == ("block2_pool", "block4_pool")
 
 
+def test_units_may_be_none(config):
+    assert Space(config, fix={"score": "general", "units": None}).settings(hyperparameters_of())["units"] is None
+    space = Space(config, choose={"units": ["none", 64]})
+    found = [space.settings(hyperparameters_of(units=units))["units"] for units in ("none", "64")]
+    assert found == [None, 64]
+
+
+def hyperparameters_of(**values):
+    hp = keras_tuner.HyperParameters()
+    hp.values = values
+    return hp
+
+
 def test_options_that_are_given_are_not_searched_for_their_member(config):
     given = dataclasses.replace(config, score="cosine", score_options={"temperature": 5.0, "learned": True})
     space = Space(given)
@@ -134,7 +147,11 @@ BAD = {
     "both": ({"fix": {"units": 64}, "choose": {"units": [32]}}, "A hyperparameter is fixed and to be chosen."),
     "heads": ({"choose": {"num_heads": [1, 3]}}, "3 heads do not divide block3_pool. Expected a divisor of its 64"),
     "nothing": ({"choose": {"score": []}}, "There is nothing to choose from."),
-    "kind": ({"fix": {"units": None}}, "`units` has no such value. Expected a text, a number, true or false."),
+    "kind": ({"fix": {"dropout": None}}, "`dropout` has no such value. Expected a text, a number, true or false."),
+    "no attention": (
+        {"fix": {"score": "none", "units": 64}},
+        "'units' is not searched. Expected a score with attention to choose. Received: units.",
+    ),
 }
 
 

@@ -35,6 +35,7 @@ def trained(monkeypatch):
 
     monkeypatch.setattr(trials, "fit_run", fit_run)
     monkeypatch.setattr(trials, "stages", lambda *_: None)
+    monkeypatch.setattr(keras.backend, "clear_session", lambda: None)  # there is nothing, and it takes a while
     monkeypatch.setattr(trials, "build_networks", lambda *_: (None, types.SimpleNamespace(count_params=lambda: 1234)))
     return fits
 
@@ -190,15 +191,16 @@ def test_any_tuner_of_kerastuner_searches_over_a_hypermodel(tmp_path, monkeypatc
     narrow |= {"additive.activation": "relu", "softmax.temperature": 1.0, "dropout": 0.0}
     hypermodel = Recording(config, fix=narrow)
     tuner = keras_tuner.RandomSearch(
-        hypermodel, "val_accuracy", max_trials=2, executions_per_trial=2, directory=tmp_path / "tuner", seed=3
+        hypermodel, "val_accuracy", max_trials=1, executions_per_trial=2, directory=tmp_path / "tuner", seed=3
     )
     tuner.search(verbose=0)
-    (one, policy, trainable), (other, *_), (third, *_), _ = built
+    (one, policy, trainable), (other, *_) = built
     assert (policy, trainable) == ("mixed_bfloat16", 6)  # of the score 4, of the head 2: the backbone is frozen
     assert not (one == other).all()
-    assert (one == third).all()
-    found = tuner.oracle.get_best_trials(2)
-    assert [trial.status for trial in found] == ["COMPLETED"] * 2
+    another_trial = hypermodel.build(keras_tuner.HyperParameters())
+    assert (one == another_trial.get_layer("logits").get_weights()[0]).all()
+    (found,) = tuner.oracle.get_best_trials(1)
+    assert found.status == "COMPLETED"
     assert json.loads((tmp_path / "tuner/untitled_project/trial_0/trial.json").read_text())["score"] is not None
     model = tuner.get_best_models()[0]
     assert model.input_shape == (None, 32, 32, 3)
