@@ -6,6 +6,7 @@ import types
 
 import keras
 import keras_tuner
+import numpy as np
 import pytest
 
 from keras_attention import TrainConfig
@@ -199,6 +200,9 @@ def test_any_tuner_of_kerastuner_searches_over_a_hypermodel(tmp_path, monkeypatc
     assert not (one == other).all()
     another_trial = hypermodel.build(keras_tuner.HyperParameters())
     assert (one == another_trial.get_layer("logits").get_weights()[0]).all()
+    images, labels = np.zeros((8, 32, 32, 3)), np.eye(10)[np.arange(8)]
+    history = hypermodel.fit(keras_tuner.HyperParameters(), another_trial, images, labels, epochs=1, verbose=0)
+    assert list(history.history) == ["accuracy", "loss"]
     (found,) = tuner.oracle.get_best_trials(1)
     assert found.status == "COMPLETED"
     assert json.loads((tmp_path / "tuner/untitled_project/trial_0/trial.json").read_text())["score"] is not None
