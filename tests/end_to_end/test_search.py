@@ -104,11 +104,13 @@ def test_a_search_that_was_cut_off_goes_on(searched, settings, tmp_path, fitted,
         with pytest.raises(KeyboardInterrupt):
             search(AttentionHyperModel(settings, fix=NARROW, choose=CHOICE), 3, "random", tmp_path, verbose=False)
     shutil.copytree(undisturbed.winner.folder, tmp_path / "winner")  # the same winner comes out of it
+    last = undisturbed.folder / undisturbed.trials[2].folders[0]
+    shutil.copytree(last, tmp_path / last.relative_to(undisturbed.folder))  # and the last trial is as it was
     assert main(["search", "--resume", "--run", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "3 trials, 1 of them done before" in printed
     record = Search(tmp_path)
-    assert fitted == [trial.folders[0].split("/")[1] for trial in record.trials]
+    assert fitted == [trial.folders[0].split("/")[1] for trial in record.trials[:2]]
     assert [trial.figures for trial in record.trials] == [trial.figures for trial in undisturbed.trials]
     assert record.best == undisturbed.best
     assert f"again   keras-attention train --from {record.best_path}" in printed

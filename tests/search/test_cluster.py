@@ -35,7 +35,7 @@ def _hurry(monkeypatch):
     for name, seconds in {
         "SECONDS_TO_CONNECT": 2.0,
         "SECONDS_BETWEEN_BEATS": 0.1,
-        "SECONDS_UNTIL_LOST": 1.0,
+        "SECONDS_UNTIL_LOST": 2.0,
         "SECONDS_OF_A_LOOK": 0.05,
     }.items():
         monkeypatch.setattr(cluster, name, seconds)

@@ -72,8 +72,9 @@ def test_a_space_that_is_exhausted_ends_the_search(tuner, tune):
 @every_tuner
 @pytest.mark.parametrize("moment", ["_save_trial", "save", "update_trial", "end_trial"])
 def test_a_kill_at_any_moment_loses_no_trial_and_doubles_none(tuner, moment, tune, monkeypatch):
-    undisturbed = [(result.trial, result.settings) for result in results(tune(tuner, "undisturbed", max_trials=6))]
-    killed = tune(tuner, max_trials=6)
+    few = {"max_trials": 6, "fix": NARROW}
+    undisturbed = [(result.trial, result.settings) for result in results(tune(tuner, "undisturbed", **few))]
+    killed = tune(tuner, **few)
     original, calls = getattr(killed.oracle, moment), []
 
     def dying(*arguments, **named):
@@ -85,7 +86,7 @@ def test_a_kill_at_any_moment_loses_no_trial_and_doubles_none(tuner, moment, tun
     monkeypatch.setattr(killed.oracle, moment, dying)
     with pytest.raises(Killed):
         results(killed)
-    again = tune(tuner, max_trials=6)
+    again = tune(tuner, **few)
     results(again)
     trials = again.oracle.trials
     assert sorted(trials) == [trial for trial, _ in undisturbed]
