@@ -58,6 +58,12 @@ def finished(tiny, tmp_path_factory):
 
 
 @pytest.fixture
+def no_pictures(monkeypatch):
+    """Leaves out the pictures of a run, which have tests of their own."""
+    monkeypatch.setattr("keras_attention.results._draw", lambda *_: None)
+
+
+@pytest.fixture
 def only_training(monkeypatch):
     """Leaves out what follows the training, for tests that do not look at it."""
     monkeypatch.setattr("keras_attention.training.job.write_results", lambda run, *_: run.finish({}))

@@ -100,7 +100,7 @@ def interrupt(process):
 
 
 @pytest.mark.slow
-def test_train_resume_predict_explain_export(data_dir, tmp_path, image):
+def test_train_resume_predict_explain_export(data_dir, tmp_path, image, capsys):
     """The whole story, as long as it trains and speaks in processes of its own, with a Ctrl-C in it."""
     folder = tmp_path / "run"
     train = ["train", "--data-dir", data_dir, "--data-option", "count=900", "--image-size", "32", "--width", "0.05"]
@@ -117,14 +117,12 @@ def test_train_resume_predict_explain_export(data_dir, tmp_path, image):
     assert f"continue with: keras-attention train --resume --run {folder}" in errors
     assert "Traceback" not in errors
 
-    def run(*arguments, command=COMMAND):
-        return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-
-    resumed = run("train", "--resume", "--run", str(folder), command=command)
-    assert resumed.returncode == 0, resumed.stderr
+    assert main(["train", "--resume", "--run", str(folder)]) == 0
+    printed = capsys.readouterr().out
     for word in ("accuracy", "attention.png", "saved_model", "chance"):
-        assert word in resumed.stdout
-    predicted = run("predict", str(folder), image, "--json")
+        assert word in printed
+    predict = [*COMMAND, "predict", str(folder), image, "--json"]
+    predicted = subprocess.run(predict, capture_output=True, text=True, check=False)
     assert predicted.returncode == 0, predicted.stderr
     assert predicted.stderr == ""
     assert json.loads(predicted.stdout)["class"] in "0123456789"

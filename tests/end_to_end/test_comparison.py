@@ -17,10 +17,7 @@ from keras_attention.training.stages import Stage
 VARIANTS = ("plain", "multiscale", "additive+softmax")
 
 
-@pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch):
-    """Those of a run have tests of their own."""
-    monkeypatch.setattr(results, "_draw", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,7 @@ NARROW = {"attend": "block4_pool", "units": 7, "num_heads": 1, "dropout": 0.0, "
 CHOICE = {"score": ["dot", "general"], "alignment": ["softmax", "sigmoid"]}
 
 
-@pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch):
-    """Those of a run have tests of their own."""
-    monkeypatch.setattr(results, "_draw", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 @pytest.fixture(scope="session")

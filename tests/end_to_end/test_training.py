@@ -100,6 +100,7 @@ def test_the_saved_model_is_the_best_epoch(finished, tiny):
     assert figures["loss"] == pytest.approx(finished.metrics["validation"]["val_loss"], rel=1e-4)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_an_interrupted_run_resumes_to_the_same_end(finished, tiny, tmp_path, monkeypatch, interrupt_in_epoch):
     folder = tmp_path / "interrupted"
     with monkeypatch.context() as patched:
@@ -191,6 +192,7 @@ def test_a_folder_of_something_else_is_never_replaced(tiny, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_overwrite_replaces_a_run_and_bfloat16_ends_in_float32(tiny, tmp_path):
     folder = tmp_path / "run"
     Run(folder).begin(tiny(seed=5))
@@ -282,6 +284,7 @@ def photo_folder(tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_folder_without_masks_trains_and_counts_what_it_skipped(photo_folder, tiny, tmp_path):
     config = tiny(data=str(photo_folder), data_options={}, data_dir=None, epochs=1)
     with pytest.warns(UserWarning, match=r"broken\.jpg does not decode"):

@@ -207,6 +207,4 @@ def test_any_tuner_of_kerastuner_searches_over_a_hypermodel(tmp_path, monkeypatc
     assert found.status == "COMPLETED"
     assert json.loads((tmp_path / "tuner/untitled_project/trial_0/trial.json").read_text())["score"] is not None
     model = tuner.get_best_models()[0]
-    assert model.input_shape == (None, 32, 32, 3)
-    images = hypermodel.dataset.batches("validation").map(lambda images, *_: images)
-    assert model.predict(images, verbose=0).shape == (10, 10)
+    assert (model.input_shape, model.output_shape) == ((None, 32, 32, 3), (None, 10))
