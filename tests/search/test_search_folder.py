@@ -77,8 +77,10 @@ def test_a_plan_of_something_else_is_named(tmp_path):
 
 
 def test_more_trials_continue_a_search(plan, record):
-    record.claim(dataclasses.replace(plan, max_trials=20), resume=True)
-    record.claim(dataclasses.replace(plan, space=[], data={}), resume=True)  # not known yet
+    more = dataclasses.replace(plan, max_trials=20)
+    assert record.claim(more, resume=True) == more
+    unknown = dataclasses.replace(plan, space=[], data={})  # as long as the images are not loaded
+    assert record.claim(unknown, resume=True) == unknown
 
 
 DIFFERENT = {
