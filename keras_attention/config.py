@@ -58,6 +58,8 @@ class TrainConfig:
         units: dimension in which query and features are compared; `None` compares them as they are.
         num_heads: heads of each attention; each weighs its own part of the channels, which they must divide.
         pool_query: whether one averaged query asks for all positions, instead of a query map.
+        supervise_attention: weight, above 0, of the loss that compares the map of each attended layer with the mask of
+            the image; see `keras_attention.models.mask_losses`. `None` uses no masks in training.
         attention_dropout: share of positions dropped in training, at least 0 and below 1.
         dropout: share of the head's inputs dropped in training, at least 0 and below 1.
         epochs: passes over the training images, over which the schedule is laid out.
@@ -121,6 +123,7 @@ class TrainConfig:
     units: int | None = 128
     num_heads: int = 1
     pool_query: bool = False
+    supervise_attention: float | None = None
     attention_dropout: float = 0.0
     dropout: float = 0.0
     epochs: int = 5
@@ -174,7 +177,7 @@ class TrainConfig:
             require_integer(name, getattr(self, name), at_least=0, at_most=2**31 - 1)
         for name in ("learning_rate", "step_factor", "backbone_rate"):
             require_number(name, getattr(self, name), above=0)
-        for name in ("width", "clip_norm"):
+        for name in ("width", "clip_norm", "supervise_attention"):
             if getattr(self, name) is not None:
                 require_number(name, getattr(self, name), above=0)
         for name in ("weight_decay", "warmup_epochs", "focal_gamma"):
@@ -249,6 +252,12 @@ class TrainConfig:
                 "`train_on_validation=False`",
             ),
             (
+                self.supervise_attention is not None and not self.learns_attention,
+                "supervise_attention",
+                "There is no attention to be taught.",
+                "`attend`, and a `score` that learns",
+            ),
+            (
                 self.class_weights == self.sampling == "balanced",
                 "sampling",
                 "Rare classes would count twice: drawn more often, and with larger weights.",
@@ -257,6 +266,11 @@ class TrainConfig:
         ):
             if useless:
                 raise invalid(what, expected, f"{name}={getattr(self, name)!r}")
+
+    @property
+    def learns_attention(self):
+        """Whether the network has maps of attention that training changes."""
+        return bool(self.attend) and self.score not in (None, UNIFORM)
 
     @property
     def freezes_all(self):
@@ -333,6 +347,13 @@ class TrainConfig:
             if name not in known:
                 raise unknown("setting", name, known)
         return cls(**settings)
+
+    def changed(self, **settings):
+        """The same with other settings; what is for attention alone is left out where these leave no attention."""
+        network = {name: settings.get(name, getattr(self, name)) for name in ("attend", "score")}
+        without = not network["attend"] or network["score"] in (None, UNIFORM)
+        left_out = {"supervise_attention": None} if without else {}
+        return dataclasses.replace(self, **left_out | settings)
 
     def differences(self, other):
         """Name → (own value, the other's) of every setting in which the two differ."""

@@ -20,6 +20,8 @@ FLIPS = {"none": ((),), "horizontal": ((), (2,)), "both": ((), (1,), (2,), (1, 2
 def predict_split(model, dataset, split, batch_size=128, flipped=()):
     """What a model gives for the images of a split, or for their features, and their labels `(n,)`, in its order.
 
+    A model of several outputs, such as `attention_outputs` makes, gives a dictionary.
+
     `flipped` names the axes along which the images are mirrored first.
     """
     batches = dataset.batches(split, batch_size, **({"flipped": flipped} if flipped else {}))

@@ -68,7 +68,7 @@ def _predict(model, dataset, layers=None):
     """Logits, labels and maps of the test split, from images, or from their features at these layers."""
     outputs = attention_outputs(model)
     outputs, labels = predict_split(outputs if layers is None else over_features(outputs, layers), dataset, "test")
-    maps = {name: values for name, values in outputs.items() if name.startswith(PREFIX)}
+    maps = {name.removeprefix(PREFIX): values for name, values in outputs.items() if name.startswith(PREFIX)}
     return outputs["logits"], labels, maps
 
 

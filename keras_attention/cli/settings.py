@@ -21,6 +21,7 @@ MODEL = (
     ("--attend", str, "A,B", "attended layers; none is the plain network (default block3_pool,block4_pool)"),
     ("--units", str, "N", "dimension in which query and features are compared; none: as they are (default 128)"),
     ("--num-heads", int, "N", "heads of each attention, which divide the channels among them (default 1)"),
+    ("--supervise-attention", float, "WEIGHT", "teach the maps with the masks, by a loss of that weight (0.1, say)"),
     ("--attention-dropout", float, "F", "share of positions dropped in training (default 0)"),
     ("--dropout", float, "F", "share of the head's inputs dropped in training (default 0)"),
 )

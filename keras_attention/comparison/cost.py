@@ -77,8 +77,12 @@ def _calls(config, shape):
     images = rng.uniform(0, 255, (config.batch_size, *model.input_shape[1:])).astype("float32")
     inputs = [rng.uniform(0, 1, (config.batch_size, *each.shape[1:])).astype("float32") for each in network.inputs]
     labels = np.eye(len(shape.class_names), dtype="float32")[np.arange(config.batch_size) % len(shape.class_names)]
-    inputs = images if network is model else tuple(inputs)
-    return lambda: network.train_on_batch(inputs, labels), lambda: model.predict_on_batch(images), model, network
+    inputs = inputs[0] if len(inputs) == 1 else tuple(inputs)
+    targets = labels
+    if isinstance(network.output, dict):  # masks teach the attention
+        masks = np.ones((config.batch_size, shape.image_size, shape.image_size, 1), "uint8")
+        targets = {name: labels if name == "logits" else masks for name in network.output}
+    return lambda: network.train_on_batch(inputs, targets), lambda: model.predict_on_batch(images), model, network
 
 
 def medians_in_turn(*functions):

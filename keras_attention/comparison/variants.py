@@ -52,7 +52,7 @@ class Variant:
             # Options of one score are none of another.
             if settings.get(family, getattr(base, family)) != getattr(base, family):
                 settings.setdefault(f"{family}_options", {})
-        return dataclasses.replace(base, **settings, **({} if seed is None else {"seed": seed}))
+        return base.changed(**settings, **({} if seed is None else {"seed": seed}))
 
 
 def make_variants(names):

@@ -27,16 +27,17 @@ def load_folder(root, image_size=None, masks=None, split_seed=0):
     Args:
         root: the folder.
         image_size: S, the side in pixels to which images are scaled; 224 where it is `None`.
-        masks: the root of a tree that holds, for each image, a mask of the same relative path and stem.
+        masks: the root of a tree that holds a mask of the same relative path and stem for each image, or for some of
+            them; the others get an empty one, which counts as none, and a note says how many they are.
         split_seed: of the split where the folder does not name it.
 
     Raises:
-        ValueError: no images, one class, an empty split or class, too many files that do not decode, a mask that is
-            missing or of another size than its image.
+        ValueError: no images, one class, an empty split or class, too many files that do not decode, no image with a
+            mask, or a mask of another size than its image.
     """
     root, image_size = pathlib.Path(root), image_size or DEFAULT_IMAGE_SIZE
     files, class_names = _list_files(root)
-    mask_of = _pair_with_masks(files, root, pathlib.Path(masks)) if masks is not None else {}
+    mask_of, without = _pair_with_masks(files, root, pathlib.Path(masks)) if masks is not None else ({}, ())
     splits, labels, skipped = {}, {}, []
     for split, pairs in files.items():
         splits[split], labels[split], bad = _load_split(pairs, mask_of, image_size)
@@ -46,6 +47,9 @@ def load_folder(root, image_size=None, masks=None, split_seed=0):
         if not len(labels[split]):
             raise _empty(root, split)
     splits, notes = complete_splits(splits, labels, class_names, split_seed)
+    if without:
+        first = without[0].relative_to(root)
+        notes = (*notes, f"{len(without):,} of {len(mask_of) + len(without):,} images have no mask, the first {first}")
     return ImageDataset(
         name=root.resolve().name if root.resolve().name not in ("images", "data") else root.resolve().parent.name,
         class_names=tuple(class_names),
@@ -118,18 +122,19 @@ def _hidden(path):
 
 
 def _pair_with_masks(files, root, masks):
-    """Image path → mask path; raises for the first mask that is missing or of another size."""
+    """Image path → mask path, and the images without a mask; raises for the first mask of another size."""
     if not masks.is_dir():
         raise invalid("There is no folder of masks.", "an existing folder", f"masks={masks}")
     by_stem = {path.relative_to(masks).with_suffix(""): path for path in masks.rglob("*") if path.is_file()}
-    mask_of = {}
+    mask_of, without = {}, []
     for path in (path for pairs in files.values() for path, _ in pairs):
         mask = by_stem.get(path.relative_to(root).with_suffix(""))
         image_shape = _shape(path)
         if image_shape is None:
             continue  # not an image: it is skipped by name later, and needs no mask
         if mask is None:
-            raise invalid(f"{path.relative_to(root)} has no mask.", f"a file of its stem below {masks}", "none")
+            without.append(path)
+            continue
         if _shape(mask) != image_shape:
             raise invalid(
                 f"The mask {mask.relative_to(masks)} does not fit its image.",
@@ -137,7 +142,13 @@ def _pair_with_masks(files, root, masks):
                 f"{_shape(mask) or 'no image'}",
             )
         mask_of[path] = mask
-    return mask_of
+    if not mask_of and without:
+        raise invalid(
+            "No image has a mask.",
+            f"files of the same paths and stems below {masks}",
+            f"{without[0].relative_to(root)}",
+        )
+    return mask_of, without
 
 
 def _shape(path):
@@ -166,10 +177,16 @@ def _reader(pairs, mask_of, image_size):
     def decode(number):
         example = {"image": decode_image(tf.io.read_file(paths[number]), image_size), "label": labels[number]}
         if mask_of:
-            example["mask"] = decode_mask(tf.io.read_file(masks[number]), image_size)
+            example["mask"] = _mask(masks[number], image_size)
         return example
 
     return Split(tf.data.Dataset.range(len(pairs)), decode, lambda number: tf.gather(labels, number), len(pairs))
+
+
+def _mask(path, image_size):
+    """The mask in a file, or an empty one where there is no file."""
+    empty = tf.zeros((image_size, image_size, 1), tf.uint8)
+    return tf.cond(path == "", lambda: empty, lambda: decode_mask(tf.io.read_file(path), image_size))
 
 
 def _report_skipped(skipped, mask_of, count):

@@ -108,12 +108,12 @@ class Split:
         step = -(-self.count // most)
         return dataclasses.replace(self, records=self.records.shard(step, 0), count=-(-self.count // step))
 
-    def fingerprint(self):
-        """A digest of the decoded images and their order."""
+    def fingerprint(self, part="image"):
+        """A digest of the decoded images, or of their masks with `part="mask"`, and their order."""
         digest = hashlib.sha256()
-        for images in self.images(64).as_numpy_iterator():
-            digest.update(f"{images.shape} {images.dtype}".encode())
-            digest.update(images)
+        for arrays in self.examples().map(lambda example: example[part]).batch(64).as_numpy_iterator():
+            digest.update(f"{arrays.shape} {arrays.dtype}".encode())
+            digest.update(arrays)
         return digest.hexdigest()
 
     @classmethod

@@ -1,25 +1,42 @@
-"""Where a model looks: its maps, how good they are, and pictures of them."""
+"""Where a model looks: its maps and Grad-CAM, how good they are, and pictures of them."""
 
-from keras_attention.explain.maps import attention_maps, joint_map, resize_maps
+from keras_attention.explain.grad_cam import GradCam, grad_cam
+from keras_attention.explain.map_report import MapReport
+from keras_attention.explain.maps import AttentionMaps, attention_maps, joint_map, resize_maps
 from keras_attention.explain.measures import (
     MEASURES,
     energy_inside,
     jaccard,
     mean_figures,
     measure_maps,
+    pixel_average_precision,
     pointing_game,
 )
+from keras_attention.explain.measuring import MapReaders, measure
+from keras_attention.explain.perturbation import deletion_and_insertion
 from keras_attention.explain.pictures import attention_figure
+from keras_attention.explain.properties import agreement, entropy, sparsity
 
 __all__ = [
     "MEASURES",
+    "AttentionMaps",
+    "GradCam",
+    "MapReaders",
+    "MapReport",
+    "agreement",
     "attention_figure",
     "attention_maps",
+    "deletion_and_insertion",
     "energy_inside",
+    "entropy",
+    "grad_cam",
     "jaccard",
     "joint_map",
     "mean_figures",
+    "measure",
     "measure_maps",
+    "pixel_average_precision",
     "pointing_game",
     "resize_maps",
+    "sparsity",
 ]

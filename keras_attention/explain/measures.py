@@ -6,11 +6,13 @@ of the image that the mask covers.
 
 import numpy as np
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, require_number
 from keras_attention.explain.maps import joint_map, resize_maps
 
-PIECE = 256
+PIECE = 64
 THRESHOLD = 0.5
+THRESHOLDS = np.arange(100) / 100  # among which the best is sought
+JOINT = "joint"
 
 
 def pointing_game(maps, masks):
@@ -20,15 +22,15 @@ def pointing_game(maps, masks):
     counts, so that a constant map scores what chance does.
 
     Args:
-        maps: `(n, H, W)`, at the resolution of the masks.
-        masks: `(n, H, W)` or `(n, H, W, 1)`, 0 outside.
+        maps: `(n, H, W)`, at the resolution of the masks, finite.
+        masks: `(n, H, W)` or `(n, H, W, 1)`, 0 outside; inside is what is above half of a mask's largest value.
 
     Returns:
         A dictionary: `score`; `chance`, the mean share of the image that the mask covers; both from 0 to 1, or `None`
         without any mask; and `count`, the images that were used.
 
     Raises:
-        ValueError: maps and masks of different shapes.
+        ValueError: maps and masks of different shapes, or maps that are not finite.
 
     Example:
 
@@ -42,7 +44,7 @@ def pointing_game(maps, masks):
     Reference:
         Zhang et al., *Top-Down Neural Attention by Excitation Backprop*, IJCV 2018, section 4.2.
     """
-    return _figures(_hits, maps, masks)
+    return _figures(_hit, maps, masks)
 
 
 def energy_inside(maps, masks):
@@ -61,7 +63,7 @@ def energy_inside(maps, masks):
         Wang et al., *Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks*, CVPR Workshops
         2020, section 4.3.
     """
-    return _figures(_energies, maps, masks)
+    return _figures(_energy, maps, masks)
 
 
 def jaccard(maps, masks, threshold=THRESHOLD):
@@ -84,7 +86,59 @@ def jaccard(maps, masks, threshold=THRESHOLD):
     Reference:
         Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019, table 2.
     """
-    return _figures(lambda flat, inside: _overlaps(flat, inside, threshold), maps, masks)
+    require_number("threshold", threshold, at_least=0, below=1)
+    return _figures(lambda values, inside: Ranking(values, inside).jaccard([threshold])[0], maps, masks)
+
+
+def pixel_average_precision(maps, masks):
+    """The average precision with which a map ranks the pixels inside the mask before those outside, over the images.
+
+    Pixels of one value have one rank: a constant map has the precision of chance. Arguments, result and errors are
+    those of `pointing_game`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.explain import pixel_average_precision
+    >>> pixel_average_precision(np.array([[[0.9, 0.8, 0.3, 0.1]]]), np.array([[[0, 1, 0, 0]]]))
+    {'score': 0.5, 'chance': 0.25, 'count': 1}
+    """
+    return _figures(lambda values, inside: Ranking(values, inside).average_precision(), maps, masks)
+
+
+class Ranking:
+    """The pixels of one image in the order of its map: what a measure of any threshold, or of all of them, asks for.
+
+    Args:
+        values: the map, `(pixels,)`.
+        inside: which pixels are in the mask, `(pixels,)`, one of them at least.
+    """
+
+    def __init__(self, values, inside):
+        low, high = values.min(), values.max()
+        # A constant map is all of the image at every threshold.
+        scaled = np.subtract(values, low, dtype="float32") / (high - low) if high > low else np.ones_like(values)
+        # The bits of a positive float are ordered as it is, and its sign is free for the label: one sort, no indices.
+        bits = np.ascontiguousarray(scaled, "float32").view("uint32")
+        keys = np.sort((bits << np.uint32(1)) | inside)[::-1]
+        self.values = (keys >> np.uint32(1)).view("float32")
+        # How many are inside among the k highest, for k from 0 to all.
+        self.found = np.zeros(len(keys) + 1, "int64")
+        np.cumsum(keys & np.uint32(1), out=self.found[1:])
+
+    def jaccard(self, thresholds):
+        """`(thresholds,)`, of the pixels whose scaled value is above each."""
+        # The values fall, and `searchsorted` wants them to rise.
+        above = np.searchsorted(-self.values, -np.float32(thresholds), "left")
+        hits = self.found[above]
+        return hits / (above + self.found[-1] - hits)
+
+    def average_precision(self):
+        """Σ (recall gained) · precision, at the end of each group of equal values."""
+        last = np.flatnonzero(self.values[:-1] != self.values[1:]) + 1
+        ends = np.append(last, len(self.values))
+        found = self.found[ends]
+        return float((np.diff(found, prepend=0) * (found / ends)).sum() / found[-1])
 
 
 def measure_maps(maps, masks):
@@ -92,26 +146,34 @@ def measure_maps(maps, masks):
 
     Args:
         maps: name → `(n, H, W)`, as `attention_maps` gives them.
-        masks: `(n, S, S)` or `(n, S, S, 1)`.
+        masks: `(n, H, W)` or `(n, H, W, 1)`.
 
     Returns:
-        `{measure: {block: (n,)}}`, for the measures `pointing_game`, `energy_inside` and `jaccard` and the blocks of
-        `maps` and `"joint"`; NaN for an image with an empty mask. And chance, `(n,)`, which is the same for all.
+        `{measure: {block: (n,)}}`, for the measures of `MEASURES` and the blocks of `maps` and `"joint"`; NaN for an
+        image with an empty mask. And chance, `(n,)`, which is the same for all.
     """
-    size, pieces, chances = masks.shape[1], [], []
+    figures, chance = measure_pixels({**maps, JOINT: None}, masks)
+    return {measure: {block: figures[block][measure] for block in figures} for measure in MEASURES}, chance
+
+
+def measure_pixels(maps, masks):
+    """As `measure_maps`, `{block: {measure: (n,)}}` with `"curve"` beside, `(n, len(THRESHOLDS))`: the Jaccard index
+    of each threshold. A map that is `None` is the joint one of all the others."""
+    masks = inside_masks(masks)
+    size, undefined = masks.shape[1:], np.full(len(MEASURES) + len(THRESHOLDS), np.nan)
+    rows, chances = {name: [] for name in maps}, []
     # In pieces: maps at the resolution of the images would fill the memory for a large split.
     for start in range(0, len(masks), PIECE):
-        piece = {name: values[start : start + PIECE] for name, values in maps.items()}
-        resized = {name: resize_maps(values, size) for name, values in piece.items()}
-        resized["joint"] = joint_map(piece, size)
-        flat = {name: _flat(values, masks[start : start + PIECE]) for name, values in resized.items()}
-        pieces.append({name: {block: measure(*flat[block]) for block in flat} for name, measure in MEASURES.items()})
-        chances.append(_chance(flat["joint"][1]))
-    joined = {
-        name: {block: np.concatenate([piece[name][block] for piece in pieces]) for block in (*maps, "joint")}
-        for name in MEASURES
-    }
-    return joined, np.concatenate(chances)
+        piece = {name: values[start : start + PIECE] for name, values in maps.items() if values is not None}
+        for name in maps:
+            resized = resize_maps(piece[name], size) if name in piece else joint_map(piece, size)
+            flat, inside = _flat(resized, masks[start : start + PIECE])
+            rows[name].append(_of_each(_all_measures, flat, inside, undefined))
+        chances.append(_chance(inside))
+    columns = {name: np.concatenate(parts) for name, parts in rows.items()}
+    named = {name: dict(zip(MEASURES, found.T, strict=False)) for name, found in columns.items()}
+    curves = {name: {"curve": found[:, len(MEASURES) :]} for name, found in columns.items()}
+    return {name: named[name] | curves[name] for name in maps}, np.concatenate(chances)
 
 
 def mean_figures(values, chance):
@@ -122,41 +184,57 @@ def mean_figures(values, chance):
     return {"score": float(values[used].mean()), "chance": float(chance[used].mean()), "count": int(used.sum())}
 
 
+def inside_masks(masks):
+    """Masks `(n, H, W)` or `(n, H, W, 1)` → truth values `(n, H, W)`: above half of a mask's largest value."""
+    masks = np.asarray(masks)
+    masks = masks[..., 0] if masks.ndim == 4 and masks.shape[-1] == 1 else masks
+    if masks.dtype == bool or masks.ndim != 3:
+        return masks
+    return masks > masks.max(axis=(1, 2), keepdims=True) / 2
+
+
 def _figures(measure, maps, masks):
     flat, inside = _flat(maps, masks)
-    return mean_figures(measure(flat, inside), _chance(inside))
+    return mean_figures(_of_each(measure, flat, inside), _chance(inside))
+
+
+def _of_each(measure, flat, inside, undefined=np.nan):
+    """The measure of each image, one after the other, which stays in the processor's cache; NaN without a mask."""
+    pairs = zip(flat, inside, strict=True)
+    return np.array([measure(values, mask) if mask.any() else undefined for values, mask in pairs])
 
 
 def _flat(maps, masks):
     """Maps and masks as `(n, pixels)`; the masks as truth values."""
-    maps, masks = np.asarray(maps), np.asarray(masks)
-    masks = masks[..., 0] if masks.ndim == 4 else masks
+    maps, masks = np.asarray(maps), inside_masks(masks)
     if maps.shape != masks.shape or maps.ndim != 3:
         raise invalid("Maps and masks do not fit.", "both (n, H, W)", f"maps {maps.shape}, masks {masks.shape}")
-    return maps.reshape(len(maps), -1), (masks > 0).reshape(len(masks), -1)
+    if not np.isfinite(maps).all():
+        raise invalid("The maps are not finite.", "numbers", f"{int((~np.isfinite(maps)).sum())} NaN or infinite")
+    return maps.reshape(len(maps), -1), masks.reshape(len(masks), -1)
 
 
 def _chance(inside):
     return np.where(inside.any(axis=1), inside.mean(axis=1), np.nan)
 
 
-def _hits(flat, inside):
-    largest = flat == flat.max(axis=1, keepdims=True)
-    hits = (largest & inside).sum(axis=1) / largest.sum(axis=1)
-    return np.where(inside.any(axis=1), hits, np.nan)
+def _hit(values, inside):
+    largest = values == values.max()
+    return (largest & inside).sum() / largest.sum()
 
 
-def _energies(flat, inside):
-    chance, total = _chance(inside), flat.sum(axis=1, dtype="float64")
-    share = (flat * inside).sum(axis=1, dtype="float64") / np.where(total > 0, total, 1)
-    return np.where(np.isfinite(chance) & (total > 0), share, chance)  # no weight at all prefers no place
+def _energy(values, inside):
+    total = values.sum(dtype="float64")
+    # A map without any weight prefers no place.
+    return values[inside].sum(dtype="float64") / total if total > 0 else inside.mean()
 
 
-def _overlaps(flat, inside, threshold=THRESHOLD):
-    low, high = flat.min(axis=1, keepdims=True), flat.max(axis=1, keepdims=True)
-    above = (flat - low > threshold * (high - low)) | (high == low)  # a constant map is all of the image
-    overlap = (above & inside).sum(axis=1) / (above | inside).sum(axis=1)
-    return np.where(inside.any(axis=1), overlap, np.nan)
+def _all_measures(values, inside):
+    """The figures of `MEASURES`, then the Jaccard index of each of `THRESHOLDS`."""
+    ranking = Ranking(values, inside)
+    curve = ranking.jaccard(THRESHOLDS)
+    middle = curve[np.searchsorted(THRESHOLDS, THRESHOLD)]
+    return np.array([_hit(values, inside), _energy(values, inside), middle, ranking.average_precision(), *curve])
 
 
-MEASURES = {"pointing_game": _hits, "energy_inside": _energies, "jaccard": _overlaps}
+MEASURES = ("pointing_game", "energy_inside", "jaccard", "average_precision")

@@ -22,6 +22,7 @@ FORMAT = 1  # of the files, and of the way in which images become features
 BATCH = 16
 VIEW_SEED = 977  # the same for every run, so that all share the views
 CALIBRATION_IMAGES = 128
+MASK = "mask"  # the layer of a store of masks
 
 
 def default_folder():
@@ -98,6 +99,20 @@ class FeatureCache:
         fingerprint = split.fingerprint()
         return [self._filled(name, split, fingerprint, augment, view) for view in range(views)]
 
+    def masks(self, name, split, augment="none", views=1):
+        """The masks of a split, augmented as the images are whose features `split` gives.
+
+        Arguments, result and errors are those of `split`; the one layer is `MASK`, uint8 `(S, S, 1)`.
+        """
+        fingerprint = split.fingerprint(MASK)
+        shape = tuple(split.examples().element_spec[MASK].shape)
+        stores = []
+        for view in range(views):
+            about = {"format": FORMAT, "masks": fingerprint, "count": split.count, "augment": augment, "view": view}
+            store = FeatureStore(self._folder(f"masks-{name}", about), about, {MASK: (shape, "uint8")}, split.count)
+            stores.append(self._opened(store, split, f"{name}, masks"))
+        return stores
+
     def _filled(self, name, split, fingerprint, augment, view):
         about = {
             "format": FORMAT,
@@ -108,28 +123,34 @@ class FeatureCache:
             "view": view,
         }
         layers = {name: (tuple(output.shape[1:]), output.dtype) for name, output in self.outputs.items()}
-        folder = self.folder / f"{self.name}-{name}-{_digest(about)[:16]}"
-        store = FeatureStore(folder, about, layers, split.count)
-        label = f"{name}, view {view + 1}" if augment != "none" else name
+        store = FeatureStore(self._folder(f"{self.name}-{name}", about), about, layers, split.count)
+        return self._opened(store, split, f"{name}, view {view + 1}" if augment != "none" else name)
+
+    def _folder(self, name, about):
+        return self.folder / f"{name}-{_digest(about)[:16]}"
+
+    def _opened(self, store, split, label):
+        """The store, filled where it was not."""
         # One process fills; another that wants the same waits, and finds them there.
-        with _told_when_full(self.folder), alone(folder.with_suffix(".lock")):
+        with _told_when_full(self.folder), alone(store.folder.with_suffix(".lock")):
             missing = store.open()
             if missing:
                 store.check_space(missing)
                 self._fill(store, missing, split, label)
             elif self.verbose:
-                print(f"cache   {label}: features of {split.count:,} images from {folder}", flush=True)
+                print(f"cache   {label}: features of {split.count:,} images from {store.folder}", flush=True)
         return store
 
     def _fill(self, store, missing, split, label):
         rows = {shard: store.rows_of(shard) for shard in missing}
         progress = Progress(f"{label}: features into {store.folder}", sum(rows.values()), self.verbose)
         networks = {}  # by the layers they give: after a change of the attended ones some may be there already
-        for shard, images in _shards_of(split, missing, store.about["augment"], store.about["view"]):
+        with_masks = MASK in store.layers
+        for shard, images, masks in _shards_of(split, missing, store.about["augment"], store.about["view"], with_masks):
             names = tuple(missing[shard])
-            if names not in networks:
+            if not with_masks and names not in networks:
                 networks[names] = keras.Model(self.input, {name: self.outputs[name] for name in names})
-            store.write(shard, _predict(networks[names], images))
+            store.write(shard, {MASK: masks.numpy()} if with_masks else _predict(networks[names], images))
             progress.add(rows[shard])
 
 
@@ -156,15 +177,21 @@ class Progress:
             self.told = now
 
 
-def _shards_of(split, wanted, augment, view):
-    """(number, images) of each of these shards; what is drawn for one does not depend on the others."""
+def _shards_of(split, wanted, augment, view, with_masks=False):
+    """(number, images, masks or `None`) of each of these shards; what is drawn for one does not depend on others."""
     augmentation, wanted = Augmentation(augment), tf.constant(sorted(wanted), tf.int64)
     records = split.records.enumerate().filter(lambda row, _: tf.reduce_any(wanted == row // SHARD))
-    rows = records.map(lambda row, record: (row // SHARD, split.decode(record)["image"]), tf.data.AUTOTUNE)
+    parts = ("image", MASK) if with_masks else ("image",)
+
+    def decode(row, record):
+        example = split.decode(record)
+        return row // SHARD, {name: example[name] for name in parts}
+
     # Only the last shard of a split is short, so that batches and shards coincide.
-    for numbers, images in rows.batch(SHARD).prefetch(1):
+    for numbers, batch in records.map(decode, tf.data.AUTOTUNE).batch(SHARD).prefetch(1):
         number = int(numbers[0])
-        yield number, augmentation(images, None, tf.constant([VIEW_SEED + view, 100_000 * number], tf.int64))[0]
+        seed = tf.constant([VIEW_SEED + view, 100_000 * number], tf.int64)
+        yield number, *augmentation(batch["image"], batch.get(MASK), seed)
 
 
 def _predict(network, images):

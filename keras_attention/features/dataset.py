@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_attention.data import Split
 from keras_attention.data.dataset import SPLITS
-from keras_attention.features.store import JoinedStores
+from keras_attention.features.store import JoinedStores, PairedStores
 
 
 class FeatureDataset:
@@ -19,10 +19,11 @@ class FeatureDataset:
         augment: name of the augmentation of the training images.
         views: how many augmented copies of each training image there are; each epoch takes one of them by chance, for
             each batch anew.
+        with_masks: whether training batches have the masks of the images, augmented with them.
     """
 
-    def __init__(self, dataset, cache, augment="none", views=1):
-        self.class_names, self.layers = dataset.class_names, tuple(cache.outputs)
+    def __init__(self, dataset, cache, augment="none", views=1, with_masks=False):
+        self.class_names, self.layers, self.with_masks = dataset.class_names, tuple(cache.outputs), with_masks
         images = {name: dataset.split(name) for name in SPLITS}
         self.rows = {name: _rows_of(split) for name, split in images.items()}
         self.trained = _rows_of(dataset.trained)
@@ -31,6 +32,9 @@ class FeatureDataset:
         views = views if augment != "none" else 1
         parts = [cache.split(name, images[name], augment, views) for name in trained_on]
         self.stores["train"] = parts[0][0]
+        if with_masks:
+            masks = [cache.masks(name, images[name], augment, views) for name in trained_on]
+            parts = [list(map(PairedStores, *pair)) for pair in zip(parts, masks, strict=True)]
         self.views = [view[0] if len(view) == 1 else JoinedStores(view) for view in zip(*parts, strict=True)]
 
     def steps_per_epoch(self, batch_size):
@@ -43,7 +47,8 @@ class FeatureDataset:
         return self.rows[split].examples().batch(batch_size).map(read, tf.data.AUTOTUNE).prefetch(2)
 
     def training_batches(self, batch_size=32, seed=0, first_epoch=0, sampling="natural"):
-        """An endless stream of training batches, as that of `ImageDataset`."""
+        """An endless stream of training batches, as that of `ImageDataset`: `(features, labels)`, or with masks
+        `(features, labels, masks)`."""
         readers = [self._reader(store) for store in self.views]
 
         def read(position, batch):
@@ -60,8 +65,9 @@ class FeatureDataset:
         def read(batch):
             arrays = tf.numpy_function(store.read, [batch["number"]], dtypes)
             shapes = [(None, *shape) for shape, _ in store.layers.values()]
-            features = tuple(tf.ensure_shape(array, shape) for array, shape in zip(arrays, shapes, strict=True))
-            return features, tf.one_hot(batch["label"], len(self.class_names))
+            parts = tuple(tf.ensure_shape(array, shape) for array, shape in zip(arrays, shapes, strict=True))
+            features, masks = parts[: len(self.layers)], parts[len(self.layers) :]
+            return features, tf.one_hot(batch["label"], len(self.class_names)), *masks
 
         return read
 

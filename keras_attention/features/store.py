@@ -137,6 +137,22 @@ class FeatureStore:
         return math.prod(shape) * _stored_dtype(dtype).itemsize
 
 
+class PairedStores:
+    """The rows of two stores of the same rows beside each other: the layers of one, then those of the other.
+
+    Args:
+        first, second: the `FeatureStore`s.
+    """
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+        self.layers, self.count = first.layers | second.layers, first.count
+
+    def read(self, numbers):
+        """For each layer, in their order, the features of these rows, `(len(numbers), …)`."""
+        return [*self.first.read(numbers), *self.second.read(numbers)]
+
+
 class JoinedStores:
     """The rows of several stores of the same layers, those of one after those of the other.
 

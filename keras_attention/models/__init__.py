@@ -4,6 +4,7 @@ from keras_attention.models.backbone import FeatureLayer, feature_layers, freeze
 from keras_attention.models.calibration import calibrate_batch_norm
 from keras_attention.models.classifier import attention_classifier, attention_outputs
 from keras_attention.models.reinforce import ReinforceModel
+from keras_attention.models.supervision import MaskDice, MaskOverlap, mask_losses
 from keras_attention.models.vgg import VGG16BN
 from keras_attention.models.weights import LoadedWeights, load_pretrained
 
@@ -11,6 +12,8 @@ __all__ = [
     "VGG16BN",
     "FeatureLayer",
     "LoadedWeights",
+    "MaskDice",
+    "MaskOverlap",
     "ReinforceModel",
     "attention_classifier",
     "attention_outputs",
@@ -18,6 +21,7 @@ __all__ = [
     "feature_layers",
     "freeze",
     "load_pretrained",
+    "mask_losses",
     "over_features",
     "unfreeze",
 ]

@@ -110,7 +110,7 @@ def attention_outputs(model):
         for layer in model.layers
         if isinstance(layer, SpatialAttention) and isinstance(layer.output, (tuple, list))
     }
-    return keras.Model(model.input, {"logits": model.output, **maps}, name=f"{model.name}_outputs")
+    return type(model)(model.input, {"logits": model.output, **maps}, name=f"{model.name}_outputs")
 
 
 def _head(contexts, num_classes, dropout):

@@ -180,7 +180,7 @@ def _shown(comparison, variant):
     if not variant["runs"]:
         return None
     arrays = comparison.run(variant["name"], variant["runs"][0]["seed"]).arrays()
-    maps = {key.removeprefix("map/attention_"): values for key, values in arrays.items() if key.startswith("map/")}
+    maps = {key.removeprefix("map/"): values for key, values in arrays.items() if key.startswith("map/")}
     if not maps:
         return None
     chances = np.exp(arrays["logits"] - np.logaddexp.reduce(arrays["logits"], axis=-1, keepdims=True))

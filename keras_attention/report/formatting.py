@@ -7,7 +7,12 @@ TITLES = {
     "average_precision": "average precision",
     "loss": "cross-entropy",
 }
-MEASURES = {"pointing_game": "pointing game", "energy_inside": "energy inside", "jaccard": "Jaccard"}
+MEASURES = {
+    "pointing_game": "pointing game",
+    "energy_inside": "energy inside",
+    "jaccard": "Jaccard",
+    "average_precision": "AP of pixels",
+}
 COSTS = {
     "parameters": "parameters",
     "trained_parameters": "trained parameters",

@@ -83,7 +83,7 @@ class AttentionHyperModel(keras_tuner.HyperModel):
         for name in settings:
             if name not in known:
                 raise unknown("setting", name, known, "space")
-        return dataclasses.replace(self.config, **settings, seed=self.config.seed + execution)
+        return self.config.changed(**settings, seed=self.config.seed + execution)
 
     def build(self, hp):
         """The compiled classifier of a trial, over images."""
@@ -130,10 +130,9 @@ class AttentionHyperModel(keras_tuner.HyperModel):
     def _network(self, stage, model, config, first, is_first):
         """What a stage trains, compiled as the model is, or, for a later stage, anew, its schedule gone on."""
         network, steps = stage.prepare(), self.dataset.steps_per_epoch(config.batch_size)
-        if not is_first:
-            compile_network(network, config, steps, stage.backbone)
-        elif network is not model:
-            network.compile(model.optimizer, model.loss, metrics=["accuracy"])
+        if network is not model or not is_first:
+            optimizer = model.optimizer if is_first else None
+            compile_network(network, config, steps, stage.backbone, optimizer)
         network.optimizer.iterations.assign(first * steps)
         return network
 

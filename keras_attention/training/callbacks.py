@@ -16,7 +16,8 @@ class ValidationMetrics(keras.callbacks.Callback):
         self.dataset = dataset
 
     def on_epoch_end(self, epoch, logs=None):
-        logits, labels = predict_split(self.model, self.dataset, "validation")
+        outputs, labels = predict_split(self.model, self.dataset, "validation")
+        logits = outputs["logits"] if isinstance(outputs, dict) else outputs
         figures = classification_metrics(logits, labels, self.dataset.class_names)
         for name in MONITORS:
             value = figures[name.removeprefix("val_")]
@@ -65,6 +66,8 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.seconds = time.monotonic() - self.began
+        # Keras names a metric by its output where there are several.
+        logs = {"accuracy" if name == "logits_accuracy" else name: value for name, value in logs.items()}
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         # As the file holds them: a run that reads its rows back must find the same one best.
         self.rows = self.run.write_history([*self.rows, {"epoch": epoch + 1, **logs, "learning_rate": rate}])

@@ -1,7 +1,7 @@
 """The epochs of a run, stage by stage, from where its folder stands."""
 
 from keras_attention.training.callbacks import Keeper, SeedEpochs, StopOnNaN, ValidationMetrics
-from keras_attention.training.networks import class_weights, compile_network
+from keras_attention.training.networks import compile_network
 
 
 def fit_run(run, config, dataset, plan, verbose=0, keep_model=True):
@@ -51,7 +51,6 @@ def fit_stage(network, config, dataset, stage, callbacks, first_epoch, until, ve
         steps_per_epoch=dataset.steps_per_epoch(config.batch_size),
         initial_epoch=first_epoch,
         epochs=until,
-        class_weight=class_weights(config, dataset),
         callbacks=[SeedEpochs(config.seed), StopOnNaN(), *watching, *callbacks],
         shuffle=False,
         verbose=verbose,

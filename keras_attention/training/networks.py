@@ -5,9 +5,10 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_attention.arguments import invalid
 from keras_attention.data import load
 from keras_attention.features import calibrate_once
-from keras_attention.models import VGG16BN, attention_classifier, load_pretrained
+from keras_attention.models import VGG16BN, attention_classifier, load_pretrained, mask_losses
 from keras_attention.precision import dtype_policy, resolve_precision
 from keras_attention.training.optimizers import make_optimizer
 
@@ -22,6 +23,12 @@ def load_data(config):
         split_seed=config.split_seed,
         **config.data_options,
     )
+    if config.supervise_attention and not dataset.has_masks:
+        raise invalid(
+            f"{dataset.name} has no masks to teach attention.",
+            "a data set with masks, or `masks`, the folder of those of a folder of images",
+            f"supervise_attention={config.supervise_attention}",
+        )
     if not config.train_on_validation:
         return dataset
     note = "trained on train and validation together; the last epoch is kept"
@@ -64,21 +71,38 @@ def build_networks(config, dataset):
         return backbone, build_model(config, dataset, backbone)
 
 
-def compile_network(network, config, steps_per_epoch, backbone=None):
-    """Compiles a network as a configuration says; `backbone` is the part that learns at its own rate."""
+def compile_network(network, config, steps_per_epoch, backbone=None, optimizer=None):
+    """Compiles a network as a configuration says.
+
+    Args:
+        network: a classifier, or, to teach its attention, what `attention_outputs` made of it.
+        config: the `TrainConfig`.
+        steps_per_epoch: of the training split.
+        backbone: the part that learns at its own rate.
+        optimizer: the one to go on with; a new one where it is `None`.
+    """
+    optimizer = optimizer or make_optimizer(config, steps_per_epoch, backbone)
+    loss = _classification_loss(config)
+    if not isinstance(network.output, dict):
+        network.compile(optimizer, loss, metrics=["accuracy"])
+        return
+    maps = mask_losses(network)
+    weights = {"logits": 1.0, **dict.fromkeys(maps, config.supervise_attention)}
+    network.compile(optimizer, {"logits": loss, **maps}, loss_weights=weights, metrics={"logits": ["accuracy"]})
+
+
+def _classification_loss(config):
     if config.loss == "focal":
         # α = 1: no further weighting of the classes, as in Yan et al., IPMI 2019.
-        loss = keras.losses.CategoricalFocalCrossentropy(
+        return keras.losses.CategoricalFocalCrossentropy(
             alpha=1.0, gamma=config.focal_gamma, from_logits=True, label_smoothing=config.label_smoothing
         )
-    else:
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
-    network.compile(make_optimizer(config, steps_per_epoch, backbone), loss, metrics=["accuracy"])
+    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
 
 
 def class_weights(config, dataset):
-    """Class → weight, 1 on average over the images; `None` for equal ones."""
+    """The weight of each class, float32 `(classes,)`, 1 on average over the images; `None` for equal ones."""
     if config.class_weights == "none":
         return None
     counts = np.bincount(dataset.trained.labels(), minlength=len(dataset.class_names))
-    return {label: float(counts.sum() / (len(counts) * count)) for label, count in enumerate(counts)}
+    return (counts.sum() / (len(counts) * counts)).astype("float32")

@@ -2,9 +2,12 @@
 
 import functools
 
+import tensorflow as tf
+
 from keras_attention.config import VIEWS
 from keras_attention.features import FeatureCache, FeatureDataset
-from keras_attention.models import freeze, over_features, unfreeze
+from keras_attention.models import attention_outputs, freeze, mask_losses, over_features, unfreeze
+from keras_attention.training.networks import class_weights
 
 
 class Stage:
@@ -24,9 +27,22 @@ class Stage:
         self.until, self.verbose = until, verbose
 
     def prepare(self):
-        """Freezes or unfreezes what this stage wants so, and returns the network to train."""
+        """Freezes or unfreezes what this stage wants so, and returns the network to train.
+
+        It is the classifier, or, where masks teach its attention, the same layers with the maps among the outputs.
+        """
         unfreeze(self.backbone)
-        return self.model
+        return self.outputs
+
+    @property
+    def supervised(self):
+        """Whether masks teach the attention."""
+        return self.config.supervise_attention is not None
+
+    @property
+    def outputs(self):
+        """Images → what a loss is taken of."""
+        return attention_outputs(self.model) if self.supervised else self.model
 
     @property
     def data(self):
@@ -42,11 +58,31 @@ class Stage:
         """Computes what is to be cached, where it is not."""
 
     def training_batches(self, first_epoch):
-        """The stream for `fit`."""
+        """The stream for `fit`: inputs, targets and, where classes are weighed, weights."""
+        return self.with_targets(self.batches(first_epoch))
+
+    def batches(self, first_epoch):
+        """The stream of inputs, labels and, where they teach, masks."""
         config = self.config
         return self.images.training_batches(
-            config.batch_size, config.augment, config.seed, first_epoch, sampling=config.sampling
+            config.batch_size, config.augment, config.seed, first_epoch, self.supervised, config.sampling
         )
+
+    def with_targets(self, batches):
+        """Each batch with a target, and a weight, for every output."""
+        weight_of = class_weights(self.config, self.images)
+        maps = list(mask_losses(self.model)) if self.supervised else []
+
+        def targets(inputs, labels, masks=None):
+            weights = () if weight_of is None else (tf.linalg.matvec(labels, weight_of),)
+            if masks is None:
+                return inputs, labels, *weights
+            # The weight of a class is that of its classification; what its masks say is as true as that of others.
+            even = dict.fromkeys(maps, tf.ones(tf.shape(labels)[:1]))
+            weights = tuple({"logits": weight, **even} for weight in weights)
+            return inputs, {"logits": labels, **dict.fromkeys(maps, masks)}, *weights
+
+        return batches.map(targets, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 class FrozenStage(Stage):
@@ -55,15 +91,14 @@ class FrozenStage(Stage):
     def prepare(self):
         up_to = None if self.config.freezes_all else f"{self.config.freeze}_pool"
         freeze(self.backbone, up_to)
-        return self.model
+        return self.outputs
 
 
 class CachedStage(FrozenStage):
     """All of the backbone keeps its weights; what stands on it is trained from cached features."""
 
     def prepare(self):
-        super().prepare()
-        return over_features(self.model, self.config.network_layers)
+        return over_features(super().prepare(), self.config.network_layers)
 
     @property
     def data(self):
@@ -73,12 +108,12 @@ class CachedStage(FrozenStage):
     def features(self):
         config = self.config
         cache = FeatureCache(config.cache_dir, self.backbone, config.network_layers, self.verbose)
-        return FeatureDataset(self.images, cache, config.augment, config.views or VIEWS)
+        return FeatureDataset(self.images, cache, config.augment, config.views or VIEWS, self.supervised)
 
     def make_features(self):
         _ = self.features
 
-    def training_batches(self, first_epoch):
+    def batches(self, first_epoch):
         config = self.config
         return self.features.training_batches(config.batch_size, config.seed, first_epoch, config.sampling)
 

@@ -1,0 +1,167 @@
+"""`MapReport`: what `measure` found, as figures with intervals, as plain data, and as a text."""
+
+import functools
+
+import numpy as np
+from scipy.stats import bootstrap
+
+from keras_attention.explain.measures import MEASURES, THRESHOLDS
+
+LEVEL, RESAMPLES = 0.95, 2000
+BEST = "jaccard_best"  # at the threshold that is best for all images together
+TITLES = {
+    "pointing_game": "pointing game",
+    "energy_inside": "energy inside",
+    "jaccard": "Jaccard at .5",
+    BEST: "best Jaccard",
+    "average_precision": "AP of pixels",
+    "insertion": "insertion",
+    "deletion": "deletion",
+    "entropy": "entropy",
+    "sparsity": "sparsity",
+    "random_weights": "as untrained",
+}
+AGAINST_MASKS = (*MEASURES, BEST)
+PERTURBED = ("insertion", "deletion")
+
+
+class MapReport:
+    """The measures of the maps of a model.
+
+    Args:
+        values: name → the figure of each image, NaN where it is not defined: `<measure>/<map>`, `agreement/<map>/<map>`,
+            `chance`, `label`, `probabilities`.
+        maps: the names of the maps.
+        layer: that of Grad-CAM.
+        seed: of the bootstrap.
+    """
+
+    def __init__(self, values, maps, layer, seed=0):
+        self.maps, self.layer, self.seed = tuple(maps), layer, seed
+        self.thresholds = {}
+        self.values = dict(values)
+        for name in self.maps:
+            curve = self.values.pop(f"curve/{name}", None)
+            if curve is not None:
+                self._take_best(name, curve)
+
+    def _take_best(self, name, curve):
+        defined = np.isfinite(curve[:, 0])
+        best = int(curve[defined].mean(axis=0).argmax()) if defined.any() else 0
+        self.thresholds[name] = float(THRESHOLDS[best])
+        self.values[f"{BEST}/{name}"] = curve[:, best]
+
+    @property
+    def count(self):
+        """The number of images."""
+        return len(self.values["label"])
+
+    @functools.cached_property
+    def summary(self):
+        """All figures as plain data.
+
+        `maps` has, for each map and measure, `score`, the mean over the images for which it is defined; `low` and
+        `high`, its 95 % interval by a bootstrap over them (`None` below two); `chance`, where there is one; `count` and
+        `skipped`, the images for which it is and is not defined. `agreement` has the same for each two maps, `chance`
+        deletion and insertion by a random map. `thresholds` are those of the best Jaccard index, chosen on the same
+        images.
+        """
+        chance = {name: self._figure(f"{name}/chance") for name in PERTURBED if f"{name}/chance" in self.values}
+        pairs = [name.removeprefix("agreement/") for name in self.values if name.startswith("agreement/")]
+        return {
+            "images": self.count,
+            "accuracy": float((self.values["probabilities"].argmax(-1) == self.values["label"]).mean()),
+            "grad_cam_layer": self.layer,
+            "thresholds": self.thresholds,
+            "maps": {name: self._figures_of(name) for name in self.maps},
+            "agreement": {pair.replace("/", " and "): self._figure(f"agreement/{pair}") for pair in pairs},
+            "chance": chance,
+        }
+
+    def _figures_of(self, name):
+        return {
+            measure: self._figure(f"{measure}/{name}", measure in AGAINST_MASKS)
+            for measure in TITLES
+            if f"{measure}/{name}" in self.values
+        }
+
+    def _figure(self, key, has_chance=False):
+        values = self.values[key]
+        used = np.isfinite(values)
+        figure = {"score": None, "low": None, "high": None}
+        if used.any():
+            figure["score"] = float(values[used].mean())
+        if used.sum() > 1:
+            figure["low"], figure["high"] = self._interval(values[used])
+        if has_chance:
+            chance = self.values["chance"][used]
+            figure["chance"] = float(chance.mean()) if used.any() else None
+        return figure | {"count": int(used.sum()), "skipped": int((~used).sum())}
+
+    def _interval(self, values):
+        if np.ptp(values) == 0:
+            return float(values[0]), float(values[0])
+        found = bootstrap(
+            (values,),
+            np.mean,
+            n_resamples=RESAMPLES,
+            batch=100,
+            confidence_level=LEVEL,
+            method="percentile",
+            rng=np.random.default_rng(self.seed),
+        ).confidence_interval
+        return float(found.low), float(found.high)
+
+    def table(self):
+        """The figures as text in columns: a row a map, and one for chance."""
+        blocks = [self._table(TITLES.keys() & AGAINST_MASKS), self._table(TITLES.keys() - AGAINST_MASKS)]
+        agreement = {pair: _told(figure) for pair, figure in self.summary["agreement"].items()}
+        blocks.append(_columns([("agreement (rank correlation)", ""), *agreement.items()]))
+        return "\n\n".join([block for block in blocks if block] + self._notes())
+
+    def _table(self, measures):
+        maps = self.summary["maps"]
+        measures = [measure for measure in TITLES if measure in measures and measure in maps[self.maps[0]]]
+        if not measures:
+            return ""
+        rows = [("map", *(TITLES[measure] for measure in measures))]
+        rows += [(name, *(_told(maps[name][measure]) for measure in measures)) for name in self.maps]
+        chances = [maps[self.maps[0]][measure].get("chance") for measure in measures]
+        chances = [
+            self.summary["chance"].get(measure, {}).get("score", chance)
+            for measure, chance in zip(measures, chances, strict=True)
+        ]
+        if any(chance is not None for chance in chances):
+            rows.append(("chance", *("" if chance is None else f"{chance:.3f}" for chance in chances)))
+        return _columns(rows)
+
+    def _notes(self):
+        first = self.summary["maps"][self.maps[0]]
+        notes = [f"{self.count:,} images; Grad-CAM of {self.layer}; in brackets 95 % intervals"]
+        if "jaccard" in first and first["jaccard"]["skipped"]:
+            notes.append(f"{first['jaccard']['skipped']:,} images without a mask are left out of what asks for one")
+        if self.thresholds:
+            listed = ", ".join(f"{name} {threshold:g}" for name, threshold in self.thresholds.items())
+            notes.append(f"thresholds of the best Jaccard, chosen on these images: {listed}")
+        if "deletion" in first:
+            notes.append(f"insertion and deletion on {first['deletion']['count']:,} of the images")
+        for measure in ("entropy", "random_weights"):
+            skipped = {name: found[measure]["skipped"] for name, found in self.summary["maps"].items()}
+            for name, count in skipped.items():
+                if count:
+                    notes.append(f"{TITLES[measure]} of {name} is not defined for {count:,} images")
+        return ["\n".join(notes)]
+
+
+def _told(figure):
+    if figure["score"] is None:
+        return "–"
+    interval = "" if figure["low"] is None else f" [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return f"{figure['score']:.3f}{interval}"
+
+
+def _columns(rows):
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

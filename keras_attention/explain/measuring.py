@@ -1,0 +1,156 @@
+"""`measure`: everything that can be measured of where a model looks, on a whole split, each figure with an interval."""
+
+import itertools
+import random
+
+import numpy as np
+
+from keras_attention.arguments import invalid, require_integer
+from keras_attention.explain.classifier import Classifier, check_images
+from keras_attention.explain.grad_cam import GradCam
+from keras_attention.explain.map_report import MapReport
+from keras_attention.explain.maps import AttentionMaps, joint_map
+from keras_attention.explain.measures import JOINT, measure_pixels
+from keras_attention.explain.perturbation import deletion_and_insertion
+from keras_attention.explain.properties import agreement, entropy, sparsity
+
+CHUNK = 256  # images whose maps are held at the resolution of the images
+GRAD_CAM, CHANCE = "grad_cam", "chance"
+
+
+def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, seed=0, batch_size=32, verbose=0):
+    """Measures the maps of a model, of each attended block, of all together and of Grad-CAM, on labelled images.
+
+    With masks: pointing game, energy inside, Jaccard index at .5 and at the threshold that is best for the whole split,
+    and average precision over the pixels, each beside what chance reaches. An image whose mask is empty is left out of
+    them. Without: entropy, sparsity, deletion and insertion of the predicted class, beside those of a random map, the
+    agreement of each two maps, and that of each with the map of the same network with random weights. A map which that
+    does not change shows the image, not what was learned. Intervals are of 95 %, by a bootstrap over the images.
+
+    Args:
+        model: a classifier with attention layers, images → logits or probabilities.
+        dataset: an `ImageDataset`, or arrays: `(images, labels)`, or `(images, labels, masks)`, the masks `(n, H, W)`
+            or `(n, H, W, 1)`, of any resolution.
+        split: of an `ImageDataset`.
+        layer: of Grad-CAM; see `grad_cam`.
+        perturbed: images, evenly over the split, for deletion and insertion, which run the model 2·`steps` times for
+            each map; 0 leaves them out.
+        steps: of deletion and insertion.
+        seed: of the random weights, the random map, and the bootstrap.
+        batch_size: images at a time.
+        verbose: whether to print what is under way.
+
+    Returns:
+        A `MapReport`: `summary`, plain data; `table()`, a text; `values`, the figures of each image.
+
+    Raises:
+        ValueError: a model without attention layers; arrays that do not belong together, or images that the model does
+            not take.
+
+    Reference:
+        Adebayo et al., *Sanity Checks for Saliency Maps*, NeurIPS 2018, for the random weights; the measures say their
+        own.
+    """
+    require_integer("perturbed", perturbed, at_least=0)
+    source = _arrays(dataset) if isinstance(dataset, (tuple, list)) else dataset
+    count = source.count if isinstance(source, _Arrays) else source.split(split).count
+    chosen = np.unique(np.linspace(0, count - 1, min(perturbed, count)).round().astype(int))
+    readers, untrained = MapReaders(model, layer), MapReaders(_with_random_weights(model, seed), layer)
+    parts, done = [], 0
+    for images, labels, *masks in source.batches(split, CHUNK):
+        images = check_images(model, np.asarray(images))
+        maps = readers(images, batch_size)
+        part = {"label": np.asarray(labels).argmax(-1), "probabilities": readers.classifier.probabilities(images)}
+        part |= _against_masks(maps, *masks) | _properties(maps) | _agreements(maps, untrained(images, batch_size))
+        near = chosen[(chosen >= done) & (chosen < done + len(images))] - done
+        if len(near):
+            part |= _perturbed(readers.classifier, images[near], {name: maps[name][near] for name in maps}, steps, seed)
+        parts.append(part)
+        done += len(images)
+        if verbose:
+            print(f"measured {done:,} of {count:,} images", flush=True)
+    names = dict.fromkeys(name for part in parts for name in part)
+    values = {name: np.concatenate([part[name] for part in parts if name in part]) for name in names}
+    return MapReport(values, tuple(maps), readers.cam.layer, seed)
+
+
+class MapReaders:
+    """All maps of a model, prepared once.
+
+    Args:
+        model, layer: as in `measure`.
+    """
+
+    def __init__(self, model, layer=None):
+        self.attention, self.cam = AttentionMaps(model), GradCam(model, layer)
+        self.classifier = Classifier(model)
+
+    def __call__(self, images, batch_size=32):
+        """Name → `(n, H, W)`: the attended blocks, where they look together, and Grad-CAM."""
+        maps = self.attention(images, batch_size=batch_size)
+        finest = max((values.shape[1:] for values in maps.values()), key=np.prod)
+        return maps | {JOINT: joint_map(maps, finest), GRAD_CAM: self.cam(images, batch_size=batch_size)}
+
+
+class _Arrays:
+    """Images in memory, read as an `ImageDataset` is."""
+
+    def __init__(self, images, labels, masks=None):
+        self.parts = (images, labels) if masks is None else (images, labels, masks)
+        self.count = len(images)
+
+    def batches(self, split, size):
+        for start in range(0, self.count, size):
+            yield tuple(part[start : start + size] for part in self.parts)
+
+
+def _arrays(given):
+    """`(images, labels)` or `(images, labels, masks)`, checked, the labels as one-hot vectors."""
+    if len(given) not in (2, 3) or len({len(part) for part in given}) > 1:
+        shapes = ", ".join(str(len(part)) for part in given)
+        raise invalid("The arrays do not belong together.", "(images, labels) or (images, labels, masks)", shapes)
+    labels = np.asarray(given[1])
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+        raise invalid("The labels are no class numbers.", "integers from 0, (n,)", f"{labels.dtype} {labels.shape}")
+    return _Arrays(given[0], np.eye(labels.max() + 1)[labels], *(np.asarray(masks) for masks in given[2:]))
+
+
+def _with_random_weights(model, seed):
+    """The same network before any training, its weights drawn from a seed, the generators of others left alone."""
+    state = random.getstate()
+    try:
+        random.seed(seed)  # where Keras takes the seeds of its initializers from
+        return type(model).from_config(model.get_config())
+    finally:
+        random.setstate(state)
+
+
+def _against_masks(maps, masks=None):
+    if masks is None:
+        return {}
+    blocks = {name: values for name, values in maps.items() if name not in (JOINT, GRAD_CAM)}
+    figures, chance = measure_pixels({**blocks, JOINT: None}, masks)
+    figures |= measure_pixels({GRAD_CAM: maps[GRAD_CAM]}, masks)[0]
+    return {"chance": chance} | {
+        f"{measure}/{name}": values for name, found in figures.items() for measure, values in found.items()
+    }
+
+
+def _properties(maps):
+    described = {"entropy": entropy, "sparsity": sparsity}
+    return {f"{name}/{block}": of(values) for name, of in described.items() for block, values in maps.items()}
+
+
+def _agreements(maps, others):
+    """Between each two maps but the joint one, which is made of them; and of each with that of random weights."""
+    pairs = itertools.combinations([name for name in maps if name != JOINT], 2)
+    between = {f"agreement/{first}/{second}": agreement(maps[first], maps[second]) for first, second in pairs}
+    return between | {f"random_weights/{name}": agreement(maps[name], others[name]) for name in maps}
+
+
+def _perturbed(classifier, images, maps, steps, seed):
+    """Deletion and insertion by each map, and by one of chance."""
+    finest = max((values.shape for values in maps.values()), key=np.prod)
+    maps = maps | {CHANCE: np.random.default_rng(seed).random(finest)}
+    found = {name: deletion_and_insertion(classifier, images, values, None, steps) for name, values in maps.items()}
+    return {f"{measure}/{name}": values for name, both in found.items() for measure, values in both.items()}

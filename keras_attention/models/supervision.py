@@ -1,0 +1,141 @@
+"""Attention that is taught by masks: losses that compare the map of a block with a mask of the object."""
+
+import keras
+from keras import ops
+
+from keras_attention.arguments import invalid, require_choice
+from keras_attention.layers import SpatialAttention
+from keras_attention.registry import PACKAGE
+
+SMALL = 1e-12  # below every sum of weights that is not 0
+
+
+class MaskLoss(keras.losses.Loss):
+    """Base of the losses between maps of attention and masks; a member overrides `compare`.
+
+    The masks are average-pooled to the grid of the map, so that m is the share of each position that the object covers.
+    A mask without any object says nothing about where to look: it counts 0, and has no gradient. Images without a mask
+    therefore get one of zeros, and count for the classification alone. The mean is over all images of the batch.
+
+    Call arguments:
+        y_true: masks `(B, S, S)` or `(B, S, S, 1)` of any size from that of the map: 0 outside; inside 1, 255 or true.
+        y_pred: maps `(B, H, W)`, or, of several heads or classes, `(B, h, H, W)`, each compared with the same mask.
+
+    Returns:
+        The mean of the batch, a number from 0 to 1.
+
+    Raises:
+        ValueError: masks that are no masks, or smaller than the map.
+    """
+
+    def call(self, y_true, y_pred):
+        maps = ops.cast(y_pred, keras.backend.result_type(y_pred.dtype, "float32"))
+        masks = pooled_masks(ops.cast(y_true, maps.dtype), maps.shape[-2:])
+        masks = ops.reshape(masks, (-1, *(1 for _ in maps.shape[1:-2]), *masks.shape[1:]))
+        values = self.compare(maps, masks)
+        values = ops.where(ops.any(masks > 0, axis=(-2, -1)), values, 0.0)
+        return ops.mean(values, axis=tuple(range(1, len(values.shape))))
+
+    def compare(self, maps, masks):
+        """Maps `(..., H, W)` and masks that broadcast to them, from 0 to 1 → a number for each map, `(...)`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `compare`, the loss of a map and its mask.")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MaskDice(MaskLoss):
+    """1 − 2 Σ a·m / (Σ a + Σ m), for weights that stand each on their own, as those of `sigmoid`.
+
+    0 where the weights are the mask, 1 where they do not meet. The call is that of `MaskLoss`. Weights that sum to 1
+    cannot be a mask: they are for `MaskOverlap`.
+
+    Reference:
+        Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019, eq. 4.
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="mask_dice", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def compare(self, maps, masks):
+        both = _sums(maps * masks)
+        return 1 - 2 * both / ops.maximum(_sums(maps) + _sums(masks), SMALL)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MaskOverlap(MaskLoss):
+    """1 − Σ min(p, t) with p = a/Σa and t = m/Σm, for weights that share out a sum, as those of `softmax` do.
+
+    Such weights are about 1/n each, so that no map of them is near a mask of zeros and ones: by Dice the best one puts
+    all its weight on a single position. Here both are made distributions over the positions and their overlap is
+    taken, which is Dice between them (Σp + Σt = 2): 0 where the weight is spread evenly over the object and nowhere
+    else, 1 where no weight is on it. It is half their distance in L1 (the total variation), bounded, and, unlike the
+    cross-entropy of the two, finite where a weight is exactly 0, as those of `sparsemax` are. The call is that of
+    `MaskLoss`.
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="mask_overlap", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def compare(self, maps, masks):
+        return 1 - _sums(ops.minimum(_distribution(maps), _distribution(masks)))
+
+
+def mask_losses(model, blocks=None):
+    """The loss of each block of a model whose map is to meet a mask: `MaskDice`, or `MaskOverlap` for distributions.
+
+    Args:
+        model: a classifier built by `attention_classifier`, or what `attention_outputs` made of it.
+        blocks: names of attended features, such as `"block3_pool"`; all of them where it is `None`.
+
+    Returns:
+        A dictionary for `compile(loss=…)`: the name of the output, `attention_<feature>` → a new loss.
+
+    Raises:
+        ValueError: a model without attention layers, or a block that is not attended.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention.models import VGG16BN, attention_classifier, attention_outputs, mask_losses
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, alignment="sigmoid", units=8)
+    >>> supervised = attention_outputs(model)  # the same layers, with the maps among the outputs
+    >>> losses = {"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True), **mask_losses(model)}
+    >>> supervised.compile("adam", losses, loss_weights=dict.fromkeys(losses, 0.1) | {"logits": 1.0})
+    >>> x, y, mask = np.zeros((4, 32, 32, 3)), np.arange(4) % 3, np.ones((4, 32, 32))
+    >>> targets = {"logits": y, "attention_block3_pool": mask, "attention_block4_pool": mask}
+    >>> history = supervised.fit(x, targets, verbose=0)
+    """
+    layers = {layer.name: layer for layer in model.layers if isinstance(layer, SpatialAttention)}
+    if not layers:
+        raise invalid("The model has no attention layers.", "a model with SpatialAttention layers", model.name)
+    names = {name.removeprefix("attention_"): name for name in layers}
+    for block in () if blocks is None else blocks:
+        require_choice("block", block, names)
+    wanted = [names[block] for block in names if blocks is None or block in blocks]
+    return {name: MaskDice() if layers[name].alignment.averages else MaskOverlap() for name in wanted}
+
+
+def pooled_masks(masks, size):
+    """Masks `(B, S, S)` or `(B, S, S, 1)` → the share of each position that is inside, `(B, *size)`."""
+    masks = masks if len(masks.shape) == 4 else ops.expand_dims(masks, -1)
+    if (
+        len(masks.shape) != 4
+        or masks.shape[-1] not in (1, None)
+        or any(side is not None and side < least for side, least in zip(masks.shape[1:3], size, strict=True))
+    ):
+        raise invalid(
+            "The masks do not fit the map.", f"(B, S, S) or (B, S, S, 1) of at least {tuple(size)}", f"{masks.shape}"
+        )
+    # 0 and 255 as 0 and 1; what is from 0 to 1 already stays as it is.
+    highest = ops.max(masks, axis=(1, 2, 3), keepdims=True)
+    masks = ops.where(highest > 1, masks / ops.maximum(highest, 1), masks)
+    if tuple(masks.shape[1:3]) == tuple(size):
+        return masks[..., 0]
+    return ops.adaptive_average_pool(masks, tuple(size), data_format="channels_last")[..., 0]
+
+
+def _distribution(values):
+    return values / ops.maximum(ops.sum(values, axis=(-2, -1), keepdims=True), SMALL)
+
+
+def _sums(values):
+    return ops.sum(values, axis=(-2, -1))
