@@ -9,15 +9,18 @@ from keras_attention.explain.measures import (
     measure_maps,
     pointing_game,
 )
-from keras_attention.explain.pictures import attention_figure
+from keras_attention.explain.pictures import MapScale, attention_figure, attention_strip, map_scales
 
 __all__ = [
     "MEASURES",
+    "MapScale",
     "attention_figure",
     "attention_maps",
+    "attention_strip",
     "energy_inside",
     "jaccard",
     "joint_map",
+    "map_scales",
     "mean_figures",
     "measure_maps",
     "pointing_game",

@@ -31,9 +31,10 @@ def attention_maps(model, images, batch_size=32):
 
 
 def resize_maps(maps, size):
-    """Maps `(n, H, W)` → `(n, size, size)`, bilinear with half-pixel centres."""
+    """Maps `(n, H, W)` → `(n, height, width)`, bilinear with half-pixel centres; `size`: that pair, or one side."""
+    height, width = (size, size) if np.ndim(size) == 0 else size
     resized = keras.ops.image.resize(
-        np.asarray(maps, "float32")[..., None], (size, size), interpolation="bilinear", data_format="channels_last"
+        np.asarray(maps, "float32")[..., None], (height, width), interpolation="bilinear", data_format="channels_last"
     )
     return keras.ops.convert_to_numpy(resized)[..., 0]
 
