@@ -14,7 +14,7 @@ from keras_attention.explain.measures import (
 )
 from keras_attention.explain.measuring import MapReaders, measure
 from keras_attention.explain.perturbation import deletion_and_insertion
-from keras_attention.explain.pictures import attention_figure
+from keras_attention.explain.pictures import MapScale, attention_figure, attention_strip, map_scales
 from keras_attention.explain.properties import agreement, entropy, sparsity
 
 __all__ = [
@@ -23,15 +23,18 @@ __all__ = [
     "GradCam",
     "MapReaders",
     "MapReport",
+    "MapScale",
     "agreement",
     "attention_figure",
     "attention_maps",
+    "attention_strip",
     "deletion_and_insertion",
     "energy_inside",
     "entropy",
     "grad_cam",
     "jaccard",
     "joint_map",
+    "map_scales",
     "mean_figures",
     "measure",
     "measure_maps",

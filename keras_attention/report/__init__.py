@@ -1,14 +1,17 @@
-"""What people look at: plots of a run, and the report of a comparison."""
+"""What people look at: plots of a run, the report of a comparison, and galleries of maps."""
 
 from keras_attention.report.comparison import best_run, results_table, write_comparison_report
+from keras_attention.report.gallery import gallery_columns, write_gallery
 from keras_attention.report.plots import confusion_figure, history_figure
 from keras_attention.report.search import search_figure
 
 __all__ = [
     "best_run",
     "confusion_figure",
+    "gallery_columns",
     "history_figure",
     "results_table",
     "search_figure",
     "write_comparison_report",
+    "write_gallery",
 ]

@@ -3,15 +3,13 @@
 import base64
 import csv
 import functools
-import importlib.resources
 import io
 
-import jinja2
 import numpy as np
 from PIL import Image
 
 from keras_attention.atomic import replacing
-from keras_attention.explain.pictures import overlay, scaled_maps
+from keras_attention.explain.pictures import map_scales, outlined, overlay
 from keras_attention.report.comparison_figures import (
     cost_figure,
     curve_figure,
@@ -20,7 +18,8 @@ from keras_attention.report.comparison_figures import (
     means_figure,
     svg,
 )
-from keras_attention.report.formatting import COSTS, MEASURES, TITLES, bounds, interval, number, short, signed
+from keras_attention.report.formatting import COSTS, MEASURES, TITLES, interval, number
+from keras_attention.report.rendering import load_template
 
 SHOWN = 6  # test images whose maps stand side by side
 SIDE = 112  # pixels of a picture, at least
@@ -53,9 +52,9 @@ def write_comparison_report(comparison, summary):
     with replacing(comparison.folder / "results.csv") as temporary:
         _write_runs(temporary, summary)
     with replacing(comparison.folder / "report.md") as temporary:
-        temporary.write_text(_template("comparison.md").render(context), "utf-8")
+        temporary.write_text(load_template("comparison.md").render(context), "utf-8")
     figures = _figures(context["variants"], summary)
-    page = _template("comparison.html").render(context, **figures, examples=_examples(comparison, summary))
+    page = load_template("comparison.html").render(context, **figures, examples=_examples(comparison, summary))
     with replacing(comparison.report_path) as temporary:
         temporary.write_text(page, "utf-8")
 
@@ -84,20 +83,6 @@ def best_run(summary):
 
 def _told(difference):
     return "" if difference is None else f"{interval(difference)} {difference['verdict']}"
-
-
-def _template(name):
-    folder = str(importlib.resources.files("keras_attention.report") / "templates")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=name.endswith("html"),
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"number": number, "signed": signed, "bounds": bounds, "interval": interval, "short": short}
-    return environment.get_template(name)
 
 
 def _context(summary):
@@ -160,7 +145,7 @@ def _examples(comparison, summary):
     for place in chosen:
         image, row = examples["image"][place], int(examples["number"][place])
         card = {"number": row, "label": names[int(examples["label"][place])], "variants": []}
-        card["image"] = _picture(_outlined(image, examples["mask"][place] if "mask" in examples else None))
+        card["image"] = _picture(outlined(image, examples["mask"][place]) if "mask" in examples else image)
         for name, found in shown.items():
             if found:
                 blocks, chances = found
@@ -184,23 +169,12 @@ def _shown(comparison, variant):
     if not maps:
         return None
     chances = np.exp(arrays["logits"] - np.logaddexp.reduce(arrays["logits"], axis=-1, keepdims=True))
-    return {block: scaled_maps(values)[:2] for block, values in maps.items()}, chances
-
-
-def _outlined(image, mask):
-    """The image with the edge of the mask in white."""
-    pixels = np.asarray(image).astype("uint8").copy()
-    if mask is not None:
-        inside = mask[..., 0] > 0
-        padded = np.pad(inside, 1, mode="edge")
-        inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-        pixels[inside & ~inner] = 255
-    return pixels
+    return {block: (maps[block], scale) for block, scale in map_scales(maps).items()}, chances
 
 
 def _picture(pixels):
     """Pixels as the source of an image in a page."""
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(np.asarray(pixels).astype("uint8"))
     if image.width != SIDE:
         image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()

@@ -1,0 +1,22 @@
+"""The templates of the reports."""
+
+import importlib.resources
+
+import jinja2
+
+from keras_attention.report.formatting import bounds, interval, number, short, signed
+
+
+def load_template(name):
+    """A template of the folder `templates`; what an HTML one writes is escaped."""
+    folder = str(importlib.resources.files("keras_attention.report") / "templates")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=name.endswith("html"),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": number, "signed": signed, "bounds": bounds, "interval": interval, "short": short}
+    return environment.get_template(name)
