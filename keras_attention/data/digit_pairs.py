@@ -66,7 +66,7 @@ class PairPainter(Painter):
         return canvas.clip(0, 255).astype("uint8"), masks
 
     def _places(self, inks, rng):
-        """Places `(top, left)` of two inks whose boxes, each with the margin of its mask, do not overlap."""
+        """Places `(top, left)` of two inks whose boxes do not overlap, with a gap between them."""
         while True:
             places = [self.place(ink, rng) for ink in inks]
             gaps = [
