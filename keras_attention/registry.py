@@ -1,4 +1,4 @@
-"""A family of interchangeable layers: listed under a short name and saveable, by one decorator."""
+"""A family of interchangeable classes: listed under a short name and saveable, by one decorator."""
 
 import inspect
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ class Registry(Mapping):
 
     Args:
         family: what the members are, as it stands in messages: "score", "alignment".
+        base: the class of Keras that all of them derive from.
 
     Example:
 
@@ -31,8 +32,8 @@ class Registry(Mapping):
     (['round'], 'Round')
     """
 
-    def __init__(self, family):
-        self.family = family
+    def __init__(self, family, base=keras.layers.Layer):
+        self.family, self.base = family, base
         self._members = {}
 
     def register(self, name):
@@ -49,7 +50,7 @@ class Registry(Mapping):
         return decorate
 
     def get(self, identifier, **defaults):
-        """The layer that `identifier` stands for.
+        """The member that `identifier` stands for.
 
         Args:
             identifier: a short name, a class of the family, an instance, or a Keras config dictionary.
@@ -63,12 +64,12 @@ class Registry(Mapping):
             if identifier not in self._members:
                 raise unknown(self.family, identifier, self._members)
             identifier = self._members[identifier]
-        if inspect.isclass(identifier) and issubclass(identifier, keras.layers.Layer):
+        if inspect.isclass(identifier) and issubclass(identifier, self.base):
             taken = {"dtype", *self.options(identifier)}
             return identifier(**{key: value for key, value in defaults.items() if key in taken})
         if isinstance(identifier, dict):
             identifier = keras.saving.deserialize_keras_object(identifier)
-        if isinstance(identifier, keras.layers.Layer):
+        if isinstance(identifier, self.base):
             return identifier
         raise invalid(
             f"This is no {self.family}.",
@@ -93,9 +94,9 @@ class Registry(Mapping):
 
     def options(self, cls):
         """Constructor argument of a member → its default; its own arguments first, then those of its bases."""
-        bases = [base for base in cls.__mro__ if issubclass(base, keras.layers.Layer)]
+        bases = [base for base in cls.__mro__ if issubclass(base, self.base)]
         arguments = {}
-        for base in bases[: bases.index(keras.layers.Layer)]:
+        for base in bases[: bases.index(self.base)]:
             for name, parameter in inspect.signature(base.__init__).parameters.items():
                 if parameter.default is not inspect.Parameter.empty:
                     arguments.setdefault(name, parameter.default)
@@ -107,7 +108,7 @@ class Registry(Mapping):
         Raises:
             ValueError: an option that the constructor does not take.
         """
-        bases = [base for base in reversed(cls.__mro__) if issubclass(base, keras.layers.Layer)]
+        bases = [base for base in reversed(cls.__mro__) if issubclass(base, self.base)]
         space = {name: domain for base in bases for name, domain in vars(base).get("search_space", {}).items()}
         options = self.options(cls)
         for name in space:

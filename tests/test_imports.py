@@ -26,7 +26,13 @@ RANKS = [
     {"cli"},
     {"__main__"},
 ]
-RANKS_OF_LAYERS = [{"wide", "preprocessing"}, {"score", "alignment"}, {"heads", "masks"}, {"attention"}, {"spatial"}]
+RANKS_OF_LAYERS = [
+    {"wide", "preprocessing", "queries"},
+    {"score", "alignment", "regularization"},
+    {"heads", "masks"},
+    {"attention"},
+    {"spatial"},
+]
 RANKS_OF_COMPARISON = [
     {"statistics", "resampling", "variants"},
     {"words", "record", "tasks", "repeat"},

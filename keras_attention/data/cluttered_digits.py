@@ -117,26 +117,36 @@ class Painter:
         labels: `(n,)`.
         image_size: side of the image in pixels.
         clutter: fragments an image.
+        digit_sides: of a digit, as shares of the image's side.
     """
 
-    def __init__(self, scans, labels, image_size, clutter):
+    def __init__(self, scans, labels, image_size, clutter, digit_sides=DIGIT_SIDES):
         self.image_size, self.clutter = image_size, clutter
-        sides = [max(8, round(share * image_size)) for share in DIGIT_SIDES]
+        sides = [max(8, round(share * image_size)) for share in digit_sides]
         self.inks = [[_trimmed(ndimage.zoom(scan, side / 8, order=1)) for scan in scans] for side in sides]
         self.by_label = [np.flatnonzero(labels == label) for label in range(10)]
         self.fragment_side = max(3, round(FRAGMENT_SIDE * image_size))
+        self.margin = max(1, round(image_size / 32))
 
     def paint(self, label, rng):
         """An image `(size, size, 3)` and the mask `(size, size, 1)` of its digit, 0 or 255, both uint8."""
+        canvas, ink = self.ground(rng), self.digit(label, rng)
+        place = self.place(ink, rng)
+        self.lay(canvas, ink, place, rng)
+        return canvas.clip(0, 255).astype("uint8"), 255 * self.mask(ink, place)[..., None]
+
+    def ground(self, rng):
+        """A dark canvas `(size, size, 3)` with noise and fragments."""
         size = self.image_size
         canvas = np.full((size, size, 3), rng.uniform(0, 70, 3)) + rng.normal(0, 6, (size, size, 1))
         for _ in range(self.clutter):
-            self._stamp(canvas, self._fragment(rng), rng)
-        ink = self.inks[rng.integers(len(self.inks))][rng.choice(self.by_label[label])]
-        top, left = self._stamp(canvas, ink, rng)
-        mask = np.zeros((size, size, 1), "uint8")
-        mask[top : top + ink.shape[0], left : left + ink.shape[1], 0] = 255 * self._silhouette(ink)
-        return canvas.clip(0, 255).astype("uint8"), mask
+            fragment = self._fragment(rng)
+            self.lay(canvas, fragment, self.place(fragment, rng), rng)
+        return canvas
+
+    def digit(self, label, rng):
+        """The ink of a whole digit."""
+        return self.inks[rng.integers(len(self.inks))][rng.choice(self.by_label[label])]
 
     def _fragment(self, rng):
         scans = self.inks[rng.integers(len(self.inks))]
@@ -144,17 +154,24 @@ class Painter:
         top, left = (rng.integers(max(1, length - side + 1)) for length in ink.shape)
         return ink[top : top + side, left : left + side]
 
-    def _stamp(self, canvas, ink, rng):
-        """Lays ink of a bright random colour at a random place, where it fits whole; returns (top, left)."""
-        top, left = (rng.integers(self.image_size - length + 1) for length in ink.shape)
-        area = canvas[top : top + ink.shape[0], left : left + ink.shape[1]]
-        area += ink[..., None] * (rng.uniform(120, 255, 3) - area)
-        return top, left
+    def place(self, ink, rng):
+        """A random place `(top, left)` where ink fits whole."""
+        return tuple(rng.integers(self.image_size - length + 1) for length in ink.shape)
 
-    def _silhouette(self, ink):
-        """The region that the digit covers: its ink with a margin, and the holes that it encloses."""
-        margin = max(1, round(self.image_size / 32))
-        return ndimage.binary_fill_holes(ndimage.binary_dilation(ink > 0.2, iterations=margin))
+    def lay(self, canvas, ink, place, rng):
+        """Lays ink of a bright random colour at a place of the canvas."""
+        area = canvas[_box(ink, place)]
+        area += ink[..., None] * (rng.uniform(120, 255, 3) - area)
+
+    def mask(self, ink, place):
+        """The region `(size, size)` that a digit covers: its ink with a margin, and the holes that it encloses."""
+        mask = np.zeros((self.image_size, self.image_size), "uint8")
+        mask[_box(ink, place)] = ndimage.binary_fill_holes(ndimage.binary_dilation(ink > 0.2, iterations=self.margin))
+        return mask
+
+
+def _box(ink, place):
+    return tuple(slice(start, start + length) for start, length in zip(place, ink.shape, strict=True))
 
 
 def _trimmed(ink):

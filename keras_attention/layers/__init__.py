@@ -1,4 +1,4 @@
-"""Score functions, alignment functions, and the attention layers that combine any two of them."""
+"""Score functions, alignment functions, the attention layers that combine any two of them, and regularizers of maps."""
 
 from keras_attention.layers.alignment import (
     ALIGNMENTS,
@@ -14,6 +14,15 @@ from keras_attention.layers.alignment import (
 )
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.preprocessing import ChannelNormalization
+from keras_attention.layers.queries import LearnedQueries
+from keras_attention.layers.regularization import (
+    MAP_REGULARIZERS,
+    MapAgreement,
+    MapEntropy,
+    MapRegularizer,
+    MapSparsity,
+    MapTotalVariation,
+)
 from keras_attention.layers.score import (
     SCORES,
     ActivatedGeneralScore,
@@ -32,6 +41,7 @@ from keras_attention.layers.spatial import SpatialAttention
 
 __all__ = [
     "ALIGNMENTS",
+    "MAP_REGULARIZERS",
     "SCORES",
     "ActivatedGeneralScore",
     "AdditiveScore",
@@ -46,8 +56,14 @@ __all__ = [
     "EuclideanScore",
     "GeneralScore",
     "HardAlignment",
+    "LearnedQueries",
     "LocalMonotonicAlignment",
     "LocalPredictiveAlignment",
+    "MapAgreement",
+    "MapEntropy",
+    "MapRegularizer",
+    "MapSparsity",
+    "MapTotalVariation",
     "ReinforcedAlignment",
     "ScaledDotScore",
     "Score",

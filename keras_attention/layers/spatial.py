@@ -4,8 +4,9 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import invalid, require_integer, require_number
-from keras_attention.layers.alignment import ALIGNMENTS
+from keras_attention.layers.alignment import ALIGNMENTS, SampledAlignment
 from keras_attention.layers.attention import mean_shares
+from keras_attention.layers.regularization import map_regularizers
 from keras_attention.layers.score import SCORES
 from keras_attention.registry import PACKAGE
 
@@ -14,9 +15,10 @@ from keras_attention.registry import PACKAGE
 class SpatialAttention(keras.layers.Layer):
     """Attention over the positions of a feature map; the weights, laid out as (H, W), are a picture of where it looks.
 
-    Keys and values are the features at each position. The query is either a vector, one question for all positions, or
-    a map, a question for each position. A query map is projected on its own grid and then resized bilinearly
-    (half-pixel centres) to that of the features: a projection commutes with the interpolation, and costs less there.
+    Keys and values are the features at each position. The query is a vector, one question for all positions; or K of
+    them, each with a map and a context of its own; or a map, a question for each position. A query map is projected on
+    its own grid and then resized bilinearly (half-pixel centres) to that of the features: a projection commutes with
+    the interpolation, and costs less there.
 
     Args:
         score: a name in `SCORES`, a score layer, or its config.
@@ -28,16 +30,20 @@ class SpatialAttention(keras.layers.Layer):
         num_heads: h. Each head compares in `units` dimensions of its own, with a score of its own, and weighs its own
             C/h of the channels, so that the context keeps its size.
         seed: of the dropout, and of an alignment that samples and is given by its name or class.
+        map_regularizer: a `keras.regularizers.Regularizer` of the map, such as `MapEntropy`; a name in
+            `MAP_REGULARIZERS`; its config; or a list of them. What it gives for the maps of a call, as they are
+            returned, is added to the loss in each call.
 
     Call arguments:
-        query: `(B, dq)`, or `(B, h, w, dq)`.
+        query: `(B, dq)`, or `(B, K, dq)`, or `(B, h, w, dq)`.
         features: `(B, H, W, C)`.
         return_attention_scores: whether to give the map too.
         training: whether dropout is on.
 
     Returns:
         The context `(B, C)`, in the compute dtype; with `return_attention_scores`, the pair of it and the map
-        `(B, H, W)` in float32, before dropout; with several heads a map for each, `(B, h, H, W)`.
+        `(B, H, W)` in float32, before dropout; with several heads a map for each, `(B, h, H, W)`. Of K questions the
+        context is `(B, K, C)`, and the map `(B, K, H, W)` or `(B, h, K, H, W)`.
 
     Raises:
         ValueError: features that are no map, a query of another rank, a query map over a feature map of unknown size;
@@ -59,7 +65,15 @@ class SpatialAttention(keras.layers.Layer):
     """
 
     def __init__(
-        self, score="additive", alignment="softmax", units=None, dropout=0.0, num_heads=1, seed=None, **kwargs
+        self,
+        score="additive",
+        alignment="softmax",
+        units=None,
+        dropout=0.0,
+        num_heads=1,
+        seed=None,
+        map_regularizer=None,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.num_heads = require_integer("num_heads", num_heads, at_least=1)
@@ -73,6 +87,7 @@ class SpatialAttention(keras.layers.Layer):
         self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=seed, axes=2)
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed
+        self.map_regularizers = map_regularizers(map_regularizer)
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
         projects = units is not None and not (hasattr(self.score, "units") or self.score.blind)
         self.query_projection = self._projection("query_projection") if projects else None
@@ -123,23 +138,67 @@ class SpatialAttention(keras.layers.Layer):
             )
 
     def call(self, query, features, return_attention_scores=False, training=None):
-        batch, height, width, channels = ops.shape(features)
-        # A query map asks at every position; an alignment that needs to know who asks gets its average.
-        asking = ops.mean(query, axis=(1, 2)) if len(query.shape) == 4 else query
         weights = self.alignment(
             self._scores(query, features),
             training=training,
-            grid=(height, width),
-            query=asking[:, None, None],
+            grid=ops.shape(features)[1:3],
+            query=_asking(query),
             finite=self.score.finite,
         )
+        attention_map = self._as_map(weights, query, features)
+        for regularizer in self.map_regularizers:
+            self.add_loss(regularizer(attention_map))
         shares = mean_shares(weights) if self.alignment.averages else weights
         dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
-        context = ops.reshape(ops.matmul(dropped, self._values(features)), (batch, channels))
-        if not return_attention_scores:
-            return context
+        context = self._context(dropped, query, features)
+        return (context, attention_map) if return_attention_scores else context
+
+    def policy(self, query, features):
+        """What an alignment that samples draws from, and its most probable sample, as maps; it draws nothing.
+
+        Of `hard` these are softmax(e) and 1 at the largest score; of `reinforced` the probability σ(s·e + b) that a
+        position is kept, and 1 where it is above ½, or, where it is so nowhere, at the largest score alone.
+
+        Args:
+            query, features: as for the call.
+
+        Returns:
+            The pair of them, each of the shape of the map, in float32.
+
+        Raises:
+            ValueError: an alignment that does not sample.
+
+        Example:
+
+        >>> import numpy as np
+        >>> from keras_attention.layers import SpatialAttention
+        >>> layer, features = SpatialAttention("dot", "hard"), np.eye(3, dtype="float32").reshape(1, 1, 3, 3)
+        >>> probabilities, choice = layer.policy(np.array([[1.0, 3.0, 2.0]], "float32"), features)
+        >>> np.asarray(probabilities).round(2).tolist(), np.asarray(choice).tolist()
+        ([[[0.09000000357627869, 0.6700000166893005, 0.23999999463558197]]], [[[0.0, 1.0, 0.0]]])
+        """
+        _require_sampled(self.alignment)
+        query, features = (ops.cast(tensor, self.compute_dtype) for tensor in (query, features))
+        if not self.built:
+            self.build(query.shape, features.shape)
+        scores = self._scores(query, features)
+        parts = (self.alignment.probabilities, self.alignment.choice)
+        found = (self.alignment.over_visible(part, scores, finite=self.score.finite) for part in parts)
+        return tuple(self._as_map(weights, query, features) for weights in found)
+
+    def _as_map(self, weights, query, features):
+        """Weights `(B, h, [K,] 1, H·W)` → `(B, [h,] [K,] H, W)`."""
+        batch, height, width, _ = ops.shape(features)
         heads = () if self.num_heads == 1 else (self.num_heads,)
-        return context, ops.reshape(weights, (batch, *heads, height, width))
+        return ops.reshape(weights, (batch, *heads, *_questions(query), height, width))
+
+    def _context(self, shares, query, features):
+        """Shares `(B, h, [K,] 1, H·W)` → `(B, [K,] C)`."""
+        batch, height, width, channels = ops.shape(features)
+        questions = _questions(query)
+        shares = ops.reshape(shares, (batch, self.num_heads, *(questions or (1,)), height * width))
+        parts = ops.swapaxes(ops.matmul(shares, self._values(features)), 1, 2)  # (B, K, h, C/h)
+        return ops.reshape(parts, (batch, *questions, channels))
 
     def _values(self, features):
         """What each head weighs, `(B, h, H·W, C/h)`."""
@@ -148,7 +207,7 @@ class SpatialAttention(keras.layers.Layer):
         return ops.moveaxis(ops.reshape(features, groups), 2, 1)
 
     def _scores(self, query, features):
-        """Scores of every position for each head, `(B, h, 1, H·W)`."""
+        """Scores of every position for each head, `(B, h, 1, H·W)`, or of K questions `(B, h, K, 1, H·W)`."""
         queries, keys = [query] * self.num_heads, [features] * self.num_heads
         if self.query_projection is not None:
             queries = ops.split(self.query_projection(query), self.num_heads, axis=-1)
@@ -157,23 +216,29 @@ class SpatialAttention(keras.layers.Layer):
         return ops.stack(heads, axis=1)
 
     def _scores_of_head(self, score, query, key):
-        """`(B, 1, H·W)`."""
+        """`(B, 1, H·W)`, or of K questions `(B, K, 1, H·W)`."""
         batch, height, width, dimension = ops.shape(key)
+        if len(query.shape) == 4:
+            query = _resize(score.project_query(query), key.shape[1:3])
+            return ops.reshape(score.pair(query, score.project_key(key)), (batch, 1, height * width))
+        keys = ops.reshape(key, (batch, height * width, dimension))
         if len(query.shape) == 2:
-            return score(ops.expand_dims(query, 1), ops.reshape(key, (batch, height * width, dimension)))
-        query = _resize(score.project_query(query), key.shape[1:3])
-        return ops.reshape(score.pair(query, score.project_key(key)), (batch, 1, height * width))
+            return score(ops.expand_dims(query, 1), keys)
+        # One table of all questions; to the alignment each is then a query of its own, which stands where one would.
+        return ops.expand_dims(score(query, keys), -2)
 
     def compute_output_spec(self, query, features, return_attention_scores=False, training=None):
-        batch, height, width, channels = features.shape
-        context = keras.KerasTensor((batch, channels), dtype=self.compute_dtype)
+        batch, height, width, _ = features.shape
+        context_shape = self.compute_output_shape(query.shape, features.shape)
+        context = keras.KerasTensor(context_shape, dtype=self.compute_dtype)
         map_dtype = keras.backend.result_type(self.compute_dtype, "float32")
         heads = () if self.num_heads == 1 else (self.num_heads,)
-        attention_map = keras.KerasTensor((batch, *heads, height, width), dtype=map_dtype)
+        attention_map = keras.KerasTensor((batch, *heads, *context_shape[1:-1], height, width), dtype=map_dtype)
         return (context, attention_map) if return_attention_scores else context
 
     def compute_output_shape(self, query_shape, features_shape):
-        return (features_shape[0], features_shape[-1])
+        questions = (query_shape[1],) if len(query_shape) == 3 else ()
+        return (features_shape[0], *questions, features_shape[-1])
 
     def get_config(self):
         return {
@@ -184,7 +249,28 @@ class SpatialAttention(keras.layers.Layer):
             "dropout": self.dropout,
             "num_heads": self.num_heads,
             "seed": self.seed,
+            "map_regularizer": [keras.saving.serialize_keras_object(one) for one in self.map_regularizers],
         }
+
+
+def _questions(query):
+    """`(K,)` of a query of K vectors, else `()`."""
+    return (ops.shape(query)[1],) if len(query.shape) == 3 else ()
+
+
+def _asking(query):
+    """Who asks, for an alignment that needs to know: `(B, 1, 1, dq)`, or of K questions `(B, 1, K, 1, dq)`."""
+    if len(query.shape) == 3:
+        return query[:, None, :, None]
+    # A query map asks at every position; its average asks for all of them.
+    return (ops.mean(query, axis=(1, 2)) if len(query.shape) == 4 else query)[:, None, None]
+
+
+def _require_sampled(alignment):
+    if not isinstance(alignment, SampledAlignment):
+        name = ALIGNMENTS.name_of(alignment)
+        sampled = ", ".join(name for name, cls in ALIGNMENTS.items() if issubclass(cls, SampledAlignment))
+        raise invalid(f"`{name}` does not sample.", f"an alignment that has a policy: {sampled}", f"alignment={name!r}")
 
 
 def _resize(query_map, size):
@@ -197,10 +283,10 @@ def _check_shapes(query_shape, features_shape):
     received = f"query shape={tuple(query_shape)}, features shape={tuple(features_shape)}"
     if len(features_shape) != 4:
         raise invalid("The features are no map.", "features of shape (batch, height, width, channels)", received)
-    if len(query_shape) not in (2, 4):
+    if len(query_shape) not in (2, 3, 4):
         raise invalid(
-            "The query is neither a vector nor a map.",
-            "a query of shape (batch, dimension) or (batch, height, width, dimension)",
+            "The query is neither a vector, nor several, nor a map.",
+            "a query of shape (batch, dimension), (batch, questions, dimension) or (batch, height, width, dimension)",
             received,
         )
     if None not in (query_shape[0], features_shape[0]) and query_shape[0] != features_shape[0]:

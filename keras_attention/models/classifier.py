@@ -3,14 +3,16 @@
 import keras
 from keras import layers
 
-from keras_attention.arguments import require_integer, require_number
-from keras_attention.layers import SpatialAttention
+from keras_attention.arguments import invalid, require_integer, require_number
+from keras_attention.layers import LearnedQueries, MapAgreement, SpatialAttention
 from keras_attention.layers.alignment import ALIGNMENTS
 from keras_attention.layers.score import SCORES
 from keras_attention.models.backbone import feature_map
+from keras_attention.models.head import LOGITS, PROBABILITIES, activate, class_logits, join, joint_logits
 from keras_attention.models.reinforce import ReinforceModel, needs_reward
 
 PREFIX = "attention_"
+CLASSES = "classes"
 
 
 def attention_classifier(
@@ -25,12 +27,18 @@ def attention_classifier(
     pool_query=False,
     attention_dropout=0.0,
     dropout=0.0,
+    activation=None,
+    map_regularizer=None,
+    agreement=0.0,
     name=None,
 ):
     """A classifier over a backbone that attends to some of its feature maps, asked by another one.
 
     Each map F named in `attend` gets a `SpatialAttention` called `attention_<F>`, whose query is the map `query`. The
     head is one dense layer over [average of the query map | context of F₁ | context of F₂ | …].
+
+    With `query="classes"` each class has a query of its own for each F, which is learned, and so a map and contexts of
+    its own. Its logit is w·[context of F₁ | context of F₂ | …] + b, with weights w, b that belong to the class.
 
     Two controls are built by the same call. `attend=()` is the plain network: the average of the query map alone.
     `score=None` is the multi-scale network: the averages of the attended maps in place of their contexts, which tells
@@ -42,7 +50,7 @@ def attention_classifier(
         num_classes: number of logits, at least 2.
         attend: names of the layers whose maps are attended, or one name; `feature_layers` lists them.
         query: name of the layer whose map asks; it may differ from the attended ones in size and channels. This default
-            and that of `attend` are for `VGG16BN`.
+            and that of `attend` are for `VGG16BN`. Or `"classes"`.
         score: a name in `SCORES`, a score layer, its config, or `None`. Each attended map gets a score of its own.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
         units: dimension in which query and features are compared; see `SpatialAttention`.
@@ -50,15 +58,20 @@ def attention_classifier(
         pool_query: whether to average the query map into one vector, one question for all positions.
         attention_dropout: share of the positions dropped in training.
         dropout: share of the head's inputs dropped in training.
+        activation: `"softmax"` or `"sigmoid"`, for a model whose output is probabilities; `None` leaves the logits.
+        map_regularizer: of each attention; see `SpatialAttention`.
+        agreement: rate of a `MapAgreement` of the maps of all blocks; at 0 there is none.
         name: of the model.
 
     Returns:
-        A flat functional `keras.Model`, images → logits `(B, num_classes)` in float32; a `ReinforceModel` where the
-        alignment is trained by REINFORCE. `attention_outputs` gives the maps of the same graph.
+        A flat functional `keras.Model`, images → logits `(B, num_classes)` in float32, or their probabilities; a
+        `ReinforceModel` where the alignment is trained by REINFORCE. `attention_outputs` gives the maps of the same
+        graph.
 
     Raises:
         TypeError: a backbone that is no functional model.
-        ValueError: a layer that the backbone does not have or that gives no map, or a number out of range.
+        ValueError: a layer that the backbone does not have or that gives no map, or a number out of range; queries of
+            the classes with `pool_query`, without a score or without an attended map; agreement of fewer than two maps.
 
     Example:
 
@@ -74,52 +87,93 @@ def attention_classifier(
     """
     require_integer("num_classes", num_classes, at_least=2)
     require_number("dropout", dropout, at_least=0, below=1)
-    question = feature_map(backbone, query, "query")
-    pooled = layers.GlobalAveragePooling2D(data_format="channels_last", name="pooled_query")(question)
-    asks = pooled if pool_query else question
-    contexts = [pooled]
-    for feature_name in (attend,) if isinstance(attend, str) else attend:
-        features = feature_map(backbone, feature_name, "attend")
-        if score is None:
-            pooling = layers.GlobalAveragePooling2D(data_format="channels_last", name=f"pooled_{feature_name}")
-            contexts.append(pooling(features))
-            continue
-        attention = SpatialAttention(
-            _fresh(SCORES, score),
-            _fresh(ALIGNMENTS, alignment),
-            units,
-            attention_dropout,
-            num_heads,
-            name=PREFIX + feature_name,
-        )
-        contexts.append(attention(asks, features, return_attention_scores=True)[0])
-    logits = _head(contexts, num_classes, dropout)
-    model = keras.Model(backbone.inputs[0], logits, name=name or "attention_classifier")
-    rewarded = any(needs_reward(layer) for layer in model._flatten_layers(include_self=False))
-    return ReinforceModel(model.input, model.output, name=model.name) if rewarded else model
+    features = _features(backbone, attend)
+    if query == CLASSES:
+        _check_class_queries(features, score, pool_query)
+        pooled, queries = [], [LearnedQueries(num_classes, name=f"queries_{name}")(map_) for name, map_ in features]
+    else:
+        question = feature_map(backbone, query, "query")
+        pooled = [_average(question, "query")]
+        queries = [pooled[0] if pool_query else question] * len(features)
+    options = {
+        "units": units,
+        "dropout": attention_dropout,
+        "num_heads": num_heads,
+        "map_regularizer": map_regularizer,
+    }
+    contexts, maps = _contexts(features, queries, score, alignment, options)
+    joined = _agreeing(join([*pooled, *contexts], dropout), maps, agreement)
+    logits = (class_logits if query == CLASSES else joint_logits)(joined, num_classes)
+    return _model(backbone, activate(logits, activation), name or "attention_classifier")
 
 
 def attention_outputs(model):
     """The same graph with its maps: images → {"logits": (B, classes), "attention_<feature>": (B, H, W), …}.
 
-    Works for a model built by `attention_classifier` and for one loaded from a file. Of several heads it gives the mean
-    map. Without attention layers the logits come alone.
+    Works for a model built by `attention_classifier` and for one loaded from a file, and is of the same class, so that
+    it can be trained through these names. Of several heads it gives the mean map. Where the classes ask, maps are
+    `(B, classes, H, W)`; where the model has an activation, `"probabilities"` come too. Without attention layers there
+    are no maps.
     """
     maps = {
         layer.name: layer.output[1] if layer.num_heads == 1 else keras.ops.mean(layer.output[1], axis=1)
         for layer in model.layers
         if isinstance(layer, SpatialAttention) and isinstance(layer.output, (tuple, list))
     }
-    return type(model)(model.input, {"logits": model.output, **maps}, name=f"{model.name}_outputs")
+    found = {layer.name: layer.output for layer in model.layers if layer.name in (LOGITS, PROBABILITIES)}
+    outputs = {LOGITS: model.output, **maps, **found}
+    return type(model)(model.input, outputs, name=f"{model.name}_outputs")
 
 
-def _head(contexts, num_classes, dropout):
-    features = layers.Concatenate(name="contexts")(contexts) if len(contexts) > 1 else contexts[0]
-    if dropout:
-        features = layers.Dropout(dropout, name="head_dropout")(features)
-    # Logits in float32 under any policy: the loss, and whoever compares two of them, needs the digits.
-    initializer = keras.initializers.RandomNormal(stddev=0.01)
-    return layers.Dense(num_classes, kernel_initializer=initializer, dtype="float32", name="logits")(features)
+def _features(backbone, attend):
+    """The attended maps: pairs of name and map."""
+    names = (attend,) if isinstance(attend, str) else attend
+    return [(name, feature_map(backbone, name, "attend")) for name in names]
+
+
+def _contexts(features, queries, score, alignment, options):
+    """The context of each attended map, and its attention map; without a score its average, and no attention map."""
+    if score is None:
+        return [_average(map_, name) for name, map_ in features], []
+    pairs = []
+    for (name, map_), query in zip(features, queries, strict=True):
+        parts = _fresh(SCORES, score), _fresh(ALIGNMENTS, alignment)
+        attention = SpatialAttention(*parts, name=PREFIX + name, **options)
+        pairs.append(attention(query, map_, return_attention_scores=True))
+    return [context for context, _ in pairs], [attention_map for _, attention_map in pairs]
+
+
+def _agreeing(features, maps, agreement):
+    if not require_number("agreement", agreement):
+        return features
+    if len(maps) < 2:
+        raise invalid(
+            "There are no two maps that could agree.",
+            "a score and at least two attended maps, or `agreement=0`",
+            f"{len(maps)} maps, agreement={agreement}",
+        )
+    return MapAgreement(agreement, name="agreement")(features, maps)
+
+
+def _model(backbone, output, name):
+    model = keras.Model(backbone.inputs[0], output, name=name)
+    rewarded = any(needs_reward(layer) for layer in model._flatten_layers(include_self=False))
+    return ReinforceModel(model.input, model.output, name=name) if rewarded else model
+
+
+def _average(features, name):
+    return layers.GlobalAveragePooling2D(data_format="channels_last", name=f"pooled_{name}")(features)
+
+
+def _check_class_queries(features, score, pool_query):
+    wrong = {
+        "`pool_query` has no map to average.": ("`pool_query=False`", "pool_query=True") if pool_query else None,
+        "The classes have no map to ask.": ("at least one layer in `attend`", "attend=()") if not features else None,
+        "The classes cannot ask without a score.": ("a score", "score=None") if score is None else None,
+    }
+    for what, parts in wrong.items():
+        if parts is not None:
+            raise invalid(what, f'{parts[0]} with `query="classes"`', f'query="classes", {parts[1]}')
 
 
 def _fresh(registry, identifier):

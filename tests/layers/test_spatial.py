@@ -311,9 +311,9 @@ ERRORS = [
     ),
     (
         "query",
-        lambda: SpatialAttention()(*shaped((2, 3, 5), (2, 7, 5, 11))),
-        "The query is neither a vector nor a map.",
-        "Received: query shape=(2, 3, 5), features shape=(2, 7, 5, 11).",
+        lambda: SpatialAttention()(*shaped((2, 1, 1, 3, 5), (2, 7, 5, 11))),
+        "The query is neither a vector, nor several, nor a map.",
+        "Received: query shape=(2, 1, 1, 3, 5), features shape=(2, 7, 5, 11).",
     ),
     (
         "batches",

@@ -1,5 +1,7 @@
 """What all alignments share: precision, masks, and which keys are there to be seen."""
 
+from functools import partial
+
 import keras
 import numpy as np
 from keras import ops
@@ -48,14 +50,17 @@ class Alignment(WideLayer):
         self.built = True
 
     def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False):
+        return self.over_visible(partial(self.align, training=training), scores, mask, finite)
+
+    def over_visible(self, function, scores, mask=None, finite=False):
+        """What a function of scores, all finite, gives for the visible keys; 0 for the others."""
         scores = ops.cast(scores, self.wide_dtype)
         visible = visible_keys(scores, mask, finite)
         if visible is None:
-            return self.align(scores, training=training)
+            return function(scores)
         # The lowest finite score, not −∞: a row that is all hidden then stays finite, and so does its gradient.
         lowest = float(np.finfo(keras.backend.standardize_dtype(scores.dtype)).min)
-        weights = self.align(ops.where(visible, scores, lowest), training=training)
-        return ops.where(visible, weights, 0.0)
+        return ops.where(visible, function(ops.where(visible, scores, lowest)), 0.0)
 
     def align(self, scores, training=None):
         """Scores in float32 or wider, all finite → weights, along the last axis."""

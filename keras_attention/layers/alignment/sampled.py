@@ -57,6 +57,14 @@ class SampledAlignment(Alignment):
             else None
         )
 
+    def probabilities(self, scores):
+        """The policy over finite scores `(..., Tq, Tk)`, of the same shape: how probable each key is."""
+        raise NotImplementedError(f"{type(self).__name__} must define `probabilities`, the policy of a row of scores.")
+
+    def choice(self, scores):
+        """The most probable sample of the policy over finite scores, 1 for a key that is in it and else 0."""
+        raise NotImplementedError(f"{type(self).__name__} must define `choice`, the most probable sample of a row.")
+
     def keep_sample(self, log_probability, entropy, cost=None):
         """Keeps what a call sampled, `(B, ..., Tq, Tk)`, summed to one number for an example; `cost` is one already."""
         if not self.is_rewarded:
@@ -148,12 +156,20 @@ class HardAlignment(SampledAlignment):
     def needs_reward(self):
         return self.estimator == "reinforce"
 
+    def probabilities(self, scores):
+        return softmax(scores)
+
+    def choice(self, scores):
+        """1 at the largest score of each row, at the first of equals."""
+        # Without `argmax`, which ONNX and LiteRT refuse.
+        return ops.one_hot(ops.top_k(scores, 1)[1][..., 0], scores.shape[-1], dtype=scores.dtype)
+
     def align(self, scores, training=None):
         if not training:
-            return _one_hot_of_largest(scores)
+            return self.choice(scores)
         # The largest of scores with Gumbel noise is a sample of softmax(e).
         noisy = scores - ops.log(-ops.log(self.random_numbers(scores)))
-        choice = ops.stop_gradient(_one_hot_of_largest(noisy))
+        choice = ops.stop_gradient(self.choice(noisy))
         if not self.needs_reward:
             smooth = softmax(noisy, self.temperature)
             return choice + (smooth - ops.stop_gradient(smooth))
@@ -198,19 +214,26 @@ class ReinforcedAlignment(SampledAlignment):
         self.policy_scale = self.add_weight(name="policy_scale", shape=(), initializer="ones")
         self.policy_bias = self.add_weight(name="policy_bias", shape=(), initializer=bias)
 
-    def align(self, scores, training=None):
-        # The base class gives a hidden key the lowest finite score; scaled, that could become infinite.
-        visible = scores > HIDDEN
-        logits = self.policy_scale * ops.where(visible, scores, 0.0) + self.policy_bias
-        drawn = self.random_numbers(scores) if training else 0.5
-        kept = ops.logical_and(ops.stop_gradient(ops.sigmoid(logits)) > drawn, visible)
-        if training:
-            self._keep_subset(logits, kept, ops.cast(visible, scores.dtype))
-        alone = ops.logical_and(scores >= ops.max(scores, axis=-1, keepdims=True), ops.logical_not(_any(kept)))
-        return softmax(ops.where(ops.logical_or(kept, ops.stop_gradient(alone)), scores, HIDDEN))
+    def probabilities(self, scores):
+        return ops.where(scores > HIDDEN, ops.sigmoid(self._logits(scores)), 0.0)
 
-    def _keep_subset(self, logits, kept, visible):
+    def choice(self, scores):
+        return ops.cast(_or_largest(self.probabilities(scores) > 0.5, scores), scores.dtype)
+
+    def align(self, scores, training=None):
+        if not training:
+            return softmax(ops.where(self.choice(scores) > 0, scores, HIDDEN))
+        kept = ops.stop_gradient(self.probabilities(scores)) > self.random_numbers(scores)
+        self._keep_subset(scores, kept)
+        return softmax(ops.where(_or_largest(kept, scores), scores, HIDDEN))
+
+    def _logits(self, scores):
+        # The base class gives a hidden key the lowest finite score; scaled, that could become infinite.
+        return self.policy_scale * ops.where(scores > HIDDEN, scores, 0.0) + self.policy_bias
+
+    def _keep_subset(self, scores, kept):
         # log π = l − log(1 + exp(l)) and log(1 − π) = −log(1 + exp(l)), which a rounded π would lose.
+        logits, visible = self._logits(scores), ops.cast(scores > HIDDEN, scores.dtype)
         chosen = ops.cast(kept, logits.dtype)
         normalizer = visible * ops.softplus(logits)
         log_probability = chosen * logits - normalizer
@@ -222,13 +245,11 @@ class ReinforcedAlignment(SampledAlignment):
         return {**super().get_config(), "keep_cost": self.keep_cost, "initial_bias": self.initial_bias}
 
 
-def _one_hot_of_largest(scores):
-    """1 at the largest score of each row, at the first of equals. Without `argmax`, which ONNX and LiteRT refuse."""
-    return ops.one_hot(ops.top_k(scores, 1)[1][..., 0], scores.shape[-1], dtype=scores.dtype)
-
-
-def _any(kept):
-    return ops.any(kept, axis=-1, keepdims=True)
+def _or_largest(kept, scores):
+    """What is kept of each row; where that is nothing, the largest score alone."""
+    nothing = ops.logical_not(ops.any(kept, axis=-1, keepdims=True))
+    largest = scores >= ops.max(scores, axis=-1, keepdims=True)
+    return ops.stop_gradient(ops.logical_or(kept, ops.logical_and(largest, nothing)))
 
 
 def _sum_examples(values):

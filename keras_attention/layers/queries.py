@@ -1,0 +1,69 @@
+"""LearnedQueries: questions that belong to the network and not to the image."""
+
+import keras
+from keras import ops
+
+from keras_attention.arguments import invalid, keras_object, require_integer
+from keras_attention.registry import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class LearnedQueries(keras.layers.Layer):
+    """q₁ … q_K: vectors that are learned, the same for every image, as the queries of a feature map.
+
+    They have the dimension of the features, so that every score can compare the two.
+
+    Args:
+        count: K, at least 1.
+        initializer: of the vectors.
+
+    Call arguments:
+        features: `(B, ..., C)`, of which only the size of the batch is read.
+
+    Returns:
+        `(B, K, C)` in the compute dtype, as `SpatialAttention` takes several questions.
+
+    Raises:
+        ValueError: a count below 1; features of an unknown number of channels.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import LearnedQueries, SpatialAttention
+    >>> features = np.ones((2, 7, 5, 4), "float32")
+    >>> context, maps = SpatialAttention("dot")(LearnedQueries(3)(features), features, return_attention_scores=True)
+    >>> context.shape, maps.shape
+    (TensorShape([2, 3, 4]), TensorShape([2, 3, 7, 5]))
+    """
+
+    def __init__(self, count=1, initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.count = require_integer("count", count, at_least=1)
+        self.initializer = keras_object(keras.initializers, initializer)
+
+    def build(self, features_shape):
+        _require_channels(features_shape)
+        self.queries = self.add_weight(
+            name="queries", shape=(self.count, features_shape[-1]), initializer=self.initializer
+        )
+
+    def call(self, features):
+        queries = ops.cast(self.queries, self.compute_dtype)
+        return ops.broadcast_to(queries, (ops.shape(features)[0], *queries.shape))
+
+    def compute_output_spec(self, features):
+        return keras.KerasTensor(self.compute_output_shape(features.shape), dtype=self.compute_dtype)
+
+    def compute_output_shape(self, features_shape):
+        return (features_shape[0], self.count, features_shape[-1])
+
+    def get_config(self):
+        initializer = keras.initializers.serialize(self.initializer)
+        return {**super().get_config(), "count": self.count, "initializer": initializer}
+
+
+def _require_channels(shape):
+    if shape[-1] is None:
+        raise invalid(
+            "The dimension of the queries is not known.", "features of known channels", f"features shape={tuple(shape)}"
+        )

@@ -1,0 +1,230 @@
+"""Regularizers of attention maps: how even, how smooth, how spread out a map is, and whether two maps agree."""
+
+from itertools import combinations
+
+import keras
+from keras import ops
+
+from keras_attention.arguments import invalid, require_number
+from keras_attention.layers.wide import WideLayer
+from keras_attention.registry import PACKAGE, Registry
+
+MAP_REGULARIZERS = Registry("map regularizer", keras.regularizers.Regularizer)
+
+# Below it a map counts as one of zeros: its shares would be of rounding errors, and their gradient could overflow.
+SMALLEST_TOTAL = 1e-30
+
+
+class MapRegularizer(keras.regularizers.Regularizer):
+    """Base of the regularizers of maps: rate · (mean over all maps of `measure`); a member overrides `measure`.
+
+    A map a ≥ 0 of n positions enters as its shares p = a / Σ a, so that maps which do not sum to 1 are measured alike;
+    one of zeros counts 0. In float32 whatever the dtype of the maps.
+
+    Args:
+        rate: any finite number; one below 0 rewards what one above 0 punishes.
+
+    Call arguments:
+        maps: `(..., H, W)`.
+
+    Returns:
+        The loss, a number.
+
+    Raises:
+        ValueError: a rate that is no finite number.
+    """
+
+    def __init__(self, rate=0.01):
+        self.rate = require_number("rate", rate)
+
+    def __call__(self, maps):
+        return self.rate * ops.mean(self.measure(map_shares(maps)))
+
+    def measure(self, shares):
+        """Shares `(..., H, W)` → a number for each map, `(...)`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `measure`, the figure of a map.")
+
+    def get_config(self):
+        return {"rate": self.rate}
+
+
+@MAP_REGULARIZERS.register("entropy")
+class MapEntropy(MapRegularizer):
+    """rate · H(p) / log n, with H(p) = −Σ p log p: 1 for a constant map, 0 for one position.
+
+    A map of a single position counts 0.
+
+    Args:
+        rate: see `MapRegularizer`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import MapEntropy
+    >>> float(MapEntropy(1.0)(np.array([[[0.5, 0.5], [0.0, 0.0]]])))
+    0.5
+    """
+
+    def measure(self, shares):
+        # At p = 0 the derivative of p log p is infinite; 0 · log 1 is 0, and so is its gradient.
+        logarithms = ops.log(ops.where(shares > 0, shares, 1.0))
+        return -_sum(shares * logarithms) / ops.log(ops.maximum(_positions(shares), 2.0))
+
+
+@MAP_REGULARIZERS.register("total_variation")
+class MapTotalVariation(MapRegularizer):
+    """rate · (Σ |p(i,j) − p(i+1,j)| + Σ |p(i,j) − p(i,j+1)|): 0 for a constant map, small for one smooth place.
+
+    Args:
+        rate: see `MapRegularizer`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import MapTotalVariation
+    >>> float(MapTotalVariation(1.0)(np.array([[[1.0, 0.0], [0.0, 0.0]]])))
+    2.0
+
+    Reference:
+        Rudin, Osher, Fatemi, *Nonlinear Total Variation Based Noise Removal Algorithms*, Physica D 60, 1992, eq. 2.2,
+        with the absolute differences along each axis added.
+    """
+
+    def measure(self, shares):
+        down = _sum(ops.abs(shares[..., 1:, :] - shares[..., :-1, :]))
+        return down + _sum(ops.abs(shares[..., 1:] - shares[..., :-1]))
+
+
+@MAP_REGULARIZERS.register("sparsity")
+class MapSparsity(MapRegularizer):
+    """rate · (Σ a)² / (n Σ a²): the share of the positions that the weight is spread over.
+
+    It is 1 for a constant map, k/n for k equal weights, 1/n for one position.
+
+    Args:
+        rate: see `MapRegularizer`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import MapSparsity
+    >>> float(MapSparsity(1.0)(np.array([[[3.0, 3.0], [0.0, 0.0]]])))
+    0.5
+
+    Reference:
+        Hoyer, *Non-negative Matrix Factorization with Sparseness Constraints*, JMLR 5, 2004, sec. 3.1, which compares
+        the same two norms.
+    """
+
+    def measure(self, shares):
+        squares = _sum(ops.square(shares))
+        return ops.square(_sum(shares)) / (_positions(shares) * ops.where(squares > 0, squares, 1.0))
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MapAgreement(WideLayer):
+    """Adds rate · mean over pairs of blocks of 1 − Σ min(p, q) to the loss; its output is the context it was given.
+
+    p and q are the shares of two maps of the same image: 0 where they agree, 1 where they lie apart. They are compared
+    on the coarser of their grids along each axis; the weight of the finer one is summed over the cells of the coarser,
+    and divided where a position lies in two of them.
+
+    Args:
+        rate: any finite number; one below 0 rewards maps that look at different places.
+
+    Call arguments:
+        context: any tensor, passed on.
+        maps: at least two maps, `(..., H, W)` each, alike but for H and W.
+
+    Returns:
+        `context`.
+
+    Raises:
+        ValueError: a rate that is no finite number; fewer than two maps, or maps of other leading axes.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import MapAgreement
+    >>> layer = MapAgreement(1.0)
+    >>> fine = np.array([[[0.5, 0.5, 0.0, 0.0]]], "float32")
+    >>> context = layer(np.zeros((1, 3)), [fine, np.array([[[0.25, 0.75]]], "float32")])
+    >>> [float(loss) for loss in layer.losses]
+    [0.75]
+    """
+
+    def __init__(self, rate=0.01, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = require_number("rate", rate)
+
+    def build(self, context_shape, maps_shape):
+        shapes = [tuple(shape) for shape in maps_shape]
+        if len(shapes) < 2 or len({shape[:-2] for shape in shapes}) > 1:
+            raise invalid(
+                "There are no two maps of the same image to compare.",
+                "at least two maps (..., height, width) of the same leading axes",
+                f"maps of shape {shapes}",
+            )
+        self.built = True
+
+    def call(self, context, maps):
+        differences = [_difference(*pair) for pair in combinations([map_shares(values) for values in maps], 2)]
+        self.add_loss(self.rate * sum(differences) / len(differences))
+        return context
+
+    def compute_output_spec(self, context, maps):
+        return keras.KerasTensor(context.shape, dtype=context.dtype)
+
+    def compute_output_shape(self, context_shape, maps_shape):
+        return context_shape
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate}
+
+
+def map_regularizers(identifier):
+    """What `map_regularizer=` stands for: a name in `MAP_REGULARIZERS`, a class, an instance, a config, or several."""
+    several = identifier if isinstance(identifier, (list, tuple)) else [] if identifier is None else [identifier]
+    return [MAP_REGULARIZERS.get(one) for one in several]
+
+
+def map_shares(maps):
+    """p = a / Σ a of maps `(..., H, W)`, in float32 or wider; zeros where a map is zeros."""
+    maps = ops.convert_to_tensor(maps)
+    maps = ops.cast(maps, keras.backend.result_type(maps.dtype, "float32"))
+    total = ops.sum(maps, axis=(-2, -1), keepdims=True)
+    return ops.where(total > SMALLEST_TOTAL, maps / ops.where(total > SMALLEST_TOTAL, total, 1.0), 0.0)
+
+
+def _sum(values):
+    return ops.sum(values, axis=(-2, -1))
+
+
+def _positions(shares):
+    height, width = ops.shape(shares)[-2:]
+    return ops.cast(height * width, shares.dtype)
+
+
+def _difference(first, second):
+    """1 − Σ min(p, q), the mean over all maps."""
+    for axis in (-2, -1):
+        first, second = _on_one_grid(first, second, axis)
+    return ops.mean(1 - _sum(ops.minimum(first, second)))
+
+
+def _on_one_grid(first, second, axis):
+    """Both shares on the coarser of their grids along an axis."""
+    sizes = ops.shape(first)[axis], ops.shape(second)[axis]
+    if sizes[0] == sizes[1]:
+        return first, second
+    smaller = ops.minimum(*sizes)
+    return tuple(_gathered(shares, size, smaller, axis) for shares, size in zip((first, second), sizes, strict=True))
+
+
+def _gathered(shares, size, smaller, axis):
+    """Shares summed along an axis of `size` positions into the `smaller` number of cells of equal length."""
+    ratio = ops.cast(size, shares.dtype) / ops.cast(smaller, shares.dtype)
+    edges = ratio * ops.cast(ops.arange(smaller), shares.dtype)[:, None]
+    places = ops.cast(ops.arange(size), shares.dtype)
+    overlap = ops.relu(ops.minimum(edges + ratio, places + 1) - ops.maximum(edges, places))
+    return ops.matmul(overlap, shares) if axis == -2 else ops.matmul(shares, ops.transpose(overlap))
