@@ -16,7 +16,7 @@ from keras_attention.arguments import (
 from keras_attention.data.augmentation import AUGMENTATIONS
 from keras_attention.data.split import SAMPLINGS
 from keras_attention.evaluate import FLIPS, MONITORS
-from keras_attention.layers import ALIGNMENTS, SCORES, UniformScore
+from keras_attention.layers import ALIGNMENTS, MAP_REGULARIZERS, SCORES, UniformScore
 from keras_attention.models.layout import LAYER_NAMES, SMALLEST_IMAGE
 
 OPTIMIZERS = ("adamw", "sgd")
@@ -26,6 +26,7 @@ DATA_OPTIONS = ("clutter", "count", "seed")
 LOSSES = ("cross_entropy", "focal")
 WHOLE_BACKBONE = "all"
 FROZEN_PARTS = (WHOLE_BACKBONE, *(name.removesuffix("_pool") for name in LAYER_NAMES if name.endswith("pool")))
+AGREEMENT = "agreement"  # of the maps of several layers, a regularizer too
 UNIFORM = "uniform"  # the control that looks nowhere in particular
 NARROW = 0.25  # the width of a network that is trained from scratch
 VIEWS = 4
@@ -60,6 +61,8 @@ class TrainConfig:
         pool_query: whether one averaged query asks for all positions, instead of a query map.
         supervise_attention: weight, above 0, of the loss that compares the map of each attended layer with the mask of
             the image; see `keras_attention.models.mask_losses`. `None` uses no masks in training.
+        map_regularizers: name in `MAP_REGULARIZERS`, or `"agreement"` of the maps of two layers or more → its rate, a
+            factor of what is added to the loss for maps that are spread out, rough, or unlike each other.
         attention_dropout: share of positions dropped in training, at least 0 and below 1.
         dropout: share of the head's inputs dropped in training, at least 0 and below 1.
         epochs: passes over the training images, over which the schedule is laid out.
@@ -124,6 +127,7 @@ class TrainConfig:
     num_heads: int = 1
     pool_query: bool = False
     supervise_attention: float | None = None
+    map_regularizers: dict = dataclasses.field(default_factory=dict)
     attention_dropout: float = 0.0
     dropout: float = 0.0
     epochs: int = 5
@@ -163,12 +167,16 @@ class TrainConfig:
         self._check_names()
         for name in ("pool_query", "cache_features", "train_on_validation"):
             require_truth(name, getattr(self, name))
-        for name in ("data_options", "score_options", "alignment_options"):
+        for name in ("data_options", "score_options", "alignment_options", "map_regularizers"):
             if not isinstance(getattr(self, name), dict):
                 raise invalid(f"`{name}` are no options.", "a dictionary", f"{name}={getattr(self, name)!r}")
         for name in self.data_options:
             if name not in DATA_OPTIONS:
                 raise unknown("data option", name, DATA_OPTIONS, "data_options")
+        for name, rate in self.map_regularizers.items():
+            if name not in (*MAP_REGULARIZERS, AGREEMENT):
+                raise unknown("map regularizer", name, (*MAP_REGULARIZERS, AGREEMENT), "map_regularizers")
+            require_number(f"map_regularizers[{name!r}]", rate)
         if len(set(self.attend)) < len(self.attend):
             raise invalid("A layer is attended twice.", "different layers", f"attend={', '.join(self.attend)}")
         for name in ("epochs", "batch_size", "step_epochs", "num_heads"):
@@ -258,6 +266,18 @@ class TrainConfig:
                 "`attend`, and a `score` that learns",
             ),
             (
+                bool(self.map_regularizers) and not self.learns_attention,
+                "map_regularizers",
+                "There is no attention to be regularized.",
+                "`attend`, and a `score` that learns",
+            ),
+            (
+                AGREEMENT in self.map_regularizers and len(self.attend) < 2,
+                "map_regularizers",
+                "There are no two maps that could agree.",
+                "two layers or more in `attend`",
+            ),
+            (
                 self.class_weights == self.sampling == "balanced",
                 "sampling",
                 "Rare classes would count twice: drawn more often, and with larger weights.",
@@ -308,6 +328,12 @@ class TrainConfig:
             return None if self.score is None else UniformScore()
         return SCORES.make(self.score, self.score_options, **({"units": self.units} if self.units else {}))
 
+    def make_map_regularizers(self):
+        """New regularizers of each map, and the rate of their agreement, as the settings say."""
+        rates = dict(self.map_regularizers)
+        agreement = rates.pop(AGREEMENT, 0.0)
+        return [MAP_REGULARIZERS[name](rate) for name, rate in rates.items()], agreement
+
     def make_alignment(self):
         """A new alignment, for the positions of a map, as the settings say."""
         return ALIGNMENTS.make(self.alignment, self.alignment_options, axes=2)
@@ -352,7 +378,9 @@ class TrainConfig:
         """The same with other settings; what is for attention alone is left out where these leave no attention."""
         network = {name: settings.get(name, getattr(self, name)) for name in ("attend", "score")}
         without = not network["attend"] or network["score"] in (None, UNIFORM)
-        left_out = {"supervise_attention": None} if without else {}
+        left_out = {"supervise_attention": None, "map_regularizers": {}} if without else {}
+        if len(network["attend"]) == 1 and AGREEMENT in self.map_regularizers and not without:
+            left_out = {"map_regularizers": {n: rate for n, rate in self.map_regularizers.items() if n != AGREEMENT}}
         return dataclasses.replace(self, **left_out | settings)
 
     def differences(self, other):

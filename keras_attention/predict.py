@@ -22,13 +22,15 @@ class Predictor:
         outputs: function from float32 images `(n, S, S, 3)` to a dictionary of tensors.
         class_names: the name of each class.
         image_size: S.
+        model: the Keras model in float32; `None` where there is none, as of an export.
 
     Call arguments:
         images: `(n, S, S, 3)` from 0 to 255.
     """
 
-    def __init__(self, outputs, class_names, image_size):
+    def __init__(self, outputs, class_names, image_size, model=None):
         self.outputs, self.class_names, self.image_size = outputs, tuple(class_names), image_size
+        self.model = model
 
     def __call__(self, images):
         return {name: np.asarray(values) for name, values in self.outputs(np.asarray(images, "float32")).items()}
@@ -88,14 +90,15 @@ def _from_keras(path, class_names):
     except (ValueError, TypeError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise invalid(f"{path} does not load: {reason}", "a model of this package", f"model={str(path)!r}") from error
-    graph = attention_outputs(in_float32(model))
+    model = in_float32(model)
+    graph = attention_outputs(model)
 
     def outputs(images):
         predicted = graph.predict_on_batch(images)
         return {"probabilities": keras.ops.softmax(predicted["logits"]), **predicted}
 
     names = class_names or [str(number) for number in range(model.output_shape[-1])]
-    return Predictor(outputs, names, model.input_shape[1])
+    return Predictor(outputs, names, model.input_shape[1], model)
 
 
 def _names_beside(path):

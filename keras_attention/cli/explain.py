@@ -1,57 +1,114 @@
-"""`keras-attention explain`: pictures of where a model looks."""
+"""`keras-attention explain`: pictures of where a model looks, and measures of it."""
 
-import pathlib
+import sys
 
 
 def add(commands):
     """Declares the command."""
     parser = commands.add_parser(
         "explain",
-        help="draw where a model looks",
-        description="Writes, for each image, a picture with the map of each attended block.",
+        help="draw, or measure, where a model looks",
+        description="Writes, for each image, a picture with the map of each attended block and of their product; of a "
+        "folder, or of the data of a run, a gallery to look through. With --measure it measures the maps instead.",
     )
     parser.add_argument("model", metavar="MODEL", help="a run folder, a .keras file or an exported folder")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the pictures")
+    text = "image files and folders; without any, the images of the run's data, or of --data"
+    parser.add_argument("images", metavar="IMAGE", nargs="*", help=text)
+    parser.add_argument("--out", metavar="DIR", help="folder for what is written (default <run>/explain, else explain)")
+    text = "folder of masks: the paths of those in a folder of images, or the stems of single ones"
+    parser.add_argument("--masks", metavar="DIR", help=text)
+    _add_pictures(parser.add_argument_group("pictures"))
+    _add_measures(parser.add_argument_group("measures"))
+    _add_data(parser.add_argument_group("data, where no images are named"))
     return parser
+
+
+def _add_pictures(group):
+    group.add_argument("--layers", metavar="A,B", help="attended layers to draw (default: all)")
+    text = "draw Grad-CAM beside: gradcam, of the last layer before the last pooling, or gradcam@LAYER"
+    group.add_argument("--compare", metavar="gradcam[@LAYER]", help=text)
+    text = "a figure for each image: png, svg or png,svg (default: png for single files, none beside a gallery)"
+    group.add_argument("--format", metavar="F", help=text)
+    group.add_argument("--limit", type=int, metavar="N", help="images of the data, evenly over the split (default 300)")
+
+
+def _add_measures(group):
+    text = "measure the maps in place of drawing them; with masks against these too"
+    group.add_argument("--measure", action="store_true", help=text)
+    text = "images for deletion and insertion, which run the model often (default 100; 0: none)"
+    group.add_argument("--perturbed", type=int, metavar="N", help=text)
+    group.add_argument("--seed", type=int, metavar="N", help="of random weights and intervals (default 0)")
+
+
+def _add_data(group):
+    group.add_argument("--data", metavar="SOURCE", help="as in `train` (default: the data of the run)")
+    group.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets keeps data sets")
+    group.add_argument("--split", metavar="NAME", help="train, validation, test (default)")
+
+
+# What goes with pictures alone, and with measures alone.
+PICTURES = ("layers", "format", "limit")
+MEASURES = ("perturbed", "seed")
 
 
 def run(options):
     """Does the command; 1 where some images could not be read."""
+    from keras_attention.explanations import explain, measure_to_folder
+
+    _check(options)
+    given = {"out": options.out, "masks": None if options.data else options.masks, "data": _data(options)}
+    if options.split:
+        given["split"] = options.split
+    if options.measure:
+        given |= {name: getattr(options, name) for name in MEASURES if getattr(options, name) is not None}
+        print(measure_to_folder(options.model, options.images, layer=_layer(options), **given).table())
+        return 0
+    if options.limit is not None:
+        given["limit"] = options.limit
+    given |= {"layers": _list(options.layers), "formats": _list(options.format), "compare": options.compare}
+    done = explain(options.model, options.images, **given)
+    for reason in done.skipped:
+        print(f"keras-attention: skipped: {reason}", file=sys.stderr)
+    return int(bool(done.skipped))
+
+
+def _check(options):
+    """Refuses options that would have no effect."""
     from keras_attention.arguments import invalid
-    from keras_attention.atomic import replacing
-    from keras_attention.cli.predict import readable
-    from keras_attention.explain import attention_figure
+
+    idle = PICTURES if options.measure else MEASURES
+    for name in idle:
+        if getattr(options, name) is not None:
+            with_it = "without --measure" if options.measure else "with --measure"
+            raise invalid(f"--{name} has no effect here.", f"it {with_it}", f"--{name} {getattr(options, name)}")
+    if options.images:
+        for name in ("data", "data_dir", "split", "limit"):
+            if getattr(options, name) is not None:
+                flag = f"--{name.replace('_', '-')}"
+                raise invalid(f"{flag} has no effect on images that are named.", "images or data", flag)
+    elif options.masks and not options.data:
+        raise invalid("The data of the run have masks of their own.", "--data, or images", f"--masks {options.masks}")
+
+
+def _data(options):
+    """The data set that is named, at the size of the model's images; `None` for that of the run."""
+    if not options.data:
+        return None
+    from keras_attention.data import load
     from keras_attention.predict import load_predictor
 
-    predictor = load_predictor(options.model)
-    failed, names = 0, _picture_names(options.images)
-    for path, image in readable(predictor, options.images):
-        if image is None:
-            failed += 1
-            continue
-        outputs = predictor(image[None])
-        maps = {name: values for name, values in outputs.items() if name.startswith("attention_")}
-        if not maps:
-            raise invalid("The model has no attention layers.", "a model trained with attention", options.model)
-        best = int(outputs["probabilities"][0].argmax())
-        title = f"{predictor.class_names[best]} {outputs['probabilities'][0][best]:.2f}"
-        target = pathlib.Path(options.out) / names[path]
-        if target.resolve() in {pathlib.Path(image).resolve() for image in options.images}:
-            raise invalid(f"The picture would replace the image {target}.", "another --out", f"--out {options.out}")
-        with replacing(target) as temporary:
-            attention_figure(image[None], maps, [(title, "black")], per_row=1).savefig(temporary, dpi=150)
-        print(target, flush=True)
-    return int(failed > 0)
+    size = load_predictor(options.model).image_size
+    return load(options.data, data_dir=options.data_dir, masks=options.masks, image_size=size)
 
 
-def _picture_names(paths):
-    """Path → the name of its picture; images of one name in several folders are numbered."""
-    names, taken = {}, set()
-    for path in dict.fromkeys(paths):
-        stem, number = pathlib.Path(path).stem, 1
-        while (name := f"{stem}.png" if number == 1 else f"{stem}-{number}.png") in taken:
-            number += 1
-        taken.add(name)
-        names[path] = name
-    return names
+def _layer(options):
+    """The layer of Grad-CAM in `--compare gradcam@LAYER`."""
+    from keras_attention.arguments import require_choice
+
+    kind, _, layer = (options.compare or "gradcam").partition("@")
+    require_choice("compare", kind, ("gradcam",))
+    return layer or None
+
+
+def _list(text):
+    return None if text is None else [part for part in text.split(",") if part]

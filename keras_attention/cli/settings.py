@@ -78,6 +78,8 @@ def add_settings(parser, without=()):
                 text = f"option of the {family}, see `list`; may be repeated"
                 if f"--{family}" not in without:
                     group.add_argument(f"--{family}-option", action="append", metavar="KEY=VALUE", help=text)
+            text = "add to the loss: entropy, total_variation, sparsity of each map, agreement of all; may be repeated"
+            group.add_argument("--map-regularizer", action="append", metavar="NAME=RATE", help=text)
             text = "one averaged query for all positions, instead of a query map"
             group.add_argument("--pool-query", action="store_true", help=text)
         if title == "pretrained weights":
@@ -100,6 +102,8 @@ def given_settings(options):
         given["attend"] = tuple(name for name in given["attend"].split(",") if name and name != "none")
     if "data_option" in options:
         given["data_options"] = dict(_option(text) for text in options.data_option)
+    if "map_regularizer" in options:
+        given["map_regularizers"] = dict(_rate(text) for text in options.map_regularizer)
     for family in FAMILIES:
         if f"{family}_option" in options:
             texts = getattr(options, f"{family}_option")
@@ -128,6 +132,19 @@ def _layer_option(family, text):
             f"--{family}-option {text}",
         )
     return key, plain_value(value)
+
+
+def _rate(text):
+    """`NAME=RATE` of a regularizer of maps."""
+    from keras_attention.arguments import invalid
+
+    name, _, rate = text.partition("=")
+    try:
+        return name, float(rate)
+    except ValueError as error:
+        raise invalid(
+            "A regularizer of maps is a name and a rate.", "--map-regularizer NAME=RATE", f"--map-regularizer {text}"
+        ) from error
 
 
 def plain_value(text):

@@ -37,7 +37,7 @@ def load_folder(root, image_size=None, masks=None, split_seed=0):
     """
     root, image_size = pathlib.Path(root), image_size or DEFAULT_IMAGE_SIZE
     files, class_names = _list_files(root)
-    mask_of, without = _pair_with_masks(files, root, pathlib.Path(masks)) if masks is not None else ({}, ())
+    mask_of, without = pair_with_masks(files, root, pathlib.Path(masks)) if masks is not None else ({}, ())
     splits, labels, skipped = {}, {}, []
     for split, pairs in files.items():
         splits[split], labels[split], bad = _load_split(pairs, mask_of, image_size)
@@ -121,7 +121,7 @@ def _hidden(path):
     return any(part.startswith(".") for part in path.parts)
 
 
-def _pair_with_masks(files, root, masks):
+def pair_with_masks(files, root, masks):
     """Image path → mask path, and the images without a mask; raises for the first mask of another size."""
     if not masks.is_dir():
         raise invalid("There is no folder of masks.", "an existing folder", f"masks={masks}")

@@ -29,8 +29,8 @@ class MapReport:
     """The measures of the maps of a model.
 
     Args:
-        values: name → the figure of each image, NaN where it is not defined: `<measure>/<map>`, `agreement/<map>/<map>`,
-            `chance`, `label`, `probabilities`.
+        values: name → the figure of each image, NaN where it is not defined: `<measure>/<map>`,
+            `agreement/<map>/<map>`, `chance`, `label`, `probabilities`.
         maps: the names of the maps.
         layer: that of Grad-CAM.
         seed: of the bootstrap.
@@ -70,13 +70,20 @@ class MapReport:
         pairs = [name.removeprefix("agreement/") for name in self.values if name.startswith("agreement/")]
         return {
             "images": self.count,
-            "accuracy": float((self.values["probabilities"].argmax(-1) == self.values["label"]).mean()),
+            "accuracy": self._accuracy(),
             "grad_cam_layer": self.layer,
             "thresholds": self.thresholds,
             "maps": {name: self._figures_of(name) for name in self.maps},
             "agreement": {pair.replace("/", " and "): self._figure(f"agreement/{pair}") for pair in pairs},
             "chance": chance,
         }
+
+    def _accuracy(self):
+        """The share of right answers; `None` where labels are not known."""
+        labels = self.values["label"]
+        if not np.isfinite(labels).all():
+            return None
+        return float((self.values["probabilities"].argmax(-1) == labels).mean())
 
     def _figures_of(self, name):
         return {
@@ -97,6 +104,20 @@ class MapReport:
             chance = self.values["chance"][used]
             figure["chance"] = float(chance.mean()) if used.any() else None
         return figure | {"count": int(used.sum()), "skipped": int((~used).sum())}
+
+    def rows(self, names, class_names):
+        """A dictionary for each image: its name, classes and figures; `None` where one is not defined or not taken."""
+        figures = {name: values for name, values in self.values.items() if values.shape == (self.count,)}
+        labels, probabilities = figures.pop("label"), self.values["probabilities"]
+        rows = []
+        for number, name in enumerate(names):
+            best, label = int(probabilities[number].argmax()), labels[number]
+            answer = {"predicted": class_names[best], "probability": float(probabilities[number, best])}
+            true = class_names[int(label)] if np.isfinite(label) else None
+            found = {key: float(values[number]) for key, values in figures.items()}
+            known = {key: value if np.isfinite(value) else None for key, value in found.items()}
+            rows.append({"name": name, "true": true, **answer, **known})
+        return rows
 
     def _interval(self, values):
         if np.ptp(values) == 0:

@@ -30,7 +30,7 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
     Args:
         model: a classifier with attention layers, images → logits or probabilities.
         dataset: an `ImageDataset`, or arrays: `(images, labels)`, or `(images, labels, masks)`, the masks `(n, H, W)`
-            or `(n, H, W, 1)`, of any resolution.
+            or `(n, H, W, 1)`, of any resolution; labels that are not known are `None`.
         split: of an `ImageDataset`.
         layer: of Grad-CAM; see `grad_cam`.
         perturbed: images, evenly over the split, for deletion and insertion, which run the model 2·`steps` times for
@@ -60,7 +60,7 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
     for images, labels, *masks in source.batches(split, CHUNK):
         images = check_images(model, np.asarray(images))
         maps = readers(images, batch_size)
-        part = {"label": np.asarray(labels).argmax(-1), "probabilities": readers.classifier.probabilities(images)}
+        part = {"label": _numbers(labels), "probabilities": readers.classifier.probabilities(images)}
         part |= _against_masks(maps, *masks) | _properties(maps) | _agreements(maps, untrained(images, batch_size))
         near = chosen[(chosen >= done) & (chosen < done + len(images))] - done
         if len(near):
@@ -89,7 +89,8 @@ class MapReaders:
         """Name → `(n, H, W)`: the attended blocks, where they look together, and Grad-CAM."""
         maps = self.attention(images, batch_size=batch_size)
         finest = max((values.shape[1:] for values in maps.values()), key=np.prod)
-        return maps | {JOINT: joint_map(maps, finest), GRAD_CAM: self.cam(images, batch_size=batch_size)}
+        joint = {JOINT: joint_map(maps, finest)} if len(maps) > 1 else {}
+        return maps | joint | {GRAD_CAM: self.cam(images, batch_size=batch_size)}
 
 
 class _Arrays:
@@ -105,14 +106,22 @@ class _Arrays:
 
 
 def _arrays(given):
-    """`(images, labels)` or `(images, labels, masks)`, checked, the labels as one-hot vectors."""
-    if len(given) not in (2, 3) or len({len(part) for part in given}) > 1:
-        shapes = ", ".join(str(len(part)) for part in given)
-        raise invalid("The arrays do not belong together.", "(images, labels) or (images, labels, masks)", shapes)
-    labels = np.asarray(given[1])
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+    """`(images, labels)` or `(images, labels, masks)`, checked."""
+    lengths = [len(part) for part in given if part is not None]
+    if len(given) not in (2, 3) or len(set(lengths)) > 1:
+        raise invalid("The arrays do not belong together.", "(images, labels) or (images, labels, masks)", lengths)
+    labels = np.full(lengths[0], -1) if given[1] is None else np.asarray(given[1])
+    known = given[1] is not None
+    if known and (labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0):
         raise invalid("The labels are no class numbers.", "integers from 0, (n,)", f"{labels.dtype} {labels.shape}")
-    return _Arrays(given[0], np.eye(labels.max() + 1)[labels], *(np.asarray(masks) for masks in given[2:]))
+    return _Arrays(given[0], labels, *(np.asarray(masks) for masks in given[2:]))
+
+
+def _numbers(labels):
+    """One-hot labels or numbers → numbers, NaN where there is none."""
+    labels = np.asarray(labels, "float64")
+    labels = labels.argmax(-1) if labels.ndim == 2 else labels
+    return np.where(labels < 0, np.nan, labels)
 
 
 def _with_random_weights(model, seed):
@@ -129,7 +138,7 @@ def _against_masks(maps, masks=None):
     if masks is None:
         return {}
     blocks = {name: values for name, values in maps.items() if name not in (JOINT, GRAD_CAM)}
-    figures, chance = measure_pixels({**blocks, JOINT: None}, masks)
+    figures, chance = measure_pixels(blocks | ({JOINT: None} if JOINT in maps else {}), masks)
     figures |= measure_pixels({GRAD_CAM: maps[GRAD_CAM]}, masks)[0]
     return {"chance": chance} | {
         f"{measure}/{name}": values for name, found in figures.items() for measure, values in found.items()

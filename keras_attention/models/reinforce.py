@@ -1,5 +1,7 @@
 """Training of attention that samples: the loss of the task becomes its reward."""
 
+import types
+
 import keras
 from keras import ops
 
@@ -15,8 +17,8 @@ class ReinforceModel(keras.Model):
 
     For each example i with loss L_i, and each alignment that samples, it adds to the loss a term of value 0 whose
     gradient is that of REINFORCE, −(R_i − b) ∇log p(sample) − λ_H ∇H, with R_i = −L_i − cost. The loss that is shown
-    is that of the task alone. Over several outputs L_i is their sum, whatever `loss_weights` are. `predict`, `evaluate`
-    and exports do not sample.
+    is that of the task alone. Over several outputs L_i is their sum, each times its `loss_weights`. `predict`,
+    `evaluate` and exports do not sample.
 
     `attention_classifier` makes such a model where its alignment needs one. A model of one's own is built of inputs and
     outputs as `keras.Model` is.
@@ -49,6 +51,11 @@ class ReinforceModel(keras.Model):
         for alignment in self.sampled:
             alignment.is_rewarded = True
 
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, **kwargs):
+        super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
+        # Where Keras does not look for state to save.
+        self._rewarded = types.SimpleNamespace(loss_weights=loss_weights)
+
     def call(self, inputs, training=None, mask=None, **kwargs):
         for alignment in self.sampled:
             alignment.forget_sample()  # of a call that no loss followed
@@ -61,9 +68,9 @@ class ReinforceModel(keras.Model):
             return loss
         several = isinstance(sample_weight, (dict, list, tuple))
         if several or (sample_weight is not None and len(sample_weight.shape) > 1):
-            task_loss, weight = _example_losses(self.loss, y, y_pred, sample_weight), 1.0
+            task_loss, weight = _example_losses(self.loss, y, y_pred, self._rewarded.loss_weights, sample_weight), 1.0
         else:
-            task_loss = _example_losses(self.loss, y, y_pred)
+            task_loss = _example_losses(self.loss, y, y_pred, self._rewarded.loss_weights)
             weight = 1.0 if sample_weight is None else mean_examples(sample_weight)
         return loss + sum(ops.mean(alignment.reinforce_loss(task_loss, weight)) for alignment in sampled)
 
@@ -73,14 +80,16 @@ def needs_reward(layer):
     return isinstance(layer, SampledAlignment) and layer.needs_reward
 
 
-def _example_losses(loss, y, y_pred, sample_weight=None):
-    """The loss of each example, `(B,)`; over several outputs their sum, each times its weight."""
+def _example_losses(loss, y, y_pred, loss_weight=None, sample_weight=None):
+    """The loss of each example, `(B,)`; over several outputs their sum, each times its weights."""
     if isinstance(y_pred, (dict, list, tuple)):
         return sum(
-            _example_losses(*(_of_output(name, part) for part in (loss, y, y_pred, sample_weight)))
+            _example_losses(*(_of_output(name, part) for part in (loss, y, y_pred, loss_weight, sample_weight)))
             for name in (y_pred if isinstance(y_pred, dict) else range(len(y_pred)))
             if _of_output(name, loss) is not None
         )
+    if loss_weight is not None:
+        return loss_weight * _example_losses(loss, y, y_pred, None, sample_weight)
     if loss is None:
         raise invalid("Attention that samples has no reward.", "`compile(loss=…)`, the loss of the task", "loss=None")
     loss = keras.losses.get(loss)

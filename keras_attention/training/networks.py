@@ -48,6 +48,7 @@ def build_backbone(config, dataset):
 
 def build_model(config, dataset, backbone=None):
     """The classifier that a configuration names, for the images and classes of a data set."""
+    map_regularizers, agreement = config.make_map_regularizers()
     return attention_classifier(
         backbone or build_backbone(config, dataset),
         len(dataset.class_names),
@@ -59,6 +60,8 @@ def build_model(config, dataset, backbone=None):
         pool_query=config.pool_query,
         attention_dropout=config.attention_dropout,
         dropout=config.dropout,
+        map_regularizer=map_regularizers,
+        agreement=agreement,
         name="vgg16_bn_attention",
     )
 

@@ -1,0 +1,103 @@
+"""The pictures of a gallery and the figures of single images, from maps that were read."""
+
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from keras_attention.atomic import replacing
+from keras_attention.explain import attention_figure, attention_strip, mean_figures, measure_maps
+from keras_attention.explanations.reading import PRODUCT
+from keras_attention.report import gallery_columns, write_gallery
+
+SIDE = 224  # pixels of a square of the gallery
+MEASURES = {"pointing_game": "pointing game", "energy_inside": "energy inside", "jaccard": "Jaccard"}
+
+
+class Drawing:
+    """The pictures of some examples, from their maps.
+
+    Args:
+        examples: the images.
+        found: the `Found` of them.
+        class_names: the name of each class.
+        scales: title of a column → its colours.
+    """
+
+    def __init__(self, examples, found, class_names, scales):
+        self.examples, self.found, self.class_names, self.scales = examples, found, class_names, scales
+
+    def figures(self, out, formats, verbose):
+        """Writes the figure of each image in each format; gives their paths."""
+        names = figure_names([self.examples.names[number] for number in self.found.numbers]) if formats else ()
+        return [path for row, name in enumerate(names) for path in self._figure(row, out / name, formats, verbose)]
+
+    def _figure(self, row, path, formats, verbose):
+        image, mask = self.examples.read(self.found.numbers[row])
+        maps = {title: values[row : row + 1] for title, values in self.found.maps.items()}
+        masks = None if mask is None else mask[None]
+        figure = attention_figure(image[None], maps, [self._title(row)], 1, masks, self.scales)
+        paths = [path.with_name(f"{path.name}.{form}") for form in formats]
+        for target in paths:
+            with replacing(target) as temporary:
+                figure.savefig(temporary, dpi=150)
+            if verbose:
+                print(target, flush=True)
+        return paths
+
+    def _title(self, row):
+        card = self._card(row)
+        answer = f"{card['predicted']} {card['probability']:.2f}"
+        if card["true"] in (None, card["predicted"]):
+            return answer, "black"
+        return f"{card['true']} → {answer}", "crimson"
+
+    def gallery(self, out, title, verbose):
+        """Writes the strip of each image and the page; gives its path."""
+        cards = []
+        with replacing(out / "pictures") as temporary:
+            temporary.mkdir()
+            for row, number in enumerate(self.found.numbers):
+                image, mask = self.examples.read(number)
+                maps = {name: values[row] for name, values in self.found.maps.items()}
+                strip = attention_strip(image, maps, self.scales, mask, SIDE)
+                Image.fromarray(strip).save(temporary / f"{row:05d}.jpg", quality=90)
+                cards.append(
+                    self._card(row) | {"picture": f"pictures/{row:05d}.jpg", "figures": self._measures(row, mask)}
+                )
+        about = [f"{len(cards):,} images, each with its maps; every column has one colour scale."]
+        page = write_gallery(out, cards, gallery_columns(self.scales), title, about)
+        if verbose:
+            print(f"gallery {page}", flush=True)
+        return page
+
+    def _card(self, row):
+        number, probabilities = self.found.numbers[row], self.found.probabilities[row]
+        label, best = self.examples.labels[number], int(probabilities.argmax())
+        return {
+            "name": self.examples.names[number],
+            "predicted": self.class_names[best],
+            "probability": float(np.clip(probabilities[best], 0, 1)),
+            "true": None if label is None else self.class_names[label],
+        }
+
+    def _measures(self, row, mask):
+        """How well the map of all blocks, or of the only one, meets the mask."""
+        if mask is None or not mask.any():
+            return {}
+        title = PRODUCT if PRODUCT in self.found.maps else next(iter(self.found.maps))
+        measured, chance = measure_maps({title: self.found.maps[title][row : row + 1]}, mask[None])
+        return {label: mean_figures(measured[name][title], chance)["score"] for name, label in MEASURES.items()}
+
+
+def figure_names(names):
+    """A file name without suffix for each image; those that would be the same are numbered."""
+    taken, found = set(), []
+    for name in names:
+        path, number = pathlib.PurePath(name), 1
+        stem = path.stem if path.is_absolute() or ".." in path.parts else "-".join(path.with_suffix("").parts)
+        while (candidate := stem if number == 1 else f"{stem}-{number}") in taken:
+            number += 1
+        taken.add(candidate)
+        found.append(candidate)
+    return found

@@ -1,0 +1,112 @@
+"""The images that are explained, from files, folders or a data set: each with what is known of it."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from keras_attention.arguments import invalid
+from keras_attention.data.folder import pair_with_masks
+from keras_attention.data.images import decode_mask
+
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+
+
+class FileExamples:
+    """Image files, and all those in folders, read when they are asked for.
+
+    The true class is known where a folder that holds the image has the name of one.
+
+    Args:
+        paths: of files and folders.
+        predictor: the `Predictor` of the model, which knows its classes and reads images as it takes them.
+        masks: a folder with masks under the same paths as in each folder, or, for a file, of the same stem.
+
+    Raises:
+        ValueError: a path that is not there, a folder without images, or masks that fit none or that have another size.
+    """
+
+    def __init__(self, paths, predictor, masks=None):
+        self.predictor, self.paths, self.names, mask_of = predictor, [], [], {}
+        for path in map(pathlib.Path, dict.fromkeys(paths)):
+            root, files = (path, _images_in(path)) if path.is_dir() else (path.parent, [path])
+            self.paths += files
+            self.names += [str(file.relative_to(root)) if path.is_dir() else str(file) for file in files]
+            if masks is not None:
+                found = [(file, None) for file in files if file.is_file()]
+                mask_of |= pair_with_masks({"": found}, root, pathlib.Path(masks))[0]
+        self.mask_of = mask_of
+        self.labels = [_class_of(path, predictor.class_names) for path in self.paths]
+
+    def __len__(self):
+        return len(self.paths)
+
+    def read(self, number):
+        """The image, uint8 `(S, S, 3)`, and its mask, uint8 `(S, S, 1)`, or `None`.
+
+        Raises:
+            ValueError: a file that is no image.
+        """
+        path = self.paths[number]
+        mask = self.mask_of.get(path)
+        size = self.predictor.image_size
+        return self.predictor.read(path), None if mask is None else decode_mask(
+            tf.io.read_file(str(mask)), size
+        ).numpy()
+
+
+class DataExamples:
+    """Images of a split of a data set, evenly over it, held in memory.
+
+    Args:
+        dataset: an `ImageDataset`.
+        split: the name of the split.
+        class_names: those of the model.
+        limit: images at most.
+
+    Raises:
+        ValueError: data of other classes than the model's.
+    """
+
+    def __init__(self, dataset, split, class_names, limit):
+        check_classes(dataset, class_names)
+        count = dataset.split(split).count
+        self.numbers = np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int)).tolist()
+        chosen = set(self.numbers)
+        examples = enumerate(dataset.split(split).examples().as_numpy_iterator())
+        self.examples = [example for number, example in examples if number in chosen]
+        self.names = [f"{split} {number}" for number in self.numbers]
+        self.labels = [int(example["label"]) for example in self.examples]
+
+    def __len__(self):
+        return len(self.examples)
+
+    def read(self, number):
+        """The image, uint8 `(S, S, 3)`, and its mask, uint8 `(S, S, 1)`, or `None`."""
+        example = self.examples[number]
+        return example["image"], example.get("mask")
+
+
+def check_classes(dataset, class_names):
+    """Raises `ValueError` where the classes of a data set are not those of a model."""
+    if tuple(dataset.class_names) != tuple(class_names):
+        names = [", ".join(names[:5]) for names in (class_names, dataset.class_names)]
+        raise invalid("The data have other classes than the model.", f"classes {names[0]}", f"classes {names[1]}")
+
+
+def _images_in(folder):
+    """The images in a folder and below, in the order of their paths."""
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise invalid(f"{folder} holds no images.", f"files that end in {', '.join(IMAGES)}", str(folder))
+    return found
+
+
+def _class_of(path, class_names):
+    """The number of the class that the nearest folder around a file is named after, or `None`."""
+    names = [parent.name for parent in path.resolve().parents]
+    return next((class_names.index(name) for name in names if name in class_names), None)
