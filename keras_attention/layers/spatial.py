@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention.arguments import invalid, require_integer, require_number
 from keras_attention.layers.alignment import ALIGNMENTS, SampledAlignment
-from keras_attention.layers.attention import mean_shares
+from keras_attention.layers.attention import another_seed, mean_shares
 from keras_attention.layers.regularization import map_regularizers
 from keras_attention.layers.score import SCORES
 from keras_attention.registry import PACKAGE
@@ -84,7 +84,7 @@ class SpatialAttention(keras.layers.Layer):
             raise invalid(
                 "The score gives several numbers for a pair.", "`features=None`", f"features={self.score.features}"
             )
-        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=seed, axes=2)
+        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=another_seed(seed), axes=2)
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed
         self.map_regularizers = map_regularizers(map_regularizer)
