@@ -174,8 +174,8 @@ class SpatialAttention(keras.layers.Layer):
         >>> from keras_attention.layers import SpatialAttention
         >>> layer, features = SpatialAttention("dot", "hard"), np.eye(3, dtype="float32").reshape(1, 1, 3, 3)
         >>> probabilities, choice = layer.policy(np.array([[1.0, 3.0, 2.0]], "float32"), features)
-        >>> np.asarray(probabilities).round(2).tolist(), np.asarray(choice).tolist()
-        ([[[0.09000000357627869, 0.6700000166893005, 0.23999999463558197]]], [[[0.0, 1.0, 0.0]]])
+        >>> np.asarray(probabilities).round(2), np.asarray(choice)
+        (array([[[0.09, 0.67, 0.24]]], dtype=float32), array([[[0., 1., 0.]]], dtype=float32))
         """
         _require_sampled(self.alignment)
         query, features = (ops.cast(tensor, self.compute_dtype) for tensor in (query, features))
