@@ -60,7 +60,7 @@ class GradCam:
         images = check_images(self.model, images)
         classes = self.classifier.classes(images, class_index, batch_size)
         batches = zip(in_batches(images, batch_size), in_batches(classes, batch_size), strict=True)
-        maps = np.concatenate([self._maps(chosen, *self.lower.predict_on_batch(batch)) for batch, chosen in batches])
+        maps = np.concatenate([self._maps(self.lower.predict_on_batch(batch), chosen) for batch, chosen in batches])
         return maps if resolution == "map" else resize_maps(maps, images.shape[1:3])
 
     def _parts(self):
@@ -71,10 +71,13 @@ class GradCam:
         """
         features, logits = self.model.get_layer(self.layer).output, self.classifier.logits
         tensors = [features, *_beside(features, logits)]
-        return keras.Model(self.model.inputs[0], tensors), keras.Model(tensors, logits)
+        # By number, as a model of one output in a list gives it bare.
+        numbered = {str(number): tensor for number, tensor in enumerate(tensors)}
+        return keras.Model(self.model.inputs[0], numbered), keras.Model(tensors, logits)
 
-    def _maps(self, classes, features, *others):
+    def _maps(self, tensors, classes):
         """The maps of a batch, from the features and what else the logits stand on."""
+        features, *others = (tensors[str(number)] for number in range(len(tensors)))
         chosen = keras.ops.one_hot(classes, self.classifier.count)
         others = [keras.ops.convert_to_tensor(tensor) for tensor in others]
 

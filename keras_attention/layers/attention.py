@@ -83,7 +83,7 @@ class Attention(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.score = SCORES.get(score, dtype=self.dtype_policy.name)
-        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=seed)
+        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=another_seed(seed))
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
@@ -244,6 +244,15 @@ class Attention(keras.layers.Layer):
             "use_bias": self.use_bias,
             "feature_wise": self.feature_wise,
         }
+
+
+def another_seed(seed):
+    """A seed for a second stream of random numbers beside that of `seed`; `None` stays none.
+
+    Of one seed the alignment would draw what the dropout draws, and every key that it takes would be one that is
+    dropped, or never one.
+    """
+    return seed if seed is None else (seed + 1) % 2**32
 
 
 def mean_shares(weights, mask=None):

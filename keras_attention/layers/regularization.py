@@ -217,7 +217,8 @@ def _on_one_grid(first, second, axis):
     sizes = ops.shape(first)[axis], ops.shape(second)[axis]
     if sizes[0] == sizes[1]:
         return first, second
-    smaller = ops.minimum(*sizes)
+    # Known sizes stay numbers: a compiled function of JAX makes no range of a tensor.
+    smaller = min(sizes) if all(isinstance(size, int) for size in sizes) else ops.minimum(*sizes)
     return tuple(_gathered(shares, size, smaller, axis) for shares, size in zip((first, second), sizes, strict=True))
 
 

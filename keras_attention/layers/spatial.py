@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention.arguments import invalid, require_integer, require_number
 from keras_attention.layers.alignment import ALIGNMENTS, SampledAlignment
-from keras_attention.layers.attention import mean_shares
+from keras_attention.layers.attention import another_seed, mean_shares
 from keras_attention.layers.regularization import map_regularizers
 from keras_attention.layers.score import SCORES
 from keras_attention.registry import PACKAGE
@@ -84,7 +84,7 @@ class SpatialAttention(keras.layers.Layer):
             raise invalid(
                 "The score gives several numbers for a pair.", "`features=None`", f"features={self.score.features}"
             )
-        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=seed, axes=2)
+        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=another_seed(seed), axes=2)
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed
         self.map_regularizers = map_regularizers(map_regularizer)
@@ -174,8 +174,8 @@ class SpatialAttention(keras.layers.Layer):
         >>> from keras_attention.layers import SpatialAttention
         >>> layer, features = SpatialAttention("dot", "hard"), np.eye(3, dtype="float32").reshape(1, 1, 3, 3)
         >>> probabilities, choice = layer.policy(np.array([[1.0, 3.0, 2.0]], "float32"), features)
-        >>> np.asarray(probabilities).round(2).tolist(), np.asarray(choice).tolist()
-        ([[[0.09000000357627869, 0.6700000166893005, 0.23999999463558197]]], [[[0.0, 1.0, 0.0]]])
+        >>> np.asarray(probabilities).round(2), np.asarray(choice)
+        (array([[[0.09, 0.67, 0.24]]], dtype=float32), array([[[0., 1., 0.]]], dtype=float32))
         """
         _require_sampled(self.alignment)
         query, features = (ops.cast(tensor, self.compute_dtype) for tensor in (query, features))

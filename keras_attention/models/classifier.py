@@ -166,14 +166,14 @@ def _average(features, name):
 
 
 def _check_class_queries(features, score, pool_query):
-    wrong = {
-        "`pool_query` has no map to average.": ("`pool_query=False`", "pool_query=True") if pool_query else None,
-        "The classes have no map to ask.": ("at least one layer in `attend`", "attend=()") if not features else None,
-        "The classes cannot ask without a score.": ("a score", "score=None") if score is None else None,
-    }
-    for what, parts in wrong.items():
-        if parts is not None:
-            raise invalid(what, f'{parts[0]} with `query="classes"`', f'query="classes", {parts[1]}')
+    checks = (
+        (pool_query, "`pool_query` has no map to average.", "`pool_query=False`", "pool_query=True"),
+        (not features, "The classes have no map to ask.", "at least one layer in `attend`", "attend=()"),
+        (score is None, "The classes cannot ask without a score.", "a score", "score=None"),
+    )
+    for wrong, what, expected, received in checks:
+        if wrong:
+            raise invalid(what, f'{expected} with `query="classes"`', f'query="classes", {received}')
 
 
 def _fresh(registry, identifier):

@@ -24,6 +24,7 @@ WITH_EXAMPLES = (
     "comparison.variants",
     "config",
     "data",
+    "data.digit_pairs",
     "explain.measures",
     "search.hypermodel",
 )

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 from members import SAMPLED
 
-from keras_attention.layers import ALIGNMENTS, SCORES, LearnedQueries, SpatialAttention
+from keras_attention.layers import ALIGNMENTS, SCORES, Attention, LearnedQueries, SpatialAttention
 
 BATCH, QUESTIONS, HEIGHT, WIDTH, CHANNELS, UNITS = 2, 3, 7, 5, 10, 4
 
@@ -81,6 +81,17 @@ def test_training_samples_for_each_question_and_reaches_the_query(alignment, que
     assert np.isfinite(gradient).all()
     if alignment != "reinforced":  # where a subset of one position has the weight 1, whoever asks
         assert (np.abs(gradient).max(axis=(0, 2)) > 0).all()
+
+
+@pytest.mark.parametrize("layer", [SpatialAttention, Attention])
+def test_dropout_and_sample_of_one_seed_are_independent(layer):
+    # As many channels as positions: a context of zeros says that the position which was drawn is dropped.
+    features = np.broadcast_to(np.eye(35, dtype="float32"), (200, 35, 35))
+    inputs = np.zeros((200, 1, 35), "float32"), features
+    if layer is SpatialAttention:
+        inputs = inputs[0], features.reshape(200, 7, 5, 35)
+    context = numpy(layer("dot", "hard", dropout=0.5, seed=3)(*inputs, training=True))
+    assert 0.35 < (context.sum(axis=(1, 2)) > 0).mean() < 0.65
 
 
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="one backend shows it")
