@@ -34,6 +34,8 @@ OTHERS = {
     "units": 7,
     "num_heads": 2,
     "pool_query": True,
+    "supervise_attention": 0.3,
+    "map_regularizers": {"entropy": 0.01},
     "attention_dropout": 0.1,
     "dropout": 0.2,
     "epochs": 11,

@@ -19,10 +19,10 @@ RANKS = [
     {"evaluate", "explain", "export", "features"},
     {"config"},
     {"record", "runs"},
-    {"report"},
+    {"report", "predict"},
     {"results"},
     {"training"},
-    {"comparison", "search", "predict"},
+    {"comparison", "search", "explanations"},
     {"cli"},
     {"__main__"},
 ]
@@ -46,6 +46,21 @@ RANKS_OF_SEARCH = [
     {"progress", "winner"},
     {"job"},
 ]
+RANKS_OF_EXPLAIN = [
+    {"classifier", "gradient"},
+    {"maps"},
+    {"grad_cam", "measures", "properties", "perturbation", "pictures"},
+    {"map_report"},
+    {"measuring"},
+]
+RANKS_OF_EXPLANATIONS = [{"examples", "reading"}, {"drawing"}, {"job"}]
+INSIDE = {
+    "layers": RANKS_OF_LAYERS,
+    "explain": RANKS_OF_EXPLAIN,
+    "comparison": RANKS_OF_COMPARISON,
+    "search": RANKS_OF_SEARCH,
+    "explanations": RANKS_OF_EXPLANATIONS,
+}
 BACKENDS = {"tensorflow", "jax", "torch"}
 
 PACKAGE = Path(keras_attention.__file__).parent
@@ -96,16 +111,9 @@ def test_imports_point_one_way():
     assert list(violations(sources(), RANKS, ())) == []
 
 
-def test_imports_inside_the_layers_point_one_way():
-    assert list(violations(sources("layers"), RANKS_OF_LAYERS, ("layers",))) == []
-
-
-def test_imports_inside_the_comparison_point_one_way():
-    assert list(violations(sources("comparison"), RANKS_OF_COMPARISON, ("comparison",))) == []
-
-
-def test_imports_inside_the_search_point_one_way():
-    assert list(violations(sources("search"), RANKS_OF_SEARCH, ("search",))) == []
+@pytest.mark.parametrize("package", INSIDE)
+def test_imports_inside_a_package_point_one_way(package):
+    assert list(violations(sources(package), INSIDE[package], (package,))) == []
 
 
 @pytest.mark.parametrize(

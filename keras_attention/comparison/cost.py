@@ -77,7 +77,7 @@ def _calls(config, shape):
     images = rng.uniform(0, 255, (config.batch_size, *model.input_shape[1:])).astype("float32")
     inputs = [rng.uniform(0, 1, (config.batch_size, *each.shape[1:])).astype("float32") for each in network.inputs]
     labels = np.eye(len(shape.class_names), dtype="float32")[np.arange(config.batch_size) % len(shape.class_names)]
-    inputs = inputs[0] if len(inputs) == 1 else tuple(inputs)
+    inputs = tuple(inputs) if isinstance(network.input, (tuple, list)) else inputs[0]
     targets = labels
     if isinstance(network.output, dict):  # masks teach the attention
         masks = np.ones((config.batch_size, shape.image_size, shape.image_size, 1), "uint8")

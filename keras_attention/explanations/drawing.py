@@ -1,15 +1,17 @@
 """The pictures of a gallery and the figures of single images, from maps that were read."""
 
-import pathlib
+import re
 
 import numpy as np
 from PIL import Image
 
+from keras_attention.arguments import invalid
 from keras_attention.atomic import replacing
 from keras_attention.explain import attention_figure, attention_strip, mean_figures, measure_maps
 from keras_attention.explanations.reading import PRODUCT
 from keras_attention.report import gallery_columns, write_gallery
 
+OWN_NAME = re.compile(r"\d{5}\.jpg")
 SIDE = 224  # pixels of a square of the gallery
 MEASURES = {"pointing_game": "pointing game", "energy_inside": "energy inside", "jaccard": "Jaccard"}
 
@@ -29,7 +31,11 @@ class Drawing:
 
     def figures(self, out, formats, verbose):
         """Writes the figure of each image in each format; gives their paths."""
-        names = figure_names([self.examples.names[number] for number in self.found.numbers]) if formats else ()
+        names = different([self.examples.stems[number] for number in self.found.numbers]) if formats else ()
+        targets = {(out / f"{name}.{form}").resolve() for name in names for form in formats}
+        for path in self.examples.paths:
+            if path.resolve() in targets:
+                raise invalid(f"A picture would replace the image {path}.", "another --out", f"--out {out}")
         return [path for row, name in enumerate(names) for path in self._figure(row, out / name, formats, verbose)]
 
     def _figure(self, row, path, formats, verbose):
@@ -54,6 +60,7 @@ class Drawing:
 
     def gallery(self, out, title, verbose):
         """Writes the strip of each image and the page; gives its path."""
+        _check_pictures(out / "pictures")
         cards = []
         with replacing(out / "pictures") as temporary:
             temporary.mkdir()
@@ -90,14 +97,21 @@ class Drawing:
         return {label: mean_figures(measured[name][title], chance)["score"] for name, label in MEASURES.items()}
 
 
-def figure_names(names):
-    """A file name without suffix for each image; those that would be the same are numbered."""
+def different(names):
+    """The names, those that would be the same numbered."""
     taken, found = set(), []
     for name in names:
-        path, number = pathlib.PurePath(name), 1
-        stem = path.stem if path.is_absolute() or ".." in path.parts else "-".join(path.with_suffix("").parts)
-        while (candidate := stem if number == 1 else f"{stem}-{number}") in taken:
+        number, candidate = 1, name
+        while candidate in taken:
             number += 1
+            candidate = f"{name}-{number}"
         taken.add(candidate)
         found.append(candidate)
     return found
+
+
+def _check_pictures(folder):
+    """Raises where the folder of the strips holds what no gallery wrote, which must not be lost."""
+    strange = [path for path in folder.iterdir() if not OWN_NAME.fullmatch(path.name)] if folder.is_dir() else []
+    if strange or folder.is_file():
+        raise invalid(f"{folder} holds something else.", "another --out", f"{(strange or [folder])[0]}")

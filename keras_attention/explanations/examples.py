@@ -27,11 +27,12 @@ class FileExamples:
     """
 
     def __init__(self, paths, predictor, masks=None):
-        self.predictor, self.paths, self.names, mask_of = predictor, [], [], {}
+        self.predictor, self.paths, self.names, self.stems, mask_of = predictor, [], [], [], {}
         for path in map(pathlib.Path, dict.fromkeys(paths)):
             root, files = (path, _images_in(path)) if path.is_dir() else (path.parent, [path])
             self.paths += files
             self.names += [str(file.relative_to(root)) if path.is_dir() else str(file) for file in files]
+            self.stems += ["-".join(file.relative_to(root).with_suffix("").parts) for file in files]
             if masks is not None:
                 found = [(file, None) for file in files if file.is_file()]
                 mask_of |= pair_with_masks({"": found}, root, pathlib.Path(masks))[0]
@@ -76,6 +77,8 @@ class DataExamples:
         examples = enumerate(dataset.split(split).examples().as_numpy_iterator())
         self.examples = [example for number, example in examples if number in chosen]
         self.names = [f"{split} {number}" for number in self.numbers]
+        self.stems = [f"{split}-{number:05d}" for number in self.numbers]
+        self.paths = []
         self.labels = [int(example["label"]) for example in self.examples]
 
     def __len__(self):

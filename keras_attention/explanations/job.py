@@ -83,7 +83,6 @@ def explain(
     out = _folder(model, out)
     many = not images or any(pathlib.Path(path).is_dir() for path in images)
     formats = formats if formats is not None else () if many else ("png",)
-    _check_out(out, images)
     found = reading.read_all(examples, verbose)
     if not found.numbers:
         return Explanation((), None, tuple(found.skipped))
@@ -159,11 +158,3 @@ def _dataset(model, data):
 def _folder(model, out):
     is_run = (pathlib.Path(model) / "metrics.json").is_file()
     return pathlib.Path(out or (pathlib.Path(model) / "explain" if is_run else "explain"))
-
-
-def _check_out(out, images):
-    """Raises where a picture would be written over an image that is explained."""
-    written = out.resolve()
-    for path in map(pathlib.Path, images):
-        if path.resolve() == written or (path.is_file() and path.resolve().parent == written):
-            raise invalid(f"The pictures would replace images in {out}.", "another --out", f"--out {out}")

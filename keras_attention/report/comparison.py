@@ -100,11 +100,17 @@ def _context(summary):
         "variants": variants,
         "title": TITLES[metric],
         "titles": TITLES,
-        "measures": MEASURES,
+        "measures": _measures(variants),
         "costs": COSTS,
         "blocks": _blocks(variants),
         "seed_count": "1 seed" if len(summary["seeds"]) == 1 else f"{len(summary['seeds'])} seeds",
     }
+
+
+def _measures(variants):
+    """Name → title of the measures that all variants with maps have."""
+    measured = [variant["maps"] for variant in variants if variant["maps"]]
+    return {name: title for name, title in MEASURES.items() if all(name in maps for maps in measured)}
 
 
 def _blocks(variants):

@@ -39,9 +39,9 @@ def finish(rng, labels):
         run.folder.mkdir(parents=True)
         extra = {}
         if hits is not None:
-            extra = {"map/attention_block4_pool": rng.random((12, 4, 4))}
+            extra = {"map/block4_pool": rng.random((12, 4, 4))}
             for measure in ("pointing_game", "energy_inside", "jaccard"):
-                for block in ("attention_block4_pool", "joint"):
+                for block in ("block4_pool", "joint"):
                     extra[f"measure/{measure}/{block}"] = (rng.random(len(labels)) < hits).astype(float)
             extra["chance"] = np.full(len(labels), 0.25)
         run.save_arrays(logits=logits, labels=labels, **extra)

@@ -44,7 +44,7 @@ def test_a_variant_beside_the_plain_network(frozen, monkeypatch):
     monkeypatch.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
     monkeypatch.setattr(cost, "SECONDS_OF_MEASURING", 0.1)
     settings = {"weights": "unread.npz", "freeze": "all", "width": 0.05} if frozen else {"width": 0.05}
-    config = TrainConfig(units=7, batch_size=4, **settings)
+    config = TrainConfig(units=7, batch_size=4, supervise_attention=0.1 if frozen else None, **settings)
     found = cost.measure_cost(config, TrainConfig(attend=(), batch_size=4, **settings), 32, ("a", "b", "c"))
     model = found["parameters"]
     assert 0 < found["trained_parameters"] < model

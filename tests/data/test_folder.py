@@ -159,12 +159,28 @@ def test_masks_follow_their_images(value, suffix, with_masks, read):
             assert set(np.unique(mask)) == {0, 1}
 
 
-def test_a_missing_mask_is_named(with_masks):
+def test_an_image_without_a_mask_gets_an_empty_one_and_a_note(with_masks, read):
+    root, masks = with_masks({"train/a": 3, "train/b": 3, "test/a": 2, "test/b": 2})
+    (masks / "train" / "b" / "004.png").unlink()
+    (masks / "test" / "a" / "007.png").unlink()
+    data = load(root, masks=str(masks), image_size=SIZE)
+    assert data.has_masks
+    assert data.notes[-1] == "2 of 10 images have no mask, the first train/b/004.png"
+    for split, number in (("train", 4), ("test", 7)):
+        images, _, found = read(data, split)
+        empty = images[:, 0, 0, 0].astype(int) == number
+        assert empty.sum() <= 1
+        np.testing.assert_array_equal(found.reshape(len(found), -1).any(1), ~empty)
+    whole = load(root, masks=str(masks), image_size=SIZE)
+    assert whole.train.count + whole.validation.count + whole.test.count == 10
+
+
+def test_masks_that_fit_no_image(with_masks):
     root, masks = with_masks({"a": 3, "b": 3})
-    (masks / "b" / "004.png").unlink()
-    with pytest.raises(
-        ValueError, match=exactly("b/004.png has no mask.", f"a file of its stem below {masks}", "none")
-    ):
+    for path in masks.rglob("*.png"):
+        path.rename(path.with_stem(f"{path.stem}_mask"))
+    wrong = exactly("No image has a mask.", f"files of the same paths and stems below {masks}", "a/000.png")
+    with pytest.raises(ValueError, match=wrong):
         load(root, masks=str(masks), image_size=SIZE)
 
 

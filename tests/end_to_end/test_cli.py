@@ -3,8 +3,6 @@
 import contextlib
 import json
 import os
-import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -50,7 +48,7 @@ def test_exit_codes_of_the_parser(arguments, code, capsys):
 def test_every_setting_has_a_flag():
     flags = {flag.removeprefix("--").replace("-", "_") for part in settings.GROUPS.values() for flag, *_ in part}
     others = {"pool_query", "freeze", "cache_features", "data_options", "score_options", "alignment_options"}
-    others |= {"train_on_validation"}
+    others |= {"train_on_validation", "map_regularizers"}
     assert flags | others == set(TrainConfig.__dataclass_fields__)
 
 
@@ -156,24 +154,6 @@ def test_an_unreadable_image_is_named_and_the_others_go_on(finished, image, tmp_
     assert len(printed.out.splitlines()) == 1
     assert "notes.txt does not decode" in printed.err
     assert "nowhere.png is no file" in printed.err
-
-
-def test_explain_writes_a_picture_an_image(finished, image, tmp_path, capsys):
-    (tmp_path / "other").mkdir()
-    twin = tmp_path / "other" / "digit.png"
-    shutil.copy(image, twin)
-    out = tmp_path / "pictures"
-    assert main(["explain", str(finished.folder), image, str(twin), "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["digit-2.png", "digit.png"]
-    with Image.open(out / "digit.png") as picture:
-        assert min(picture.size) > 150
-
-
-def test_explain_never_replaces_an_image(finished, image, capsys):
-    before = pathlib.Path(image).read_bytes()
-    assert main(["explain", str(finished.folder), image, "--out", str(pathlib.Path(image).parent)]) == 2
-    assert "would replace the image" in capsys.readouterr().err
-    assert pathlib.Path(image).read_bytes() == before
 
 
 def test_export_goes_to_saved_models_by_default(finished, tmp_path, monkeypatch, capsys):

@@ -52,7 +52,7 @@ def test_a_run_that_stops_early_is_the_beginning_of_a_whole_one(finished, tiny, 
 def test_predictions_are_those_that_the_metrics_come_from(finished):
     arrays, metrics = finished.arrays(), finished.metrics
     assert (arrays["logits"].argmax(-1) == arrays["labels"]).mean() == pytest.approx(metrics["accuracy"])
-    assert arrays["map/attention_block4_pool"].shape == (12, 2, 2)
+    assert arrays["map/block4_pool"].shape == (12, 2, 2)
     for measure in ("pointing_game", "energy_inside", "jaccard"):
         values = arrays[f"measure/{measure}/joint"]
         assert np.nanmean(values) == pytest.approx(metrics[measure]["joint"]["score"])
@@ -64,7 +64,7 @@ def test_metrics_are_complete_and_consistent(finished):
     assert metrics["count"] == 15 == np.sum(metrics["confusion"])
     assert metrics["accuracy"] == pytest.approx(np.trace(metrics["confusion"]) / 15)
     for measure in ("pointing_game", "energy_inside", "jaccard"):
-        assert set(metrics[measure]) == {"attention_block3_pool", "attention_block4_pool", "joint"}
+        assert set(metrics[measure]) == {"block3_pool", "block4_pool", "joint"}
         for figures in metrics[measure].values():
             assert 0 <= figures["score"] <= 1
             assert 0.05 < figures["chance"] < 0.4

@@ -111,7 +111,8 @@ def test_what_a_subset_is_drawn_from(images):
 
 
 def test_an_alignment_that_does_not_sample_has_no_choice(model, images):
-    with pytest.raises(ValueError, match="^`softmax` does not sample"):
+    message = "`softmax` does not sample. Expected an alignment that has a policy: hard, reinforced."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         attention_maps(model, images, kind="choice")
 
 

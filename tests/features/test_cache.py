@@ -14,8 +14,10 @@ from contextlib import nullcontext
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_attention.data import load
+from keras_attention.data.augmentation import Augmentation
 from keras_attention.features import FeatureCache, FeatureDataset, calibrate_once, default_folder, store
 from keras_attention.features import cache as cache_module
 from keras_attention.models import VGG16BN, freeze, unfreeze
@@ -70,6 +72,68 @@ def predictions(monkeypatch):
 
 def cached(folder, backbone, dataset, layers=LAYERS, split="train", **options):
     return FeatureCache(folder, backbone, layers).split(split, dataset.split(split), **options)[0]
+
+
+@pytest.fixture(scope="module")
+def masked(dataset):
+    """The images of `dataset` with masks, a stripe of another width for each."""
+    arrays = {}
+    for split, count in COUNTS.items():
+        images = np.concatenate(list(dataset.split(split).images(64).as_numpy_iterator()))
+        masks = np.zeros((count, 32, 32), "uint8")
+        for number, mask in enumerate(masks):
+            mask[:, : 1 + number % 31] = 1
+        arrays[split] = (images, np.arange(count) % 3, masks)
+    return load(arrays)
+
+
+@pytest.mark.parametrize("augment", ["none", "isotropic"])
+def test_masks_go_with_the_features_of_their_images(augment, masked, backbone, tmp_path):
+    cache = FeatureCache(tmp_path, backbone, LAYERS)
+    data = FeatureDataset(masked, cache, augment, views=2, with_masks=True)
+    features, labels, masks = next(data.training_batches(20, seed=3).as_numpy_iterator())
+    assert (masks.shape, masks.dtype, set(np.unique(masks))) == ((20, 32, 32, 1), np.uint8, {0, 1})
+    # Every row of the batch is the features, the label and the mask of one image, changed alike.
+    views = range(1 if augment == "none" else 2)
+    images = masked.train.examples().batch(64)
+    found = set()
+    for view in views:
+        changed = [_augmented(batch, augment, view, number) for number, batch in enumerate(images)]
+        pixels, covers = (np.concatenate(parts) for parts in zip(*changed, strict=True))
+        network = keras.Model(backbone.input, backbone.get_layer(LAYERS[0]).output)
+        expected = network.predict(pixels, verbose=0)
+        for row in range(20):
+            same = np.flatnonzero(np.abs(expected - features[0][row]).max((1, 2, 3)) < 1e-4)
+            for number in same[:1]:
+                np.testing.assert_array_equal(masks[row], covers[number])
+                assert labels[row].argmax() == number % 3
+                found.add(row)
+    assert len(found) == 20
+    # Batches for `predict` have none, and the same features serve those who want no masks.
+    assert len(next(data.batches("test").as_numpy_iterator())) == 2
+
+
+def _augmented(batch, augment, view, number):
+    seed = tf.constant([cache_module.VIEW_SEED + view, 100_000 * number], tf.int64)
+    images, masks = Augmentation(augment)(batch["image"], batch["mask"], seed)
+    return images.numpy(), masks.numpy()
+
+
+def test_masks_are_kept_and_made_anew_where_they_change(masked, backbone, tmp_path, predictions):
+    first = FeatureCache(tmp_path, backbone, LAYERS)
+    (store,) = first.masks("train", masked.train)
+    assert predictions == []  # of the backbone
+    np.testing.assert_array_equal(store.read(np.array([40]))[0][0, 0, :, 0], np.arange(32) < 1 + 40 % 31)
+    written = {path: path.stat().st_mtime_ns for path in store.folder.rglob("*.npy")}
+    assert len(written) == 3
+    (again,) = FeatureCache(tmp_path, backbone, LAYERS).masks("train", masked.train)
+    assert {path: path.stat().st_mtime_ns for path in again.folder.rglob("*.npy")} == written
+    arrays = {name: masked.split(name).examples().batch(200) for name in COUNTS}
+    arrays = {name: next(batches.as_numpy_iterator()) for name, batches in arrays.items()}
+    turned = load({name: (each["image"], each["label"], 1 - each["mask"]) for name, each in arrays.items()})
+    (other,) = first.masks("train", turned.train)
+    assert other.folder != store.folder
+    np.testing.assert_array_equal(other.read(np.array([40]))[0], 1 - store.read(np.array([40]))[0])
 
 
 def assert_right(features, expected, rows=ROWS):

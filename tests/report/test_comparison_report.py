@@ -22,12 +22,12 @@ VARIANTS = ("plain", "multiscale", "additive+softmax", "dot+sparsemax@block4_poo
 def finish(run, strength, attends, with_masks, labels, rng):
     logits = rng.normal(size=(len(labels), 2)) + strength * np.eye(2)[labels]
     run.folder.mkdir(parents=True)
-    arrays = {"map/attention_block4_pool": rng.random((12, 4, 4))} if attends else {}
+    arrays = {"map/block4_pool": rng.random((12, 4, 4))} if attends else {}
     if attends and with_masks:
         names = [
             f"measure/{name}/{block}"
             for name in ("pointing_game", "energy_inside", "jaccard")
-            for block in ("attention_block4_pool", "joint")
+            for block in ("block4_pool", "joint")
         ]
         arrays |= {name: rng.random(len(labels)) for name in names} | {"chance": np.full(len(labels), 0.2)}
     run.save_arrays(logits=logits, labels=labels, **arrays)

@@ -1,0 +1,207 @@
+"""Losses between maps and masks: worked by hand, under ordinary `fit` through the names of the outputs."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from keras_attention.layers import HardAlignment
+from keras_attention.models import (
+    MaskDice,
+    MaskOverlap,
+    ReinforceModel,
+    attention_classifier,
+    attention_outputs,
+    mask_losses,
+)
+from keras_attention.models.supervision import pooled_masks
+
+HEIGHT, WIDTH, CLASSES, IMAGES = 12, 10, 3, 8
+LOSSES = {"dice": MaskDice, "overlap": MaskOverlap}
+every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
+
+
+def value(loss, masks, maps):
+    """The loss as `fit` takes it."""
+    return float(loss(np.asarray(masks), np.asarray(maps, "float32")))
+
+
+MASK = np.array([[[1, 1, 0, 0], [0, 0, 0, 0]]], "uint8")
+
+
+def test_dice_by_hand():
+    # Σ a·m = .5 + .25, Σ a = 1.75, Σ m = 2.
+    maps = [[[0.5, 0.25, 0.5, 0.25], [0.25, 0, 0, 0]]]
+    assert value(MaskDice(), MASK, maps) == pytest.approx(1 - 2 * 0.75 / 3.75)
+    assert value(MaskDice(), MASK, MASK) == pytest.approx(0, abs=1e-6)
+    assert value(MaskDice(), MASK, 1 - MASK) == pytest.approx(1)
+    # Weights that sum to 1 are far from the mask even where they are as good as they can be.
+    assert value(MaskDice(), MASK, MASK / 2) == pytest.approx(1 - 2 / 3)
+
+
+def test_overlap_by_hand():
+    maps = [[[0.2, 0.6, 0.1, 0.1], [0, 0, 0, 0]]]  # .2 + .5 lie inside the two halves
+    assert value(MaskOverlap(), MASK, maps) == pytest.approx(0.3)
+    assert value(MaskOverlap(), MASK, MASK / 2) == pytest.approx(0, abs=1e-6)
+    assert value(MaskOverlap(), MASK, 3.0 * MASK) == pytest.approx(0, abs=1e-6)
+    assert value(MaskOverlap(), MASK, 1 - MASK) == pytest.approx(1)
+    assert value(MaskOverlap(), MASK, np.full(MASK.shape, 1 / 8)) == pytest.approx(0.75)
+    # Half of the distance in L1.
+    first, second = np.array(maps), MASK / 2
+    assert value(MaskOverlap(), MASK, maps) == pytest.approx(np.abs(first - second).sum() / 2)
+
+
+@every_loss
+def test_masks_of_any_form(loss, rng):
+    maps = rng.random((4, 3, 2)).astype("float32")
+    small = rng.random((4, 3, 2)) > 0.5
+    small[:, 0, 0] = True
+    large = small.repeat(4, 1).repeat(5, 2)
+    expected = value(loss(), small, maps)
+    forms = [large, large[..., None], large.astype("uint8"), 255 * large.astype("uint8"), large.astype("float32")]
+    for masks in forms:
+        assert value(loss(), masks, maps) == pytest.approx(expected, rel=1e-5)
+
+
+def test_masks_are_average_pooled(rng):
+    masks = rng.random((2, 6, 4))
+    expected = masks.reshape(2, 3, 2, 2, 2).mean((2, 4))
+    found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(masks, "float32"), (3, 2)))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    # 5 rows on 2 positions: each takes in the row in the middle.
+    column = np.array([1.0, 0, 1, 0, 0]).reshape(1, 5, 1)
+    found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(column, "float32"), (2, 1)))
+    np.testing.assert_allclose(found[0, :, 0], [2 / 3, 1 / 3], rtol=1e-5)
+
+
+@every_loss
+def test_an_image_without_a_mask_has_no_say(loss, rng, gradients):
+    maps = rng.random((3, 4, 4)).astype("float32")
+    masks = np.zeros((3, 8, 8), "uint8")
+    masks[0, :4, :4] = 1
+    assert value(loss(), masks, maps) == pytest.approx(value(loss(), masks[:1], maps[:1]) / 3, rel=1e-5)
+    (slope,) = gradients(lambda tensor: loss()(ops.convert_to_tensor(masks), tensor), maps)
+    assert np.abs(slope[0]).max() > 0
+    assert np.abs(slope[1:]).max() == 0
+    assert value(loss(), 0 * masks, maps) == 0
+
+
+@every_loss
+def test_a_map_of_zeros_and_a_full_mask(loss, gradients):
+    masks = np.ones((1, 4, 4), "uint8")
+    maps = np.zeros((1, 2, 2), "float32")
+    assert value(loss(), masks, maps) == pytest.approx(1)
+    (slope,) = gradients(lambda tensor: loss()(ops.convert_to_tensor(masks), tensor), maps)
+    assert np.isfinite(slope).all()
+    assert value(loss(), masks, np.full((1, 2, 2), 1.0)) == pytest.approx(0, abs=1e-6)
+
+
+@every_loss
+def test_several_maps_of_an_image_meet_one_mask(loss, rng):
+    maps = rng.random((2, 3, 4, 4)).astype("float32")
+    masks = (rng.random((2, 8, 8)) > 0.5).astype("uint8")
+    each = [value(loss(), masks, maps[:, number]) for number in range(3)]
+    assert value(loss(), masks, maps) == pytest.approx(np.mean(each), rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2), (2, 8, 8, 3), (2, 8), (2, 3, 8)])
+def test_masks_that_do_not_fit(shape):
+    message = "The masks do not fit the map. Expected (B, S, S) or (B, S, S, 1) of at least (4, 4)."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        pooled_masks(ops.ones(shape), (4, 4))
+
+
+def network():
+    """Two convolutions, whose maps are of 12×10 and 4×4 positions."""
+    inputs = keras.Input((HEIGHT, WIDTH, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv1")(inputs)
+    x = layers.Conv2D(5, 3, strides=3, padding="same", activation="relu", name="conv2")(x)
+    return keras.Model(inputs, x)
+
+
+def classifier(alignment, **arguments):
+    return attention_classifier(
+        network(), CLASSES, ("conv1", "conv2"), "conv2", alignment=alignment, units=4, **arguments
+    )
+
+
+@pytest.fixture
+def data(rng):
+    """Bright squares on noise, and where they are."""
+    images, masks = rng.normal(size=(IMAGES, HEIGHT, WIDTH, 3)), np.zeros((IMAGES, HEIGHT, WIDTH), "uint8")
+    for image, mask in zip(images, masks, strict=True):
+        top, left = rng.integers(0, 7), rng.integers(0, 5)
+        image[top : top + 5, left : left + 5] += 3
+        mask[top : top + 5, left : left + 5] = 1
+    return images.astype("float32"), np.arange(IMAGES) % CLASSES, masks
+
+
+def compiled(model, blocks=None, weight=1.0):
+    supervised = attention_outputs(model)
+    maps = mask_losses(model, blocks)
+    losses = {"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True), **maps}
+    supervised.compile(keras.optimizers.Adam(0.02), losses, loss_weights={"logits": 1.0, **dict.fromkeys(maps, weight)})
+    return supervised
+
+
+@pytest.mark.parametrize("alignment", ["sigmoid", "softmax"])
+def test_fit_by_the_names_of_the_outputs(alignment, data):
+    images, labels, masks = data
+    model = classifier(alignment)
+    supervised = compiled(model)
+    targets = {"logits": labels, "attention_conv1": masks, "attention_conv2": masks}
+    history = supervised.fit(images, targets, epochs=30, batch_size=IMAGES, verbose=0).history
+    for name in ("attention_conv1_loss", "attention_conv2_loss"):
+        assert history[name][-1] < 0.75 * history[name][0]
+    kind = MaskDice if alignment == "sigmoid" else MaskOverlap
+    assert {type(loss) for loss in mask_losses(model).values()} == {kind}
+    # The classifier shares the layers that were taught.
+    np.testing.assert_array_equal(model.predict(images, verbose=0), supervised.predict(images, verbose=0)["logits"])
+
+
+def test_one_block_alone(data):
+    images, labels, masks = data
+    supervised = compiled(classifier("sigmoid"), blocks=("conv1",))
+    history = supervised.fit(images, {"logits": labels, "attention_conv1": masks}, epochs=2, verbose=0).history
+    assert "attention_conv1_loss" in history
+    assert "attention_conv2_loss" not in history
+
+
+def test_a_compiled_model_is_saved_and_goes_on(data, reload):
+    images, labels, masks = data
+    supervised = compiled(classifier("softmax"))
+    targets = {"logits": labels, "attention_conv1": masks, "attention_conv2": masks}
+    supervised.fit(images, targets, verbose=0)
+    loaded = reload(supervised)
+    ends = [each.evaluate(images, targets, verbose=0, return_dict=True) for each in (supervised, loaded)]
+    assert ends[0] == pytest.approx(ends[1], rel=1e-5)
+    loaded.fit(images, targets, verbose=0)
+
+
+def test_attention_that_samples_is_rewarded_for_its_map(data):
+    """With a classification that counts nothing, the weighted loss of the map alone is the reward."""
+    images, labels, masks = data
+    supervised = compiled(classifier(HardAlignment("reinforce", seed=1)), weight=5.0)
+    assert isinstance(supervised, ReinforceModel)
+    targets = {"logits": labels, "attention_conv1": masks, "attention_conv2": masks}
+    supervised.fit(images, targets, epochs=1, batch_size=IMAGES, verbose=0)
+    baselines = [alignment.baseline for alignment in supervised.sampled]
+    task = supervised.evaluate(images, targets, verbose=0)
+    task = task[0] if isinstance(task, list) else task
+    for baseline in baselines:  # a tenth of −(1.1 of cross-entropy + 5 · two losses near 1)
+        assert -1.2 < float(ops.convert_to_numpy(baseline)) < -0.6
+    assert task > 5
+
+
+def test_which_losses_and_for_whom():
+    model = classifier("softmax")
+    assert list(mask_losses(model)) == ["attention_conv1", "attention_conv2"]
+    assert list(mask_losses(attention_outputs(model), ["conv2"])) == ["attention_conv2"]
+    with pytest.raises(ValueError, match=r"^Unknown block 'conv3' \(did you mean 'conv2'\?\)\. Expected one of: conv1"):
+        mask_losses(model, ["conv3"])
+    plain = attention_classifier(network(), CLASSES, (), "conv2", name="plain")
+    message = "The model has no attention layers. Expected a model with SpatialAttention layers. Received: plain."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        mask_losses(plain)
