@@ -1,5 +1,6 @@
 """Deletion and insertion: against curves worked out in NumPy, of a network that looks at a known region only."""
 
+import itertools
 import re
 
 import keras
@@ -16,7 +17,7 @@ HEIGHT, WIDTH, CLASSES = 6, 10, 3
 PIXELS = HEIGHT * WIDTH
 REGION = np.zeros((HEIGHT, WIDTH))
 REGION[1:4, 5:8] = 1
-SLOPES, OFFSETS = np.array([0.06, -0.02, 0.01]), np.array([-4.0, 2.0, 0.5])
+SLOPES, OFFSETS = np.array([0.06, -0.02, 0.01]), np.array([-8.0, 2.0, 0.5])
 
 
 def network(activation=None):
@@ -61,9 +62,7 @@ def worked_out(image, values, chosen, steps):
         shown = {"deletion": np.where(changed, blurred, image), "insertion": np.where(changed, image, blurred)}
         for name, picture in shown.items():
             curves[name].append(probabilities(picture[None])[0, chosen])
-    return {
-        name: sum((low + high) / 2 for low, high in zip(p, p[1:], strict=False)) / steps for name, p in curves.items()
-    }
+    return {name: sum((low + high) / 2 for low, high in itertools.pairwise(p)) / steps for name, p in curves.items()}
 
 
 # 10 and 20 divide the 60 pixels, where a place and a bound are equal; 7 and 13 do not, 1 is the two ends alone.
@@ -79,7 +78,7 @@ def test_curves_are_those_worked_out(steps, model, images, rng):
 
 def test_more_steps_than_pixels_change_little(model, images, rng):
     maps = rng.random((7, HEIGHT, WIDTH))
-    all_pixels, more = (deletion_and_insertion(model, images, maps, steps=steps) for steps in (60, 600))
+    all_pixels, more = (deletion_and_insertion(model, images, maps, steps=steps) for steps in (60, 120))
     for name, values in all_pixels.items():
         # Stairs in place of slopes: off by half of a pixel's share at most.
         np.testing.assert_allclose(more[name], values, atol=1 / 60)
@@ -168,7 +167,7 @@ def test_blur_keeps_constants_and_channels_apart(images):
     assert blur(np.full((2, 5, 9, 3), 77, "uint8")) == pytest.approx(77)
     red = images * np.array([1, 0, 0], "float32")
     assert not blur(red)[..., 1:].any()
-    assert np.ptp(blur(images)) < np.ptp(images) / 2
+    assert np.ptp(blur(images)) < 0.7 * np.ptp(images)
 
 
 @pytest.mark.parametrize(
