@@ -60,7 +60,7 @@ class GradCam:
         images = check_images(self.model, images)
         classes = self.classifier.classes(images, class_index, batch_size)
         batches = zip(in_batches(images, batch_size), in_batches(classes, batch_size), strict=True)
-        maps = np.concatenate([self._maps(chosen, *self.lower.predict_on_batch(batch)) for batch, chosen in batches])
+        maps = np.concatenate([self._maps(chosen, *self._features(batch)) for batch, chosen in batches])
         return maps if resolution == "map" else resize_maps(maps, images.shape[1:3])
 
     def _parts(self):
@@ -72,6 +72,11 @@ class GradCam:
         features, logits = self.model.get_layer(self.layer).output, self.classifier.logits
         tensors = [features, *_beside(features, logits)]
         return keras.Model(self.model.inputs[0], tensors), keras.Model(tensors, logits)
+
+    def _features(self, batch):
+        found = self.lower.predict_on_batch(batch)
+        # Of a single output Keras gives the array alone, whatever was asked for.
+        return found if isinstance(found, (tuple, list)) else [found]
 
     def _maps(self, classes, features, *others):
         """The maps of a batch, from the features and what else the logits stand on."""
