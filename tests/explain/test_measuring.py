@@ -31,10 +31,10 @@ from keras_attention.explain.map_report import AGAINST_MASKS, BEST
 from keras_attention.explain.measures import THRESHOLDS
 from keras_attention.models import attention_classifier
 
-COUNT, SIDE, CLASSES, BATCH = 22, 16, 3, 4
+COUNT, SIDE, CLASSES, BATCH = 24, 16, 3, 8
 BLOCKS = ["conv1", "conv2"]
 NAMES = [*BLOCKS, "joint", "grad_cam"]
-EMPTY = [0, 5, 21]  # images without a mask
+EMPTY = [0, 5, 23]  # images without a mask
 
 
 def network():
@@ -67,7 +67,7 @@ def arrays():
     return images.astype("uint8"), labels, masks
 
 
-OPTIONS = {"perturbed": 5, "steps": 3, "seed": 2, "batch_size": BATCH}
+OPTIONS = {"perturbed": 2, "steps": 3, "seed": 2, "batch_size": BATCH}
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +101,13 @@ def test_each_figure_is_that_of_its_function(report, model, arrays):
 
 
 def test_deletion_and_insertion_of_some_images(report, model, arrays):
-    chosen = [0, 5, 10, 16, 21]  # 21 · (0, 1/4, …, 1), rounded
+    chosen = [0, 23]
     images = arrays[0][chosen]
     for name, maps in attention_maps(model, images).items():
         found = deletion_and_insertion(model, images, maps, steps=3, batch_size=BATCH, seed=2)
         for kind in found:
             np.testing.assert_allclose(report.values[f"{kind}/{name}"], found[kind], rtol=1e-3)
-    by_chance = np.random.default_rng(2).random((5, SIDE, SIDE))
+    by_chance = np.random.default_rng(2).random((2, SIDE, SIDE))
     found = deletion_and_insertion(model, images, by_chance, steps=3)
     np.testing.assert_allclose(report.values["insertion/chance"], found["insertion"], rtol=1e-3)
     assert report.summary["chance"]["insertion"]["score"] == pytest.approx(found["insertion"].mean(), rel=1e-3)
@@ -122,13 +122,13 @@ def test_the_best_threshold_of_the_split(report, model, arrays):
 
 
 def test_chunks_give_what_the_whole_gives(report, model, arrays, monkeypatch, capsys):
-    monkeypatch.setattr(measuring, "CHUNK", BATCH)  # of which that from 12 to 15 has none that is perturbed
+    monkeypatch.setattr(measuring, "CHUNK", BATCH)  # of which the second has none that is perturbed
     found = measure(model, arrays, verbose=1, **OPTIONS)
     assert list(found.values) == list(report.values)
     for key, values in report.values.items():
         np.testing.assert_allclose(found.values[key], values, rtol=1e-3, atol=1e-4, err_msg=key)
     assert found.thresholds == report.thresholds
-    told = [f"measured {done} of 22 images" for done in (4, 8, 12, 16, 20, 22)]
+    told = [f"measured {done} of 24 images" for done in (8, 16, 24)]
     assert capsys.readouterr().out.splitlines() == told
 
 
@@ -165,7 +165,7 @@ def test_empty_masks_are_counted(report):
             assert (figures[kind]["count"], figures[kind]["skipped"]) == (COUNT - 3, 3)
             assert figures[kind]["chance"] == pytest.approx(30 / SIDE**2)
         assert figures["entropy"]["count"] + figures["entropy"]["skipped"] == COUNT
-        assert figures["deletion"]["count"] == 5
+        assert figures["deletion"]["count"] == 2
     assert np.flatnonzero(np.isnan(report.values["chance"])).tolist() == EMPTY
 
 
@@ -200,9 +200,10 @@ def test_nothing_is_perturbed(unlabelled):
 
 
 def test_without_masks(report, model, arrays):
-    found = measure(model, (*arrays[:2], None), **OPTIONS)
+    found = measure(model, (*arrays[:2], None), **{**OPTIONS, "perturbed": 0})
     of_masks = {f"{kind}/{name}" for kind in AGAINST_MASKS for name in NAMES} | {"chance"}
-    assert set(found.values) == set(report.values) - of_masks
+    perturbed = {name for name in report.values if name.startswith(("deletion/", "insertion/"))}
+    assert set(found.values) == set(report.values) - of_masks - perturbed
     for key in found.values:
         np.testing.assert_allclose(found.values[key], report.values[key], rtol=1e-6, err_msg=key)
     assert found.summary["thresholds"] == {}
@@ -211,11 +212,11 @@ def test_without_masks(report, model, arrays):
 
 
 def test_masks_that_are_all_empty(model, arrays):
-    found = measure(model, (*arrays[:2], np.zeros_like(arrays[2])), perturbed=0)
+    found = measure(model, [*(part[:BATCH] for part in arrays[:2]), np.zeros((BATCH, 3, 5))], perturbed=0)
     figure = found.summary["maps"]["joint"][BEST]
-    assert figure == {"score": None, "low": None, "high": None, "chance": None, "count": 0, "skipped": COUNT}
+    assert figure == {"score": None, "low": None, "high": None, "chance": None, "count": 0, "skipped": BATCH}
     assert found.summary["thresholds"] == {}
-    assert f"\n{COUNT} images without a mask are left out" in found.table()
+    assert f"\n{BATCH} images without a mask are left out" in found.table()
     assert "chosen on these images" not in found.table()
 
 
@@ -223,14 +224,13 @@ def test_random_weights_come_from_the_seed_alone(report, model, arrays):
     weights = [np.array(weight) for weight in model.get_weights()]
     random.seed(99)
     state, numpy_state = random.getstate(), np.random.get_state()[1].copy()
-    again, other = (measure(model, arrays[:2], **{**OPTIONS, "perturbed": 0, "seed": seed}) for seed in (2, 3))
+    other = measure(model, arrays[:2], **{**OPTIONS, "perturbed": 0, "seed": 3})
     assert random.getstate() == state
     assert (np.random.get_state()[1] == numpy_state).all()
     for before, after in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(after, before)
     for name in NAMES:
-        key = f"random_weights/{name}"
-        np.testing.assert_allclose(again.values[key], report.values[key], rtol=1e-6)
+        key = f"random_weights/{name}"  # the same for the same seed, in the tests above
         assert not np.allclose(other.values[key], report.values[key], equal_nan=True)
     # The maps of the model itself have nothing to do with the seed.
     np.testing.assert_allclose(other.values["entropy/conv1"], report.values["entropy/conv1"], rtol=1e-6)
@@ -245,9 +245,9 @@ def test_a_model_with_the_random_weights_agrees_with_itself(model, arrays):
 
 def test_a_data_set(model, arrays):
     data = load(arrays, split_seed=1)
-    found = measure(model, data, split="validation", perturbed=2, steps=2)
+    found = measure(model, data, split="validation", perturbed=0)
     images, labels, masks = next(iter(data.batches("validation", 100)))
-    direct = measure(model, (images.numpy(), labels.numpy().argmax(-1), masks.numpy()), perturbed=2, steps=2)
+    direct = measure(model, (images.numpy(), labels.numpy().argmax(-1), masks.numpy()), perturbed=0)
     assert found.count == data.validation.count < COUNT
     assert list(direct.values) == list(found.values)
     for key, values in direct.values.items():
@@ -294,13 +294,13 @@ def test_the_table(report):
     assert [line.split("  ")[0] for line in agreements.splitlines()[1:]] == list(report.summary["agreement"])
     lines = notes.splitlines()
     assert lines[:2] == [
-        "22 images; Grad-CAM of conv3; in brackets 95 % intervals",
+        "24 images; Grad-CAM of conv3; in brackets 95 % intervals",
         "3 images without a mask are left out of what asks for one",
     ]
     listed = ", ".join(f"{name} {threshold:g}" for name, threshold in report.thresholds.items())
     assert lines[2:4] == [
         f"thresholds of the best Jaccard, chosen on these images: {listed}",
-        "insertion and deletion on 5 of the images",
+        "insertion and deletion on 2 of the images",
     ]
 
 
@@ -372,19 +372,19 @@ ARRAYS = "(images, labels) or (images, labels, masks), of one number of images"
     [
         (
             lambda images, labels, masks: (images, labels[:-1]),
-            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [22, 21].",
+            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [24, 23].",
         ),
         (
             lambda images, labels, masks: (images, None, masks[:5]),
-            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [22, None, 5].",
+            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [24, None, 5].",
         ),
         (
             lambda images, labels, masks: (images,),
-            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [22].",
+            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [24].",
         ),
         (
             lambda images, labels, masks: [None, labels],
-            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [None, 22].",
+            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [None, 24].",
         ),
         (
             lambda images, labels, masks: (images[:0], None),
@@ -392,19 +392,19 @@ ARRAYS = "(images, labels) or (images, labels, masks), of one number of images"
         ),
         (
             lambda images, labels, masks: (images, labels / 2),
-            "The labels are no class numbers. Expected integers from 0, (n,). Received: float64 (22,).",
+            "The labels are no class numbers. Expected integers from 0, (n,). Received: float64 (24,).",
         ),
         (
             lambda images, labels, masks: (images, labels - 1),
-            "The labels are no class numbers. Expected integers from 0, (n,). Received: int64 (22,).",
+            "The labels are no class numbers. Expected integers from 0, (n,). Received: int64 (24,).",
         ),
         (
             lambda images, labels, masks: (images, np.eye(CLASSES, dtype=int)[labels]),
-            "The labels are no class numbers. Expected integers from 0, (n,). Received: int64 (22, 3).",
+            "The labels are no class numbers. Expected integers from 0, (n,). Received: int64 (24, 3).",
         ),
         (
             lambda images, labels, masks: (images[:, :8], labels),
-            "The images do not fit the model. Expected numbers (B, 16, 16, 3), B at least 1. Received: (22, 8, 16, 3).",
+            "The images do not fit the model. Expected numbers (B, 16, 16, 3), B at least 1. Received: (24, 8, 16, 3).",
         ),
     ],
 )
