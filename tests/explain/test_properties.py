@@ -118,7 +118,9 @@ def test_constant_maps_agree_with_nothing(rng):
     flat[1] = maps[1]
     for first, second in ((maps, flat), (flat, maps)):
         assert np.isnan(agreement(first, second)).tolist() == [True, False, True]
-    # Resizing makes roundings of a constant, which are no order.
+    rounded = np.full((3, 4, 4), 1 / 16) * (1 + 1e-7 * rng.random((3, 4, 4)))  # as resizing and softmax leave it
+    assert np.isnan(agreement(maps, rounded)).all()
+    assert not np.isnan(agreement(maps, maps + 0.01 * rounded)).any()
     for value in (0, 1 / 9, 0.1, 1e-8, -3.3):
         assert np.isnan(agreement(np.full((3, 3, 3), value), rng.random((3, 7, 11)))).all()
     assert np.isnan(agreement(np.ones((3, 1, 1)), maps)).all()
