@@ -52,7 +52,9 @@ class Classifier:
 
     def probabilities(self, images, batch_size=32):
         """The probability of each class, `(B, classes)`: the outputs, or the softmax of logits."""
-        outputs = np.asarray(self._outputs.predict(images, batch_size=batch_size, verbose=0), "float32")
+        # Many short calls, each of which `predict` would prepare at length.
+        batches = [self._outputs.predict_on_batch(batch) for batch in in_batches(images, batch_size)]
+        outputs = np.concatenate(batches).astype("float32")
         return softmax(outputs, axis=-1) if self.logits is self.output else outputs
 
     def classes(self, images, class_index=None, batch_size=32):

@@ -47,8 +47,10 @@ class MapReport:
 
     def _take_best(self, name, curve):
         defined = np.isfinite(curve[:, 0])
-        best = int(curve[defined].mean(axis=0).argmax()) if defined.any() else 0
-        self.thresholds[name] = float(THRESHOLDS[best])
+        best = 0  # of nothing, where no image has a mask
+        if defined.any():
+            best = int(curve[defined].mean(axis=0).argmax())
+            self.thresholds[name] = float(THRESHOLDS[best])
         self.values[f"{BEST}/{name}"] = curve[:, best]
 
     @property

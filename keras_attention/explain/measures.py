@@ -50,7 +50,7 @@ def pointing_game(maps, masks):
 def energy_inside(maps, masks):
     """Σ a·m / Σ a: the share of a map's weight that lies inside the mask, on average over the images.
 
-    Arguments, result and errors are those of `pointing_game`.
+    What is below 0 is no weight and counts as 0. Arguments, result and errors are those of `pointing_game`.
 
     Example:
 
@@ -115,21 +115,17 @@ class Ranking:
     """
 
     def __init__(self, values, inside):
-        low, high = values.min(), values.max()
-        # A constant map is all of the image at every threshold.
-        scaled = np.subtract(values, low, dtype="float32") / (high - low) if high > low else np.ones_like(values)
-        # The bits of a positive float are ordered as it is, and its sign is free for the label: one sort, no indices.
-        bits = np.ascontiguousarray(scaled, "float32").view("uint32")
-        keys = np.sort((bits << np.uint32(1)) | inside)[::-1]
-        self.values = (keys >> np.uint32(1)).view("float32")
+        # As they are: values that are scaled or rounded before could become equal.
+        order = np.argsort(values)[::-1]
+        self.values = values[order]
         # How many are inside among the k highest, for k from 0 to all.
-        self.found = np.zeros(len(keys) + 1, "int64")
-        np.cumsum(keys & np.uint32(1), out=self.found[1:])
+        self.found = np.zeros(len(order) + 1, "int64")
+        np.cumsum(inside[order], out=self.found[1:])
 
     def jaccard(self, thresholds):
         """`(thresholds,)`, of the pixels whose scaled value is above each."""
         # The values fall, and `searchsorted` wants them to rise.
-        above = np.searchsorted(-self.values, -np.float32(thresholds), "left")
+        above = np.searchsorted(-self._scaled(), -np.float32(thresholds), "left")
         hits = self.found[above]
         return hits / (above + self.found[-1] - hits)
 
@@ -139,6 +135,13 @@ class Ranking:
         ends = np.append(last, len(self.values))
         found = self.found[ends]
         return float((np.diff(found, prepend=0) * (found / ends)).sum() / found[-1])
+
+    def _scaled(self):
+        """The values from 1 down to 0, float32, in which those of a float32 map meet a threshold such as .1."""
+        values = self.values.astype("float64")
+        high, low = values[0], values[-1]
+        # A constant map is all of the image at every threshold.
+        return ((values - low) / (high - low) if high > low else np.ones_like(values)).astype("float32")
 
 
 def measure_maps(maps, masks):
@@ -160,6 +163,10 @@ def measure_pixels(maps, masks):
     """As `measure_maps`, `{block: {measure: (n,)}}` with `"curve"` beside, `(n, len(THRESHOLDS))`: the Jaccard index
     of each threshold. A map that is `None` is the joint one of all the others."""
     masks = inside_masks(masks)
+    # Before the maps are resized, and cut to pieces.
+    for values in maps.values():
+        if masks.ndim != 3 or (values is not None and (np.ndim(values) != 3 or len(values) != len(masks))):
+            raise _do_not_fit(np.shape(values), masks.shape)
     size, undefined = masks.shape[1:], np.full(len(MEASURES) + len(THRESHOLDS), np.nan)
     rows, chances = {name: [] for name in maps}, []
     # In pieces: maps at the resolution of the images would fill the memory for a large split.
@@ -193,6 +200,12 @@ def inside_masks(masks):
     return masks > masks.max(axis=(1, 2), keepdims=True) / 2
 
 
+def require_finite(maps):
+    """Raises `ValueError` where a map has values that are no numbers."""
+    if not np.isfinite(maps).all():
+        raise invalid("The maps are not finite.", "numbers", f"{int((~np.isfinite(maps)).sum())} NaN or infinite")
+
+
 def _figures(measure, maps, masks):
     flat, inside = _flat(maps, masks)
     return mean_figures(_of_each(measure, flat, inside), _chance(inside))
@@ -208,10 +221,13 @@ def _flat(maps, masks):
     """Maps and masks as `(n, pixels)`; the masks as truth values."""
     maps, masks = np.asarray(maps), inside_masks(masks)
     if maps.shape != masks.shape or maps.ndim != 3:
-        raise invalid("Maps and masks do not fit.", "both (n, H, W)", f"maps {maps.shape}, masks {masks.shape}")
-    if not np.isfinite(maps).all():
-        raise invalid("The maps are not finite.", "numbers", f"{int((~np.isfinite(maps)).sum())} NaN or infinite")
+        raise _do_not_fit(maps.shape, masks.shape)
+    require_finite(maps)
     return maps.reshape(len(maps), -1), masks.reshape(len(masks), -1)
+
+
+def _do_not_fit(maps, masks):
+    return invalid("Maps and masks do not fit.", "both (n, H, W)", f"maps {maps}, masks {masks}")
 
 
 def _chance(inside):
@@ -224,6 +240,7 @@ def _hit(values, inside):
 
 
 def _energy(values, inside):
+    values = np.maximum(values, 0)
     total = values.sum(dtype="float64")
     # A map without any weight prefers no place.
     return values[inside].sum(dtype="float64") / total if total > 0 else inside.mean()

@@ -1,5 +1,6 @@
 """`measure`: everything that can be measured of where a model looks, on a whole split, each figure with an interval."""
 
+import collections
 import itertools
 import random
 
@@ -30,13 +31,13 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
     Args:
         model: a classifier with attention layers, images → logits or probabilities.
         dataset: an `ImageDataset`, or arrays: `(images, labels)`, or `(images, labels, masks)`, the masks `(n, H, W)`
-            or `(n, H, W, 1)`, of any resolution; labels that are not known are `None`.
+            or `(n, H, W, 1)`, of any resolution; labels or masks that are not known are `None`.
         split: of an `ImageDataset`.
         layer: of Grad-CAM; see `grad_cam`.
         perturbed: images, evenly over the split, for deletion and insertion, which run the model 2·`steps` times for
             each map; 0 leaves them out.
         steps: of deletion and insertion.
-        seed: of the random weights, the random map, and the bootstrap.
+        seed: of the random weights, the random map, the order of pixels that a map prefers alike, and the bootstrap.
         batch_size: images at a time.
         verbose: whether to print what is under way.
 
@@ -56,15 +57,16 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
     count = source.count if isinstance(source, _Arrays) else source.split(split).count
     chosen = np.unique(np.linspace(0, count - 1, min(perturbed, count)).round().astype(int))
     readers, untrained = MapReaders(model, layer), MapReaders(_with_random_weights(model, seed), layer)
-    parts, done = [], 0
+    parts, done, generators = [], 0, collections.defaultdict(lambda: np.random.default_rng(seed))
     for images, labels, *masks in source.batches(split, CHUNK):
         images = check_images(model, np.asarray(images))
         maps = readers(images, batch_size)
-        part = {"label": _numbers(labels), "probabilities": readers.classifier.probabilities(images)}
+        part = {"label": _numbers(labels), "probabilities": readers.classifier.probabilities(images, batch_size)}
         part |= _against_masks(maps, *masks) | _properties(maps) | _agreements(maps, untrained(images, batch_size))
         near = chosen[(chosen >= done) & (chosen < done + len(images))] - done
         if len(near):
-            part |= _perturbed(readers.classifier, images[near], {name: maps[name][near] for name in maps}, steps, seed)
+            taken = {name: values[near] for name, values in maps.items()}
+            part |= _perturbed(readers.classifier, images[near], taken, steps, batch_size, generators)
         parts.append(part)
         done += len(images)
         if verbose:
@@ -96,7 +98,7 @@ class MapReaders:
 class _Arrays:
     """Images in memory, read as an `ImageDataset` is."""
 
-    def __init__(self, images, labels, masks=None):
+    def __init__(self, images, labels, masks):
         self.parts = (images, labels) if masks is None else (images, labels, masks)
         self.count = len(images)
 
@@ -107,14 +109,16 @@ class _Arrays:
 
 def _arrays(given):
     """`(images, labels)` or `(images, labels, masks)`, checked."""
-    lengths = [len(part) for part in given if part is not None]
-    if len(given) not in (2, 3) or len(set(lengths)) > 1:
-        raise invalid("The arrays do not belong together.", "(images, labels) or (images, labels, masks)", lengths)
+    lengths = [None if part is None else len(part) for part in given]
+    if len(given) not in (2, 3) or not lengths[0] or set(lengths) - {lengths[0], None}:
+        expected = "(images, labels) or (images, labels, masks), of one number of images"
+        raise invalid("The arrays do not belong together.", expected, f"lengths {lengths}")
     labels = np.full(lengths[0], -1) if given[1] is None else np.asarray(given[1])
     known = given[1] is not None
     if known and (labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0):
         raise invalid("The labels are no class numbers.", "integers from 0, (n,)", f"{labels.dtype} {labels.shape}")
-    return _Arrays(given[0], labels, *(np.asarray(masks) for masks in given[2:]))
+    masks = given[2] if len(given) == 3 else None
+    return _Arrays(given[0], labels, None if masks is None else np.asarray(masks))
 
 
 def _numbers(labels):
@@ -157,9 +161,15 @@ def _agreements(maps, others):
     return between | {f"random_weights/{name}": agreement(maps[name], others[name]) for name in maps}
 
 
-def _perturbed(classifier, images, maps, steps, seed):
-    """Deletion and insertion by each map, and by one of chance."""
+def _perturbed(classifier, images, maps, steps, batch_size, generators):
+    """Deletion and insertion by each map, and by one of chance.
+
+    Each has a generator of its own, which goes on from chunk to chunk, so that all images are as if in one.
+    """
     finest = max((values.shape for values in maps.values()), key=np.prod)
-    maps = maps | {CHANCE: np.random.default_rng(seed).random(finest)}
-    found = {name: deletion_and_insertion(classifier, images, values, None, steps) for name, values in maps.items()}
+    maps = maps | {CHANCE: generators["random map"].random(finest)}
+    found = {
+        name: deletion_and_insertion(classifier, images, values, None, steps, batch_size, generators[name])
+        for name, values in maps.items()
+    }
     return {f"{measure}/{name}": values for name, both in found.items() for measure, values in both.items()}

@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 from keras_attention.arguments import invalid, require_integer
 from keras_attention.explain.classifier import Classifier, check_images
 from keras_attention.explain.maps import resize_maps
+from keras_attention.explain.measures import require_finite
 
 BLUR = 1 / 8  # standard deviation over the side of the image: no digit or lesion is left to be told
 
@@ -25,13 +26,13 @@ def deletion_and_insertion(model, images, maps, class_index=None, steps=10, batc
         class_index: as in `grad_cam`.
         steps: parts into which the pixels are divided, at least 1.
         batch_size: images at a time.
-        seed: of the order of equal pixels.
+        seed: of the order of equal pixels; or a `numpy.random.Generator`, which goes on from call to call.
 
     Returns:
         `{"deletion": (B,), "insertion": (B,)}` from 0 to 1.
 
     Raises:
-        ValueError: images that the model does not take, or not as many maps.
+        ValueError: images that the model does not take, not as many maps, or maps that are not finite.
 
     Reference:
         Petsiuk, Das, Saenko, *RISE: Randomized Input Sampling for Explanation of Black-box Models*, BMVC 2018,
@@ -41,6 +42,7 @@ def deletion_and_insertion(model, images, maps, class_index=None, steps=10, batc
     images, maps = check_images(getattr(model, "model", model), images), np.asarray(maps, "float32")
     if maps.ndim != 3 or len(maps) != len(images):
         raise invalid("The maps do not fit the images.", f"({len(images)}, H, W)", f"{maps.shape}")
+    require_finite(maps)
     classifier, rows = model if isinstance(model, Classifier) else Classifier(model), np.arange(len(images))
     classes = classifier.classes(images, class_index, batch_size)
     sharp, blurred = images.astype("float32"), blur(images)
@@ -50,7 +52,8 @@ def deletion_and_insertion(model, images, maps, class_index=None, steps=10, batc
         mixed = np.where(shown[..., None], sharp, blurred)
         return classifier.probabilities(mixed, batch_size)[rows, classes]
 
-    bounds = np.linspace(0, 1, steps + 1)
+    # Quotients, as the places are, of which those that should be equal are: 7 · 0.1 is not 7/10.
+    bounds = np.arange(steps + 1) / steps
     whole, nothing = probability(places >= 0), probability(places < 0)
     kept = [whole, *(probability(places >= bound) for bound in bounds[1:-1]), nothing]
     shown = [nothing, *(probability(places < bound) for bound in bounds[1:-1]), whole]
@@ -67,6 +70,6 @@ def _places(maps, rng):
     """The place of each pixel in the order of a map, from 0 for the most preferred to below 1."""
     flat = maps.reshape(len(maps), -1)
     order = np.lexsort((rng.random(flat.shape), -flat), axis=1)
-    places = np.empty(flat.shape, "float32")
-    np.put_along_axis(places, order, np.arange(flat.shape[1], dtype="float32") / flat.shape[1], axis=1)
+    places = np.empty(flat.shape)
+    np.put_along_axis(places, order, np.arange(flat.shape[1]) / flat.shape[1], axis=1)
     return places.reshape(maps.shape)

@@ -5,6 +5,7 @@ from scipy.stats import rankdata
 
 from keras_attention.arguments import invalid
 from keras_attention.explain.maps import resize_maps
+from keras_attention.explain.measures import require_finite
 
 
 def entropy(maps):
@@ -17,7 +18,7 @@ def entropy(maps):
         `(B,)`; NaN for a map of zeros, and for one of a single position, where nothing could be otherwise.
 
     Raises:
-        ValueError: what are no maps, or hold numbers below 0.
+        ValueError: what are no maps, or hold what is below 0 or not finite.
 
     Example:
 
@@ -67,7 +68,7 @@ def agreement(first, second):
         `(B,)` from −1 to 1; NaN where one of the maps is constant, which ranks nothing.
 
     Raises:
-        ValueError: maps of different numbers of images, or no maps.
+        ValueError: maps of different numbers of images, no maps, or maps that are not finite.
 
     Example:
 
@@ -80,6 +81,8 @@ def agreement(first, second):
     first, second = (np.asarray(maps, "float64") for maps in (first, second))
     if first.ndim != 3 or second.ndim != 3 or len(first) != len(second):
         raise invalid("The maps do not fit.", "two of (B, H, W), one B", f"{first.shape} and {second.shape}")
+    for maps in (first, second):
+        require_finite(maps)
     size = max(first.shape[1:], second.shape[1:], key=np.prod)
     ranks = [_centred_ranks(maps if maps.shape[1:] == size else resize_maps(maps, size)) for maps in (first, second)]
     norms = np.prod([np.linalg.norm(each, axis=1) for each in ranks], axis=0)
@@ -98,8 +101,10 @@ def _centred_ranks(maps):
 def _shares(maps):
     """Maps as shares of their sums, `(B, n)`; NaN where that is 0."""
     maps = np.asarray(maps, "float64")
-    if maps.ndim != 3 or not (maps >= 0).all():
+    if maps.ndim != 3:
         raise invalid("These are no maps of weights.", "(B, H, W), at least 0", f"shape {maps.shape}")
+    if not ((maps >= 0) & np.isfinite(maps)).all():
+        raise invalid("These are no maps of weights.", "finite numbers, at least 0", f"{maps.min()} to {maps.max()}")
     flat = maps.reshape(len(maps), -1)
     total = flat.sum(axis=1, keepdims=True)
     return np.where(total > 0, flat / np.where(total > 0, total, 1), np.nan)
