@@ -49,8 +49,8 @@ RANKS_OF_SEARCH = [
 RANKS_OF_EXPLAIN = [
     {"classifier", "gradient"},
     {"maps"},
-    {"grad_cam", "measures", "properties", "perturbation", "pictures"},
-    {"map_report"},
+    {"grad_cam", "measures", "properties", "pictures"},
+    {"map_report", "perturbation"},
     {"measuring"},
 ]
 RANKS_OF_EXPLANATIONS = [{"examples", "reading"}, {"drawing"}, {"job"}]
