@@ -272,8 +272,9 @@ def test_a_value_at_the_threshold_is_not_above_it():
     inside[0, 0, -1] = True
     for dtype in ("float32", "float64"):
         maps = (np.arange(101) / 100).astype(dtype)[None, None]
-        curve = measure_pixels({"a": maps}, inside)[0]["a"]["curve"][0]
+        curve = [jaccard(maps, inside, threshold)["score"] for threshold in measures.THRESHOLDS]
         assert curve == pytest.approx(1 / (100 - np.arange(100)))
+        assert measure_pixels({"a": maps}, inside)[0]["a"]["curve"][0] == pytest.approx(curve)
 
 
 MAPS = {
