@@ -49,8 +49,8 @@ RANKS_OF_SEARCH = [
 RANKS_OF_EXPLAIN = [
     {"classifier", "gradient"},
     {"maps"},
-    {"grad_cam", "measures", "properties", "pictures"},
-    {"map_report", "perturbation"},
+    {"grad_cam", "measures", "pictures"},
+    {"map_report", "perturbation", "properties"},
     {"measuring"},
 ]
 RANKS_OF_EXPLANATIONS = [{"examples", "reading"}, {"drawing"}, {"job"}]
