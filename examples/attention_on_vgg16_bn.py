@@ -10,9 +10,9 @@ import sys
 import keras
 import numpy as np
 
-from keras_attention import VGG16BN, SpatialAttention, attention_classifier, attention_outputs
+from keras_attention import VGG16BN, SpatialAttention, attention_classifier
 from keras_attention.data import load
-from keras_attention.explain import attention_figure, mean_figures, measure_maps
+from keras_attention.explain import attention_figure, attention_maps, grad_cam, mean_figures, measure_maps
 
 SMOKE = "--smoke" in sys.argv
 EPOCHS = 1 if SMOKE else 4
@@ -67,15 +67,14 @@ model.fit(
 """
 ## Where it looks
 
-The maps come from a second model on the same graph.
+The maps come from a second model on the same graph. Grad-CAM looks at the network from outside, by its gradients.
 """
 
-outputs = attention_outputs(model).predict(images, verbose=0)
-maps = {name: values for name, values in outputs.items() if name.startswith("attention_")}
+maps = attention_maps(model, images)
 measures, chance = measure_maps(maps, masks)
 for name, hits in measures["pointing_game"].items():
     game = mean_figures(hits, chance)
     print(f"{name}: points at the digit in {game['score']:.0%} of the images (chance {game['chance']:.0%})")
 titles = [(str(int(np.argmax(label))), "black") for label in labels[:8]]
-shown = {name: values[:8] for name, values in maps.items()}
+shown = {name: values[:8] for name, values in maps.items()} | {"Grad-CAM": grad_cam(model, images[:8])}
 attention_figure(images[:8], shown, titles, masks=masks[:8]).savefig("attention.png", dpi=130)
