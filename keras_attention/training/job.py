@@ -67,6 +67,8 @@ def _describe(config, dataset, model, precision):
     kind = kind if config.attend else "no attention"
     size = f"{model.count_params():,} parameters, {precision}"
     lines.append(f"model   VGG16-BN, width {config.network_width:g}, {kind}: {size}")
+    if config.supervise_attention:
+        lines.append(f"        masks teach its attention, with weight {config.supervise_attention:g}")
     if config.weights:
         lines.append(f"weights {config.weights}{_frozen(config)}")
     return "\n".join(lines)

@@ -146,7 +146,7 @@ def compiled(model, blocks=None, weight=1.0):
     return supervised
 
 
-@pytest.mark.parametrize("alignment", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("alignment", [pytest.param("sigmoid", marks=pytest.mark.slow), "softmax"])
 def test_fit_by_the_names_of_the_outputs(alignment, data):
     images, labels, masks = data
     model = classifier(alignment)
@@ -161,6 +161,7 @@ def test_fit_by_the_names_of_the_outputs(alignment, data):
     np.testing.assert_array_equal(model.predict(images, verbose=0), supervised.predict(images, verbose=0)["logits"])
 
 
+@pytest.mark.slow
 def test_one_block_alone(data):
     images, labels, masks = data
     supervised = compiled(classifier("sigmoid"), blocks=("conv1",))
@@ -169,6 +170,7 @@ def test_one_block_alone(data):
     assert "attention_conv2_loss" not in history
 
 
+@pytest.mark.slow
 def test_a_compiled_model_is_saved_and_goes_on(data, reload):
     images, labels, masks = data
     supervised = compiled(classifier("softmax"))
