@@ -14,7 +14,7 @@ TITLES = {
     "energy_inside": "energy inside",
     "jaccard": "Jaccard at .5",
     BEST: "best Jaccard",
-    "average_precision": "AP of pixels",
+    "pixel_average_precision": "AP of pixels",
     "insertion": "insertion",
     "deletion": "deletion",
     "entropy": "entropy",

@@ -254,4 +254,4 @@ def _all_measures(values, inside):
     return np.array([_hit(values, inside), _energy(values, inside), middle, ranking.average_precision(), *curve])
 
 
-MEASURES = ("pointing_game", "energy_inside", "jaccard", "average_precision")
+MEASURES = ("pointing_game", "energy_inside", "jaccard", "pixel_average_precision")

@@ -11,7 +11,7 @@ MEASURES = {
     "pointing_game": "pointing game",
     "energy_inside": "energy inside",
     "jaccard": "Jaccard",
-    "average_precision": "AP of pixels",
+    "pixel_average_precision": "AP of pixels",
 }
 COSTS = {
     "parameters": "parameters",

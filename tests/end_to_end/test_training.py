@@ -17,6 +17,7 @@ from PIL import Image
 from keras_attention import TrainConfig, train
 from keras_attention.data import load
 from keras_attention.data.cluttered_digits import ClutteredDigits
+from keras_attention.explain import MEASURES
 from keras_attention.models import layout
 from keras_attention.runs import Run
 from keras_attention.training.networks import class_weights
@@ -63,7 +64,7 @@ def test_metrics_are_complete_and_consistent(finished):
     metrics = json.loads((finished.folder / "metrics.json").read_text())
     assert metrics["count"] == 15 == np.sum(metrics["confusion"])
     assert metrics["accuracy"] == pytest.approx(np.trace(metrics["confusion"]) / 15)
-    for measure in ("pointing_game", "energy_inside", "jaccard"):
+    for measure in MEASURES:
         assert set(metrics[measure]) == {"block3_pool", "block4_pool", "joint"}
         for figures in metrics[measure].values():
             assert 0 <= figures["score"] <= 1
@@ -317,3 +318,8 @@ def test_data_are_generated_once(data_dir, finished):
 
 def test_train_config_is_the_default_of_train():
     assert TrainConfig().name == "cluttered_digits-additive-softmax"
+
+
+def test_no_measure_of_a_map_bears_the_name_of_a_figure(finished):
+    assert isinstance(finished.metrics["average_precision"], float)
+    assert not set(MEASURES) & {"accuracy", "macro_f1", "roc_auc", "average_precision", "loss", "count"}

@@ -26,7 +26,7 @@ SINGLE = {
     "pointing_game": pointing_game,
     "energy_inside": energy_inside,
     "jaccard": jaccard,
-    "average_precision": pixel_average_precision,
+    "pixel_average_precision": pixel_average_precision,
 }
 every_measure = pytest.mark.parametrize("name", SINGLE)
 most_measures = pytest.mark.parametrize("measure", [energy_inside, jaccard])
@@ -219,7 +219,7 @@ def by_hand(values, inside):
         "pointing_game": sum(at_top) / len(at_top),
         "energy_inside": found / weight if weight else sum(inside) / len(inside),
         "jaccard": index_by_hand(values, inside, 0.5),
-        "average_precision": precision,
+        "pixel_average_precision": precision,
     }
 
 
