@@ -76,6 +76,9 @@ def _check(options):
     """Refuses options that would have no effect."""
     from keras_attention.arguments import invalid
 
+    for name in ("out", "masks", "layers", "compare", "format", "data", "data_dir", "split"):
+        if getattr(options, name) == "":
+            raise invalid(f"--{name.replace('_', '-')} is empty.", "a value, or none of it", "''")
     idle = PICTURES if options.measure else MEASURES
     for name in idle:
         if getattr(options, name) is not None:
@@ -87,7 +90,7 @@ def _check(options):
                 flag = f"--{name.replace('_', '-')}"
                 raise invalid(f"{flag} has no effect on images that are named.", "images or data", flag)
     elif options.masks and not options.data:
-        raise invalid("The data of the run have masks of their own.", "--data, or images", f"--masks {options.masks}")
+        raise invalid("--masks goes with images, or with --data.", "one of them", f"--masks {options.masks}")
 
 
 def _data(options):
@@ -103,11 +106,9 @@ def _data(options):
 
 def _layer(options):
     """The layer of Grad-CAM in `--compare gradcam@LAYER`."""
-    from keras_attention.arguments import require_choice
+    from keras_attention.explanations.reading import grad_cam_layer
 
-    kind, _, layer = (options.compare or "gradcam").partition("@")
-    require_choice("compare", kind, ("gradcam",))
-    return layer or None
+    return None if options.compare is None else grad_cam_layer(options.compare)
 
 
 def _list(text):

@@ -55,8 +55,7 @@ def summary(run):
     lines = [f"test    {metrics['accuracy']:.3f} accuracy on {metrics['count']:,} images ({', '.join(figures)})"]
     for block, game in metrics.get("pointing_game", {}).items():
         if game["score"] is not None:
-            name = "all blocks" if block == "joint" else block
-            lines.append(f"looks   {game['score']:.3f} at the object, {name} (chance {game['chance']:.3f})")
+            lines.append(f"looks   {game['score']:.3f} at the object, {block} (chance {game['chance']:.3f})")
     lines.append(f"took    {metrics['seconds']:.0f} s of training, best epoch {metrics['best_epoch']}")
     picture = run.folder / "attention.png"
     lines.append(f"run     {run.folder}")

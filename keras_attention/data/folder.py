@@ -121,8 +121,11 @@ def _hidden(path):
     return any(part.startswith(".") for part in path.parts)
 
 
-def pair_with_masks(files, root, masks):
-    """Image path → mask path, and the images without a mask; raises for the first mask of another size."""
+def pair_with_masks(files, root, masks, some=True):
+    """Image path → mask path, and the images without a mask.
+
+    Raises for the first mask of another size, and, with `some`, where there are images and none of them has a mask.
+    """
     if not masks.is_dir():
         raise invalid("There is no folder of masks.", "an existing folder", f"masks={masks}")
     by_stem = {path.relative_to(masks).with_suffix(""): path for path in masks.rglob("*") if path.is_file()}
@@ -142,7 +145,7 @@ def pair_with_masks(files, root, masks):
                 f"{_shape(mask) or 'no image'}",
             )
         mask_of[path] = mask
-    if not mask_of and without:
+    if some and not mask_of and without:
         raise invalid(
             "No image has a mask.",
             f"files of the same paths and stems below {masks}",

@@ -26,11 +26,13 @@ class Classifier:
     """
 
     def __init__(self, model):
-        self.model = require_functional(model, "model")
-        self.output = model.output["logits"] if isinstance(model.output, dict) else model.output
+        self.model = functional(model)
+        output = self.model.output
+        self.output = output.get("logits") if isinstance(output, dict) else output
         shape = getattr(self.output, "shape", ())
         if len(shape) != 2 or shape[-1] is None:
-            raise invalid("The model is no classifier.", "one output (B, classes)", f"{model.name} with {shape}")
+            expected = "one output (B, classes), or one called 'logits' among several"
+            raise invalid("The model is no classifier.", expected, f"{model.name} with {model.output_shape}")
         self.count = shape[-1]
 
     @functools.cached_property
@@ -73,6 +75,17 @@ class Classifier:
         return np.broadcast_to(classes, len(images))
 
 
+def functional(model):
+    """The model as a functional one, which a `Sequential` that knows its input is underneath.
+
+    Raises:
+        TypeError: what is no functional model of one input.
+    """
+    if isinstance(model, keras.Sequential) and model.built:
+        model = keras.Model(model.inputs, model.outputs[0], name=model.name)
+    return require_functional(model, "model")
+
+
 def check_images(model, images):
     """The images as one array that a model takes.
 
@@ -89,7 +102,10 @@ def check_images(model, images):
         side in (None, given) for side, given in zip(expected, images.shape[1:], strict=True)
     )
     if not fits or not len(images) or images.dtype.kind not in "uif":
-        raise invalid("The images do not fit the model.", f"numbers {shown}, B at least 1", f"{images.shape}")
+        received = f"{images.dtype} {images.shape}"
+        raise invalid("The images do not fit the model.", f"numbers {shown}, B at least 1", received)
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise invalid("The images are not finite.", f"numbers {shown}", "NaN or infinity")
     return images
 
 

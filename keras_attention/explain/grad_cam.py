@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_attention.arguments import invalid, require_choice
-from keras_attention.explain.classifier import Classifier, check_images, in_batches
+from keras_attention.explain.classifier import Classifier, check_images, functional, in_batches
 from keras_attention.explain.gradient import gradient
 from keras_attention.explain.maps import RESOLUTIONS, resize_maps
 from keras_attention.models.backbone import feature_layers, feature_map
@@ -21,8 +21,8 @@ def grad_cam(model, images, layer=None, class_index=None, resolution="map", batc
     Args:
         model: a functional model, images → `(B, classes)`, logits or probabilities.
         images: `(B, height, width, 3)` as the model takes them.
-        layer: name of a layer whose output is a feature map `(B, H, W, C)`; `None` is the last one before the last
-            pooling.
+        layer: a layer whose output is a feature map `(B, H, W, C)`, or its name; `None` is the last one before the
+            last pooling.
         class_index: the class that is asked for: one for all images, or one for each; `None` is the most probable.
         resolution: `"map"`, that of the layer, or `"image"`.
         batch_size: images at a time.
@@ -49,6 +49,8 @@ class GradCam:
     """
 
     def __init__(self, model, layer=None):
+        model = functional(model)
+        layer = layer.name if isinstance(layer, keras.layers.Layer) else layer
         self.layer = default_layer(model) if layer is None else layer
         feature_map(model, self.layer)  # which refuses what gives no map
         self.classifier = Classifier(in_float32(model))
@@ -114,7 +116,8 @@ def _beside(features, logits):
             downstream.add(name)
             waiting += consumers.get(name, [])
     if _name(logits) not in downstream:
-        raise invalid("The logits do not depend on the layer.", "a layer between images and logits", features.name)
+        expected = "a layer between images and logits, of the model itself and not of one inside it"
+        raise invalid("The logits do not depend on the layer.", expected, f"layer of {features.name}")
     taken = {_name(each): each for name in downstream - {_name(features)} for each in inputs_of[name][1]}
     return [tensor for name, tensor in taken.items() if name not in downstream]
 

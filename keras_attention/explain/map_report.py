@@ -160,9 +160,10 @@ class MapReport:
 
     def _notes(self):
         first = self.summary["maps"][self.maps[0]]
-        notes = [f"{self.count:,} images; Grad-CAM of {self.layer}; in brackets 95 % intervals"]
+        notes = [f"{self.count:,} images; Grad-CAM of {self.layer}; joint is the product of the blocks"]
+        notes[0] += "; in brackets 95 % intervals" if self.count > 1 else ""
         if "jaccard" in first and first["jaccard"]["skipped"]:
-            notes.append(f"{first['jaccard']['skipped']:,} images without a mask are left out of what asks for one")
+            notes.append(f"not measured against a mask, as theirs is missing or empty: {first['jaccard']['skipped']:,}")
         if self.thresholds:
             listed = ", ".join(f"{name} {threshold:g}" for name, threshold in self.thresholds.items())
             notes.append(f"thresholds of the best Jaccard, chosen on these images: {listed}")

@@ -119,16 +119,17 @@ def resize_maps(maps, size):
     return keras.ops.convert_to_numpy(resized)[..., 0]
 
 
-def joint_map(maps, size):
+def joint_map(maps, size=None):
     """Where all blocks look at once: the product of their resized maps, each divided by its largest value.
 
     Args:
         maps: name → `(n, H, W)`, as `attention_maps` gives them.
-        size: (height, width) of the result in pixels, or one number for both.
+        size: (height, width) of the result, or one number for both; that of the finest map where it is `None`.
 
     Returns:
         `(n, height, width)` from 0 to 1.
     """
+    size = max((np.shape(values)[1:] for values in maps.values()), key=np.prod) if size is None else size
     joint = 1.0
     for values in maps.values():
         resized = resize_maps(values, size)

@@ -155,26 +155,22 @@ def measure_maps(maps, masks):
         `{measure: {block: (n,)}}`, for the measures of `MEASURES` and the blocks of `maps` and `"joint"`; NaN for an
         image with an empty mask. And chance, `(n,)`, which is the same for all.
     """
-    figures, chance = measure_pixels({**maps, JOINT: None}, masks)
+    _paired(maps, masks)
+    figures, chance = measure_pixels(maps | {JOINT: joint_map(maps)}, masks)
     return {measure: {block: figures[block][measure] for block in figures} for measure in MEASURES}, chance
 
 
 def measure_pixels(maps, masks):
     """As `measure_maps`, `{block: {measure: (n,)}}` with `"curve"` beside, `(n, len(THRESHOLDS))`: the Jaccard index
-    of each threshold. A map that is `None` is the joint one of all the others."""
+    of each threshold, and without the joint map."""
     masks = inside_masks(masks)
-    # Before the maps are resized, and cut to pieces.
-    for values in maps.values():
-        if masks.ndim != 3 or (values is not None and (np.ndim(values) != 3 or len(values) != len(masks))):
-            raise _do_not_fit(np.shape(values), masks.shape)
+    _paired(maps, masks)  # before the maps are resized, and cut to pieces
     size, undefined = masks.shape[1:], np.full(len(MEASURES) + len(THRESHOLDS), np.nan)
     rows, chances = {name: [] for name in maps}, []
     # In pieces: maps at the resolution of the images would fill the memory for a large split.
     for start in range(0, len(masks), PIECE):
-        piece = {name: values[start : start + PIECE] for name, values in maps.items() if values is not None}
-        for name in maps:
-            resized = resize_maps(piece[name], size) if name in piece else joint_map(piece, size)
-            flat, inside = _flat(resized, masks[start : start + PIECE])
+        for name, values in maps.items():
+            flat, inside = _flat(resize_maps(values[start : start + PIECE], size), masks[start : start + PIECE])
             rows[name].append(_of_each(_all_measures, flat, inside, undefined))
         chances.append(_chance(inside))
     columns = {name: np.concatenate(parts) for name, parts in rows.items()}
@@ -195,6 +191,8 @@ def inside_masks(masks):
     """Masks `(n, H, W)` or `(n, H, W, 1)` → truth values `(n, H, W)`: above half of a mask's largest value."""
     masks = np.asarray(masks)
     masks = masks[..., 0] if masks.ndim == 4 and masks.shape[-1] == 1 else masks
+    if masks.dtype.kind == "f" and np.isnan(masks).any():
+        raise invalid("The masks are not finite.", "0 outside, one other number inside", "NaN")
     if masks.dtype == bool or masks.ndim != 3:
         return masks
     return masks > masks.max(axis=(1, 2), keepdims=True) / 2
@@ -224,6 +222,15 @@ def _flat(maps, masks):
         raise _do_not_fit(maps.shape, masks.shape)
     require_finite(maps)
     return maps.reshape(len(maps), -1), masks.reshape(len(masks), -1)
+
+
+def _paired(maps, masks):
+    """True; raises unless there are as many maps of each block as masks."""
+    shape = inside_masks(masks).shape
+    for values in maps.values():
+        if len(shape) != 3 or np.ndim(values) != 3 or len(values) != shape[0]:
+            raise _do_not_fit(np.shape(values), shape)
+    return True
 
 
 def _do_not_fit(maps, masks):

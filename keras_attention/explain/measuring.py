@@ -53,7 +53,8 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
         own.
     """
     require_integer("perturbed", perturbed, at_least=0)
-    source = _arrays(dataset) if isinstance(dataset, (tuple, list)) else dataset
+    require_integer("seed", seed, at_least=0)
+    source = _source(dataset)
     count = source.count if isinstance(source, _Arrays) else source.split(split).count
     chosen = np.unique(np.linspace(0, count - 1, min(perturbed, count)).round().astype(int))
     readers, untrained = MapReaders(model, layer), MapReaders(_with_random_weights(model, seed), layer)
@@ -61,7 +62,10 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
     for images, labels, *masks in source.batches(split, CHUNK):
         images = check_images(model, np.asarray(images))
         maps = readers(images, batch_size)
-        part = {"label": _numbers(labels), "probabilities": readers.classifier.probabilities(images, batch_size)}
+        part = {
+            "label": _numbers(labels, readers.classifier.count),
+            "probabilities": readers.classifier.probabilities(images, batch_size),
+        }
         part |= _against_masks(maps, *masks) | _properties(maps) | _agreements(maps, untrained(images, batch_size))
         near = chosen[(chosen >= done) & (chosen < done + len(images))] - done
         if len(near):
@@ -90,8 +94,7 @@ class MapReaders:
     def __call__(self, images, batch_size=32):
         """Name → `(n, H, W)`: the attended blocks, where they look together, and Grad-CAM."""
         maps = self.attention(images, batch_size=batch_size)
-        finest = max((values.shape[1:] for values in maps.values()), key=np.prod)
-        joint = {JOINT: joint_map(maps, finest)} if len(maps) > 1 else {}
+        joint = {JOINT: joint_map(maps)} if len(maps) > 1 else {}
         return maps | joint | {GRAD_CAM: self.cam(images, batch_size=batch_size)}
 
 
@@ -107,9 +110,14 @@ class _Arrays:
             yield tuple(part[start : start + size] for part in self.parts)
 
 
-def _arrays(given):
-    """`(images, labels)` or `(images, labels, masks)`, checked."""
-    lengths = [None if part is None else len(part) for part in given]
+def _source(given):
+    """An `ImageDataset` as it is; `(images, labels)` or `(images, labels, masks)`, checked, in the place of one."""
+    if hasattr(given, "split") and hasattr(given, "batches"):
+        return given
+    if not isinstance(given, (tuple, list)):
+        expected = "an ImageDataset, (images, labels) or (images, labels, masks)"
+        raise invalid("These are no images with labels.", expected, type(given).__name__, TypeError)
+    lengths = [None if part is None else (np.shape(part) or (0,))[0] for part in given]
     if len(given) not in (2, 3) or not lengths[0] or set(lengths) - {lengths[0], None}:
         expected = "(images, labels) or (images, labels, masks), of one number of images"
         raise invalid("The arrays do not belong together.", expected, f"lengths {lengths}")
@@ -121,10 +129,12 @@ def _arrays(given):
     return _Arrays(given[0], labels, None if masks is None else np.asarray(masks))
 
 
-def _numbers(labels):
+def _numbers(labels, count):
     """One-hot labels or numbers → numbers, NaN where there is none."""
     labels = np.asarray(labels, "float64")
     labels = labels.argmax(-1) if labels.ndim == 2 else labels
+    if labels.max() >= count:
+        raise invalid("A label is none of the model's classes.", f"numbers below {count}", f"{labels.max():g}")
     return np.where(labels < 0, np.nan, labels)
 
 
@@ -141,9 +151,7 @@ def _with_random_weights(model, seed):
 def _against_masks(maps, masks=None):
     if masks is None:
         return {}
-    blocks = {name: values for name, values in maps.items() if name not in (JOINT, GRAD_CAM)}
-    figures, chance = measure_pixels(blocks | ({JOINT: None} if JOINT in maps else {}), masks)
-    figures |= measure_pixels({GRAD_CAM: maps[GRAD_CAM]}, masks)[0]
+    figures, chance = measure_pixels(maps, masks)
     return {"chance": chance} | {
         f"{measure}/{name}": values for name, found in figures.items() for measure, values in found.items()
     }

@@ -9,6 +9,7 @@ from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from keras_attention.arguments import invalid
@@ -31,12 +32,14 @@ class MapScale:
         factor: the number of positions for weights that sum to 1, otherwise 1.
         unit: what the shown numbers are.
         low, high: ends of the colours, in that unit.
+        clipped: whether some values lie above the highest, which have its colour too.
     """
 
     factor: float
     unit: str
     low: float
     high: float
+    clipped: bool = False
 
     @functools.cached_property
     def norm(self):
@@ -73,7 +76,8 @@ def _scale(values):
     low, high = min(float(known.min()), 0.0), float(np.quantile(known, 0.995))
     if high <= low:  # sparse weights: nearly all of them are 0
         high = float(known.max())
-    return MapScale(factor, unit, factor * low, factor * high if high > low else factor * low + 1.0)
+    clipped = bool(high < known.max())
+    return MapScale(factor, unit, factor * low, factor * high if high > low else factor * low + 1.0, clipped)
 
 
 def attention_figure(images, maps, titles, per_row=2, masks=None, scales=None):
@@ -142,7 +146,12 @@ def _canvas(size, columns, per_row, rows):
     grid = pictures.subplots(rows, (1 + columns) * per_row, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    return figure, grid, bars.subplots(1, columns, squeeze=False)[0]
+    if per_row > 1:
+        return figure, grid, bars.subplots(1, columns, squeeze=False)[0]
+    # Under a single row of cells each bar stands below its column, and none below the image.
+    first, *others = bars.subplots(1, 1 + columns, squeeze=False)[0]
+    first.axis("off")
+    return figure, grid, others
 
 
 def _draw_row(cells, image, maps, scales, title, mask, labelled):
@@ -164,9 +173,11 @@ def _draw_cell(axes, pixels, mask, width):
 
 
 def _draw_bar(figure, axes, title, scale):
-    bar = figure.colorbar(ScalarMappable(scale.norm, COLOURS), cax=axes, orientation="horizontal")
+    extend = "max" if scale.clipped else "neither"
+    bar = figure.colorbar(ScalarMappable(scale.norm, COLOURS), cax=axes, orientation="horizontal", extend=extend)
     bar.ax.tick_params(labelsize=7)
-    axes.set_title(_wrapped(f"{title}: {scale.unit}", 2 * LETTERS), fontsize=8, parse_math=False)
+    bar.locator = MaxNLocator(3)
+    axes.set_title(f"{_wrapped(title)}\n{scale.unit}", fontsize=7, parse_math=False)
     axes.set_box_aspect(0.06)
 
 

@@ -7,9 +7,10 @@ from PIL import Image
 
 from keras_attention.arguments import invalid
 from keras_attention.atomic import replacing
-from keras_attention.explain import attention_figure, attention_strip, mean_figures, measure_maps
-from keras_attention.explanations.reading import PRODUCT
+from keras_attention.explain import attention_figure, attention_strip, mean_figures
+from keras_attention.explain.measures import JOINT, measure_pixels
 from keras_attention.report import gallery_columns, write_gallery
+from keras_attention.report.gallery import GENERATOR
 
 OWN_NAME = re.compile(r"\d{5}\.jpg")
 SIDE = 224  # pixels of a square of the gallery
@@ -34,7 +35,7 @@ class Drawing:
         names = different([self.examples.stems[number] for number in self.found.numbers]) if formats else ()
         targets = {(out / f"{name}.{form}").resolve() for name in names for form in formats}
         for path in self.examples.paths:
-            if path.resolve() in targets:
+            if path.resolve() in targets or path.resolve().parent == (out / "pictures").resolve():
                 raise invalid(f"A picture would replace the image {path}.", "another --out", f"--out {out}")
         return [path for row, name in enumerate(names) for path in self._figure(row, out / name, formats, verbose)]
 
@@ -73,6 +74,8 @@ class Drawing:
                     self._card(row) | {"picture": f"pictures/{row:05d}.jpg", "figures": self._measures(row, mask)}
                 )
         about = [f"{len(cards):,} images, each with its maps; every column has one colour scale."]
+        if any(card["figures"] for card in cards):
+            about.append(f"Figures below an image are of the map {self._measured}, against the mask.")
         page = write_gallery(out, cards, gallery_columns(self.scales), title, about)
         if verbose:
             print(f"gallery {page}", flush=True)
@@ -88,13 +91,18 @@ class Drawing:
             "true": None if label is None else self.class_names[label],
         }
 
+    @property
+    def _measured(self):
+        """The title of the map that figures are of: the joint one, or the only one of attention, or Grad-CAM."""
+        return JOINT if JOINT in self.found.maps else next(iter(self.found.maps))
+
     def _measures(self, row, mask):
         """How well the map of all blocks, or of the only one, meets the mask."""
         if mask is None or not mask.any():
             return {}
-        title = PRODUCT if PRODUCT in self.found.maps else next(iter(self.found.maps))
-        measured, chance = measure_maps({title: self.found.maps[title][row : row + 1]}, mask[None])
-        return {label: mean_figures(measured[name][title], chance)["score"] for name, label in MEASURES.items()}
+        title = self._measured
+        measured, chance = measure_pixels({title: self.found.maps[title][row : row + 1]}, mask[None])
+        return {label: mean_figures(measured[title][name], chance)["score"] for name, label in MEASURES.items()}
 
 
 def different(names):
@@ -112,6 +120,9 @@ def different(names):
 
 def _check_pictures(folder):
     """Raises where the folder of the strips holds what no gallery wrote, which must not be lost."""
-    strange = [path for path in folder.iterdir() if not OWN_NAME.fullmatch(path.name)] if folder.is_dir() else []
+    found = list(folder.iterdir()) if folder.is_dir() else []
+    page = folder.parent / "index.html"
+    known = page.is_file() and GENERATOR in page.read_text("utf-8", errors="replace")
+    strange = [path for path in found if not (known and OWN_NAME.fullmatch(path.name))]
     if strange or folder.is_file():
         raise invalid(f"{folder} holds something else.", "another --out", f"{(strange or [folder])[0]}")

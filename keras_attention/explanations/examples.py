@@ -28,14 +28,16 @@ class FileExamples:
 
     def __init__(self, paths, predictor, masks=None):
         self.predictor, self.paths, self.names, self.stems, mask_of = predictor, [], [], [], {}
-        for path in map(pathlib.Path, dict.fromkeys(paths)):
+        for path in _different(paths):
             root, files = (path, _images_in(path)) if path.is_dir() else (path.parent, [path])
             self.paths += files
             self.names += [str(file.relative_to(root)) if path.is_dir() else str(file) for file in files]
             self.stems += ["-".join(file.relative_to(root).with_suffix("").parts) for file in files]
             if masks is not None:
                 found = [(file, None) for file in files if file.is_file()]
-                mask_of |= pair_with_masks({"": found}, root, pathlib.Path(masks))[0]
+                mask_of |= pair_with_masks({"": found}, root, pathlib.Path(masks), some=False)[0]
+        if masks is not None and not mask_of:
+            raise invalid("No image has a mask.", f"files of the same paths and stems below {masks}", self.names[0])
         self.mask_of = mask_of
         self.labels = [_class_of(path, predictor.class_names) for path in self.paths]
 
@@ -95,6 +97,16 @@ def check_classes(dataset, class_names):
     if tuple(dataset.class_names) != tuple(class_names):
         names = [", ".join(names[:5]) for names in (class_names, dataset.class_names)]
         raise invalid("The data have other classes than the model.", f"classes {names[0]}", f"classes {names[1]}")
+
+
+def _different(paths):
+    """The paths, each place once."""
+    if not all(str(path) for path in paths):
+        raise invalid("The path of an image is empty.", "the path of a file or a folder", "''")
+    found = {}
+    for path in map(pathlib.Path, paths):
+        found.setdefault(path.resolve(), path)
+    return found.values()
 
 
 def _images_in(folder):

@@ -80,9 +80,9 @@ def explain(
     for form in formats or ():
         require_choice("format", form, FORMATS)
     examples = _examples(predictor, model, images, masks, data, split, limit)
-    out = _folder(model, out)
+    out = _folder(model, out, images)
     many = not images or any(pathlib.Path(path).is_dir() for path in images)
-    formats = formats if formats is not None else () if many else ("png",)
+    formats = tuple(dict.fromkeys(formats)) if formats is not None else () if many else ("png",)
     found = reading.read_all(examples, verbose)
     if not found.numbers:
         return Explanation((), None, tuple(found.skipped))
@@ -112,10 +112,11 @@ def measure_to_folder(
     """
     predictor = load_predictor(model)
     if predictor.model is None:
-        raise invalid("An export has no gradients for Grad-CAM.", "the run or the .keras file of the model", str(model))
+        expected = "the run or the .keras file of the model"
+        raise invalid("An export has no gradients for Grad-CAM, which is measured beside.", expected, str(model))
+    out = _folder(model, out, images)
     source, names = _measured(predictor, model, images, masks, data, split)
     report = measure(predictor.model, source, split, layer, perturbed, seed=seed, verbose=verbose)
-    out = _folder(model, out)
     write_json(out / "measures.json", report.summary)
     with replacing(out / "measures.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         rows = report.rows(names, predictor.class_names)
@@ -155,6 +156,13 @@ def _dataset(model, data):
     return load_data(Run(model).config)
 
 
-def _folder(model, out):
+def _folder(model, out, images):
+    """Where to write: not among the images, or the next time the pictures would be explained too."""
     is_run = (pathlib.Path(model) / "metrics.json").is_file()
-    return pathlib.Path(out or (pathlib.Path(model) / "explain" if is_run else "explain"))
+    out = pathlib.Path(out or (pathlib.Path(model) / "explain" if is_run else "explain"))
+    if out.exists() and not out.is_dir():
+        raise invalid(f"{out} is a file.", "a folder, or one to make", f"out={str(out)!r}")
+    for folder in filter(pathlib.Path.is_dir, map(pathlib.Path, images)):
+        if out.resolve().is_relative_to(folder.resolve()):
+            raise invalid(f"The pictures would lie among the images of {folder}.", "another --out", f"out={str(out)!r}")
+    return out

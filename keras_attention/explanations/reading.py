@@ -8,9 +8,9 @@ from keras_attention.arguments import invalid, require_choice
 from keras_attention.explain import AttentionMaps, GradCam, joint_map
 from keras_attention.explain.classifier import Classifier
 from keras_attention.explain.maps import attention_layers
+from keras_attention.explain.measures import JOINT
 from keras_attention.models.classifier import PREFIX
 
-PRODUCT = "product"
 GRAD_CAM = "gradcam"
 CHUNK = 64
 
@@ -30,6 +30,18 @@ class Found:
     maps: dict
     probabilities: np.ndarray
     skipped: list
+
+
+def grad_cam_layer(compare):
+    """The layer that `"gradcam@<layer>"` names; `None` for `"gradcam"`.
+
+    Raises:
+        ValueError: anything else.
+    """
+    kind, at, layer = str(compare).partition("@")
+    if kind != GRAD_CAM or (at and not layer):
+        raise invalid("There is nothing to compare with.", "gradcam, or gradcam@LAYER", f"compare={compare!r}")
+    return layer or None
 
 
 class MapReading:
@@ -61,11 +73,10 @@ class MapReading:
             self.attention = AttentionMaps(self.model) if blocks else None
 
     def _cam(self, compare, name):
-        kind, _, layer = str(compare).partition("@")
-        require_choice("compare", kind, (GRAD_CAM,))
+        layer = grad_cam_layer(compare)
         if self.model is None:
             raise invalid("An export has no gradients for Grad-CAM.", "the run or the .keras file of the model", name)
-        return GradCam(self.model, layer or None)
+        return GradCam(self.model, layer)
 
     def _blocks(self):
         if self.model is None:
@@ -102,8 +113,7 @@ class MapReading:
         probabilities, maps = self._of_export(images) if self.model is None else self._of_model(images)
         maps = {block: maps[block] for block in self.blocks}
         if len(maps) > 1:
-            finest = max((values.shape[1:] for values in maps.values()), key=np.prod)
-            maps[PRODUCT] = joint_map(maps, finest)
+            maps[JOINT] = joint_map(maps)
         if self.cam is not None:
             maps[f"Grad-CAM {self.cam.layer}"] = self.cam(images)
         return probabilities, maps

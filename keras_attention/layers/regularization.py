@@ -219,13 +219,16 @@ def _on_one_grid(first, second, axis):
         return first, second
     # Known sizes stay numbers: a compiled function of JAX makes no range of a tensor.
     smaller = min(sizes) if all(isinstance(size, int) for size in sizes) else ops.minimum(*sizes)
-    return tuple(_gathered(shares, size, smaller, axis) for shares, size in zip((first, second), sizes, strict=True))
+    return tuple(cell_sums(shares, size, smaller, axis) for shares, size in zip((first, second), sizes, strict=True))
 
 
-def _gathered(shares, size, smaller, axis):
-    """Shares summed along an axis of `size` positions into the `smaller` number of cells of equal length."""
-    ratio = ops.cast(size, shares.dtype) / ops.cast(smaller, shares.dtype)
-    edges = ratio * ops.cast(ops.arange(smaller), shares.dtype)[:, None]
+def cell_sums(shares, size, cells, axis):
+    """Values summed along an axis of `size` positions into a smaller number of cells of equal length.
+
+    A position that lies in two cells is divided between them. The axis is −2 or −1, its size may be symbolic.
+    """
+    ratio = ops.cast(size, shares.dtype) / ops.cast(cells, shares.dtype)
+    edges = ratio * ops.cast(ops.arange(cells), shares.dtype)[:, None]
     places = ops.cast(ops.arange(size), shares.dtype)
     overlap = ops.relu(ops.minimum(edges + ratio, places + 1) - ops.maximum(edges, places))
     return ops.matmul(overlap, shares) if axis == -2 else ops.matmul(shares, ops.transpose(overlap))

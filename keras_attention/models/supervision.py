@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention.arguments import invalid, require_choice
 from keras_attention.layers import SpatialAttention
+from keras_attention.layers.regularization import cell_sums
 from keras_attention.registry import PACKAGE
 
 SMALL = 1e-12  # below every sum of weights that is not 0
@@ -116,21 +117,20 @@ def mask_losses(model, blocks=None):
 
 def pooled_masks(masks, size):
     """Masks `(B, S, S)` or `(B, S, S, 1)` → the share of each position that is inside, `(B, *size)`."""
-    masks = masks if len(masks.shape) == 4 else ops.expand_dims(masks, -1)
-    if (
-        len(masks.shape) != 4
-        or masks.shape[-1] not in (1, None)
-        or any(side is not None and side < least for side, least in zip(masks.shape[1:3], size, strict=True))
-    ):
+    masks = ops.squeeze(masks, -1) if len(masks.shape) == 4 and masks.shape[-1] == 1 else masks
+    sides = masks.shape[1:]
+    if len(sides) != 2 or any(side is not None and side < least for side, least in zip(sides, size, strict=True)):
         raise invalid(
             "The masks do not fit the map.", f"(B, S, S) or (B, S, S, 1) of at least {tuple(size)}", f"{masks.shape}"
         )
     # 0 and 255 as 0 and 1; what is from 0 to 1 already stays as it is.
-    highest = ops.max(masks, axis=(1, 2, 3), keepdims=True)
+    highest = ops.max(masks, axis=(1, 2), keepdims=True)
     masks = ops.where(highest > 1, masks / ops.maximum(highest, 1), masks)
-    if tuple(masks.shape[1:3]) == tuple(size):
-        return masks[..., 0]
-    return ops.adaptive_average_pool(masks, tuple(size), data_format="channels_last")[..., 0]
+    # By sums, as the size of the masks may not be known before they come.
+    for axis, cells in ((-2, size[0]), (-1, size[1])):
+        length = ops.shape(masks)[axis]
+        masks = cell_sums(masks, length, cells, axis) * cells / ops.cast(length, masks.dtype)
+    return masks
 
 
 def _distribution(values):

@@ -9,6 +9,7 @@ from keras_attention.atomic import replacing
 from keras_attention.explain.pictures import scale_colours
 from keras_attention.report.rendering import load_template
 
+GENERATOR = '<meta name="generator" content="keras_attention gallery">'  # by which a page is known again
 KEYS = ("picture", "name", "predicted", "probability", "true", "figures")
 GRADIENT = 13  # colours that a bar is drawn from
 
@@ -43,7 +44,7 @@ def write_gallery(folder, cards, columns, title, about=()):
     data = {"labels": labels, "columns": [str(column["title"]) for column in columns]}
     data["cards"] = [_row(card, labels) for card in cards]
     page = load_template("gallery.html").render(
-        title=title, about=about, columns=columns, colours=scale_colours(GRADIENT), data=data
+        title=title, about=about, columns=columns, colours=scale_colours(GRADIENT), data=data, generator=GENERATOR
     )
     path = pathlib.Path(folder) / "index.html"
     with replacing(path) as temporary:
@@ -61,6 +62,7 @@ def gallery_columns(scales, first="input"):
     columns = [{"title": first, "unit": None, "low": None, "high": None}]
     for title, scale in scales.items():
         columns.append({"title": title, "unit": scale.unit, "low": scale.low, "high": scale.high})
+        columns[-1]["above"] = "≥ " if scale.clipped else ""
     return columns
 
 
