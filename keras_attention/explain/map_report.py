@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from scipy.stats import bootstrap
 
-from keras_attention.explain.measures import MEASURES, THRESHOLDS
+from keras_attention.explain.measures import JOINT, MEASURES, THRESHOLDS
 
 LEVEL, RESAMPLES = 0.95, 2000
 BEST = "jaccard_best"  # at the threshold that is best for all images together
@@ -160,7 +160,8 @@ class MapReport:
 
     def _notes(self):
         first = self.summary["maps"][self.maps[0]]
-        notes = [f"{self.count:,} images; Grad-CAM of {self.layer}; joint is the product of the blocks"]
+        notes = [f"{_images(self.count)}; Grad-CAM of {self.layer}"]
+        notes[0] += f"; {JOINT} is the product of the blocks" if JOINT in self.maps else ""
         notes[0] += "; in brackets 95 % intervals" if self.count > 1 else ""
         if "jaccard" in first and first["jaccard"]["skipped"]:
             notes.append(f"not measured against a mask, as theirs is missing or empty: {first['jaccard']['skipped']:,}")
@@ -168,13 +169,17 @@ class MapReport:
             listed = ", ".join(f"{name} {threshold:g}" for name, threshold in self.thresholds.items())
             notes.append(f"thresholds of the best Jaccard, chosen on these images: {listed}")
         if "deletion" in first:
-            notes.append(f"insertion and deletion on {first['deletion']['count']:,} of the images")
+            notes.append(f"insertion and deletion on {first['deletion']['count']:,} of them")
         for measure in ("entropy", "random_weights"):
             skipped = {name: found[measure]["skipped"] for name, found in self.summary["maps"].items()}
             for name, count in skipped.items():
                 if count:
-                    notes.append(f"{TITLES[measure]} of {name} is not defined for {count:,} images")
+                    notes.append(f"{TITLES[measure]} of {name} is not defined for {_images(count)}")
         return ["\n".join(notes)]
+
+
+def _images(count):
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def _told(figure):

@@ -72,7 +72,7 @@ def test_a_gallery_of_a_folder(finished, photos, tmp_path):
     assert run(finished.folder, photos / "photos", "--masks", photos / "masks", "--out", out) == 0
     assert sorted(path.name for path in out.iterdir()) == ["index.html", "pictures"]
     data = cards_of(out / "index.html")
-    assert data["columns"] == ["input", "block3_pool", "block4_pool", "product"]
+    assert data["columns"] == ["input", "block3_pool", "block4_pool", "joint"]
     assert data["labels"] == ["pointing game", "energy inside", "Jaccard"]
     assert len(data["cards"]) == 6
     for picture, name, predicted, probability, true, figures in data["cards"]:
@@ -110,7 +110,7 @@ def test_the_maps_are_those_of_the_library(finished, photos, tmp_path, monkeypat
     expected = attention_maps(keras.models.load_model(finished.model_path, compile=False), images)
     for name, values in expected.items():
         np.testing.assert_allclose(drawn[name], values, rtol=1e-4, atol=1e-6)
-    assert drawn["product"].shape == expected["block3_pool"].shape
+    assert drawn["joint"].shape == expected["block3_pool"].shape
 
 
 def test_an_export_has_its_maps_and_no_gradients(finished, photos, tmp_path, capsys):
@@ -182,7 +182,7 @@ def test_measures_of_files(finished, photos, tmp_path, capsys):
     assert summary["accuracy"] is not None
     assert summary["maps"]["joint"]["jaccard"]["skipped"] == 1
     assert "deletion" not in summary["maps"]["joint"]
-    assert "1 images without a mask are left out" in capsys.readouterr().out
+    assert "not measured against a mask, as theirs is missing or empty: 1" in capsys.readouterr().out
 
 
 def _error(capsys):
@@ -196,13 +196,17 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     for arguments, message in (
         ((image, "--layers", "block5_pool"), "Unknown layers 'block5_pool'"),
-        ((image, "--compare", "cam"), "Unknown compare 'cam' (did you mean 'gradcam'?)"),
+        ((image, "--compare", "cam"), "There is nothing to compare with. Expected gradcam, or gradcam@LAYER."),
+        ((image, "--compare", "gradcam@"), "There is nothing to compare with."),
+        (("",), "The path of an image is empty."),
+        ((image, "--format", ""), "--format is empty."),
+        (("--measure", "--perturbed", "1", "--seed", "-1"), "`seed` is out of range."),
         ((image, "--compare", "gradcam@logits"), "Layer 'logits' gives no feature map."),
         ((image, "--compare", "gradcam@block9"), "Unknown layer 'block9'"),
         ((image, "--format", "gif"), "Unknown format 'gif'"),
         ((tmp_path / "empty",), "holds no images"),
         ((image, "--split", "test"), "--split has no effect on images that are named."),
-        (("--masks", folder), "The data of the run have masks of their own."),
+        (("--masks", folder), "--masks goes with images, or with --data."),
         (("--split", "tests"), "Unknown split 'tests' (did you mean 'test'?)"),
         (("--limit", "0"), "`limit` is out of range."),
         (("--measure", "--limit", "3"), "--limit has no effect here. Expected it without --measure."),
@@ -235,6 +239,10 @@ def test_nothing_of_ones_own_is_replaced(finished, photos, tmp_path, capsys):
     assert run(finished.folder, own / "a.png", "--out", own) == 2
     assert "A picture would replace the image" in _error(capsys)
     assert run(finished.folder, own, "--out", own) == 2
+    assert "The pictures would lie among the images" in _error(capsys)
+    (own / "pictures" / "b.png").rename(own / "pictures" / "00000.jpg")
+    before = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
+    assert run(finished.folder, photos / "photos", "--out", own) == 2
     assert "pictures holds something else." in _error(capsys)
     assert {path: path.read_bytes() for path in own.rglob("*") if path.is_file()} == before
 

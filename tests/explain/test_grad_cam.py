@@ -182,6 +182,27 @@ def test_what_is_refused(images):
     refused("The images do not fit the model. Expected numbers (B, 6, 6, 3)", model, images[0], "conv")
     refused("Unknown resolution 'full'.", model, images, "conv", resolution="full")
     segmenting = keras.Model(model.input, model.get_layer("conv").output, name="segmenting")
-    refused("The model is no classifier. Expected one output (B, classes).", segmenting, images, "conv")
+    refused(
+        "The model is no classifier. Expected one output (B, classes), or one called 'logits'",
+        segmenting,
+        images,
+        "conv",
+    )
+    several = keras.Model(model.input, {"a": model.output, "b": model.output})
+    refused("The model is no classifier.", several, images, "conv")
     sequential = keras.Sequential([layers.Dense(3)])
-    refused("The backbone cannot be looked into.", sequential, images, "conv", error=TypeError)
+    refused("The model cannot be looked into.", sequential, images, "conv", error=TypeError)
+    nested = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.Sequential([layers.Conv2D(2, 3)], name="inside")])
+    nested.add(layers.Flatten())
+    nested.add(layers.Dense(3))
+    refused("The logits do not depend on the layer. Expected a layer between", nested, images, "inside")
+    refused("The images are not finite.", model, images * np.nan, "conv")
+
+
+def test_a_sequential_model_and_a_layer_in_place_of_its_name(images):
+    model = tiny("softmax")
+    fresh = [layer.from_config(layer.get_config()) for layer in model.layers[1:]]
+    sequential = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *fresh])
+    sequential.set_weights(model.get_weights())
+    expected = grad_cam(model, images, "conv", 0)
+    np.testing.assert_allclose(grad_cam(sequential, images, model.get_layer("conv"), 0), expected, rtol=1e-6)

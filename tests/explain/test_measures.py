@@ -156,7 +156,7 @@ def test_each_block_and_the_joint_map(many):
     maps, masks = many
     results = figures(maps, masks)
     assert list(results) == list(MEASURES) == list(SINGLE)
-    scaled = {name: resize_maps(values, 16) for name, values in maps.items()} | {"joint": joint_map(maps, 16)}
+    scaled = {name: resize_maps(values, 16) for name, values in (maps | {"joint": joint_map(maps)}).items()}
     for measure, function in SINGLE.items():
         assert list(results[measure]) == ["attention_a", "attention_b", "joint"]
         assert results[measure] == {name: function(values, masks) for name, values in scaled.items()}
@@ -415,9 +415,10 @@ def test_maps_of_a_model_that_do_not_fit_the_masks(maps, masks):
 def test_maps_and_masks_of_other_shapes(rng):
     maps = {"wide": rng.random((3, 2, 5)), "high": rng.random((3, 7, 3))}
     masks = rng.random((3, 11, 6)) < 0.4
-    found = measure_pixels({**maps, "joint": None}, masks)[0]
+    maps["joint"] = joint_map(maps)
+    assert maps["joint"].shape == (3, 7, 3)  # the finest of the grids
+    found = measure_pixels(maps, masks)[0]
     resized = {name: resize_maps(values, (11, 6)) for name, values in maps.items()}
-    resized["joint"] = joint_map(maps, (11, 6))
     assert list(found) == ["wide", "high", "joint"]
     for name, values in resized.items():
         for row in range(3):

@@ -216,7 +216,7 @@ def test_masks_that_are_all_empty(model, arrays):
     figure = found.summary["maps"]["joint"][BEST]
     assert figure == {"score": None, "low": None, "high": None, "chance": None, "count": 0, "skipped": BATCH}
     assert found.summary["thresholds"] == {}
-    assert f"\n{BATCH} images without a mask are left out" in found.table()
+    assert f"\nnot measured against a mask, as theirs is missing or empty: {BATCH}" in found.table()
     assert "chosen on these images" not in found.table()
 
 
@@ -294,13 +294,13 @@ def test_the_table(report):
     assert [line.split("  ")[0] for line in agreements.splitlines()[1:]] == list(report.summary["agreement"])
     lines = notes.splitlines()
     assert lines[:2] == [
-        "24 images; Grad-CAM of conv3; in brackets 95 % intervals",
-        "3 images without a mask are left out of what asks for one",
+        "24 images; Grad-CAM of conv3; joint is the product of the blocks; in brackets 95 % intervals",
+        "not measured against a mask, as theirs is missing or empty: 3",
     ]
     listed = ", ".join(f"{name} {threshold:g}" for name, threshold in report.thresholds.items())
     assert lines[2:4] == [
         f"thresholds of the best Jaccard, chosen on these images: {listed}",
-        "insertion and deletion on 2 of the images",
+        "insertion and deletion on 2 of them",
     ]
 
 
@@ -344,7 +344,7 @@ def test_a_report_of_figures_that_are_not_defined():
         "a and b                       0.500 [0.250, 0.750]",
         "",
         "3 images; Grad-CAM of last; in brackets 95 % intervals",
-        "entropy of a is not defined for 1 images",
+        "entropy of a is not defined for 1 image",
         "as untrained of a is not defined for 3 images",
     ]
 
@@ -395,6 +395,19 @@ ARRAYS = "(images, labels) or (images, labels, masks), of one number of images"
             "The labels are no class numbers. Expected integers from 0, (n,). Received: float64 (24,).",
         ),
         (
+            lambda images, labels, masks: (images, labels + 1),
+            f"A label is none of the model's classes. Expected numbers below {CLASSES}. Received: {CLASSES}.",
+        ),
+        (
+            lambda images, labels, masks: (images, labels, np.where(masks, np.nan, 0.0)),
+            "The masks are not finite. Expected 0 outside, one other number inside. Received: NaN.",
+        ),
+        (
+            lambda images, labels, masks: (images[0], labels[0]),
+            "The arrays do not belong together. Expected (images, labels) or (images, labels, masks), of one number of "
+            "images. Received: lengths [16, 0].",
+        ),
+        (
             lambda images, labels, masks: (images, labels - 1),
             "The labels are no class numbers. Expected integers from 0, (n,). Received: int64 (24,).",
         ),
@@ -404,7 +417,7 @@ ARRAYS = "(images, labels) or (images, labels, masks), of one number of images"
         ),
         (
             lambda images, labels, masks: (images[:, :8], labels),
-            "The images do not fit the model. Expected numbers (B, 16, 16, 3), B at least 1. Received: (24, 8, 16, 3).",
+            "The images do not fit the model. Expected numbers (B, 16, 16, 3), B at least 1. Received: uint8 (24, 8, 16, 3).",
         ),
     ],
 )

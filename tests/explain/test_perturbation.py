@@ -183,7 +183,8 @@ def test_blur_keeps_constants_and_channels_apart(images):
         ({"steps": 2.0}, "`steps` is out of range. Expected an integer at least 1. Received: steps=2.0."),
         (
             {"images": np.ones((7, 6, 6, 3))},
-            "The images do not fit the model. Expected numbers (B, 6, 10, 3), B at least 1. Received: (7, 6, 6, 3).",
+            "The images do not fit the model. Expected numbers (B, 6, 10, 3), B at least 1. "
+            "Received: float64 (7, 6, 6, 3).",
         ),
         (
             {"class_index": 3},

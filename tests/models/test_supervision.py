@@ -70,10 +70,10 @@ def test_masks_are_average_pooled(rng):
     expected = masks.reshape(2, 3, 2, 2, 2).mean((2, 4))
     found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(masks, "float32"), (3, 2)))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    # 5 rows on 2 positions: each takes in the row in the middle.
+    # 5 rows on 2 positions: the row in the middle is divided between them.
     column = np.array([1.0, 0, 1, 0, 0]).reshape(1, 5, 1)
     found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(column, "float32"), (2, 1)))
-    np.testing.assert_allclose(found[0, :, 0], [2 / 3, 1 / 3], rtol=1e-5)
+    np.testing.assert_allclose(found[0, :, 0], [1.5 / 2.5, 0.5 / 2.5], rtol=1e-5)
 
 
 @every_loss
@@ -207,3 +207,28 @@ def test_which_losses_and_for_whom():
     message = "The model has no attention layers. Expected a model with SpatialAttention layers. Received: plain."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         mask_losses(plain)
+
+
+def test_masks_whose_size_is_not_known_before_they_come(data):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the other backends know every size")
+    import tensorflow as tf
+
+    images, labels, masks = data
+    supervised = compiled(classifier("sigmoid"))
+    specs = [tf.TensorSpec(part.shape, part.dtype) for part in (images, labels)]
+    signature = (*specs, tf.TensorSpec((None, None, None), tf.uint8))
+    batches = tf.data.Dataset.from_generator(
+        lambda: iter([(images, labels, masks), (images, labels, masks.repeat(2, 1).repeat(2, 2))]),
+        output_signature=signature,
+    )
+    named = batches.apply(tf.data.experimental.assert_cardinality(2)).map(
+        lambda images, labels, masks: (
+            images,
+            {"logits": labels, "attention_conv1": masks, "attention_conv2": masks},
+        )
+    )
+    # The second batch has masks twice as large, which say the same.
+    found = supervised.evaluate(named, verbose=0, return_dict=True)
+    targets = {"logits": labels, "attention_conv1": masks, "attention_conv2": masks}
+    assert found == pytest.approx(supervised.evaluate(images, targets, verbose=0, return_dict=True), rel=1e-4)
