@@ -56,6 +56,11 @@ class ReinforceModel(keras.Model):
         # Where Keras does not look for state to save.
         self._rewarded = types.SimpleNamespace(loss_weights=loss_weights)
 
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def call(self, inputs, training=None, mask=None, **kwargs):
         for alignment in self.sampled:
             alignment.forget_sample()  # of a call that no loss followed

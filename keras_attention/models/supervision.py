@@ -95,15 +95,15 @@ def mask_losses(model, blocks=None):
 
     Example:
 
-    >>> import keras, numpy as np
+    >>> import keras
     >>> from keras_attention.models import VGG16BN, attention_classifier, attention_outputs, mask_losses
     >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, alignment="sigmoid", units=8)
     >>> supervised = attention_outputs(model)  # the same layers, with the maps among the outputs
     >>> losses = {"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True), **mask_losses(model)}
     >>> supervised.compile("adam", losses, loss_weights=dict.fromkeys(losses, 0.1) | {"logits": 1.0})
-    >>> x, y, mask = np.zeros((4, 32, 32, 3)), np.arange(4) % 3, np.ones((4, 32, 32))
-    >>> targets = {"logits": y, "attention_block3_pool": mask, "attention_block4_pool": mask}
-    >>> history = supervised.fit(x, targets, verbose=0)
+
+    Then `supervised.fit(x, {"logits": y, "attention_block3_pool": mask, "attention_block4_pool": mask})` trains the
+    classifier and its attention, whose layers it shares.
     """
     layers = {layer.name: layer for layer in model.layers if isinstance(layer, SpatialAttention)}
     if not layers:

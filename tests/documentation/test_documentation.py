@@ -26,28 +26,29 @@ WITH_EXAMPLES = (
     "data",
     "data.digit_pairs",
     "explain.measures",
+    "explain.properties",
     "search.hypermodel",
 )
 
 needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="data need TensorFlow")
 
 
+def run_shallow(program, folder, *arguments):
+    """Runs a program on a backbone of one convolution a block, which is soon traced, away from the user's data sets."""
+    shallow = (
+        "from keras_attention.models import layout\nlayout.BLOCKS = tuple((1, width) for _, width in layout.BLOCKS)\n"
+    )
+    environment = {**os.environ, "TFDS_DATA_DIR": str(folder / "datasets")}
+    command = [sys.executable, "-c", shallow + program, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
 @needs_tensorflow
 @pytest.mark.slow
 def test_python_blocks_of_the_readme_run(tmp_path):
-    """All blocks in their order in one process, away from the user's data sets, on a backbone that is soon traced."""
+    """All blocks in their order in one process."""
     assert len(PYTHON_BLOCKS) >= 3
-    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "datasets")}
-    shallow = (
-        "from keras_attention.models import layout\nlayout.BLOCKS = tuple((1, width) for _, width in layout.BLOCKS)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join([shallow, *PYTHON_BLOCKS])],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    done = run_shallow("\n".join(PYTHON_BLOCKS), tmp_path)
     assert done.returncode == 0, done.stderr
     assert "(100, 8, 8)" in done.stdout
     assert (tmp_path / "runs" / "first" / "attention.png").exists()
@@ -80,8 +81,5 @@ def test_docstring_examples_run(module):
 @pytest.mark.slow
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
 def test_examples_run(example, tmp_path):
-    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "datasets")}
-    done = subprocess.run(
-        [sys.executable, str(example), "--smoke"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    done = run_shallow(f"import runpy\nrunpy.run_path({str(example)!r})", tmp_path, "--smoke")
     assert done.returncode == 0, done.stderr

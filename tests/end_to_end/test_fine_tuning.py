@@ -108,15 +108,15 @@ def test_a_part_is_frozen(tuned, weights, tmp_path):
 @pytest.mark.usefixtures("only_training")
 @pytest.mark.parametrize(
     ("part", "epochs"),
-    # Interrupted in the first stage, at the start of the second, and inside it.
-    [("all", (1, 2)), ("block3", (3,))],
+    # Interrupted at the start of the second stage, and inside it.
+    [("all", (2,)), ("block3", (3,))],
 )
 def test_unfreezing_and_resuming_in_every_stage(
     part, epochs, tuned, weights, tmp_path, monkeypatch, interrupt_in_epoch
 ):
     # The last epoch is the one that is kept, so that the file shows what the second stage trained.
     monkeypatch.setattr(Keeper, "best_row", property(lambda self: len(self.rows) - 1))
-    config = tuned(freeze=part, unfreeze_after=2, epochs=4, backbone_rate=0.5)
+    config = tuned(freeze=part, unfreeze_after=2, epochs=4 if part == "block3" else 3, backbone_rate=0.5)
     whole = train(config, tmp_path / "whole", verbose=0)
     assert {name[: len("block1")] for name in changed_layers(whole, weights)} >= {"block1", "block5"}
     for epoch in epochs:

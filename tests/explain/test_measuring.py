@@ -417,7 +417,8 @@ ARRAYS = "(images, labels) or (images, labels, masks), of one number of images"
         ),
         (
             lambda images, labels, masks: (images[:, :8], labels),
-            "The images do not fit the model. Expected numbers (B, 16, 16, 3), B at least 1. Received: uint8 (24, 8, 16, 3).",
+            "The images do not fit the model. Expected numbers (B, 16, 16, 3), B at least 1. "
+            "Received: uint8 (24, 8, 16, 3).",
         ),
     ],
 )
