@@ -101,7 +101,7 @@ def interrupt(process):
 def test_train_resume_predict_explain_export(data_dir, tmp_path, image, capsys):
     """The whole story, as long as it trains and speaks in processes of its own, with a Ctrl-C in it."""
     folder = tmp_path / "run"
-    train = ["train", "--data-dir", data_dir, "--data-option", "count=900", "--image-size", "32", "--width", "0.05"]
+    train = ["train", "--data-dir", data_dir, "--data-option", "count=450", "--image-size", "32", "--width", "0.05"]
     train += ["--units", "8", "--epochs", "3", "--run", str(folder)]
     # The command as it is, on the shallow backbone of these tests.
     patched = f"from keras_attention.models import layout; layout.BLOCKS = {layout.BLOCKS!r}"
