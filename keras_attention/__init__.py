@@ -30,7 +30,7 @@ _HOME = {
     "Predictor": "predict",
     "load_predictor": "predict",
 }
-_MODULES = ("data", "explain", "export", "layers", "models", "search")
+_MODULES = ("data", "explain", "explanations", "export", "layers", "models", "search")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 
