@@ -197,7 +197,7 @@ class TrainConfig:
         for name in ("units", "patience", "unfreeze_after", "views", "stop_after"):
             if getattr(self, name) is not None:
                 require_integer(name, getattr(self, name), at_least=1)
-        self._check_fine_tuning()
+        self._check_effects()
         self._check_layers()
 
     def _check_names(self):
@@ -222,70 +222,53 @@ class TrainConfig:
         ):
             require_choice(argument, getattr(self, argument), choices)
 
-    def _check_fine_tuning(self):
+    def _check_effects(self):
         """Refuses settings that would have no effect, or would undo each other."""
         if isinstance(self.freeze, str):
             object.__setattr__(self, "freeze", self.freeze.removesuffix("_pool"))
         if self.freeze is not None:
             require_choice("freeze", self.freeze, FROZEN_PARTS)
+        for useless, name, what, expected in (*self._fine_tuning(), *self._fitting(), *self._teaching()):
+            if useless:
+                raise invalid(what, expected, f"{name}={getattr(self, name)!r}")
+
+    # Rules: whether a setting is useless, its name, what is wrong, what was expected.
+
+    def _fine_tuning(self):
         never_trained = self.freezes_all and self.unfreeze_after is None
         last = self.epochs - 1
-        for useless, name, what, expected in (
+        train = "`freeze` up to a block, or `unfreeze_after`"
+        cache = "`freeze` of the whole backbone, a cache, and `augment`"
+        return (
             (self.freeze and not self.weights, "freeze", "Random weights would be frozen.", "`weights`"),
             (self.unfreeze_after and not self.freeze, "unfreeze_after", "Nothing is frozen.", "`freeze`"),
             ((self.unfreeze_after or 0) > last, "unfreeze_after", "Nothing would be unfrozen.", f"at most {last}"),
-            (
-                self.backbone_rate != 1 and never_trained,
-                "backbone_rate",
-                "The backbone is not trained.",
-                "`freeze` up to a block, or `unfreeze_after`",
-            ),
-            (
-                self.focal_gamma != 2 and self.loss != "focal",
-                "focal_gamma",
-                "γ belongs to the focal loss.",
-                'loss="focal"',
-            ),
-            (
-                self.views and not self.trains_from_views,
-                "views",
-                "No views are cached.",
-                "`freeze` of the whole backbone, a cache, and `augment`",
-            ),
+            (self.backbone_rate != 1 and never_trained, "backbone_rate", "The backbone is not trained.", train),
+            (self.views and not self.trains_from_views, "views", "No views are cached.", cache),
+        )
+
+    def _fitting(self):
+        other_loss = self.focal_gamma != 2 and self.loss != "focal"
+        both = self.class_weights == self.sampling == "balanced"
+        unseen = "No validation images are left to see an epoch that is no better."
+        twice = "Rare classes would count twice: drawn more often, and with larger weights."
+        return (
+            (other_loss, "focal_gamma", "γ belongs to the focal loss.", 'loss="focal"'),
             ((self.stop_after or 0) > self.epochs, "stop_after", "The run ends before.", f"at most {self.epochs}"),
-            (
-                self.patience and self.train_on_validation,
-                "patience",
-                "No validation images are left to see an epoch that is no better.",
-                "`train_on_validation=False`",
-            ),
-            (
-                self.supervise_attention is not None and not self.learns_attention,
-                "supervise_attention",
-                "There is no attention to be taught.",
-                "`attend`, and a `score` that learns",
-            ),
-            (
-                bool(self.map_regularizers) and not self.learns_attention,
-                "map_regularizers",
-                "There is no attention to be regularized.",
-                "`attend`, and a `score` that learns",
-            ),
-            (
-                AGREEMENT in self.map_regularizers and len(self.attend) < 2,
-                "map_regularizers",
-                "There are no two maps that could agree.",
-                "two layers or more in `attend`",
-            ),
-            (
-                self.class_weights == self.sampling == "balanced",
-                "sampling",
-                "Rare classes would count twice: drawn more often, and with larger weights.",
-                "one of `class_weights` and `sampling`",
-            ),
-        ):
-            if useless:
-                raise invalid(what, expected, f"{name}={getattr(self, name)!r}")
+            (self.patience and self.train_on_validation, "patience", unseen, "`train_on_validation=False`"),
+            (both, "sampling", twice, "one of `class_weights` and `sampling`"),
+        )
+
+    def _teaching(self):
+        teaches, regularizes = self.supervise_attention is not None, bool(self.map_regularizers)
+        alone = AGREEMENT in self.map_regularizers and len(self.attend) < 2
+        learned, without = "`attend`, and a `score` that learns", not self.learns_attention
+        two = "two layers or more in `attend`"
+        return (
+            (teaches and without, "supervise_attention", "There is no attention to be taught.", learned),
+            (regularizes and without, "map_regularizers", "There is no attention to be regularized.", learned),
+            (alone, "map_regularizers", "There are no two maps that could agree.", two),
+        )
 
     @property
     def learns_attention(self):
