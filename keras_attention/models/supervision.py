@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention.arguments import invalid, require_choice
 from keras_attention.layers import SpatialAttention
-from keras_attention.layers.regularization import cell_sums
+from keras_attention.layers.regularization import cell_sums, map_shares
 from keras_attention.registry import PACKAGE
 
 SMALL = 1e-12  # below every sum of weights that is not 0
@@ -77,7 +77,7 @@ class MaskOverlap(MaskLoss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def compare(self, maps, masks):
-        return 1 - _sums(ops.minimum(_distribution(maps), _distribution(masks)))
+        return 1 - _sums(ops.minimum(map_shares(maps), map_shares(masks)))
 
 
 def mask_losses(model, blocks=None):
@@ -131,10 +131,6 @@ def pooled_masks(masks, size):
         length = ops.shape(masks)[axis]
         masks = cell_sums(masks, length, cells, axis) * cells / ops.cast(length, masks.dtype)
     return masks
-
-
-def _distribution(values):
-    return values / ops.maximum(ops.sum(values, axis=(-2, -1), keepdims=True), SMALL)
 
 
 def _sums(values):
