@@ -1,54 +1,16 @@
-"""A model of any form, a run, a `.keras` file or an export, as one callable from images to probabilities and maps."""
+"""A run, a `.keras` file or an export → its `Predictor`."""
 
 import json
-import os
 import pathlib
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_attention.arguments import invalid
-from keras_attention.data.images import decode_image
 from keras_attention.models import attention_outputs
 from keras_attention.precision import in_float32
+from keras_attention.predict.predictor import Predictor
 from keras_attention.runs import Run
-
-
-class Predictor:
-    """Images in, `probabilities`, `logits` and `attention_<feature>` maps out, as NumPy arrays.
-
-    Args:
-        outputs: function from float32 images `(n, S, S, 3)` to a dictionary of tensors.
-        class_names: the name of each class.
-        image_size: S.
-        model: the Keras model in float32; `None` where there is none, as of an export.
-
-    Call arguments:
-        images: `(n, S, S, 3)` from 0 to 255.
-    """
-
-    def __init__(self, outputs, class_names, image_size, model=None):
-        self.outputs, self.class_names, self.image_size = outputs, tuple(class_names), image_size
-        self.model = model
-
-    def __call__(self, images):
-        return {name: np.asarray(values) for name, values in self.outputs(np.asarray(images, "float32")).items()}
-
-    def read(self, path):
-        """An image file → uint8 `(S, S, 3)`.
-
-        Raises:
-            ValueError: a path that is not there, or a file that does not decode.
-        """
-        if not pathlib.Path(path).is_file():
-            raise invalid(f"{path} is no file.", "the path of an image", f"image={str(path)!r}")
-        try:
-            return decode_image(tf.io.read_file(os.fspath(path)), self.image_size).numpy()
-        except tf.errors.InvalidArgumentError as error:
-            raise invalid(
-                f"{path} does not decode.", "a JPEG, PNG, GIF or BMP image", f"image={str(path)!r}"
-            ) from error
 
 
 def load_predictor(path):
