@@ -1,5 +1,6 @@
-"""Loads TensorFlow without its notes on the machine, which no setting silences."""
+"""Loads and runs TensorFlow without its notes, which no setting silences."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -13,17 +14,30 @@ def import_tensorflow():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    with silenced(tell_errors=True):
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def silenced(tell_errors=False):
+    """Keeps from standard error what is written there inside, by libraries in C++ too.
+
+    Args:
+        tell_errors: whether to write it after all where the block raises.
+    """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as notes:
         stderr = os.dup(2)
         os.dup2(notes.fileno(), 2)
         try:
-            import keras  # noqa: F401
-            import tensorflow  # noqa: F401
+            yield
         except BaseException:
             notes.seek(0)
-            os.write(stderr, notes.read())
+            if tell_errors:
+                os.write(stderr, notes.read())
             raise
         finally:
+            sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)

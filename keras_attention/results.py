@@ -1,20 +1,16 @@
 """What a finished run holds: figures on the test split, pictures, and the export."""
 
-import dataclasses
-
-import keras
 import numpy as np
 
 from keras_attention.evaluate import classification_metrics, predict_split, predict_with_flips
 from keras_attention.explain import attention_figure, mean_figures, measure_maps
-from keras_attention.export import export_saved_model
+from keras_attention.export import HEADLINES, export_run
 from keras_attention.models import attention_outputs, over_features
 from keras_attention.models.classifier import PREFIX
 from keras_attention.report import confusion_figure, history_figure
 
 SHOWN_IMAGES = 12
 LONGEST_NAME = 21  # letters that fit above an image
-HEADLINES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "count")
 SPLITS = ("train", "validation", "test")
 
 
@@ -50,18 +46,12 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
     run.save_arrays(logits=logits, labels=labels, **_flat("map", shown), **_flat("measure", measures), **chances)
     run.save_model(model)
     _draw(run, keeper, metrics["confusion"], dataset.class_names, logits, examples, shown)
-    if export:
-        metrics["export_difference"] = _export(run, config, dataset.class_names, model, metrics, examples["image"])
     training = {"parameters": int(model.count_params()), "precision": precision}
-    run.finish(metrics | _selection(keeper) | training | _data(dataset))
-
-
-def export_run(run, folder):
-    """Exports the model of a finished run; returns the largest difference to the Keras model."""
-    metrics = run.metrics
-    model = keras.models.load_model(run.model_path, compile=False)
-    headlines = {name: metrics[name] for name in HEADLINES}
-    return export_saved_model(model, folder, metrics["class_names"], dataclasses.asdict(run.config), headlines)
+    metrics |= _selection(keeper) | training | _data(dataset)
+    if export:
+        card = export_run(run, run.export_path, model=model, metrics=metrics, images=examples["image"])
+        metrics["export_difference"] = card["formats"]["savedmodel"]["largest_difference"]
+    run.finish(metrics)
 
 
 def _predict(model, dataset, layers=None):
@@ -79,12 +69,6 @@ def _draw(run, keeper, confusion, class_names, logits, examples, maps):
         titles = _titles(logits[examples["number"]].argmax(-1), examples["label"], class_names)
         figure = attention_figure(examples["image"], maps, titles, masks=examples.get("mask"))
         run.save_figure("attention.png", figure)
-
-
-def _export(run, config, class_names, model, metrics, images):
-    """The largest difference between the export and the Keras model."""
-    headlines = {name: metrics[name] for name in HEADLINES}
-    return export_saved_model(model, run.export_path, class_names, dataclasses.asdict(config), headlines, images)
 
 
 def _with_flips(model, dataset, flips):
@@ -108,6 +92,7 @@ def _data(dataset):
     return {
         "class_names": list(dataset.class_names),
         "image_size": dataset.image_size,
+        "licence": dataset.licence,
         "images": {split: dataset.split(split).count for split in SPLITS},
         "skipped_files": list(dataset.skipped),
         "skipped_count": len(dataset.skipped),
@@ -121,13 +106,7 @@ def shown_examples(dataset):
     Returns:
         A dictionary of arrays: `number` in the split, `image`, `label`, and `mask` where there are masks.
     """
-    count = dataset.test.count
-    numbers = np.unique(np.linspace(0, count - 1, min(SHOWN_IMAGES, count)).round().astype(int))
-    chosen = set(numbers.tolist())
-    examples = enumerate(dataset.test.examples().as_numpy_iterator())
-    shown = [example for number, example in examples if number in chosen]
-    names = ("image", "label", "mask") if dataset.has_masks else ("image", "label")
-    return {"number": numbers} | {name: np.stack([example[name] for example in shown]) for name in names}
+    return dataset.evenly("test", SHOWN_IMAGES)
 
 
 def _flat(prefix, nested):

@@ -5,11 +5,13 @@ Every file is written whole. `metrics.json` comes last: where it stands, the run
 """
 
 import csv
+import dataclasses
 import pathlib
 
 from keras_attention.arguments import invalid
 from keras_attention.atomic import remove, remove_leftovers, replacing
 from keras_attention.config import TrainConfig
+from keras_attention.data import load
 from keras_attention.files import read_arrays, read_json, write_arrays, write_json
 
 BACKUPS = "epoch-*.weights.h5"
@@ -158,3 +160,25 @@ class Run:
         write_json(self.folder / "metrics.json", metrics)
         remove(self.folder / "backup")
         remove_leftovers(self.folder)
+
+
+def load_data(config):
+    """The `ImageDataset` that a configuration names."""
+    dataset = load(
+        config.data,
+        data_dir=config.data_dir,
+        masks=config.masks,
+        image_size=config.image_size,
+        split_seed=config.split_seed,
+        **config.data_options,
+    )
+    if config.supervise_attention and not dataset.has_masks:
+        raise invalid(
+            f"{dataset.name} has no masks to teach attention.",
+            "a data set with masks, or `masks`, the folder of those of a folder of images",
+            f"supervise_attention={config.supervise_attention}",
+        )
+    if not config.train_on_validation:
+        return dataset
+    note = "trained on train and validation together; the last epoch is kept"
+    return dataclasses.replace(dataset, trains_on_validation=True, notes=(*dataset.notes, note))

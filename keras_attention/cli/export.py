@@ -1,26 +1,30 @@
 """`keras-attention export`: a finished run as a model that runs without this package."""
 
-import pathlib
-
 
 def add(commands):
     """Declares the command."""
     parser = commands.add_parser(
         "export",
-        help="write a run's model as a SavedModel",
-        description="Writes a run's model as a SavedModel with its card, loads it again, and compares the two.",
+        help="write a run's model as SavedModel, ONNX or LiteRT, with its card",
+        description="Writes a run's model in one format or several, runs what was written on test images, and compares "
+        "it with the Keras model; a format that differs is refused. card.md in the folder says how each is loaded.",
     )
     parser.add_argument("run_folder", metavar="RUN", help="the folder of a finished run")
     parser.add_argument("--out", metavar="DIR", help="where to write (default saved_models/<name of the run>)")
+    text = "savedmodel (default), onnx, litert, or several with commas between"
+    parser.add_argument("--format", metavar="F", default="savedmodel", help=text)
+    text = "smaller ONNX and LiteRT files: float16 halves the weights, dynamic stores them in 8 bits"
+    parser.add_argument("--quantize", metavar="KIND", help=text)
     return parser
 
 
 def run(options):
     """Does the command."""
-    from keras_attention.results import export_run
+    from keras_attention.export import check_formats, default_folder, export_run
     from keras_attention.runs import Run
 
+    formats = check_formats([name.strip() for name in options.format.split(",")], options.quantize)
     finished = Run(options.run_folder)
-    out = pathlib.Path(options.out or f"saved_models/{finished.folder.resolve().name}")
-    difference = export_run(finished, out)
-    print(f"export  {out}\ncheck   largest difference to the Keras model {difference:.1e}")
+    out = options.out or default_folder(finished)
+    export_run(finished, out, formats, options.quantize, verbose=1)
+    print(f"export           {out}\ncard             {out}/card.md")

@@ -63,6 +63,7 @@ def load_builder(builder, image_size=None):
         image_size=size,
         has_masks=mask_key is not None,
         notes=notes,
+        licence=builder.info.redistribution_info.license or None,
         **splits,
     )
 

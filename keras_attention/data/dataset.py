@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import numpy as np
 import tensorflow as tf
 
 from keras_attention.arguments import invalid, require_choice, require_integer
@@ -24,6 +25,7 @@ class ImageDataset:
         has_masks: whether each image has a mask of its object.
         skipped: files that were left out because they do not decode.
         notes: what a person should know about how the splits came to be.
+        licence: under which the images may be used, where that is known.
         trains_on_validation: whether the validation images are trained on too.
     """
 
@@ -36,6 +38,7 @@ class ImageDataset:
     has_masks: bool = False
     skipped: tuple = ()
     notes: tuple = ()
+    licence: str | None = None
     trains_on_validation: bool = False
 
     @functools.cached_property
@@ -46,6 +49,20 @@ class ImageDataset:
     def split(self, name):
         """The split of that name."""
         return getattr(self, require_choice("split", name, SPLITS))
+
+    def evenly(self, split, count):
+        """So many examples, spread evenly over a split in its order, held in memory.
+
+        Returns:
+            A dictionary of arrays: `number` in the split, `image`, `label`, and `mask` where there are masks.
+        """
+        held = self.split(split).count
+        numbers = np.unique(np.linspace(0, held - 1, min(count, held)).round().astype(int))
+        chosen = set(numbers.tolist())
+        examples = enumerate(self.split(split).examples().as_numpy_iterator())
+        shown = [example for number, example in examples if number in chosen]
+        names = ("image", "label", "mask") if self.has_masks else ("image", "label")
+        return {"number": numbers} | {name: np.stack([example[name] for example in shown]) for name in names}
 
     def steps_per_epoch(self, batch_size):
         """Whole batches in what is trained on; a batch size above its count is one batch."""

@@ -19,6 +19,7 @@ SPLIT_FOLDERS = {
 }
 MOST_THAT_MAY_BE_SKIPPED = 0.05
 DEFAULT_IMAGE_SIZE = 224
+LICENCES = ("license", "licence", "copying")
 
 
 def load_folder(root, image_size=None, masks=None, split_seed=0):
@@ -57,8 +58,15 @@ def load_folder(root, image_size=None, masks=None, split_seed=0):
         has_masks=masks is not None,
         skipped=tuple(sorted(str(path.relative_to(root)) for path in skipped)),
         notes=notes,
+        licence=_licence(root),
         **splits,
     )
+
+
+def _licence(root):
+    """Which file of the folder holds the terms of the images, if one does."""
+    found = sorted(path.name for path in root.iterdir() if path.is_file() and path.stem.lower() in LICENCES)
+    return f"see {found[0]}" if found else None
 
 
 def _list_files(root):

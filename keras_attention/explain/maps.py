@@ -113,10 +113,7 @@ def attention_layers(model):
 def resize_maps(maps, size):
     """Maps `(n, H, W)` → `(n, *size)`, bilinear with half-pixel centres; `size` is (height, width), or one for both."""
     size = (size, size) if isinstance(size, int) else tuple(size)
-    resized = keras.ops.image.resize(
-        np.asarray(maps, "float32")[..., None], size, interpolation="bilinear", data_format="channels_last"
-    )
-    return keras.ops.convert_to_numpy(resized)[..., 0]
+    return keras.ops.convert_to_numpy(resized(np.asarray(maps, "float32"), size))
 
 
 def joint_map(maps, size=None):
@@ -129,13 +126,26 @@ def joint_map(maps, size=None):
     Returns:
         `(n, height, width)` from 0 to 1.
     """
-    size = max((np.shape(values)[1:] for values in maps.values()), key=np.prod) if size is None else size
-    joint = 1.0
+    size = (size, size) if isinstance(size, int) else size
+    return keras.ops.convert_to_numpy(
+        joint({name: np.asarray(values, "float32") for name, values in maps.items()}, size)
+    )
+
+
+def resized(maps, size):
+    """`resize_maps` of tensors, inside a graph too; `size` is (height, width)."""
+    return keras.ops.image.resize(maps[..., None], size, interpolation="bilinear", data_format="channels_last")[..., 0]
+
+
+def joint(maps, size=None):
+    """`joint_map` of tensors, inside a graph too."""
+    size = max((tuple(values.shape[1:]) for values in maps.values()), key=np.prod) if size is None else size
+    product = 1.0
     for values in maps.values():
-        resized = resize_maps(values, size)
-        largest = resized.max(axis=(1, 2), keepdims=True)
-        joint = joint * (resized / np.where(largest > 0, largest, 1))
-    return joint
+        values = resized(values, size)
+        largest = keras.ops.max(values, axis=(1, 2), keepdims=True)
+        product = product * (values / keras.ops.where(largest > 0, largest, 1.0))
+    return product
 
 
 def _computed(layer, kind, query, features):

@@ -1,33 +1,130 @@
-"""`card.json`: what an exported model is, and what it was measured to do."""
+"""The card of an exported model: what it is, what it was trained on and measured to do, and its files."""
 
+import datetime
+import hashlib
+import pathlib
 import platform
 from importlib import metadata
 
+from scipy.stats import binomtest
+
+from keras_attention.export.formats import FORMATS
+from keras_attention.export.saved_model import ENDPOINTS, LABELS
+from keras_attention.files import write_json
+from keras_attention.layers import ALIGNMENTS, SCORES, SpatialAttention
+from keras_attention.models.classifier import PREFIX
+from keras_attention.report.rendering import load_template
+
+CARD = "card.json"
 PACKAGES = ("keras-attention", "keras", "tensorflow", "numpy")
+PACKAGES_OF = {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "litert": ("ai-edge-litert",)}
 
 
-def model_card(model, class_names, image_size, training=None, result=None):
-    """A description of a model, ready to be written as JSON.
+def write_card(folder, name, graph, written, training=None, result=None, data=None):
+    """Writes `card.json` and `card.md` beside the files of an export; returns what is in the first.
 
     Args:
-        model: the Keras model.
-        class_names: the name of each class, in the order of the logits.
-        image_size: side in pixels of the images it takes.
+        folder: of the export.
+        name: of the model, for people.
+        graph: its `InferenceGraph`.
+        written: name of each format → the quantization and the `Agreement` of what was written.
         training: the settings it was trained with.
         result: what it reached on its test split.
+        data: what is known of the images: `name`, `images` of each split, `licence`.
     """
-    return {
-        "name": model.name,
-        "class_names": list(class_names),
-        "image_size": image_size,
-        "input": f"RGB images from 0 to 255, (batch, {image_size}, {image_size}, 3)",
-        "outputs": {
-            "probabilities": "(batch, classes), from 0 to 1",
-            "logits": "(batch, classes)",
-            "attention_<layer>": "(batch, height, width), the weight of each position",
-        },
-        "parameters": int(model.count_params()),
+    folder = pathlib.Path(folder)
+    card = {
+        "name": name,
+        "class_names": list(graph.class_names),
+        "image_size": graph.image_shape[0],
+        "input": f"RGB images from 0 to 255, (batch, {', '.join(map(str, graph.image_shape))})",
+        "outputs": _outputs(graph, written),
+        "parameters": int(graph.reference.count_params()),
+        "attention": attention_of(graph.reference),
+        "formats": {form: _format(folder, form, *found) for form, found in written.items()},
         "training": training,
+        "data": data,
         "result": result,
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
+        "versions": _versions(written),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+    write_json(folder / CARD, card)
+    text = load_template("card.md").render(card=card, formats=FORMATS, accuracy=_accuracy(result))
+    (folder / "card.md").write_text(text, "utf-8")
+    return card
+
+
+def sha256(path):
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with pathlib.Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def damaged(folder, card, name):
+    """The first file of a format that is not what the card says, as a sentence; `None` where all are whole."""
+    for file in card["formats"][name]["files"]:
+        path = pathlib.Path(folder) / file["path"]
+        if not path.is_file():
+            return f"{path} is missing"
+        if path.stat().st_size != file["bytes"]:
+            return f"{path} has {path.stat().st_size:,} bytes in place of {file['bytes']:,}"
+        if sha256(path) != file["sha256"]:
+            return f"{path} is not what was exported: its SHA-256 differs"
+    return None
+
+
+def _outputs(graph, written):
+    described = {"probabilities": "(batch, classes), from 0 to 1", "logits": "(batch, classes)"}
+    if "savedmodel" in written:
+        described[LABELS] = "(batch, classes), the class names in the order of the probabilities; SavedModel only"
+    for name in graph.maps:
+        shape = ", ".join(map(str, graph.model.output[name].shape[1:]))
+        described[name] = f"(batch, {shape}), the weight of each position of {name.removeprefix(PREFIX)}"
+    return described
+
+
+def attention_of(model):
+    """The layer, score, alignment and heads of each attention of a model."""
+    return [
+        {
+            "layer": layer.name.removeprefix(PREFIX),
+            "score": _short_name(SCORES, layer.score),
+            "alignment": _short_name(ALIGNMENTS, layer.alignment),
+            "heads": layer.num_heads,
+        }
+        for layer in model.layers
+        if isinstance(layer, SpatialAttention)
+    ]
+
+
+def _short_name(registry, layer):
+    """The name under which a layer is listed, or that of its class where it is not."""
+    return next((name for name, cls in registry.items() if cls is type(layer)), type(layer).__name__)
+
+
+def _format(folder, name, quantize, agreement):
+    paths = FORMATS[name].files(folder, quantize)
+    files = [{"path": str(p), "bytes": (folder / p).stat().st_size, "sha256": sha256(folder / p)} for p in paths]
+    endpoints = {"endpoints": ENDPOINTS} if name == "savedmodel" else {}
+    return endpoints | {
+        "files": files,
+        "bytes": sum(file["bytes"] for file in files),
+        "quantized": quantize,
+        "largest_difference": agreement.difference,
+        "same_class": agreement.same_class,
+        "compared_images": agreement.images,
+    }
+
+
+def _versions(written):
+    names = [*PACKAGES, *(package for name in written for package in PACKAGES_OF.get(name, ()))]
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+
+
+def _accuracy(result):
+    """Accuracy on the test split with its 95 % interval of Wilson, or `None`."""
+    if not result or result.get("accuracy") is None or not result.get("count"):
+        return None
+    right, count = round(result["accuracy"] * result["count"]), result["count"]
+    interval = binomtest(right, count).proportion_ci(0.95, method="wilson")
+    return {"value": result["accuracy"], "low": interval.low, "high": interval.high, "count": count}

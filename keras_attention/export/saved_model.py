@@ -1,98 +1,118 @@
-"""A classifier as a TensorFlow SavedModel, which loads with plain `tf.saved_model.load`."""
+"""A classifier as a TensorFlow SavedModel: its endpoints, and how one is called."""
 
-import pathlib
-
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_attention.arguments import invalid
-from keras_attention.atomic import replacing
-from keras_attention.export.card import model_card
-from keras_attention.files import write_json
-from keras_attention.models import attention_outputs
-from keras_attention.precision import in_float32
+from keras_attention.data.images import decode_image
+from keras_attention.explain.maps import joint, resized
+from keras_attention.export.graph import IMAGES
+from keras_attention.models.classifier import PREFIX
 
-LARGEST_DIFFERENCE = 1e-4
+BYTES = "image_bytes"
+LABELS = "labels"
+JOINT = f"{PREFIX}joint"
+ENDPOINTS = {
+    "serve": f"`{IMAGES}`: RGB, uint8 or float, from 0 to 255; `serving_default` is the same",
+    "serve_bytes": f"`{BYTES}`: encoded JPEG, PNG, GIF or BMP files of any size",
+    "explain": f"`{IMAGES}`; maps at their size, and `{JOINT}`, the product of several",
+}
 
 
-def export_saved_model(model, folder, class_names, training=None, result=None, images=None):
-    """Writes a SavedModel and its `card.json`, then loads it and compares it with the Keras model.
+def write_saved_model(graph, folder):
+    """Writes a SavedModel with the endpoints `serve` (alias `serving_default`), `serve_bytes` and `explain`.
 
-    The endpoint `serve`, alias `serving_default`, takes raw RGB images, uint8 or float, from 0 to 255, of any batch
-    size, and returns `probabilities`, `logits` and one `attention_<feature>` map for each attended block, in float32
-    whatever precision the model was trained in.
+    Each returns the outputs of the graph and `labels`, `(n, classes)`, the class names in the order of the
+    probabilities. `serve` and `explain` take RGB images of any number, uint8 or float, from 0 to 255; `serve_bytes`
+    takes encoded JPEG, PNG, GIF or BMP files of any size, `(n,)`, and decodes and scales them as training did;
+    `explain` gives the maps at the size of the images, those of the most probable class where each class has its own,
+    and `attention_joint`, their product.
 
     Args:
-        model: a classifier over images whose only output is the logits.
-        folder: where to write; an export that is there is replaced when the new one has passed its check.
-        class_names: the name of each class, in the order of the logits.
-        training, result: settings and figures for the card.
-        images: `(n, S, S, 3)` from 0 to 255 to compare on; noise where it is `None`.
+        graph: an `InferenceGraph`.
+        folder: where to write.
+    """
+    # Not by `keras.export.ExportArchive`, which writes every weight twice.
+    module = tf.Module()
+    module.weights = [variable.value for variable in graph.model.variables]
+    images = [tf.TensorSpec((None, *graph.image_shape), dtype, name=IMAGES) for dtype in (tf.float32, tf.uint8)]
+    module.serve = tf.function(lambda images: _labelled(graph, images))
+    module.explain = tf.function(lambda images: _explained(graph, images))
+    module.serve_bytes = tf.function(lambda image_bytes: _labelled(graph, _decoded(image_bytes, graph.image_shape[0])))
+    signatures = {
+        "serve": _traced(module.serve, *images),
+        "serve_bytes": _traced(module.serve_bytes, tf.TensorSpec((None,), tf.string, name=BYTES)),
+        "explain": _traced(module.explain, *images),
+    }
+    tf.saved_model.save(module, str(folder), signatures | {"serving_default": signatures["serve"]})
 
-    Returns:
-        The largest absolute difference to the Keras model over all outputs.
+
+def _traced(function, *specs):
+    """The first trace of a function, which becomes its signature and converts arrays of any dtype.
+
+    The function itself keeps all of its traces, so that it takes uint8 tensors too.
+    """
+    first, *_ = [function.get_concrete_function(spec) for spec in specs]
+    return first
+
+
+def _decoded(image_bytes, size):
+    signature = tf.TensorSpec((size, size, 3), tf.uint8)
+    return tf.map_fn(lambda encoded: decode_image(encoded, size), image_bytes, fn_output_signature=signature)
+
+
+def _labelled(graph, images):
+    """The outputs for images of any dtype, and the name of every class for every image."""
+    outputs = graph(tf.cast(images, tf.float32))
+    names = tf.constant([graph.class_names])
+    return {**outputs, LABELS: tf.repeat(names, tf.shape(images)[0], axis=0)}
+
+
+def _explained(graph, images):
+    outputs = _labelled(graph, images)
+    best = tf.argmax(outputs["probabilities"], axis=-1)
+    found = {
+        name: outputs[name] if outputs[name].shape.rank == 3 else tf.gather(outputs[name], best, batch_dims=1)
+        for name in graph.maps
+    }
+    if len(found) > 1:
+        found[JOINT] = joint(found)
+    return outputs | {name: resized(values, graph.image_shape[:2]) for name, values in found.items()}
+
+
+class SavedModelRuntime:
+    """An exported SavedModel as a function from images to arrays.
+
+    Args:
+        folder: of the SavedModel.
+
+    Call arguments:
+        images: float32 `(n, S, S, 3)` from 0 to 255.
 
     Raises:
-        ValueError: another backend than TensorFlow, class names that do not fit the logits, or a folder that holds
-            anything but an export.
-        RuntimeError: outputs that differ by more than 1e-4; nothing is left behind then.
+        ValueError: a folder that does not load, or a SavedModel without the endpoints of this package.
     """
-    require_tensorflow()
-    if len(class_names) != model.output_shape[-1]:
-        raise invalid("The class names do not fit.", f"{model.output_shape[-1]} names", f"{len(class_names)}")
-    height, width = model.input_shape[1:3]
-    outputs = attention_outputs(in_float32(model))
-    if images is None:
-        images = np.random.default_rng(0).integers(0, 256, (4, height, width, 3))
-    folder = pathlib.Path(folder)
-    _check_may_replace(folder)
-    with replacing(folder) as temporary:
-        _write(outputs, temporary)
-        difference = _compare(outputs, temporary, np.asarray(images))
-        write_json(temporary / "card.json", model_card(model, class_names, height, training, result))
-    return difference
+
+    def __init__(self, folder):
+        try:
+            # The loaded object must outlive its signatures, whose variables it owns.
+            self.loaded = tf.saved_model.load(str(folder))
+        except Exception as error:  # TensorFlow's reader raises what the damaged byte led to
+            raise invalid(f"{folder} does not load.", "a whole SavedModel", _first_line(error)) from error
+        self.endpoints = dict(self.loaded.signatures)
+        missing = set(ENDPOINTS) - set(self.endpoints)
+        if missing:
+            expected = "a SavedModel that `keras-attention export` wrote"
+            raise invalid(f"{folder} has no endpoint {min(missing)}.", expected, ", ".join(self.endpoints) or "none")
+
+    def __call__(self, images):
+        return self.call("serve", images=tf.constant(images))
+
+    def call(self, endpoint, **inputs):
+        """What an endpoint gives, as arrays, without the labels."""
+        outputs = self.endpoints[endpoint](**inputs)
+        return {name: np.asarray(values) for name, values in outputs.items() if name != LABELS}
 
 
-def _check_may_replace(folder):
-    """Only nothing, an empty folder or an older export may give way to an export."""
-    is_export = (folder / "card.json").is_file() and (folder / "saved_model.pb").is_file()
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not is_export):
-        raise invalid(f"{folder} holds something else.", "a new folder, or one of an earlier export", f"out={folder}")
-
-
-def require_tensorflow():
-    """Raises `ValueError` on another backend: a SavedModel is traced by TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
-        backend = f"KERAS_BACKEND={keras.backend.backend()}"
-        raise invalid("A SavedModel is written by TensorFlow.", "KERAS_BACKEND=tensorflow", backend)
-
-
-def _write(outputs, folder):
-    @tf.function
-    def serve(images):
-        predicted = outputs(tf.cast(images, tf.float32), training=False)
-        return {"probabilities": tf.nn.softmax(predicted["logits"]), **predicted}
-
-    shape = (None, *outputs.input_shape[1:])
-    # The first trace becomes the signature, which converts NumPy arrays of any dtype; `serve` itself has both traces,
-    # so that it takes uint8 tensors too.
-    for dtype in (tf.float32, tf.uint8):
-        serve.get_concrete_function(tf.TensorSpec(shape, dtype, name="images"))
-    archive = keras.export.ExportArchive()
-    archive.track(outputs)
-    archive.add_endpoint("serve", serve)
-    archive.write_out(str(folder), verbose=False)
-
-
-def _compare(outputs, folder, images):
-    images = images.astype("float32")
-    expected = outputs(images, training=False)
-    served = tf.saved_model.load(str(folder)).signatures["serving_default"](tf.constant(images))
-    difference = max(float(np.abs(served[name] - expected[name]).max()) for name in expected)
-    if not difference <= LARGEST_DIFFERENCE:
-        raise RuntimeError(
-            f"The SavedModel differs from the Keras model by {difference:.2g}. Expected at most {LARGEST_DIFFERENCE}. "
-            f"Received: {folder.name}, which is removed."
-        )
-    return difference
+def _first_line(error):
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,5 +1,6 @@
 """Training: settings in, a finished run out."""
 
+from keras_attention.runs import load_data
 from keras_attention.training.callbacks import best_row
 from keras_attention.training.fitting import fit_run, fit_stage
 from keras_attention.training.job import train
@@ -8,7 +9,6 @@ from keras_attention.training.networks import (
     build_model,
     build_networks,
     compile_network,
-    load_data,
 )
 from keras_attention.training.stages import stages
 

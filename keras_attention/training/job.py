@@ -8,9 +8,9 @@ from keras_attention.config import TrainConfig
 from keras_attention.export import require_tensorflow
 from keras_attention.precision import in_float32, resolve_precision
 from keras_attention.results import write_results
-from keras_attention.runs import Run
+from keras_attention.runs import Run, load_data
 from keras_attention.training.fitting import fit_run
-from keras_attention.training.networks import build_networks, load_data
+from keras_attention.training.networks import build_networks
 from keras_attention.training.stages import stages
 
 

@@ -1,0 +1,102 @@
+"""Batch normalization folded into the layers before it: fewer operations, the same function."""
+
+import collections
+
+import keras
+import numpy as np
+from keras import layers
+
+# What a normalization can be folded into: layer → the axes of its kernel that make up its output channels.
+FOLDABLE = {layers.Conv1D: 1, layers.Conv2D: 1, layers.Conv3D: 1, layers.Dense: 1, layers.DepthwiseConv2D: 2}
+
+
+def fold_batch_normalization(model):
+    """The same function with fewer operations, for inference only.
+
+    At inference a batch normalization is y = γ(x − μ)/√(σ² + ε) + β with constants, so after a linear layer
+    x = w∗i + b it is that layer with the kernel γw/√(σ² + ε) and the bias γ(b − μ)/√(σ² + ε) + β. That is done where a
+    convolution or a dense layer has no activation of its own and nothing but the normalization reads it; elsewhere the
+    normalization stays. The sums are taken in float64.
+
+    Args:
+        model: a functional model; it is left as it is.
+
+    Returns:
+        A new `keras.Model` with the same inputs and outputs, without the normalizations that were folded.
+
+    Reference:
+        Jacob et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference*,
+        CVPR 2018, section 3.2.
+    """
+    normalization_of = _foldable(model)
+    copies = {}
+
+    def copy(operation):
+        if operation not in copies:
+            copies[operation] = _copy(operation, operation in normalization_of)
+        return copies[operation]
+
+    def call(operation, *args, **kwargs):
+        return args[0] if operation in gone else operation(*args, **kwargs)
+
+    gone = {copy(normalization) for normalization in normalization_of.values()}
+    plain = keras.Model(model.input, model.output, name=model.name)
+    folded = keras.models.clone_model(plain, clone_function=copy, call_function=call)
+    for original, layer in copies.items():
+        if original in normalization_of:
+            layer.set_weights(_folded_weights(original, normalization_of[original]))
+        elif layer not in gone and isinstance(layer, keras.Layer) and not isinstance(layer, keras.Model):
+            layer.set_weights(original.get_weights())
+    return folded
+
+
+def _foldable(model):
+    """Linear layer → the batch normalization after it, for those that can be joined."""
+    # Each call of a layer is a node, so that what a shared layer reads is counted too.
+    nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
+    calls = collections.Counter(node.operation for node in nodes)
+    read = collections.Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
+    read.update(id(tensor) for tensor in keras.tree.flatten(model.output))
+    makers = {id(tensor): node.operation for node in nodes for tensor in node.output_tensors}
+    pairs = {}
+    for node in nodes:
+        if type(node.operation) is layers.BatchNormalization:
+            source = id(node.input_tensors[0])
+            alone = read[source] == 1 and calls[node.operation] == calls[makers[source]] == 1
+            if alone and _takes(makers[source], node.operation):
+                pairs[makers[source]] = node.operation
+    return pairs
+
+
+def _takes(linear, normalization):
+    """Whether a layer is linear and its last axis is the one that is normalized."""
+    if type(linear) not in FOLDABLE or linear.activation is not keras.activations.linear:
+        return False
+    last_axis = getattr(linear, "data_format", "channels_last") == "channels_last"
+    return last_axis and normalization.axis in (-1, len(linear.output.shape) - 1)
+
+
+def _copy(operation, with_bias):
+    """A layer of the same settings, yet without the weights; an operation as it is."""
+    if isinstance(operation, keras.Model):
+        return fold_batch_normalization(operation)
+    if not isinstance(operation, keras.Layer):
+        return operation
+    config = operation.get_config()
+    return type(operation).from_config(config | {"use_bias": True} if with_bias else config)
+
+
+def _folded_weights(linear, normalization):
+    kernel, *bias = (np.asarray(weight, "float64") for weight in linear.get_weights())
+    factor, shift = _factor_and_shift(normalization)
+    channels = kernel.shape[-FOLDABLE[type(linear)] :]
+    return [kernel * factor.reshape(channels), (bias[0] if bias else 0.0) * factor + shift]
+
+
+def _factor_and_shift(normalization):
+    """y = factor·x + shift, which a batch normalization is at inference."""
+    mean, variance = (np.asarray(values, "float64") for values in normalization.get_weights()[-2:])
+    factor = 1 / np.sqrt(variance + normalization.epsilon)
+    if normalization.scale:
+        factor = factor * np.asarray(normalization.gamma, "float64")
+    return factor, (np.asarray(normalization.beta, "float64") if normalization.center else 0.0) - mean * factor

@@ -1,0 +1,76 @@
+"""The forms in which a model leaves: how each is written, where it lies, and how it is read back."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+from keras_attention.arguments import invalid, require_choice
+from keras_attention.export.extras import needs
+from keras_attention.export.litert_file import LiteRTRuntime, write_litert
+from keras_attention.export.onnx_file import OnnxRuntime, write_onnx
+from keras_attention.export.saved_model import SavedModelRuntime, write_saved_model
+
+QUANTIZATIONS = ("float16", "dynamic")
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """One form of an exported model.
+
+    Args:
+        title: what people call it.
+        write: function of an `InferenceGraph`, a path and, where the form can be quantized, a quantization.
+        runtime: class that reads the path back and maps images to arrays.
+        packages: that must be importable to write it, `pip install 'keras-attention[<name of the format>]'`.
+        suffix: of its file; `None` for a form that is the folder itself.
+    """
+
+    title: str
+    write: Callable
+    runtime: type
+    packages: tuple = ()
+    suffix: str | None = None
+
+    def path(self, folder, quantize=None):
+        """Where it lies in the folder of an export."""
+        if self.suffix is None:
+            return pathlib.Path(folder)
+        return pathlib.Path(folder) / f"model{f'_{quantize}' if quantize else ''}{self.suffix}"
+
+    def files(self, folder, quantize=None):
+        """The files that it consists of, relative to the folder."""
+        folder = pathlib.Path(folder)
+        if self.suffix is not None:
+            return [self.path(folder, quantize).relative_to(folder)]
+        inside = [path for part in ("variables", "assets") for path in sorted((folder / part).glob("*"))]
+        lone = [folder / name for name in ("saved_model.pb", "fingerprint.pb") if (folder / name).is_file()]
+        return [path.relative_to(folder) for path in (*lone, *inside)]
+
+
+FORMATS = {
+    "savedmodel": Format("TensorFlow SavedModel", write_saved_model, SavedModelRuntime),
+    "onnx": Format("ONNX", write_onnx, OnnxRuntime, ("onnx", "tf2onnx", "onnxruntime"), ".onnx"),
+    "litert": Format("LiteRT", write_litert, LiteRTRuntime, ("ai_edge_litert",), ".tflite"),
+}
+
+
+def format_of(path):
+    """The name of the format of a single file, by its suffix; `None` where it is none of them."""
+    suffix = pathlib.Path(path).suffix.lower()
+    return next((name for name, form in FORMATS.items() if form.suffix == suffix), None)
+
+
+def check_formats(formats, quantize=None):
+    """The names of formats without repetition.
+
+    Raises:
+        ValueError: an unknown name or none at all, packages that are missing, or a quantization that none can have.
+    """
+    names = tuple(dict.fromkeys((formats,) if isinstance(formats, str) else formats))
+    for name in names or ("",):
+        needs(name, *FORMATS[require_choice("format", name, FORMATS)].packages)
+    if quantize is not None:
+        require_choice("quantize", quantize, QUANTIZATIONS)
+        if not any(FORMATS[name].suffix for name in names):
+            raise invalid("A SavedModel stays in float32.", "onnx or litert to quantize", f"quantize={quantize!r}")
+    return names

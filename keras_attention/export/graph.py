@@ -1,0 +1,83 @@
+"""What every format holds: one function from images to probabilities, logits and maps, in float32."""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_attention.arguments import invalid
+from keras_attention.export.folding import fold_batch_normalization
+from keras_attention.models import attention_outputs
+from keras_attention.models.classifier import PREFIX
+from keras_attention.models.head import LOGITS, PROBABILITIES
+from keras_attention.precision import in_float32
+
+IMAGES = "images"  # the name of the input, in every format
+
+
+class InferenceGraph:
+    """A classifier as it leaves: in float32, batch normalization folded, its outputs named.
+
+    Args:
+        model: a classifier over images, built by `attention_classifier` or loaded from a file.
+        class_names: the name of each class, in the order of the logits.
+
+    Call arguments:
+        images: float32 tensor `(n, S, S, 3)` from 0 to 255.
+
+    Returns:
+        A dictionary of tensors: `probabilities` and `logits`, both `(n, classes)`, and one `attention_<feature>` for
+        each attended block, `(n, H, W)`, or `(n, classes, H, W)` where each class asks for itself.
+
+    Raises:
+        ValueError: another backend than TensorFlow, or class names that do not fit the logits.
+    """
+
+    def __init__(self, model, class_names):
+        require_tensorflow()
+        if len(class_names) != model.output_shape[-1]:
+            raise invalid("The class names do not fit.", f"{model.output_shape[-1]} names", f"{len(class_names)}")
+        self.class_names = tuple(class_names)
+        self.reference = attention_outputs(in_float32(model))
+        self.model = fold_batch_normalization(self.reference)
+        self.image_shape = model.input_shape[1:]
+        self.maps = [name for name in self.model.output if name.startswith(PREFIX)]
+
+    def __call__(self, images):
+        return named(self.model(images, training=False))
+
+    def expected(self, images):
+        """What the Keras model itself gives, before anything was folded or converted, as arrays."""
+        return {name: np.asarray(values) for name, values in named(self.reference(images, training=False)).items()}
+
+    @property
+    def signature(self):
+        """The `TensorSpec` of the images: any number of them, float32."""
+        return tf.TensorSpec((None, *self.image_shape), tf.float32, name=IMAGES)
+
+    @functools.cached_property
+    def frozen(self):
+        """The graph as a `tf.function` whose weights are constants, for formats that know no variables."""
+        weights = [
+            [np.asarray(variable) for variable in variables]
+            for variables in (self.model.trainable_variables, self.model.non_trainable_variables)
+        ]
+
+        def call(images):
+            constants = [[tf.constant(value) for value in values] for values in weights]
+            return named(self.model.stateless_call(*constants, images, training=False)[0])
+
+        return tf.function(call, input_signature=[self.signature])
+
+
+def named(outputs):
+    """The outputs of a classifier with their probabilities: softmax, where the model has no activation of its own."""
+    return {PROBABILITIES: keras.ops.softmax(outputs[LOGITS]), **outputs}
+
+
+def require_tensorflow():
+    """Raises `ValueError` on another backend: the exported formats are traced by TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        backend = f"KERAS_BACKEND={keras.backend.backend()}"
+        raise invalid("Models are exported by TensorFlow.", "KERAS_BACKEND=tensorflow", backend)

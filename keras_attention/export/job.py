@@ -1,0 +1,126 @@
+"""From a Keras model to a folder with it in the wanted formats, each run and compared after it was written."""
+
+import pathlib
+
+import numpy as np
+
+from keras_attention.arguments import invalid
+from keras_attention.atomic import replacing
+from keras_attention.export.card import CARD, attention_of, write_card
+from keras_attention.export.formats import FORMATS, check_formats
+from keras_attention.export.graph import InferenceGraph
+from keras_attention.export.verification import compare
+from keras_attention.quiet import silenced
+
+NOISE = 4  # images, where none are given
+LONGEST_REASON = 300  # letters of what a converter says
+
+
+def export_model(
+    model,
+    folder,
+    class_names,
+    formats=("savedmodel",),
+    quantize=None,
+    images=None,
+    training=None,
+    result=None,
+    data=None,
+    name=None,
+    verbose=0,
+):
+    """Writes a classifier in the formats that are asked for, with its card, after comparing each with the Keras model.
+
+    Batch normalization is folded into the convolutions, and everything is in float32, whatever the model was trained
+    in. Every format takes raw RGB images from 0 to 255 of any number, `images`, and gives `probabilities`, `logits` and
+    one `attention_<feature>` map for each attended block.
+
+    - `savedmodel`: the folder itself; `tf.saved_model.load`. Endpoints `serve` (alias `serving_default`), `serve_bytes`
+      for encoded images, and `explain` with maps at the size of the images; see `write_saved_model`.
+    - `onnx`: `model.onnx`, for ONNX Runtime.
+    - `litert`: `model.tflite`, for LiteRT, once TensorFlow Lite.
+
+    Args:
+        model: a functional classifier over square images whose only output is the logits, or their probabilities.
+        folder: where to write; an export that is there is replaced when the new one has passed its checks.
+        class_names: the name of each class, in the order of the logits.
+        formats: names of formats.
+        quantize: `"float16"` or `"dynamic"` for smaller ONNX and LiteRT files; a SavedModel stays in float32.
+        images: `(n, S, S, 3)` from 0 to 255 to compare on; noise where it is `None`.
+        training, result: settings and figures for the card.
+        data: what the card says of the images: `name`, `images` of each split, `licence`.
+        name: of the model, for people; that of the folder where it is `None`.
+        verbose: whether to print a line for each format.
+
+    Returns:
+        What is in `card.json`.
+
+    Raises:
+        ValueError: another backend than TensorFlow, class names that do not fit, a format that is unknown or whose
+            packages are missing, a model that a format cannot hold, or a folder that holds anything but an export.
+        RuntimeError: an exported model that differs from the Keras model; nothing is left behind then.
+    """
+    formats = check_formats(formats, quantize)
+    folder = pathlib.Path(folder)
+    graph = InferenceGraph(model, class_names)
+    images = _images(images, graph.image_shape)
+    _check_may_replace(folder)
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        written = {}
+        for form in formats:
+            written[form] = _write(graph, form, temporary, quantize if FORMATS[form].suffix else None, images)
+            if verbose:
+                print(_line(form, temporary, *written[form]), flush=True)
+        return write_card(temporary, name or folder.name, graph, written, training, result, data)
+
+
+def _images(images, shape):
+    if images is None:
+        return np.random.default_rng(0).integers(0, 256, (NOISE, *shape))
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1:] != shape or not len(images):
+        expected = f"images of shape (n, {', '.join(map(str, shape))})"
+        raise invalid("The images to compare on do not fit the model.", expected, f"{images.shape}")
+    return images
+
+
+def _write(graph, name, folder, quantize, images):
+    """The quantization and the `Agreement` of a format that was written."""
+    form = FORMATS[name]
+    path = form.path(folder, quantize)
+    with silenced():
+        try:
+            form.write(graph, path, **({} if quantize is None else {"quantize": quantize}))
+        except Exception as error:  # converters have exceptions of their own, and words of many lines
+            raise _cannot_hold(form, graph, error) from error
+        try:
+            return quantize, compare(graph, form.runtime(path), images, quantize)
+        except RuntimeError as error:
+            raise RuntimeError(f"{_title(name, quantize)} is refused. {error} Nothing was written.") from error
+
+
+def _cannot_hold(form, graph, error):
+    reason = " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
+    pairs = [f"{part['score']} with {part['alignment']} on {part['layer']}" for part in attention_of(graph.reference)]
+    return invalid(
+        f"{form.title} cannot hold this model: {reason}", "another format", "; ".join(pairs) or "no attention"
+    )
+
+
+def _line(name, folder, quantize, agreement):
+    size = sum((folder / path).stat().st_size for path in FORMATS[name].files(folder, quantize))
+    return (
+        f"{_title(name, quantize):<16} {size / 1e6:6.1f} MB   largest difference {agreement.difference:.1e}, "
+        f"same class {agreement.same_class:.1%} of {agreement.images} images"
+    )
+
+
+def _title(name, quantize):
+    return name if quantize is None else f"{name} {quantize}"
+
+
+def _check_may_replace(folder):
+    """Only nothing, an empty folder or an older export may give way to an export."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file()):
+        raise invalid(f"{folder} holds something else.", "a new folder, or one of an earlier export", f"out={folder}")

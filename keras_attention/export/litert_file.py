@@ -1,0 +1,68 @@
+"""A classifier as a LiteRT (TensorFlow Lite) file, and how one is called."""
+
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from keras_attention.arguments import invalid
+from keras_attention.export.extras import needs
+from keras_attention.export.graph import IMAGES
+
+
+def write_litert(graph, path, quantize=None):
+    """Writes a LiteRT file whose signature takes `images`, any number of them, and gives the outputs of the graph.
+
+    Only operations that every LiteRT runtime has are used.
+
+    Args:
+        graph: an `InferenceGraph`.
+        path: of the file.
+        quantize: `None`; `"float16"`, which stores weights in half precision; or `"dynamic"`, which stores them in 8
+            bits and rounds what they are multiplied with at each call.
+    """
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.frozen.get_concrete_function()], graph.model)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if quantize:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    pathlib.Path(path).write_bytes(converter.convert())
+
+
+class LiteRTRuntime:
+    """An exported LiteRT file as a function from images to arrays.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        image_size: side of the images, of the file's signature.
+
+    Call arguments:
+        images: float32 `(n, S, S, 3)` from 0 to 255.
+
+    Raises:
+        ValueError: a file that does not load or is not of this package, or a runtime that is not installed.
+    """
+
+    def __init__(self, path):
+        needs("litert", "ai_edge_litert")
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self.interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise invalid(f"{path} does not load.", "a whole LiteRT file", reason) from error
+        signatures = self.interpreter.get_signature_list()
+        if len(signatures) != 1 or next(iter(signatures.values()))["inputs"] != [IMAGES]:
+            expected = "a LiteRT file that `keras-attention export` wrote"
+            raise invalid(f"{path} is not of this package.", expected, f"signatures {sorted(signatures)}")
+        self.image_size = int(self.interpreter.get_input_details()[0]["shape_signature"][1])
+        self.call = self.interpreter.get_signature_runner()
+
+    def __call__(self, images):
+        # Copies, because the interpreter writes the next outputs into the same memory.
+        return {name: np.array(values) for name, values in self.call(**{IMAGES: images}).items()}

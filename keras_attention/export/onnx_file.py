@@ -1,0 +1,95 @@
+"""A classifier as an ONNX file, with its class names in the metadata, and how one is called."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from keras_attention.arguments import invalid
+from keras_attention.export.extras import needs
+from keras_attention.export.graph import IMAGES
+
+OPSET = 17  # of 2022; ONNX Runtime 1.12 and newer read it
+SMALLEST_HALVED = 256  # elements of a constant that is worth storing in half of the bytes
+
+
+def write_onnx(graph, path, quantize=None):
+    """Writes an ONNX file with the input `images` and the outputs of the graph, of any number of images.
+
+    Args:
+        graph: an `InferenceGraph`.
+        path: of the file.
+        quantize: `None`; `"float16"`, which stores weights in half precision and computes in float32; or `"dynamic"`,
+            which stores them in 8 bits and rounds what they are multiplied with at each call.
+    """
+    import onnx
+    import tf2onnx
+
+    model, _ = tf2onnx.convert.from_function(graph.frozen, [graph.signature], opset=OPSET)
+    properties = {"class_names": json.dumps(graph.class_names), "image_size": str(graph.image_shape[0])}
+    onnx.helper.set_model_props(model, properties)
+    if quantize == "float16":
+        _halve(model.graph)
+    onnx.save(model, str(path))
+    if quantize == "dynamic":
+        _quantize(path)
+
+
+def _halve(graph):
+    """Stores the larger constants in float16, each with a cast back, which the runtime folds when it loads."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for constant in graph.initializer:
+        if constant.data_type == TensorProto.FLOAT and np.prod(constant.dims) >= SMALLEST_HALVED:
+            name, values = constant.name, numpy_helper.to_array(constant)
+            constant.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}/float16"))
+            casts.append(helper.make_node("Cast", [constant.name], [name], to=TensorProto.FLOAT))
+    rest = list(graph.node)
+    del graph.node[:]
+    graph.node.extend(casts + rest)  # in the order of computation, as the format asks
+
+
+def _quantize(path):
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(str(path), str(path), weight_type=QuantType.QUInt8)
+
+
+class OnnxRuntime:
+    """An exported ONNX file as a function from images to arrays.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        class_names, image_size: from the file's metadata.
+
+    Call arguments:
+        images: float32 `(n, S, S, 3)` from 0 to 255.
+
+    Raises:
+        ValueError: a file that does not load or is not of this package, or a runtime that is not installed.
+    """
+
+    def __init__(self, path):
+        needs("onnx", "onnxruntime")
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, onnxruntime.get_available_providers())
+        except Exception as error:  # ONNX Runtime has exceptions of its own for every way to be damaged
+            reason = str(error).strip().split("\n")[0]
+            raise invalid(f"{path} does not load.", "a whole ONNX file", reason) from error
+        properties = self.session.get_modelmeta().custom_metadata_map
+        if "class_names" not in properties or [given.name for given in self.session.get_inputs()] != [IMAGES]:
+            expected = "an ONNX file that `keras-attention export` wrote"
+            raise invalid(f"{path} is not of this package.", expected, pathlib.Path(path).name)
+        self.class_names = tuple(json.loads(properties["class_names"]))
+        self.image_size = int(properties["image_size"])
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def __call__(self, images):
+        return dict(zip(self.names, self.session.run(None, {IMAGES: images}), strict=True))

@@ -1,0 +1,83 @@
+"""Whether an exported model gives what the Keras model gives, on the same images."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from keras_attention.export.saved_model import BYTES, SavedModelRuntime
+
+CHUNK = 16
+# The largest difference in probabilities and maps that is borne: of float32 the rounding of another order of sums, of
+# quantized weights what their digits allow.
+TOLERANCES = {None: 1e-4, "float16": 1e-2, "dynamic": 0.1}
+LEAST_AGREEMENT = 0.95  # of predicted classes, where weights are quantized
+
+
+@dataclasses.dataclass(frozen=True)
+class Agreement:
+    """How near an exported model is to the Keras model.
+
+    Args:
+        difference: the largest of probabilities and maps, and of logits relative to the largest of them above 1.
+        same_class: share of images with the same most probable class, from 0 to 1.
+        images: the number of images that were compared.
+    """
+
+    difference: float
+    same_class: float
+    images: int
+
+
+def compare(graph, runtime, images, quantize=None):
+    """Runs both on the same images, the first of them alone, the others several at a time.
+
+    Args:
+        graph: the `InferenceGraph`.
+        runtime: the exported model, read back.
+        images: `(n, S, S, 3)` from 0 to 255.
+        quantize: how the exported weights are rounded.
+
+    Returns:
+        The `Agreement`.
+
+    Raises:
+        RuntimeError: another set of outputs, a difference above the tolerance, NaN, or other classes.
+    """
+    images = np.asarray(images, "float32")
+    parts = [images[:1], *(images[start : start + CHUNK] for start in range(1, len(images), CHUNK))]
+    expected, found = _joined(map(graph.expected, parts)), _joined(map(runtime, parts))
+    if set(found) != set(expected):
+        raise _refused("gives other outputs", ", ".join(expected), ", ".join(found))
+    difference = max(_difference(name, found[name], expected[name]) for name in expected)
+    if isinstance(runtime, SavedModelRuntime):
+        difference = max(difference, _between_endpoints(runtime, images[:2], found))
+    same = float((found["probabilities"].argmax(-1) == expected["probabilities"].argmax(-1)).mean())
+    if not difference <= TOLERANCES[quantize]:
+        raise _refused("differs from the Keras model", f"at most {TOLERANCES[quantize]:g}", f"{difference:.2g}")
+    if quantize and same < LEAST_AGREEMENT:
+        raise _refused("predicts other classes", f"the same for {LEAST_AGREEMENT:.0%} of images", f"{same:.0%}")
+    return Agreement(difference, same, len(images))
+
+
+def _joined(batches):
+    batches = list(batches)
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _difference(name, found, expected):
+    largest = float(np.abs(found - expected).max())
+    return largest / max(1.0, float(np.abs(expected).max())) if name == "logits" else largest
+
+
+def _between_endpoints(runtime, images, served):
+    """The largest difference of the other endpoints' probabilities to those that `serve` gave."""
+    encoded = tf.stack([tf.io.encode_png(image) for image in images.astype("uint8")])
+    whole = images.astype("uint8").astype("float32")
+    served = served["probabilities"][: len(images)] if (whole == images).all() else runtime(whole)["probabilities"]
+    others = runtime.call("serve_bytes", **{BYTES: encoded}), runtime.call("explain", images=tf.constant(whole))
+    return max(_difference("probabilities", other["probabilities"], served) for other in others)
+
+
+def _refused(what, expected, received):
+    return RuntimeError(f"The exported model {what}. Expected {expected}. Received: {received}.")
