@@ -1,0 +1,36 @@
+"""Every score with every alignment in every format: the probabilities and the maps of the Keras model."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_attention.export import FORMATS, export_model
+from keras_attention.layers import ALIGNMENTS, SCORES, HardAlignment, SpatialAttention
+from keras_attention.models.classifier import PREFIX
+
+KINDS = {**{name: name for name in ALIGNMENTS}, "hard by reinforce": HardAlignment("reinforce")}
+IMAGES = np.random.default_rng(0).integers(0, 256, (9, 6, 6, 3)).astype("uint8")
+
+
+def every_score_with(alignment):
+    """A classifier with an attention for each score, whose contexts are joined."""
+    images = keras.Input((6, 6, 3))
+    features = keras.layers.Conv2D(5, 3, strides=2, use_bias=False)(keras.layers.Rescaling(1 / 128, -1)(images))
+    features = keras.layers.Activation("tanh")(keras.layers.BatchNormalization()(features))
+    question = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="tanh")(images))
+    contexts = []
+    for score in SCORES:
+        given = keras.saving.serialize_keras_object(alignment) if alignment not in ALIGNMENTS else alignment
+        attention = SpatialAttention(score, given, units=4, seed=3, name=f"{PREFIX}{score}")
+        contexts.append(attention(question, features, return_attention_scores=True)[0])
+    return keras.Model(images, keras.layers.Dense(3, name="logits")(keras.layers.Concatenate()(contexts)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_format_holds_every_score_with(kind, tmp_path):
+    model = every_score_with(KINDS[kind])
+    card = export_model(model, tmp_path / "out", ["a", "b", "c"], FORMATS, images=IMAGES)
+    assert len(card["attention"]) == len(SCORES)
+    differences = {name: form["largest_difference"] for name, form in card["formats"].items()}
+    assert list(differences) == list(FORMATS)
+    assert max(differences.values()) <= 1e-5, differences
