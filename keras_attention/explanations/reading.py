@@ -12,6 +12,7 @@ from keras_attention.explain.measures import JOINT
 from keras_attention.models.classifier import PREFIX
 
 GRAD_CAM = "gradcam"
+GRAD_CAM_TITLE = "Grad-CAM"  # the layer follows it
 CHUNK = 64
 
 
@@ -115,7 +116,7 @@ class MapReading:
         if len(maps) > 1:
             maps[JOINT] = joint_map(maps)
         if self.cam is not None:
-            maps[f"Grad-CAM {self.cam.layer}"] = self.cam(images)
+            maps[f"{GRAD_CAM_TITLE} {self.cam.layer}"] = self.cam(images)
         return probabilities, maps
 
     def _of_model(self, images):
