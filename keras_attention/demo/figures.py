@@ -12,7 +12,8 @@ from keras_attention.explanations.reading import GRAD_CAM_TITLE
 
 COLOURS = ", ".join(scale_colours(13))
 STYLE = """
-.looks { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 215px), 1fr)); gap: 18px; }
+.looks { display: grid; grid-template-columns: repeat(auto-fit, minmax(205px, 1fr)); gap: 18px; }
+@media (max-width: 600px) { .looks { grid-template-columns: 1fr 1fr; gap: 14px; } }
 .looks figure { margin: 0; max-width: 420px; }
 .looks img { display: block; width: 100%; height: auto; margin: 0; border-radius: 6px; }
 .looks figcaption { margin-top: 7px; font-size: 13px; line-height: 1.4; color: var(--body-text-color); }

@@ -13,12 +13,27 @@ THUMBNAIL = 128  # pixels
 INTRODUCTION = "Drop an image, or choose an example. Everything stays on this computer."
 MODEL = {"concurrency_id": "model", "concurrency_limit": 1}  # one image at a time, whoever asks
 PRIVATE = {"api_visibility": "private"}
+# Gradio lays its examples out in columns of 100 pixels at least, which a narrow window has no room for.
 STYLE = f"""
 {figures.STYLE}
+.gradio-container {{ width: 100% !important; max-width: 1360px !important; margin: 0 auto !important; }}
+.gradio-container > .main {{ width: 100%; max-width: none !important; padding: 12px 20px !important; }}
 footer {{ display: none !important; }}
-.gradio-container {{ max-width: 1360px !important; margin: 0 auto !important; }}
-#examples .caption-label {{ font-size: 12px; }}
+.html-container {{ padding: 0 !important; }}
+#notice:not(:has(.refused)), #about:not(:has(p)) {{ display: none; }}
+#examples .grid-container {{
+  grid: auto-flow min-content / repeat(auto-fill, minmax(62px, 1fr)) !important;
+  gap: 6px; padding: 32px 8px 8px !important; height: auto;
+}}
+#examples .thumbnail-item {{ width: 100%; height: auto; aspect-ratio: 1; }}
+#examples .caption-label {{ font-size: 11px; padding: 1px 5px; right: 2px; bottom: 2px; }}
 """
+
+
+def theme():
+    """The looks of the page, in the fonts of whoever reads it: none is fetched."""
+    plain, even = ("ui-sans-serif", "system-ui", "sans-serif"), ("ui-monospace", "monospace")
+    return gr.themes.Default(font=plain, font_mono=even)
 
 
 def demo_page(viewer, examples, notes, title):
@@ -38,7 +53,7 @@ def demo_page(viewer, examples, notes, title):
         gr.Markdown(f"# {_plain(title)}\n{INTRODUCTION}")
         if notes:
             gr.HTML(figures.notes(notes), elem_id="notes")
-        _Parts(viewer, examples).connect()
+        _Parts(viewer, examples).connect(page)
     return page
 
 
@@ -52,35 +67,36 @@ class _Parts:
 
     def __init__(self, viewer, examples):
         self.viewer, self.examples = viewer, examples
-        first = self._example(0, OPACITY) if examples else (None, "", {}, "", None)
-        self.state = gr.State(first[0])
-        self.number = gr.State(first[4])
+        self.state, self.number = gr.State(), gr.State()
         with gr.Row():
             with gr.Column(min_width=300):
                 self.upload = gr.File(label="Image", file_types=["image"], height=150, elem_id="upload")
                 self.notice = gr.HTML(elem_id="notice")
-                self.about = gr.HTML(first[1], elem_id="about")
+                self.about = gr.HTML(elem_id="about")
             with gr.Column(min_width=300):
-                self.label = gr.Label(first[2], num_top_classes=CLASSES, label="Classes", elem_id="classes")
+                self.label = gr.Label(num_top_classes=CLASSES, label="Classes", elem_id="classes")
             if examples:
                 with gr.Column(min_width=300):
                     self._add_examples()
-        has_maps = viewer.reading is not None
-        words = "0 is the image in grey, 1 the colours alone"
         self.opacity = gr.Slider(
-            0, 1, OPACITY, step=0.05, label="Opacity of the maps", info=words, visible=has_maps, elem_id="opacity"
+            0,
+            1,
+            OPACITY,
+            step=0.05,
+            label="Opacity of the maps",
+            info="0 is the image in grey, 1 the colours alone",
+            visible=viewer.reading is not None,
+            elem_id="opacity",
         )
-        self.figures = gr.HTML(first[3], elem_id="figures")
+        self.figures = gr.HTML(elem_id="figures")
 
     def _add_examples(self):
         thumbnails = [(_thumbnail(each.image), each.true or each.name) for each in self.examples]
         self.gallery = gr.Gallery(
             thumbnails,
             label=f"{len(thumbnails)} examples",
-            columns=6,
-            height=190,
+            height=250,
             allow_preview=False,
-            selected_index=0,
             object_fit="cover",
             buttons=[],
             elem_id="examples",
@@ -89,10 +105,11 @@ class _Parts:
             self.previous = gr.Button("← Previous", size="sm", min_width=100, elem_id="previous")
             self.next = gr.Button("Next →", size="sm", min_width=100, elem_id="next")
 
-    def connect(self):
+    def connect(self, page):
         """Says what each part does."""
-        shown = [self.state, self.about, self.label, self.figures, self.number, self.notice]
-        self.upload.upload(self.look_at_upload, [self.upload, self.opacity], [*shown, self.upload], **MODEL, **PRIVATE)
+        shown = [self.state, self.number, self.notice, self.about, self.label, self.figures]
+        chosen = [*shown, self.gallery] if self.examples else shown
+        self.upload.upload(self.look_at_upload, [self.upload, self.opacity], [*chosen, self.upload], **MODEL, **PRIVATE)
         self.opacity.change(
             figures.figures,
             [self.state, self.opacity],
@@ -102,47 +119,54 @@ class _Parts:
             **PRIVATE,
         )
         if self.examples:
-            self._connect_examples(shown)
-
-    def _connect_examples(self, shown):
-        self.gallery.select(self.look_at_chosen, self.opacity, shown, **MODEL, **PRIVATE)
-        for button, step in ((self.previous, -1), (self.next, 1)):
-            button.click(self._flip(step), [self.number, self.opacity], [*shown, self.gallery], **MODEL, **PRIVATE)
+            page.load(lambda opacity: self.look_at_example(0, opacity), self.opacity, chosen, **MODEL, **PRIVATE)
+            self.gallery.select(self.look_at_thumbnail, self.opacity, shown, **MODEL, **PRIVATE)
+            for button, step in ((self.previous, -1), (self.next, 1)):
+                button.click(self._flip(step), [self.number, self.opacity], chosen, **MODEL, **PRIVATE)
 
     def look_at_upload(self, path, opacity):
-        """What the page shows of an uploaded file, which is removed once it is read."""
-        if path is None:
-            return [gr.skip()] * 7
+        """What the page shows of an uploaded file, which is removed once it is read.
+
+        The place where it was dropped is emptied, so that it takes the next one.
+        """
         path = pathlib.Path(path)
         try:
             image = self.viewer.read(path)
         except ValueError as error:
-            return [*[gr.skip()] * 5, figures.refused(str(error)), None]
+            return {self.notice: figures.refused(str(error)), self.upload: None}
         finally:
-            path.unlink(missing_ok=True)  # Gradio takes none but what was uploaded
-        return [*self._shown(image, path.name, None, opacity, None), "", None]
+            path.unlink(missing_ok=True)  # Gradio gives none but what was uploaded
+        unchosen = {self.gallery: gr.Gallery(selected_index=None)} if self.examples else {}
+        return self._shown(image, path.name, None, opacity) | {self.number: None, self.upload: None} | unchosen
 
-    def look_at_chosen(self, opacity, event: gr.SelectData):
-        """What the page shows of the example whose thumbnail is chosen."""
-        return [*self._example(event.index, opacity), ""]
+    def look_at_thumbnail(self, opacity, event: gr.SelectData):
+        """What the page shows of the example whose thumbnail is clicked."""
+        example = self.examples[event.index]
+        return self._shown(example.image, example.name, example.true, opacity) | {self.number: event.index}
+
+    def look_at_example(self, number, opacity):
+        """What the page shows of an example that is chosen otherwise."""
+        example = self.examples[number]
+        shown = self._shown(example.image, example.name, example.true, opacity)
+        return shown | {self.number: number, self.gallery: gr.Gallery(selected_index=number)}
 
     def _flip(self, step):
         def flip(number, opacity):
-            """What the page shows of the next example; from an upload on, of the first or the last one."""
+            """The example before or after; after an upload the last or the first one."""
             start = number if number is not None else (-1 if step > 0 else 0)
-            number = (start + step) % len(self.examples)
-            return [*self._example(number, opacity), "", gr.Gallery(selected_index=number)]
+            return self.look_at_example((start + step) % len(self.examples), opacity)
 
         return flip
 
-    def _example(self, number, opacity):
-        example = self.examples[number]
-        return self._shown(example.image, example.name, example.true, opacity, number)
-
-    def _shown(self, image, name, true, opacity, number):
+    def _shown(self, image, name, true, opacity):
         view = self.viewer(image)
-        about = figures.about(name, view, true)
-        return view, about, view.probabilities, figures.figures(view, opacity), number
+        return {
+            self.state: view,
+            self.notice: "",
+            self.about: figures.about(name, view, true),
+            self.label: view.probabilities,
+            self.figures: figures.figures(view, opacity),
+        }
 
 
 def _thumbnail(image):

@@ -74,7 +74,7 @@ def _settings(folder):
 
 
 def _launch(page, port):
-    from keras_attention.demo.page import STYLE
+    from keras_attention.demo.page import STYLE, theme
 
     try:
         page.launch(
@@ -85,6 +85,7 @@ def _launch(page, port):
             prevent_thread_lock=True,
             quiet=True,
             max_file_size=MOST_BYTES,
+            theme=theme(),
             css=STYLE,
             footer_links=[],
             run_history=False,
