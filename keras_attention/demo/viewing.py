@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import pathlib
 import warnings
 
@@ -17,8 +18,7 @@ from keras_attention.predict import load_predictor
 
 SIDE = 384  # pixels of a picture at least: the images of many models are too small to look at
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-ANIMATED = ("GIF", "WEBP")
-MOST_BYTES = 20_000_000
+MOST_BYTES = 20 * 2**20
 MOST_PIXELS = 100_000_000
 NO_GRADIENTS = "Grad-CAM needs gradients, which an export does not give: open the run or the .keras file to see it."
 
@@ -124,25 +124,40 @@ class Viewer:
             ValueError: a file that is too large, that holds too many pixels, or that does not decode.
         """
         path = pathlib.Path(path)
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise invalid(f"{path.name} is too large.", "20 MB at most", f"{size / 1e6:,.1f} MB")
-        if not size:
-            raise invalid(f"{path.name} is empty.", *_expected_and_received(size))
+        check_file(path)
         try:
-            pixels = header_pixels(path)
-            if pixels > MOST_PIXELS:
-                raise invalid(
-                    f"{path.name} has too many pixels.", "100 million at most", f"{pixels / 1e6:,.0f} million"
-                )
-            with _plain_errors(path, size):
-                return self.predictor.read(path)
-        except OSError as error:
-            raise invalid(f"{path.name} is no image.", *_expected_and_received(size)) from error
+            return self.predictor.read(path)
+        except (ValueError, tf.errors.OpError) as error:
+            raise _no_image(path, "does not decode") from error
+
+
+def check_file(path):
+    """Refuses a file by its size and its header, before its pixels are touched.
+
+    Raises:
+        ValueError: a file that is empty or too large, that is no image, or whose pixels are too many.
+    """
+    size = path.stat().st_size
+    if not size:
+        raise _no_image(path, "is empty")
+    if size > MOST_BYTES:
+        raise invalid(f"{path.name} is too large.", "20 MB at most", f"{size / 2**20:,.1f} MB")
+    try:
+        pixels = header_pixels(path)
+    except OSError as error:
+        raise _no_image(path, "is no image") from error
+    if pixels > MOST_PIXELS:
+        raise invalid(f"{path.name} has too many pixels.", "100 million at most, over all frames", "more")
+
+
+def _no_image(path, what):
+    """An error that names the file as the person does, without the folder where it is kept."""
+    expected = f"a whole image in one of the formats {', '.join(FORMATS)}"
+    return invalid(f"{path.name} {what}.", expected, f"a file of {path.stat().st_size:,} bytes")
 
 
 def header_pixels(path):
-    """The number of pixels that the header of an image file announces, over all frames of an animation.
+    """The number of pixels that the header of an image file announces, over all frames of a GIF, which all are read.
 
     Raises:
         OSError: what has no header of a known format.
@@ -151,21 +166,8 @@ def header_pixels(path):
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused by a limit of our own
         with Image.open(path, formats=FORMATS) as image:
             try:
-                frames = image.n_frames if image.format in ANIMATED else 1
+                frames = image.n_frames if image.format == "GIF" else 1
             except (SyntaxError, ValueError, EOFError, IndexError) as error:
                 raise OSError(f"broken frames: {error}") from error
             return image.width * image.height * frames
-    return MOST_PIXELS * 2  # Pillow refuses what has more than its own limit, 179 million
-
-
-@contextlib.contextmanager
-def _plain_errors(path, size):
-    """What goes wrong in decoding, in words that name the file as the person does, without its temporary folder."""
-    try:
-        yield
-    except (ValueError, tf.errors.OpError) as error:
-        raise invalid(f"{path.name} does not decode.", *_expected_and_received(size)) from error
-
-
-def _expected_and_received(size):
-    return f"a whole image in one of the formats {', '.join(FORMATS)}", f"a file of {size:,} bytes"
+    return math.inf  # more than Pillow's own limit, 179 million
