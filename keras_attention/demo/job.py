@@ -1,7 +1,10 @@
 """From a saved model to a page that is served until it is ended."""
 
+import contextlib
 import importlib.util
+import os
 import pathlib
+import sys
 import threading
 import webbrowser
 
@@ -47,13 +50,19 @@ def demo(model, images=(), data=None, data_dir=None, split=None, port=None, brow
 
 def prepared(model, images=(), data=None, data_dir=None, split=None):
     """The function that makes the page, with the model and the examples loaded; arguments as of `demo`."""
-    from keras_attention.demo.page import demo_page
     from keras_attention.demo.viewing import Viewer
 
     viewer = Viewer(model)
     examples, skipped = _examples(viewer.predictor, model, images, data, data_dir, split)
     title = f"Where {pathlib.Path(model).resolve().name} looks"
-    return lambda: demo_page(viewer, examples, [*viewer.notes, *skipped], title)
+
+    def build():
+        # Gradio settles on its folders when it is imported, and by then they must be those of `served`.
+        from keras_attention.demo.page import demo_page
+
+        return demo_page(viewer, examples, [*viewer.notes, *skipped], title)
+
+    return build
 
 
 def _examples(predictor, model, images, data, data_dir, split):
@@ -72,8 +81,8 @@ def _examples(predictor, model, images, data, data_dir, split):
 
 
 def _open(address):
-    """Opens a browser where there is one."""
-    try:
+    """Opens a browser where there is one that has a window: one of text would take the terminal."""
+    if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
+        return
+    with contextlib.suppress(webbrowser.Error, OSError):
         webbrowser.open(address)
-    except (webbrowser.Error, OSError):
-        print("No browser opens here: type the address into one.", flush=True)

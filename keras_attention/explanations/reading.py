@@ -1,6 +1,7 @@
 """All maps of all images: read once, before anything is drawn, so that every picture has the same colours."""
 
 import dataclasses
+import re
 
 import numpy as np
 
@@ -82,7 +83,9 @@ class MapReading:
     def _blocks(self):
         if self.model is None:
             blank = np.zeros((1, self.predictor.image_size, self.predictor.image_size, 3))
-            return [name.removeprefix(PREFIX) for name in self.predictor(blank) if name.startswith(PREFIX)]
+            # An export gives its outputs in no order; the numbers of the blocks give them that of the network.
+            names = [name.removeprefix(PREFIX) for name in self.predictor(blank) if name.startswith(PREFIX)]
+            return sorted(names, key=_numbers)
         try:
             return list(attention_layers(self.model))
         except ValueError:  # a control, or a network of someone else
@@ -129,3 +132,8 @@ class MapReading:
         maps = {name.removeprefix(PREFIX): values for name, values in outputs.items() if name.startswith(PREFIX)}
         # Where each class has a map of its own, that of the most probable one.
         return probabilities, {name: maps[name] if maps[name].ndim == 3 else maps[name][rows, best] for name in maps}
+
+
+def _numbers(name):
+    """A name as what it sorts by, its numbers by their size: `block_5_add` before `block_12_add`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
