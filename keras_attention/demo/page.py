@@ -91,10 +91,10 @@ class _Parts:
         self.figures = gr.HTML(elem_id="figures")
 
     def _add_examples(self):
-        thumbnails = [(_thumbnail(each.image), each.true or each.name) for each in self.examples]
+        thumbnails = [(_thumbnail(each), each.true or pathlib.Path(each.name).name) for each in self.examples]
         self.gallery = gr.Gallery(
             thumbnails,
-            label=f"{len(thumbnails)} examples",
+            label="Examples" if len(thumbnails) == 1 else f"{len(thumbnails)} examples",
             height=250,
             allow_preview=False,
             object_fit="cover",
@@ -169,5 +169,5 @@ class _Parts:
         }
 
 
-def _thumbnail(image):
-    return Image.fromarray(image).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
+def _thumbnail(example):
+    return Image.fromarray(example.image).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
