@@ -8,7 +8,9 @@ import sys
 import threading
 import webbrowser
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, require_choice
+
+SPLITS = ("train", "validation", "test")
 
 
 def check_gradio():
@@ -68,7 +70,7 @@ def prepared(model, images=(), data=None, data_dir=None, split=None):
 def _examples(predictor, model, images, data, data_dir, split):
     from keras_attention.demo.examples import data_examples, file_examples, run_examples
 
-    chosen = {"split": split or "test"}
+    chosen = {"split": require_choice("split", split or "test", SPLITS)}
     if images:
         return file_examples(predictor, images)
     if data is not None:

@@ -63,6 +63,7 @@ def test_a_port_that_is_taken_is_said_before_the_model_loads(capsys):
         (["{model}", "a.png", "--split", "train"], "--split has no effect on images that are named"),
         (["{model}", "--data-dir", "data"], "--data-dir goes with --data"),
         (["{model}", "--data", ""], "--data is empty"),
+        (["{model}", "--split", "tset"], "Unknown split 'tset' (did you mean 'test'?)"),
         (["{model}", "--split", "train"], "There are no data to take a split of"),
     ],
 )
