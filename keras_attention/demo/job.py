@@ -10,8 +10,6 @@ import webbrowser
 
 from keras_attention.arguments import invalid, require_choice
 
-SPLITS = ("train", "validation", "test")
-
 
 def check_gradio():
     """Raises `ValueError` where Gradio, which the page is made with, is not installed."""
@@ -68,6 +66,7 @@ def prepared(model, images=(), data=None, data_dir=None, split=None):
 
 
 def _examples(predictor, model, images, data, data_dir, split):
+    from keras_attention.data.dataset import SPLITS
     from keras_attention.demo.examples import data_examples, file_examples, run_examples
 
     chosen = {"split": require_choice("split", split or "test", SPLITS)}
