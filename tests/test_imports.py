@@ -25,6 +25,7 @@ RANKS = [
     {"results"},
     {"training"},
     {"comparison", "search", "explanations"},
+    {"demo"},
     {"cli"},
     {"__main__"},
 ]
@@ -56,12 +57,14 @@ RANKS_OF_EXPLAIN = [
     {"measuring"},
 ]
 RANKS_OF_EXPLANATIONS = [{"examples", "reading"}, {"drawing"}, {"job"}]
+RANKS_OF_DEMO = [{"viewing", "examples"}, {"figures"}, {"page"}, {"serving"}, {"job"}]
 INSIDE = {
     "layers": RANKS_OF_LAYERS,
     "explain": RANKS_OF_EXPLAIN,
     "comparison": RANKS_OF_COMPARISON,
     "search": RANKS_OF_SEARCH,
     "explanations": RANKS_OF_EXPLANATIONS,
+    "demo": RANKS_OF_DEMO,
 }
 BACKENDS = {"tensorflow", "jax", "torch"}
 

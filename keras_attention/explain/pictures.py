@@ -219,13 +219,14 @@ def attention_strip(image, maps, scales, mask=None, side=160):
     return strip.reshape(side, -1, 3)
 
 
-def overlay(image, values, scale):
+def overlay(image, values, scale, opacity=OPACITY):
     """An image in grey under a map in colour.
 
     Args:
         image: `(H, W, 3)` from 0 to 255.
         values: `(h, w)`; where it is NaN the grey image alone is seen.
         scale: their `MapScale`.
+        opacity: of the colours, from 0, the grey image alone, to 1, the colours alone.
 
     Returns:
         `(H, W, 3)`, uint8.
@@ -233,7 +234,7 @@ def overlay(image, values, scale):
     grey = np.asarray(image, "float32").mean(-1, keepdims=True)
     shown = scale.factor * resize_maps(np.asarray(values)[None], grey.shape[:2])[0]
     colours = colormaps[COLOURS](scale.norm(shown))
-    opacity = OPACITY * colours[..., 3:]  # the colour of NaN is transparent
+    opacity = opacity * colours[..., 3:]  # the colour of NaN is transparent
     return ((1 - opacity) * grey + opacity * 255 * colours[..., :3]).round().astype("uint8")
 
 

@@ -1,6 +1,7 @@
 """All maps of all images: read once, before anything is drawn, so that every picture has the same colours."""
 
 import dataclasses
+import re
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from keras_attention.explain.measures import JOINT
 from keras_attention.models.classifier import PREFIX
 
 GRAD_CAM = "gradcam"
+GRAD_CAM_TITLE = "Grad-CAM"  # the layer follows it
 CHUNK = 64
 
 
@@ -81,7 +83,9 @@ class MapReading:
     def _blocks(self):
         if self.model is None:
             blank = np.zeros((1, self.predictor.image_size, self.predictor.image_size, 3))
-            return [name.removeprefix(PREFIX) for name in self.predictor(blank) if name.startswith(PREFIX)]
+            # An export gives its outputs in no order; the numbers of the blocks give them that of the network.
+            names = [name.removeprefix(PREFIX) for name in self.predictor(blank) if name.startswith(PREFIX)]
+            return sorted(names, key=_numbers)
         try:
             return list(attention_layers(self.model))
         except ValueError:  # a control, or a network of someone else
@@ -115,7 +119,7 @@ class MapReading:
         if len(maps) > 1:
             maps[JOINT] = joint_map(maps)
         if self.cam is not None:
-            maps[f"Grad-CAM {self.cam.layer}"] = self.cam(images)
+            maps[f"{GRAD_CAM_TITLE} {self.cam.layer}"] = self.cam(images)
         return probabilities, maps
 
     def _of_model(self, images):
@@ -128,3 +132,8 @@ class MapReading:
         maps = {name.removeprefix(PREFIX): values for name, values in outputs.items() if name.startswith(PREFIX)}
         # Where each class has a map of its own, that of the most probable one.
         return probabilities, {name: maps[name] if maps[name].ndim == 3 else maps[name][rows, best] for name in maps}
+
+
+def _numbers(name):
+    """A name as what it sorts by, its numbers by their size: `block_5_add` before `block_12_add`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -36,9 +36,13 @@ def write_saved_model(graph, folder):
     module = tf.Module()
     module.weights = [variable.value for variable in graph.model.variables]
     images = [tf.TensorSpec((None, *graph.image_shape), dtype, name=IMAGES) for dtype in (tf.float32, tf.uint8)]
-    module.serve = tf.function(lambda images: _labelled(graph, images))
-    module.explain = tf.function(lambda images: _explained(graph, images))
-    module.serve_bytes = tf.function(lambda image_bytes: _labelled(graph, _decoded(image_bytes, graph.image_shape[0])))
+    # Traced once; the endpoints are a few operations around it.
+    classify = tf.function(graph, input_signature=[graph.signature])
+    module.serve = tf.function(lambda images: _labelled(graph, classify, images))
+    module.explain = tf.function(lambda images: _explained(graph, classify, images))
+    module.serve_bytes = tf.function(
+        lambda image_bytes: _labelled(graph, classify, _decoded(image_bytes, graph.image_shape[0]))
+    )
     signatures = {
         "serve": _traced(module.serve, *images),
         "serve_bytes": _traced(module.serve_bytes, tf.TensorSpec((None,), tf.string, name=BYTES)),
@@ -61,15 +65,15 @@ def _decoded(image_bytes, size):
     return tf.map_fn(lambda encoded: decode_image(encoded, size), image_bytes, fn_output_signature=signature)
 
 
-def _labelled(graph, images):
+def _labelled(graph, classify, images):
     """The outputs for images of any dtype, and the name of every class for every image."""
-    outputs = graph(tf.cast(images, tf.float32))
+    outputs = classify(tf.cast(images, tf.float32))
     names = tf.constant([graph.class_names])
     return {**outputs, LABELS: tf.repeat(names, tf.shape(images)[0], axis=0)}
 
 
-def _explained(graph, images):
-    outputs = _labelled(graph, images)
+def _explained(graph, classify, images):
+    outputs = _labelled(graph, classify, images)
     best = tf.argmax(outputs["probabilities"], axis=-1)
     found = {
         name: outputs[name] if outputs[name].shape.rank == 3 else tf.gather(outputs[name], best, batch_dims=1)

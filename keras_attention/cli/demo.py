@@ -1,0 +1,44 @@
+"""`keras-attention demo`: a local page where a model is tried on images."""
+
+
+def add(commands):
+    """Declares the command."""
+    parser = commands.add_parser(
+        "demo",
+        help="try a model on images in the browser",
+        description="Serves a page on this computer alone: an image dropped on it gets its classes with their "
+        "probabilities, and the maps of where the model looks. Needs pip install 'keras-attention[demo]'.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="a run folder, a .keras file or an exported folder")
+    text = "image files and folders to choose among (default: the images of --data, or of the run's data)"
+    parser.add_argument("images", metavar="IMAGE", nargs="*", help=text)
+    parser.add_argument("--port", type=int, metavar="N", help="of the address (default: 7860, or the next free one)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
+    group = parser.add_argument_group("data to choose from, where no images are named")
+    group.add_argument("--data", metavar="SOURCE", help="as in `train` (default: the data of the run)")
+    group.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets keeps the data sets of --data")
+    group.add_argument("--split", metavar="NAME", help="train, validation, test (default)")
+    return parser
+
+
+def run(options):
+    """Does the command, until Ctrl-C ends it."""
+    from keras_attention.demo import demo
+
+    _check(options)
+    chosen = {"data": options.data, "data_dir": options.data_dir, "split": options.split}
+    demo(options.model, options.images, **chosen, port=options.port, browser=not options.no_browser)
+
+
+def _check(options):
+    """Refuses options that would have no effect."""
+    from keras_attention.arguments import invalid
+
+    for name in ("data", "data_dir", "split"):
+        flag = f"--{name.replace('_', '-')}"
+        if getattr(options, name) == "":
+            raise invalid(f"{flag} is empty.", "a value, or none of it", "''")
+        if options.images and getattr(options, name) is not None:
+            raise invalid(f"{flag} has no effect on images that are named.", "images or data", flag)
+    if options.data_dir and not options.data:
+        raise invalid("--data-dir goes with --data.", "both of them", f"--data-dir {options.data_dir}")

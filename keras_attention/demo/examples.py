@@ -1,0 +1,79 @@
+"""The examples that a person can flip through: from files, a data set, or the data of a run."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from keras_attention.arguments import invalid
+from keras_attention.data import load
+from keras_attention.explanations.examples import DataExamples, FileExamples
+from keras_attention.runs import Run
+from keras_attention.training import load_data
+
+LIMIT = 24
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """An image to show.
+
+    Args:
+        image: uint8 `(S, S, 3)`.
+        name: what it is called.
+        true: the name of its class, `None` where it is not known.
+    """
+
+    image: np.ndarray
+    name: str
+    true: str | None = None
+
+
+def file_examples(predictor, paths, limit=LIMIT):
+    """The examples among image files and folders, evenly over them, and a sentence for each that does not decode.
+
+    Raises:
+        ValueError: a path that is not there, or a folder without images.
+    """
+    for path in map(pathlib.Path, paths):
+        if not path.exists():
+            raise invalid(f"{path} is not there.", "image files and folders", f"image={str(path)!r}")
+    return _read(FileExamples(paths, predictor), predictor.class_names, limit)
+
+
+def data_examples(predictor, source, data_dir=None, split="test", limit=LIMIT):
+    """The examples of a split of a data set, as `file_examples`.
+
+    Raises:
+        ValueError: data that do not load, or that have other classes than the model.
+    """
+    dataset = load(source, data_dir=data_dir, image_size=predictor.image_size)
+    return _read(DataExamples(dataset, split, predictor.class_names, limit), predictor.class_names, limit)
+
+
+def run_examples(predictor, folder, split="test", limit=LIMIT):
+    """The examples of a split of the data that a run was trained on, as `file_examples`.
+
+    Data that do not load are no mistake, as the run may have been made elsewhere: then there are no examples, and the
+    sentence says why.
+    """
+    try:
+        dataset = load_data(Run(folder).config)
+        return _read(DataExamples(dataset, split, predictor.class_names, limit), predictor.class_names, limit)
+    except Exception as error:  # whatever it is that a source of data raises
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return [], [f"There are no examples, as the data of the run do not load: {reason}"]
+
+
+def _read(source, class_names, limit):
+    count = len(source)
+    found, skipped = [], []
+    for number in np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int)).tolist():
+        label = source.labels[number]
+        try:
+            image = source.read(number)[0]
+        except ValueError as error:
+            skipped.append(f"An example is left out: {error}")
+            continue
+        found.append(Example(image, source.names[number], None if label is None else class_names[label]))
+    return found, skipped

@@ -1,0 +1,93 @@
+"""The pictures of a view as a piece of a page: each with what it is, and its colours with their numbers."""
+
+import base64
+import io
+from html import escape
+
+from PIL import Image
+
+from keras_attention.explain.measures import JOINT
+from keras_attention.explain.pictures import scale_colours
+from keras_attention.explanations.reading import GRAD_CAM_TITLE
+
+COLOURS = ", ".join(scale_colours(13))
+STYLE = """
+.looks { display: grid; grid-template-columns: repeat(auto-fit, minmax(205px, 1fr)); gap: 18px; }
+@media (max-width: 600px) { .looks { grid-template-columns: 1fr 1fr; gap: 14px; } }
+.looks figure { margin: 0; max-width: 420px; }
+.looks img { display: block; width: 100%; height: auto; margin: 0; border-radius: 6px; }
+.looks figcaption { margin-top: 7px; font-size: 13px; line-height: 1.4; color: var(--body-text-color); }
+.looks figcaption b { display: block; font-size: 15px; color: var(--body-text-color); overflow-wrap: anywhere; }
+.looks .scale { display: grid; grid-template-columns: auto 1fr auto; gap: 7px; align-items: center; margin-top: 5px; }
+.said p { margin: 0 0 4px; color: var(--body-text-color); overflow-wrap: anywhere; }
+.said .refused { padding: 8px 12px; border-left: 4px solid #dc2626; background: var(--background-fill-secondary); }
+"""
+STYLE += f".looks .bar {{ height: 8px; border-radius: 4px; background: linear-gradient(to right, {COLOURS}); }}"
+
+
+def figures(view, opacity):
+    """HTML: the image, and it under each of its maps.
+
+    Args:
+        view: a `View`, or `None`, of which there is nothing to show.
+        opacity: of the maps, from 0 to 1.
+    """
+    if view is None:
+        return ""
+    size = len(view.image)
+    parts = [_figure(view.large, "What the model sees", f"the image, scaled to {size} × {size} pixels")]
+    for title, pixels in view.blends(opacity).items():
+        parts.append(_figure(pixels, _heading(title), _words(title, view), _legend(view.scales[title])))
+    return f'<div class="looks">{"".join(parts)}</div>'
+
+
+def _heading(title):
+    return "All blocks" if title == JOINT else title
+
+
+def _words(title, view):
+    height, width = view.maps[title].shape
+    positions = f"{height} × {width} positions"
+    if title == JOINT:
+        return f"the product of the attention maps of all blocks, {positions}"
+    if title.startswith(GRAD_CAM_TITLE):
+        return f"where gradients say that “{view.predicted}” is seen, {positions}"
+    return f"the attention map of this block, {positions}"
+
+
+def _figure(pixels, heading, words, legend=""):
+    picture = f'<img src="{_source(pixels)}" width="{pixels.shape[1]}" height="{pixels.shape[0]}" '
+    picture += f'alt="{escape(f"{heading}: {words}")}">'
+    return f"<figure>{picture}<figcaption><b>{escape(heading)}</b>{escape(words)}{legend}</figcaption></figure>"
+
+
+def _legend(scale):
+    low, high = f"{scale.low:.3g}", f"{'≥ ' if scale.clipped else ''}{scale.high:.3g}"
+    bar = f'<span class="scale"><span>{low}</span><span class="bar"></span><span>{high}</span></span>'
+    return f"{bar}{escape(scale.unit)}"
+
+
+def _source(pixels):
+    """Pixels as an address that holds them, so that no file is left behind."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=92, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def about(name, view, true=None):
+    """HTML: the name of an image, and its true class where that is known."""
+    if true is None:
+        return f'<div class="said" role="status"><p><b>{escape(name)}</b></p></div>'
+    answer = "✓ right" if view.predicted == true else "✗ wrong"
+    words = f"<b>{escape(name)}</b> · true class: <b>{escape(true)}</b> · {answer}"
+    return f'<div class="said" role="status"><p>{words}</p></div>'
+
+
+def refused(reason):
+    """HTML: why an image was not taken."""
+    return f'<div class="said" role="alert"><p class="refused">{escape(reason)}</p></div>'
+
+
+def notes(sentences):
+    """HTML: what the page cannot show, a line each."""
+    return f'<div class="said">{"".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)}</div>'

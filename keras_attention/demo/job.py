@@ -1,0 +1,89 @@
+"""From a saved model to a page that is served until it is ended."""
+
+import contextlib
+import importlib.util
+import os
+import pathlib
+import sys
+import threading
+import webbrowser
+
+from keras_attention.arguments import invalid, require_choice
+
+
+def check_gradio():
+    """Raises `ValueError` where Gradio, which the page is made with, is not installed."""
+    if importlib.util.find_spec("gradio") is None:
+        raise invalid("The page needs Gradio.", "pip install 'keras-attention[demo]'", "no package gradio")
+
+
+def demo(model, images=(), data=None, data_dir=None, split=None, port=None, browser=True):
+    """Serves a page where the model is tried on images, until Ctrl-C.
+
+    Args:
+        model: a run folder, a `.keras` file or an exported folder.
+        images: paths of files and folders to choose among.
+        data: the source of a data set to choose from, in the place of files; that of a run where neither is given.
+        data_dir: where TensorFlow Datasets keeps data sets.
+        split: of the data; `None` is the test split.
+        port: of the address; 7860 or the next free one where it is `None`.
+        browser: whether to open the page in a browser.
+
+    Raises:
+        ValueError: no Gradio, no such model, images that are not there, data that do not fit, or a port that is taken.
+    """
+    check_gradio()
+    from keras_attention.demo.serving import check_port, served
+
+    if port is not None:
+        check_port(port)
+    build = prepared(model, images, data, data_dir, split)
+    with served(build, port) as address:
+        print(f"page    {address}  (Ctrl-C ends it)", flush=True)
+        if browser:
+            _open(address)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print()
+
+
+def prepared(model, images=(), data=None, data_dir=None, split=None):
+    """The function that makes the page, with the model and the examples loaded; arguments as of `demo`."""
+    from keras_attention.demo.viewing import Viewer
+
+    viewer = Viewer(model)
+    examples, skipped = _examples(viewer.predictor, model, images, data, data_dir, split)
+    title = f"Where {pathlib.Path(model).resolve().name} looks"
+
+    def build():
+        # Gradio settles on its folders when it is imported, and by then they must be those of `served`.
+        from keras_attention.demo.page import demo_page
+
+        return demo_page(viewer, examples, [*viewer.notes, *skipped], title)
+
+    return build
+
+
+def _examples(predictor, model, images, data, data_dir, split):
+    from keras_attention.data.dataset import SPLITS
+    from keras_attention.demo.examples import data_examples, file_examples, run_examples
+
+    chosen = {"split": require_choice("split", split or "test", SPLITS)}
+    if images:
+        return file_examples(predictor, images)
+    if data is not None:
+        return data_examples(predictor, data, data_dir, **chosen)
+    if (pathlib.Path(model) / "config.json").is_file():
+        return run_examples(predictor, model, **chosen)
+    if split is not None:
+        raise invalid("There are no data to take a split of.", "--data, or a run, which knows its data", f"{model}")
+    return [], []
+
+
+def _open(address):
+    """Opens a browser where there is one that has a window: one of text would take the terminal."""
+    if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
+        return
+    with contextlib.suppress(webbrowser.Error, OSError):
+        webbrowser.open(address)

@@ -1,0 +1,173 @@
+"""What the page shows of an image: the probability of each class, and where the model looks."""
+
+import contextlib
+import dataclasses
+import math
+import pathlib
+import warnings
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_attention.arguments import invalid
+from keras_attention.explain import map_scales
+from keras_attention.explain.pictures import OPACITY, overlay
+from keras_attention.explanations.reading import MapReading
+from keras_attention.predict import load_predictor
+
+SIDE = 384  # pixels of a picture at least: the images of many models are too small to look at
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+MOST_BYTES = 20 * 2**20
+MOST_PIXELS = 100_000_000
+NO_GRADIENTS = "Grad-CAM needs gradients, which an export does not give: open the run or the .keras file to see it."
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """An image as the model sees it, and what the model says of it.
+
+    Args:
+        image: uint8 `(S, S, 3)`.
+        probabilities: class → its probability.
+        maps: title → `(h, w)`, each at its own resolution.
+    """
+
+    image: np.ndarray
+    probabilities: dict
+    maps: dict
+
+    @property
+    def predicted(self):
+        """The most probable class."""
+        return max(self.probabilities, key=self.probabilities.get)
+
+    @property
+    def scales(self):
+        """Title → the `MapScale` of its map, for this image alone."""
+        return map_scales({title: values[None] for title, values in self.maps.items()})
+
+    @property
+    def large(self):
+        """The image at the size of the pictures."""
+        side = max(len(self.image), SIDE)
+        return np.asarray(Image.fromarray(self.image).resize((side, side), Image.Resampling.BICUBIC))
+
+    def blends(self, opacity=OPACITY):
+        """Title → the image in grey under its map, uint8 `(side, side, 3)`; the model does not run for it.
+
+        Raises:
+            ValueError: an opacity below 0 or above 1.
+        """
+        if not 0 <= opacity <= 1:
+            raise invalid("The opacity is out of range.", "a number from 0 to 1", f"opacity={opacity!r}")
+        large, scales = self.large, self.scales
+        return {title: overlay(large, values, scales[title], opacity) for title, values in self.maps.items()}
+
+
+class Viewer:
+    """A model as the page asks it: an image → its `View`.
+
+    The maps are those of all attended blocks, their product, and Grad-CAM. What the model cannot give is left out, and
+    said in `notes`.
+
+    Args:
+        model: whatever `load_predictor` takes.
+
+    Raises:
+        ValueError: what is no model.
+    """
+
+    def __init__(self, model):
+        self.predictor, self.notes = load_predictor(model), []
+        self.reading = self._with_gradcam(str(model)) or self._attention_alone(str(model))
+
+    def _with_gradcam(self, name):
+        if self.predictor.model is None:
+            self.notes.append(NO_GRADIENTS)
+            return None
+        try:
+            reading = self._warm(MapReading(self.predictor, compare="gradcam", name=name))
+        except ValueError as error:
+            self.notes.append(f"Grad-CAM cannot be shown: {error}")
+            return None
+        if not reading.blocks:
+            self.notes.append("The model has no attention layers: Grad-CAM alone is shown.")
+        return reading
+
+    def _attention_alone(self, name):
+        try:
+            return self._warm(MapReading(self.predictor, name=name))
+        except ValueError:
+            self.notes.append("The model has no attention layers: there are no maps to show.")
+            return None
+
+    def _warm(self, reading):
+        """The reading after its first call, which takes long and finds what a model cannot give."""
+        size = self.predictor.image_size
+        reading(np.zeros((1, size, size, 3), "uint8"))
+        return reading
+
+    def __call__(self, image):
+        """The `View` of an image, uint8 `(S, S, 3)`."""
+        if self.reading is None:
+            probabilities, maps = self.predictor(image[None])["probabilities"], {}
+        else:
+            probabilities, maps = self.reading(image[None])
+        named = zip(self.predictor.class_names, map(float, probabilities[0]), strict=True)
+        return View(image, dict(named), {title: values[0] for title, values in maps.items()})
+
+    def read(self, path):
+        """An image file that anyone may have sent → uint8 `(S, S, 3)`; its header is read before its pixels.
+
+        Raises:
+            ValueError: a file that is too large, that holds too many pixels, or that does not decode.
+        """
+        path = pathlib.Path(path)
+        check_file(path)
+        try:
+            return self.predictor.read(path)
+        except (ValueError, tf.errors.OpError) as error:
+            raise _no_image(path, "does not decode") from error
+
+
+def check_file(path):
+    """Refuses a file by its size and its header, before its pixels are touched.
+
+    Raises:
+        ValueError: a file that is empty or too large, that is no image, or whose pixels are too many.
+    """
+    size = path.stat().st_size
+    if not size:
+        raise _no_image(path, "is empty")
+    if size > MOST_BYTES:
+        raise invalid(f"{path.name} is too large.", "20 MB at most", f"{size / 2**20:,.1f} MB")
+    try:
+        pixels = header_pixels(path)
+    except OSError as error:
+        raise _no_image(path, "is no image") from error
+    if pixels > MOST_PIXELS:
+        raise invalid(f"{path.name} has too many pixels.", "100 million at most, over all frames", "more")
+
+
+def _no_image(path, what):
+    """An error that names the file as the person does, without the folder where it is kept."""
+    expected = f"a whole image in one of the formats {', '.join(FORMATS)}"
+    return invalid(f"{path.name} {what}.", expected, f"a file of {path.stat().st_size:,} bytes")
+
+
+def header_pixels(path):
+    """The number of pixels that the header of an image file announces, over all frames of a GIF, which all are read.
+
+    Raises:
+        OSError: what has no header of a known format.
+    """
+    with warnings.catch_warnings(), contextlib.suppress(Image.DecompressionBombError):
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused by a limit of our own
+        with Image.open(path, formats=FORMATS) as image:
+            try:
+                frames = image.n_frames if image.format == "GIF" else 1
+            except (SyntaxError, ValueError, EOFError, IndexError) as error:
+                raise OSError(f"broken frames: {error}") from error
+            return image.width * image.height * frames
+    return math.inf  # more than Pillow's own limit, 179 million

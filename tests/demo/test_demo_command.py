@@ -1,0 +1,129 @@
+"""`keras-attention demo` at a prompt."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import webbrowser
+
+import pytest
+
+from keras_attention.cli import main
+from keras_attention.demo import job
+
+
+def one_line(capsys):
+    """What stands on standard error, which is one line."""
+    printed, errors = capsys.readouterr()
+    assert printed == ""
+    assert errors.startswith("keras-attention: error: ")
+    assert errors.count("\n") == 1
+    return errors
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from keras_attention.cli import main\ntry: main(['demo', '--help'])\nexcept SystemExit: pass\n"
+    code += "print([name for name in ('tensorflow', 'keras', 'numpy', 'gradio') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.endswith("[]\n")
+    assert "--no-browser" in done.stdout
+
+
+def test_without_gradio_the_command_says_how_to_install_it(attentive, monkeypatch, capsys):
+    monkeypatch.setattr(job.importlib.util, "find_spec", lambda name: None if name == "gradio" else pytest.fail(name))
+    assert main(["demo", str(attentive)]) == 2
+    assert "The page needs Gradio. Expected pip install 'keras-attention[demo]'. Received: " in one_line(capsys)
+
+
+needs_gradio = pytest.mark.skipif(job.importlib.util.find_spec("gradio") is None, reason="needs Gradio")
+
+
+@needs_gradio
+def test_a_port_that_is_taken_is_said_before_the_model_loads(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["demo", "no such model", "--port", str(port)]) == 2
+    assert f"Port {port} cannot be used: Address already in use. Expected a free port" in one_line(capsys)
+
+
+@needs_gradio
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["no such model"], "no such model is no model. Expected a run folder"),
+        (["{model}", "--port", "70000"], "`port` is out of range. Expected an integer at least 1 and at most 65535"),
+        (["{model}", "gone.png"], "gone.png is not there. Expected image files and folders"),
+        (["{model}", "a.png", "--data", "cifar10"], "--data has no effect on images that are named"),
+        (["{model}", "a.png", "--split", "train"], "--split has no effect on images that are named"),
+        (["{model}", "--data-dir", "data"], "--data-dir goes with --data"),
+        (["{model}", "--data", ""], "--data is empty"),
+        (["{model}", "--split", "tset"], "Unknown split 'tset' (did you mean 'test'?)"),
+        (["{model}", "--split", "train"], "There are no data to take a split of"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(attentive, capsys, given, words):
+    assert main(["demo", *(part.format(model=attentive) for part in given)]) == 2
+    assert words in one_line(capsys)
+
+
+@pytest.mark.parametrize(("options", "expected"), [([], ["http://here/"]), (["--no-browser"], [])])
+def test_the_address_is_printed_and_opened_unless_unwanted(monkeypatch, capsys, options, expected):
+    @contextlib.contextmanager
+    def served(build, port):
+        yield f"http://{build()}/"
+
+    def ends(self):
+        raise KeyboardInterrupt
+
+    opened = []
+    monkeypatch.setenv("BROWSER", "any")
+    monkeypatch.setattr(job, "check_gradio", lambda: None)
+    monkeypatch.setattr(job, "prepared", lambda *given: lambda: "here")
+    monkeypatch.setattr("keras_attention.demo.serving.served", served)
+    monkeypatch.setattr(threading.Event, "wait", ends)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    assert main(["demo", "model", *options]) == 0
+    assert capsys.readouterr().out == "page    http://here/  (Ctrl-C ends it)\n\n"
+    assert opened == expected
+
+
+def test_no_browser_is_no_mistake(monkeypatch):
+    def fails(address):
+        raise webbrowser.Error("could not locate runnable browser")
+
+    monkeypatch.setattr(webbrowser, "open", fails)
+    monkeypatch.setenv("BROWSER", "any")
+    job._open("http://here/")
+    monkeypatch.setattr(webbrowser, "open", lambda address: pytest.fail("a browser of text takes the terminal"))
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    if sys.platform == "linux":
+        job._open("http://here/")
+
+
+@needs_gradio
+@pytest.mark.slow
+def test_the_page_is_there_until_ctrl_c(attentive, photo, tmp_path):
+    """In a process of its own, with its temporary files in a folder that is looked into."""
+    photo.save(tmp_path / "photo.png")
+    (tmp_path / "files").mkdir()
+    command = [sys.executable, "-m", "keras_attention", "demo", attentive, tmp_path / "photo.png", "--no-browser"]
+    environment = {**job.os.environ, "TMPDIR": str(tmp_path / "files")}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*map(str, command)], env=environment, **pipes) as process:
+        line = process.stdout.readline()
+        assert line.startswith("page    http://127.0.0.1:"), process.communicate()
+        assert line.endswith("  (Ctrl-C ends it)\n")
+        with urllib.request.urlopen(line.split()[1], timeout=20) as page:
+            assert "Where model.keras looks" in page.read().decode()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+    assert (process.returncode, rest.strip(), errors) == (0, "", "")
+    assert list((tmp_path / "files").iterdir()) == []
