@@ -22,6 +22,7 @@ class InferenceGraph:
     Args:
         model: a classifier over images, built by `attention_classifier` or loaded from a file.
         class_names: the name of each class, in the order of the logits.
+        fold: whether batch normalization is folded into the layers before it.
 
     Call arguments:
         images: float32 tensor `(n, S, S, 3)` from 0 to 255.
@@ -34,13 +35,13 @@ class InferenceGraph:
         ValueError: another backend than TensorFlow, or class names that do not fit the logits.
     """
 
-    def __init__(self, model, class_names):
+    def __init__(self, model, class_names, fold=True):
         require_tensorflow()
         if len(class_names) != model.output_shape[-1]:
             raise invalid("The class names do not fit.", f"{model.output_shape[-1]} names", f"{len(class_names)}")
         self.class_names = tuple(class_names)
         self.reference = attention_outputs(in_float32(model))
-        self.model = fold_batch_normalization(self.reference)
+        self.model = fold_batch_normalization(self.reference) if fold else self.reference
         self.image_shape = model.input_shape[1:]
         self.maps = [name for name in self.model.output if name.startswith(PREFIX)]
 

@@ -1,0 +1,67 @@
+"""How fast each exported format is: the same model, the same images, measured in turn in one process.
+
+The Keras model by `predict_on_batch`, its SavedModel, a SavedModel without folded batch normalization, and ONNX and LiteRT
+files, each with its weights as they are and quantized; every one gives probabilities, logits and both maps.
+
+    python benchmarks/inference.py                        # width 1, 224 px, batches of 1 and 32: about 10 minutes
+    python benchmarks/inference.py --width 0.25 --image-size 64
+"""
+
+import argparse
+import pathlib
+import tempfile
+
+import numpy as np
+from in_turn import medians
+
+from keras_attention.export import FORMATS, QUANTIZATIONS
+from keras_attention.export.graph import InferenceGraph
+from keras_attention.models import VGG16BN, attention_classifier
+from keras_attention.quiet import silenced
+
+
+def calls(graph, folder):
+    """Name → function of images, all of which give the same."""
+    found = {"Keras": graph.reference.predict_on_batch}
+    unfolded = InferenceGraph(graph.reference, graph.class_names, fold=False)
+    found["SavedModel, not folded"] = written(unfolded, "savedmodel", folder / "plain")
+    found["SavedModel"] = written(graph, "savedmodel", folder / "folded")
+    for name in ("onnx", "litert"):
+        for quantize in (None, *QUANTIZATIONS):
+            title = f"{FORMATS[name].title}{f', {quantize}' if quantize else ''}"
+            found[title] = written(graph, name, folder, quantize)
+    return found
+
+
+def written(graph, name, folder, quantize=None):
+    """A format, written and read back."""
+    form = FORMATS[name]
+    path = form.path(folder, quantize)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    form.write(graph, path, **({"quantize": quantize} if quantize else {}))
+    return form.runtime(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--repeats", type=int, nargs="+", default=[25, 5])
+    options = parser.parse_args()
+    size = options.image_size
+    model = attention_classifier(VGG16BN((size, size, 3), width=options.width), 10)
+    graph = InferenceGraph(model, [str(number) for number in range(10)])
+    with tempfile.TemporaryDirectory() as folder, silenced(tell_errors=True):
+        functions = calls(graph, pathlib.Path(folder))
+        for batch_size, repeats in zip(options.batch_sizes, options.repeats, strict=True):
+            images = np.random.default_rng(0).uniform(0, 255, (batch_size, size, size, 3)).astype("float32")
+            times = medians({name: lambda call=call: call(images) for name, call in functions.items()}, repeats)
+            print(f"batch of {batch_size}", flush=True)
+            for name, seconds in times.items():
+                per_image = f"{1000 * seconds / batch_size:8.2f} ms an image"
+                print(f"  {name:26} {per_image}, {times['Keras'] / seconds:.2f} times as fast", flush=True)
+
+
+if __name__ == "__main__":
+    main()
