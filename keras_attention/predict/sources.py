@@ -31,8 +31,8 @@ def find_images(paths):
     """Files, folders and patterns → a list of `Source`, in their order, each file once.
 
     A folder gives the images in it and below, in the order of their paths, without those that are hidden; links to
-    folders are followed, each folder once. A pattern is one of a shell, `**` stands for folders of any depth, and what
-    it finds is taken in order. A file whose name looks like a pattern is that file.
+    folders are followed, each folder once. A pattern is one of a shell, `**` stands for folders of any depth, without
+    links, and what it finds is taken in order. A file whose name looks like a pattern is that file.
 
     Args:
         paths: texts or paths.
@@ -91,19 +91,21 @@ def _in_folder(folder, suffixes=IMAGES + FOREIGN_IMAGES):
     return sorted(sources, key=lambda source: pathlib.Path(source.path).parts)
 
 
-def _matching(pattern):
-    """What a pattern finds: files, and the images in folders."""
+def _matching(text):
+    """What a pattern finds: files, and the images in folders; with a slash at its end folders alone."""
     try:
-        pattern = pathlib.Path(pattern).expanduser()
+        pattern = pathlib.Path(text).expanduser()
         # Not `glob.glob`, which follows links in a circle.
         found = sorted(pathlib.Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
     except (ValueError, NotImplementedError, RuntimeError):  # `**` beside other letters, a home that is not there
         return []
     dotted = [part for part in pattern.parts if part.startswith(".")]
     sources = []
-    for path in found:
-        if all(_is_shown(part, dotted) for part in path.parts):
-            sources += _in_folder(path) if path.is_dir() else [Source(str(path))]
+    for path in (path for path in found if all(_is_shown(part, dotted) for part in path.parts)):
+        if path.is_dir():
+            sources += _in_folder(path)
+        elif not text.endswith("/"):
+            sources.append(Source(str(path)))
     return sources
 
 
