@@ -37,7 +37,7 @@ def run(options):
     require_integer("top", options.top, at_least=1)
     require_integer("batch_size", options.batch_size, at_least=1)
     if options.out is not None:
-        _check_out(options.out)
+        check_out(options.out)
     predictor = load_predictor(options.model)
     sources = find_images(options.images)
     with _output(options.out) as file, _progress(len(sources), options.out) as bar:
@@ -98,7 +98,7 @@ def _json_line(path, class_names, probabilities, _):
     return json.dumps(answer, ensure_ascii=False)
 
 
-def _check_out(out):
+def check_out(out):
     """Refuses what a file of results must not replace."""
     from keras_attention.arguments import invalid
     from keras_attention.predict.sources import FOREIGN_IMAGES, IMAGES

@@ -19,7 +19,9 @@ def decode_image(encoded, size):
 
 def resize_image(image, size):
     """`(height, width, 3)` from 0 to 255 → uint8 `(size, size, 3)`."""
-    pixels = tf.cast(tf.ensure_shape(image, (None, None, 3)), tf.float32)
+    pixels = tf.ensure_shape(image, (None, None, 3))
+    # `resize` calculates in float32 with bytes too, and a large image of floats would only be moved about.
+    pixels = pixels if pixels.dtype == tf.uint8 else tf.cast(pixels, tf.float32)
     return tf.cast(tf.clip_by_value(tf.round(_resize(pixels, size)), 0, 255), tf.uint8)
 
 
@@ -38,6 +40,8 @@ def resize_mask(mask, size):
 
 def _decode(encoded):
     """Encoded bytes → uint8 `(height, width, 3)`, in a graph too."""
+    if isinstance(encoded, bytes) and not encoded.startswith((b"RIFF", b"BM")):
+        return _decode_plain(encoded)  # outside of a graph the operations below take longer than the decoding
     padded = tf.strings.join([tf.strings.substr(encoded, 0, HEADER), b"\0" * HEADER])
     header = tf.cast(tf.io.decode_raw(tf.strings.substr(padded, 0, HEADER), tf.uint8), tf.int32)
     is_webp = _says(header[:4], b"RIFF") & _says(header[8:12], b"WEBP")
@@ -86,6 +90,15 @@ def _after(encoded, start):
 
 
 def _resize(pixels, size):
+    """`(height, width, channels)` → float32 `(size, size, channels)`."""
+
+    def same():
+        return tf.cast(pixels, tf.float32)
+
+    def resized():
+        return tf.image.resize(pixels, (size, size), antialias=True)
+
+    if pixels.shape.is_fully_defined():
+        return same() if pixels.shape[:2] == (size, size) else resized()
     fits = tf.reduce_all(tf.shape(pixels)[:2] == size)
-    resized = tf.cond(fits, lambda: pixels, lambda: tf.image.resize(pixels, (size, size), antialias=True))
-    return tf.ensure_shape(resized, (size, size, pixels.shape[-1]))
+    return tf.ensure_shape(tf.cond(fits, same, resized), (size, size, pixels.shape[-1]))

@@ -55,6 +55,7 @@ def predict_files(predictor, paths, batch_size=32):
 def even_batch_size(count, batch_size):
     """The least batch size, at most `batch_size`, that takes no more batches: with it the last one is hardly smaller.
 
+    >>> from keras_attention.predict import even_batch_size
     >>> even_batch_size(100, 32), even_batch_size(3, 32)
     (25, 3)
     """
