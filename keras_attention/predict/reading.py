@@ -72,7 +72,7 @@ def _reason(encoded):
         return "is empty", READ
     kind = _begins(encoded, FOREIGN) or (FOREIGN_BRANDS.get(encoded[8:12]) if encoded[4:8] == b"ftyp" else None)
     if kind:
-        return f"is a {kind} file, which is not read", f"{READ}; convert it to PNG or JPEG"
+        return f"holds {kind} data, which are not read", f"{READ}; convert it to PNG or JPEG"
     kind = _begins(encoded, READABLE)
     if kind:
         return f"does not decode: the {kind} data are damaged, cut short or of a rare kind", READ

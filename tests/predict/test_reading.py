@@ -137,10 +137,10 @@ REASONS = {
     "animated.webp": "does not decode: the WebP data are damaged",
     "short.bmp": "does not decode: the BMP data are damaged",
     "empty.jpg": "is empty",
-    "phone.heic": "is a HEIC file, which is not read. Expected a JPEG, PNG, WebP, GIF or BMP image; convert it to PNG",
-    "new.avif": "is a AVIF file, which is not read",
-    "scan.tif": "is a TIFF file, which is not read",
-    "paper.png": "is a PDF file, which is not read",
+    "phone.heic": "holds HEIC data, which are not read. Expected a JPEG, PNG, WebP, GIF or BMP image; convert it to PNG",
+    "new.avif": "holds AVIF data, which are not read",
+    "scan.tif": "holds TIFF data, which are not read",
+    "paper.png": "holds PDF data, which are not read",
 }
 
 
@@ -155,7 +155,7 @@ def test_what_is_no_image_says_why(name, colours, tmp_path):
 def test_a_tiff_of_pillow_is_named(colours, tmp_path):
     for order in ("<", ">"):
         Image.fromarray(colours[..., 0].astype(f"{order}u2")).save(tmp_path / "scan.png", format="tiff")
-        with pytest.raises(ValueError, match="is a TIFF file"):
+        with pytest.raises(ValueError, match="holds TIFF data"):
             read_image(tmp_path / "scan.png", SIDE)
 
 
