@@ -12,7 +12,9 @@ from keras_attention.config import TrainConfig
 from keras_attention.data import ImageDataset, load
 from keras_attention.data.dataset import SPLITS, check_classes
 from keras_attention.evaluate import FLIPS, mean_over_flips
+from keras_attention.export import CARD
 from keras_attention.files import read_json
+from keras_attention.models.classifier import PREFIX
 from keras_attention.predict import even_batch_size, load_predictor, predict_padded
 from keras_attention.results import maps_of, split_metrics
 from keras_attention.training import load_data
@@ -22,7 +24,7 @@ def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_si
     """Measures a saved model on a split of a data set.
 
     Args:
-        model: a run folder, a `.keras` file or an exported model.
+        model: what `load_predictor` takes: a run folder, an exported folder, or a `.keras`, `.onnx` or `.tflite` file.
         data: an `ImageDataset`, or what `keras_attention.data.load` takes; `None` for the data of the run, or of the
             settings in the card of an export.
         data_dir: where TensorFlow Datasets keeps data sets.
@@ -68,8 +70,8 @@ class _Reading:
         """Logits and maps by name, labels `(n,)`, and masks `(n, S, S, 1)` or `None`."""
         parts = [(outputs, labels.argmax(-1), *masks) for outputs, labels, *masks in self._batches()]
         outputs, labels, *masks = zip(*parts, strict=True)
-        # Probabilities follow from the logits.
-        names = [name for name in outputs[0] if name != "probabilities"]
+        # Sorted, as an export gives them in any order.
+        names = sorted(name for name in outputs[0] if name == "logits" or name.startswith(PREFIX))
         joined = {name: np.concatenate([part[name] for part in outputs]) for name in names}
         return joined, np.concatenate(labels), np.concatenate(masks[0]) if masks else None
 
@@ -113,7 +115,7 @@ def _settings(model):
     """The `TrainConfig` of a model and the file that has it, or `(None, None)`."""
     folder = pathlib.Path(model)
     folder = folder if folder.is_dir() else folder.parent
-    card, config = folder / "card.json", folder / "config.json"
+    card, config = folder / CARD, folder / "config.json"
     if card.is_file():
         found = read_json(card)
         training = found.get("training") if isinstance(found, dict) else None
@@ -125,10 +127,10 @@ def _check_fit(model, predictor, dataset):
     if dataset.image_size != predictor.image_size:
         received = f"images of {dataset.image_size} px"
         raise invalid("The data have another size than the model.", f"{predictor.image_size} px", received)
-    path = pathlib.Path(model)
-    # A `.keras` file alone does not know the names of its classes.
-    nameless = path.suffix == ".keras" and not (path.parent / "metrics.json").is_file()
-    names = dataset.class_names if nameless else predictor.class_names
+    path, numbers = pathlib.Path(model), tuple(map(str, range(len(predictor.class_names))))
+    # A file alone may not know the names of its classes, which are then called by their numbers.
+    alone = path.is_file() and not any((path.parent / name).is_file() for name in ("metrics.json", CARD))
+    names = dataset.class_names if alone and predictor.class_names == numbers else predictor.class_names
     if len(predictor.class_names) != len(names):
         raise invalid(
             "The data have another number of classes than the model.", f"{len(predictor.class_names)}", f"{len(names)}"

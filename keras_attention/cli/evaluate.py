@@ -11,7 +11,9 @@ def add(commands):
         description="Measures a model as `train` does at its end: accuracy, macro F1, ROC-AUC, average precision, "
         "loss, each class, and, with masks, where it looks. A run, or an export that has its settings, knows its data.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a run folder, a .keras file or an exported folder")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a run folder, an exported folder, or a .keras, .onnx or .tflite file"
+    )
     parser.add_argument("--data", metavar="SOURCE", help="as in `train` (default: the data of the model)")
     parser.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets keeps data sets")
     parser.add_argument("--masks", metavar="DIR", help="for a folder: the root of a parallel tree of masks")
