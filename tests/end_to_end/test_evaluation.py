@@ -13,6 +13,7 @@ from keras_attention.cli.evaluate import table
 from keras_attention.data import load
 from keras_attention.evaluate import classification_metrics, predict_with_flips
 from keras_attention.evaluation import evaluate
+from keras_attention.export import export_run
 from keras_attention.predict import load_predictor
 from keras_attention.results import HEADLINES, maps_of
 from keras_attention.training import load_data
@@ -44,6 +45,19 @@ def dataset(finished):
 def test_every_form_has_the_figures_of_its_run(form, finished):
     found = evaluate(getattr(finished, form))
     assert_same(found, {name: finished.metrics[name] for name in (*FIGURES, *MAPS)})
+
+
+@pytest.mark.parametrize(("form", "needed"), [("onnx", "onnxruntime"), ("litert", "ai_edge_litert")])
+def test_the_other_formats_too(form, needed, finished, tmp_path, capsys):
+    pytest.importorskip(needed)
+    if form == "onnx":
+        pytest.importorskip("tf2onnx")
+    export_run(finished, tmp_path / "export", [form])
+    expected = {name: finished.metrics[name] for name in (*FIGURES, *MAPS)}
+    assert_same(evaluate(tmp_path / "export"), expected)
+    images = sorted(finished.folder.glob("*.png"))
+    assert main(["predict", str(tmp_path / "export"), *map(str, images), "--batch-size", "2", "--json"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(images) > 2
 
 
 def test_flips_are_those_of_training(finished, dataset):
