@@ -30,7 +30,7 @@ _HOME = {
     "Predictor": "predict",
     "load_predictor": "predict",
 }
-_MODULES = ("data", "explain", "explanations", "export", "layers", "models", "search")
+_MODULES = ("data", "evaluation", "explain", "explanations", "export", "layers", "models", "predict", "search")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

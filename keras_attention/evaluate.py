@@ -43,11 +43,16 @@ def predict_with_flips(model, dataset, split, flips, batch_size=128):
     Returns:
         Logarithms of the averaged probabilities, `(n, classes)`, which serve as logits; and the labels.
     """
-    probabilities = 0.0
-    for axes in FLIPS[flips]:
-        logits, labels = predict_split(model, dataset, split, batch_size, axes)
-        probabilities = probabilities + softmax(np.asarray(logits, "float64"), axis=-1)
-    return np.log(probabilities / len(FLIPS[flips])), labels
+    logits, labels = zip(
+        *(predict_split(model, dataset, split, batch_size, axes) for axes in FLIPS[flips]), strict=True
+    )
+    return mean_over_flips(logits), labels[0]
+
+
+def mean_over_flips(logits):
+    """Logits `(n, classes)` of each copy of the images → logarithms of the averaged probabilities, `(n, classes)`."""
+    probabilities = sum(softmax(np.asarray(copy, "float64"), axis=-1) for copy in logits)
+    return np.log(probabilities / len(logits))
 
 
 def classification_metrics(logits, labels, class_names):

@@ -28,19 +28,19 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
             they spare it the test split.
         export: whether to export the model.
     """
-    logits, labels, maps = _predict(model, features or dataset, getattr(features, "layers", None))
+    outputs, labels = _predict(model, features or dataset, getattr(features, "layers", None))
+    logits, maps = outputs["logits"], maps_of(outputs)
     if not np.isfinite(logits).all():
         raise FloatingPointError(
             "The trained model gives logits that are not finite: the training diverged. Expected finite ones; a lower "
             f"learning rate often helps. Received: learning_rate={config.learning_rate}."
         )
-    metrics = classification_metrics(logits, labels, dataset.class_names)
+    flipped = None
     if config.test_flips != "none":
-        metrics["with_flips"] = _with_flips(model, dataset, config.test_flips)
-    measures, chance = measure_maps(maps, _test_masks(dataset)) if maps and dataset.has_masks else ({}, None)
+        flipped = config.test_flips, predict_with_flips(model, dataset, "test", config.test_flips)[0]
+    masks = _test_masks(dataset) if maps and dataset.has_masks else None
+    metrics, measures, chance = split_metrics(logits, labels, dataset.class_names, maps, masks, flipped)
     chances = {"chance": chance} if measures else {}
-    for measure, blocks in measures.items():
-        metrics[measure] = {block: mean_figures(values, chance) for block, values in blocks.items()}
     examples = shown_examples(dataset)
     shown = {name: values[examples["number"]] for name, values in maps.items()}
     run.save_arrays(logits=logits, labels=labels, **_flat("map", shown), **_flat("measure", measures), **chances)
@@ -54,12 +54,43 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
     run.finish(metrics)
 
 
-def _predict(model, dataset, layers=None):
-    """Logits, labels and maps of the test split, from images, or from their features at these layers."""
-    outputs = attention_outputs(model)
-    outputs, labels = predict_split(outputs if layers is None else over_features(outputs, layers), dataset, "test")
+def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=None):
+    """The figures of a model on a split, as `metrics.json` has them.
+
+    Args:
+        logits: `(n, classes)`.
+        labels: `(n,)`, integers from 0.
+        class_names: the name of each class.
+        maps: attended feature → `(n, H, W)`.
+        masks: `(n, S, S, 1)`; `None` where there are none.
+        flipped: one of `evaluate.FLIPS` and the logits averaged over such copies; `None` leaves them out.
+
+    Returns:
+        What `classification_metrics` returns, with `with_flips`, the headlines of `flipped`, and each measure of the
+        maps by block, where there are masks; `{measure: {block: (n,)}}`, the figures of each image; and chance `(n,)`,
+        or `None`.
+    """
+    metrics = classification_metrics(logits, labels, class_names)
+    if flipped is not None:
+        figures = classification_metrics(flipped[1], labels, class_names)
+        metrics["with_flips"] = {"flips": flipped[0]} | {name: figures[name] for name in HEADLINES}
+    measures, chance = measure_maps(maps, masks) if maps and masks is not None else ({}, None)
+    for measure, blocks in measures.items():
+        metrics[measure] = {block: mean_figures(values, chance) for block, values in blocks.items()}
+    return metrics, measures, chance
+
+
+def maps_of(outputs):
+    """Attended feature → its maps, of what a model gives by name; of maps for each class, that of the best one."""
     maps = {name.removeprefix(PREFIX): values for name, values in outputs.items() if name.startswith(PREFIX)}
-    return outputs["logits"], labels, maps
+    rows, best = np.arange(len(outputs["logits"])), outputs["logits"].argmax(-1)
+    return {name: values if values.ndim == 3 else values[rows, best] for name, values in maps.items()}
+
+
+def _predict(model, dataset, layers=None):
+    """What a model gives for the test split, from images, or from their features at these layers; and the labels."""
+    outputs = attention_outputs(model)
+    return predict_split(outputs if layers is None else over_features(outputs, layers), dataset, "test")
 
 
 def _draw(run, keeper, confusion, class_names, logits, examples, maps):
@@ -69,11 +100,6 @@ def _draw(run, keeper, confusion, class_names, logits, examples, maps):
         titles = _titles(logits[examples["number"]].argmax(-1), examples["label"], class_names)
         figure = attention_figure(examples["image"], maps, titles, masks=examples.get("mask"))
         run.save_figure("attention.png", figure)
-
-
-def _with_flips(model, dataset, flips):
-    figures = classification_metrics(*predict_with_flips(model, dataset, "test", flips), dataset.class_names)
-    return {"flips": flips} | {name: figures[name] for name in HEADLINES}
 
 
 def _selection(keeper):

@@ -24,7 +24,7 @@ RANKS = [
     {"predict"},
     {"results"},
     {"training"},
-    {"comparison", "search", "explanations"},
+    {"comparison", "search", "explanations", "evaluation"},
     {"demo"},
     {"cli"},
     {"__main__"},
@@ -58,6 +58,7 @@ RANKS_OF_EXPLAIN = [
 ]
 RANKS_OF_EXPLANATIONS = [{"examples", "reading"}, {"drawing"}, {"job"}]
 RANKS_OF_DEMO = [{"viewing", "examples"}, {"figures"}, {"page"}, {"serving"}, {"job"}]
+RANKS_OF_PREDICT = [{"reading"}, {"predictor", "sources"}, {"loading", "stream"}]
 INSIDE = {
     "layers": RANKS_OF_LAYERS,
     "explain": RANKS_OF_EXPLAIN,
@@ -65,6 +66,7 @@ INSIDE = {
     "search": RANKS_OF_SEARCH,
     "explanations": RANKS_OF_EXPLANATIONS,
     "demo": RANKS_OF_DEMO,
+    "predict": RANKS_OF_PREDICT,
 }
 BACKENDS = {"tensorflow", "jax", "torch"}
 

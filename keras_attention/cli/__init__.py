@@ -11,10 +11,21 @@ import sys
 import warnings
 
 from keras_attention import __version__
-from keras_attention.cli import compare, demo, explain, export, listing, models, predict, search, train
+from keras_attention.cli import (
+    compare,
+    demo,
+    evaluate,
+    explain,
+    export,
+    listing,
+    models,
+    predict,
+    search,
+    train,
+)
 from keras_attention.quiet import import_tensorflow
 
-COMMANDS = (train, compare, search, predict, explain, demo, export, models, listing)
+COMMANDS = (train, compare, search, predict, evaluate, explain, demo, export, models, listing)
 DEBUG = "KERAS_ATTENTION_DEBUG"
 
 

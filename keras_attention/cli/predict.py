@@ -1,50 +1,143 @@
 """`keras-attention predict`: the class of each image."""
 
+import contextlib
+import csv
+import functools
 import json
+import pathlib
 import sys
 
 
 def add(commands):
     """Declares the command."""
     parser = commands.add_parser(
-        "predict", help="name the class of images", description="Prints the class of each image with its probability."
+        "predict",
+        help="name the class of images",
+        description="Prints the class of each image with its probability, as soon as it is known. What cannot be read "
+        "is named on standard error, and the others go on; the exit code is then 1.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a run folder, a .keras file or an exported folder")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
     parser.add_argument(
-        "--json", action="store_true", help="one JSON object a line, with the probability of each class"
+        "model", metavar="MODEL", help="a run folder, an exported folder, or a .keras, .onnx or .tflite file"
     )
+    text = "image files, folders of them (with all below), and quoted patterns such as 'photos/**/*.jpg'"
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help=text)
+    form = parser.add_mutually_exclusive_group()
+    text = "one JSON object a line, with the probability of each class"
+    form.add_argument("--json", action="store_true", help=text)
+    form.add_argument("--csv", action="store_true", help="a table with a column for each class")
+    form.add_argument("--top", type=int, metavar="K", default=1, help="the K most probable classes (default 1)")
+    parser.add_argument("--out", metavar="FILE", help="write there, when all is done, in place of standard output")
+    text = "images that the model takes at once, at most (default 32)"
+    parser.add_argument("--batch-size", type=int, metavar="N", default=32, help=text)
     return parser
 
 
 def run(options):
     """Does the command; 1 where some images could not be read."""
-    from keras_attention.predict import load_predictor
+    from keras_attention.arguments import require_integer
+    from keras_attention.predict import find_images, load_predictor, predict_files
 
+    require_integer("top", options.top, at_least=1)
+    require_integer("batch_size", options.batch_size, at_least=1)
+    if options.out is not None:
+        check_out(options.out)
     predictor = load_predictor(options.model)
-    failed = 0
-    for path, image in readable(predictor, options.images):
-        if image is None:
-            failed += 1
-            continue
-        probabilities = predictor(image[None])["probabilities"][0]
-        print(_line(path, predictor.class_names, probabilities, options.json), flush=True)
+    sources = find_images(options.images)
+    with _output(options.out) as file, _progress(len(sources), options.out) as (count, say):
+        write, failed = _writer(options, predictor.class_names, file), 0
+        for prediction in predict_files(predictor, sources, options.batch_size):
+            if prediction.error:
+                failed += 1
+                say(f"keras-attention: skipped: {prediction.error}")
+            else:
+                write(prediction.path, prediction.outputs["probabilities"])
+            count()
     return int(failed > 0)
 
 
-def readable(predictor, paths):
-    """Each path with its pixels, or with `None` where it cannot be read, which is said on standard error."""
-    for path in paths:
-        try:
-            yield path, predictor.read(path)
-        except ValueError as error:
-            print(f"keras-attention: skipped: {error}", file=sys.stderr)
-            yield path, None
+def _writer(options, class_names, file):
+    """Function of a path and its probabilities that writes them in the form that was asked for."""
+    if options.csv:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow([*FIRST_COLUMNS, *class_columns(class_names)])
+
+        def write(path, probabilities):
+            best = int(probabilities.argmax())
+            figures = [f"{value:.6f}" for value in (probabilities[best], *probabilities)]
+            table.writerow([path, class_names[best], *figures])
+            file.flush()
+
+        return write
+    line = _json_line if options.json else _line
+
+    def write(path, probabilities):
+        print(line(path, class_names, probabilities, options.top), file=file, flush=True)
+
+    return write
 
 
-def _line(path, class_names, probabilities, as_json):
-    best = int(probabilities.argmax())
-    if not as_json:
-        return f"{path}\t{class_names[best]}\t{probabilities[best]:.4f}"
+FIRST_COLUMNS = ("image", "class", "probability")
+
+
+def class_columns(class_names):
+    """The names of the columns of classes, each once: a class called `image` has the column `class image`."""
+    columns = []
+    for name in class_names:
+        column = name
+        while column in FIRST_COLUMNS or (column != name and column in class_names):
+            column = f"class {column}"
+        columns.append(column)
+    return columns
+
+
+def _line(path, class_names, probabilities, top):
+    best = probabilities.argsort(kind="stable")[::-1][:top]
+    return "\t".join([path, *(f"{class_names[number]}\t{probabilities[number]:.4f}" for number in best)])
+
+
+def _json_line(path, class_names, probabilities, _):
     named = {name: round(float(value), 6) for name, value in zip(class_names, probabilities, strict=True)}
-    return json.dumps({"image": path, "class": class_names[best], "probabilities": named}, ensure_ascii=False)
+    answer = {"image": path, "class": class_names[int(probabilities.argmax())], "probabilities": named}
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def check_out(out):
+    """Refuses what a file of results must not replace."""
+    from keras_attention.arguments import invalid
+    from keras_attention.predict.sources import FOREIGN_IMAGES, IMAGES
+
+    path = pathlib.Path(out)
+    if not out or (path.exists() and not path.is_file()):
+        raise invalid(f"{out or 'The path of --out'} is no file to write.", "the path of a file", f"--out {out}")
+    if path.suffix.lower() in IMAGES + FOREIGN_IMAGES:
+        # Of an unquoted pattern behind --out the shell makes the name of an image.
+        raise invalid(f"{out} has the name of an image.", "a file for results, such as out.csv", f"--out {out}")
+
+
+@contextlib.contextmanager
+def _output(out):
+    """Where to print. A name that is no text, as file systems have them, is written with escapes."""
+    from keras_attention.atomic import replacing
+
+    if out is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        yield sys.stdout
+        return
+    # The file is whole, and closed, before it gets its name.
+    how = {"mode": "w", "encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    with replacing(out) as temporary, temporary.open(**how) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _progress(count, out):
+    """Functions to count an image and to say a line: with a progress bar on standard error, where a person sees it and
+    no results come between."""
+    if not sys.stderr.isatty() or (out is None and sys.stdout.isatty()):
+        yield lambda: None, functools.partial(print, file=sys.stderr)
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=count, unit="image", file=sys.stderr, leave=False) as bar:
+        yield bar.update, functools.partial(bar.write, file=sys.stderr)

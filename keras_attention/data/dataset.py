@@ -118,5 +118,17 @@ class ImageDataset:
         return (images, labels, batch["mask"]) if self.has_masks else (images, labels)
 
 
+def check_classes(dataset, class_names):
+    """Raises `ValueError` where the classes of a data set are not those of a model, in their order."""
+    found, wanted = tuple(dataset.class_names), tuple(class_names)
+    if found == wanted:
+        return
+    what = "The data have the classes of the model in another order."
+    if sorted(found) != sorted(wanted):
+        what = "The data have other classes than the model."
+    names = [", ".join(names[:5]) for names in (wanted, found)]
+    raise invalid(what, f"classes {names[0]}", f"classes {names[1]}")
+
+
 def _mirrored(batch, axes):
     return {name: tf.reverse(values, axes) if name in ("image", "mask") else values for name, values in batch.items()}

@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention.arguments import invalid
+from keras_attention.data.dataset import check_classes
 from keras_attention.data.folder import pair_with_masks
 from keras_attention.data.images import decode_mask
-
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+from keras_attention.predict import images_in
 
 
 class FileExamples:
@@ -29,7 +29,7 @@ class FileExamples:
     def __init__(self, paths, predictor, masks=None):
         self.predictor, self.paths, self.names, self.stems, mask_of = predictor, [], [], [], {}
         for path in _different(paths):
-            root, files = (path, _images_in(path)) if path.is_dir() else (path.parent, [path])
+            root, files = (path, images_in(path)) if path.is_dir() else (path.parent, [path])
             self.paths += files
             self.names += [str(file.relative_to(root)) if path.is_dir() else str(file) for file in files]
             self.stems += ["-".join(file.relative_to(root).with_suffix("").parts) for file in files]
@@ -92,13 +92,6 @@ class DataExamples:
         return example["image"], example.get("mask")
 
 
-def check_classes(dataset, class_names):
-    """Raises `ValueError` where the classes of a data set are not those of a model."""
-    if tuple(dataset.class_names) != tuple(class_names):
-        names = [", ".join(names[:5]) for names in (class_names, dataset.class_names)]
-        raise invalid("The data have other classes than the model.", f"classes {names[0]}", f"classes {names[1]}")
-
-
 def _different(paths):
     """The paths, each place once."""
     if not all(str(path) for path in paths):
@@ -107,18 +100,6 @@ def _different(paths):
     for path in map(pathlib.Path, paths):
         found.setdefault(path.resolve(), path)
     return found.values()
-
-
-def _images_in(folder):
-    """The images in a folder and below, in the order of their paths."""
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not found:
-        raise invalid(f"{folder} holds no images.", f"files that end in {', '.join(IMAGES)}", str(folder))
-    return found
 
 
 def _class_of(path, class_names):

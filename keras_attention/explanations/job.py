@@ -8,9 +8,10 @@ import numpy as np
 
 from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.atomic import replacing
+from keras_attention.data.dataset import check_classes
 from keras_attention.explain import map_scales, measure
 from keras_attention.explanations.drawing import Drawing
-from keras_attention.explanations.examples import DataExamples, FileExamples, check_classes
+from keras_attention.explanations.examples import DataExamples, FileExamples
 from keras_attention.explanations.reading import MapReading
 from keras_attention.files import write_json
 from keras_attention.predict import load_predictor

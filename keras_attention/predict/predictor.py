@@ -1,13 +1,8 @@
 """A model of any form as one callable from images to probabilities and maps."""
 
-import os
-import pathlib
-
 import numpy as np
-import tensorflow as tf
 
-from keras_attention.arguments import invalid
-from keras_attention.data.images import decode_image
+from keras_attention.predict.reading import read_image
 
 
 class Predictor:
@@ -36,11 +31,4 @@ class Predictor:
         Raises:
             ValueError: a path that is not there, or a file that does not decode.
         """
-        if not pathlib.Path(path).is_file():
-            raise invalid(f"{path} is no file.", "the path of an image", f"image={str(path)!r}")
-        try:
-            return decode_image(tf.io.read_file(os.fspath(path)), self.image_size).numpy()
-        except tf.errors.InvalidArgumentError as error:
-            raise invalid(
-                f"{path} does not decode.", "a JPEG, PNG, GIF or BMP image", f"image={str(path)!r}"
-            ) from error
+        return read_image(path, self.image_size)

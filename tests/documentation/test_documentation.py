@@ -27,6 +27,7 @@ WITH_EXAMPLES = (
     "data.digit_pairs",
     "explain.measures",
     "explain.properties",
+    "predict.stream",
     "search.hypermodel",
 )
 
