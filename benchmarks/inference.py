@@ -1,13 +1,14 @@
 """How fast each exported format is: the same model, the same images, measured in turn in one process.
 
-The Keras model by `predict_on_batch`, its SavedModel, a SavedModel without folded batch normalization, and ONNX and LiteRT
-files, each with its weights as they are and quantized; every one gives probabilities, logits and both maps.
+The Keras model by `predict_on_batch`, its SavedModel, one without folded batch normalization, and ONNX and LiteRT files,
+each with its weights as they are and quantized; every one gives probabilities, logits and both maps.
 
     python benchmarks/inference.py                        # width 1, 224 px, batches of 1 and 32: about 10 minutes
     python benchmarks/inference.py --width 0.25 --image-size 64
 """
 
 import argparse
+import functools
 import pathlib
 import tempfile
 
@@ -56,7 +57,8 @@ def main():
         functions = calls(graph, pathlib.Path(folder))
         for batch_size, repeats in zip(options.batch_sizes, options.repeats, strict=True):
             images = np.random.default_rng(0).uniform(0, 255, (batch_size, size, size, 3)).astype("float32")
-            times = medians({name: lambda call=call: call(images) for name, call in functions.items()}, repeats)
+            on_images = {name: functools.partial(call, images) for name, call in functions.items()}
+            times = medians(on_images, repeats)
             print(f"batch of {batch_size}", flush=True)
             for name, seconds in times.items():
                 per_image = f"{1000 * seconds / batch_size:8.2f} ms an image"
