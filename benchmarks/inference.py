@@ -1,7 +1,7 @@
 """How fast each exported format is: the same model, the same images, measured in turn in one process.
 
-The Keras model by `predict_on_batch`, its SavedModel, one without folded batch normalization, and ONNX and LiteRT files,
-each with its weights as they are and quantized; every one gives probabilities, logits and both maps.
+The Keras model by `predict_on_batch`, its SavedModel, one without folded batch normalization, and ONNX and LiteRT
+files, each with its weights as they are and quantized; every one gives probabilities, logits and both maps.
 
     python benchmarks/inference.py                        # width 1, 224 px, batches of 1 and 32: about 10 minutes
     python benchmarks/inference.py --width 0.25 --image-size 64

@@ -27,10 +27,12 @@ _HOME = {
     "compare": "comparison",
     "AttentionHyperModel": "search",
     "Search": "search",
+    "export_model": "export",
     "Predictor": "predict",
     "load_predictor": "predict",
+    "predict_files": "predict",
 }
-_MODULES = ("data", "evaluation", "explain", "explanations", "export", "layers", "models", "predict", "search")
+_MODULES = ("data", "demo", "evaluation", "explain", "explanations", "export", "layers", "models", "predict", "search")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 
