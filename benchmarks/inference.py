@@ -21,10 +21,10 @@ from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.quiet import silenced
 
 
-def calls(graph, folder):
+def calls(model, class_names, folder):
     """Name → function of images, all of which give the same."""
+    graph, unfolded = (InferenceGraph(model, class_names, fold=fold) for fold in (True, False))
     found = {"Keras": graph.reference.predict_on_batch}
-    unfolded = InferenceGraph(graph.reference, graph.class_names, fold=False)
     found["SavedModel, not folded"] = written(unfolded, "savedmodel", folder / "plain")
     found["SavedModel"] = written(graph, "savedmodel", folder / "folded")
     for name in ("onnx", "litert"):
@@ -52,9 +52,8 @@ def main():
     options = parser.parse_args()
     size = options.image_size
     model = attention_classifier(VGG16BN((size, size, 3), width=options.width), 10)
-    graph = InferenceGraph(model, [str(number) for number in range(10)])
     with tempfile.TemporaryDirectory() as folder, silenced(tell_errors=True):
-        functions = calls(graph, pathlib.Path(folder))
+        functions = calls(model, [str(number) for number in range(10)], pathlib.Path(folder))
         for batch_size, repeats in zip(options.batch_sizes, options.repeats, strict=True):
             images = np.random.default_rng(0).uniform(0, 255, (batch_size, size, size, 3)).astype("float32")
             on_images = {name: functools.partial(call, images) for name, call in functions.items()}
