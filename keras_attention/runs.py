@@ -84,7 +84,8 @@ class Run:
     def _existing(self, name):
         path = self.folder / name
         if not path.is_file():
-            what = "is no run" if name == "config.json" else "is not finished"
+            begun = name != "config.json" and (self.folder / "config.json").is_file()
+            what = "is a file" if self.folder.is_file() else "is not finished" if begun else "is no run"
             raise invalid(f"{self.folder} {what}.", f"a run folder with {name}", str(self.folder))
         return path
 

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, reason
 from keras_attention.export.extras import needs
 from keras_attention.export.graph import IMAGES
 
@@ -54,8 +54,7 @@ class LiteRTRuntime:
         try:
             self.interpreter = Interpreter(str(path), num_threads=os.cpu_count())
         except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise invalid(f"{path} does not load.", "a whole LiteRT file", reason) from error
+            raise invalid(f"{path} does not load.", "a whole LiteRT file", reason(error)) from error
         signatures = self.interpreter.get_signature_list()
         if len(signatures) != 1 or next(iter(signatures.values()))["inputs"] != [IMAGES]:
             expected = "a LiteRT file that `keras-attention export` wrote"
