@@ -49,7 +49,7 @@ def disturbed(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
         elif layer.name == "logits":
-            layer.set_weights([rng.normal(size=weight.shape) for weight in layer.get_weights()])
+            layer.set_weights([rng.normal(0, 0.02, weight.shape) for weight in layer.get_weights()])
     return model
 
 
