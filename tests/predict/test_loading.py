@@ -377,14 +377,15 @@ def test_an_onnx_file_of_others_is_refused(case, tmp_path):
     ("name", "shape", "message"),
     [
         ("x", (1, 8, 8, 3), "inputs [['x']]"),
-        ("images", (5,), "of shapes [[5]]"),
+        ("images", (5,), "inputs [['images']] of shapes [[5]]"),
         ("images", (1, 8, 8, 3), "or damaged"),
     ],
 )
 def test_a_litert_file_of_others_is_refused(name, shape, message, tmp_path):
-    function = tf.function(lambda images: {"scores": images + 1})
-    concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name=name))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
+    module = tf.Module()
+    module.call = tf.function(lambda images: {"scores": images + 1})
+    concrete = module.call.get_concrete_function(tf.TensorSpec(shape, tf.float32, name=name))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
     path = tmp_path / "foreign.tflite"
     path.write_bytes(converter.convert())
     said = refusal(path)
@@ -411,19 +412,15 @@ def keras_file(path, layer):
 
 def test_a_lambda_is_refused_and_does_not_run(tmp_path):
     witness = tmp_path / "witness"
-
-    def spy(inputs, path=str(witness)):
-        import pathlib
-
-        pathlib.Path(path).write_text("I ran")
-        return inputs
-
-    path = keras_file(tmp_path / "spy.keras", keras.layers.Lambda(spy, output_shape=(32, 32, 3)))
+    spy = keras.layers.Lambda(
+        lambda inputs, path=str(witness): (open(path, "w").close(), inputs)[1], output_shape=(32, 32, 3)
+    )
+    file = keras_file(tmp_path / "spy.keras", spy)
     witness.unlink(missing_ok=True)
-    assert refusal(path).startswith(f"{path} does not load")
+    assert refusal(file).startswith(f"{file} does not load")
     assert not witness.exists()
     # It would have run: the same file, loaded by someone who trusts it.
-    keras.models.load_model(path, safe_mode=False)
+    keras.models.load_model(file, safe_mode=False)
     assert witness.exists()
 
 
