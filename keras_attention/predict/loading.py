@@ -56,7 +56,12 @@ def _from_folder(path):
     run = Run(path)
     if not run.finished and not (path / "config.json").is_file():
         raise _no_model(path)
-    return _from_keras(run.model_path, _class_names(run.metrics))
+    names = _class_names(run.metrics)
+    if not names:
+        raise invalid(
+            f"{path / 'metrics.json'} has no class names.", "a run as it was finished", f"model={str(path)!r}"
+        )
+    return _from_keras(run.model_path, names)
 
 
 def _from_file(path, name):

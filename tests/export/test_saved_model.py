@@ -191,7 +191,7 @@ class Spoiled(SavedModelRuntime):
 
     def __call__(self, images):
         outputs = super().__call__(images)
-        name = max(outputs)
+        name = "attention_block4_pool"
         return outputs | {name: np.full_like(outputs[name], np.nan)}
 
 

@@ -271,6 +271,9 @@ def test_a_damaged_run_is_named(run, tmp_path):
     assert "The class names do not fit" in refusal(folder)
     (folder / "metrics.json").write_text("{")
     assert refusal(folder).startswith(f"{folder / 'metrics.json'} cannot be read.")
+    for content in ("[]", "{}", '{"class_names": 3}'):
+        (folder / "metrics.json").write_text(content)
+        assert refusal(folder).startswith(f"{folder / 'metrics.json'} has no class names.")
     (folder / "metrics.json").unlink()
     assert refusal(folder).startswith(f"{folder} is not finished.")
     shutil.copy(run.folder / "metrics.json", folder)
@@ -411,10 +414,8 @@ def keras_file(path, layer):
 
 
 def test_a_lambda_is_refused_and_does_not_run(tmp_path):
-    witness = tmp_path / "witness"
-    spy = keras.layers.Lambda(
-        lambda inputs, path=str(witness): (open(path, "w").close(), inputs)[1], output_shape=(32, 32, 3)
-    )
+    witness, text = tmp_path / "witness", str(tmp_path / "witness")
+    spy = keras.layers.Lambda(lambda inputs: (open(text, "w").close(), inputs)[1])
     file = keras_file(tmp_path / "spy.keras", spy)
     witness.unlink(missing_ok=True)
     assert refusal(file).startswith(f"{file} does not load")
