@@ -10,10 +10,17 @@ import numbers
 import operator
 import os
 
+LONGEST_REASON = 300  # letters
+
 
 def invalid(what, expected, received, error=ValueError):
     """An exception whose text has the three parts, ready to raise."""
     return error(f"{what} Expected {expected}. Received: {received}.")
+
+
+def reason(error):
+    """What an exception says, on one line of at most 300 letters; the name of its class where it says nothing."""
+    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
 
 
 def unknown(kind, name, choices, argument=None):

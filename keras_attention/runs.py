@@ -83,8 +83,11 @@ class Run:
 
     def _existing(self, name):
         path = self.folder / name
+        if self.folder.is_file():
+            raise invalid(f"{self.folder} is a file.", "the folder of a run", str(self.folder))
         if not path.is_file():
-            what = "is no run" if name == "config.json" else "is not finished"
+            begun = name != "config.json" and (self.folder / "config.json").is_file()
+            what = "is not finished" if begun else "is no run"
             raise invalid(f"{self.folder} {what}.", f"a run folder with {name}", str(self.folder))
         return path
 

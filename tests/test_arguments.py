@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from keras_attention.arguments import invalid, require_choice, require_integer, require_number, unknown
+from keras_attention.arguments import invalid, reason, require_choice, require_integer, require_number, unknown
 
 INTEGERS = [
     # value, limits, whether it passes
@@ -91,3 +91,15 @@ def test_invalid_makes_the_error_that_is_asked_for():
     error = invalid("Wrong.", "right", "wrong", TypeError)
     assert type(error) is TypeError
     assert str(error) == "Wrong. Expected right. Received: wrong."
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError(" one\n  two\tthree "), "one two three"),
+        (KeyError(), "KeyError"),
+        (OSError("x" * 999), "x" * 300),
+    ],
+)
+def test_a_reason_is_one_line(error, said):
+    assert reason(error) == said

@@ -1,6 +1,6 @@
 """Models as they leave: files that run without this package, each run and compared after it is written."""
 
-from keras_attention.export.card import CARD, damaged
+from keras_attention.export.card import CARD, damaged, is_card, read_card
 from keras_attention.export.formats import FORMATS, QUANTIZATIONS, check_formats, format_of
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.export.job import export_model
@@ -19,8 +19,10 @@ __all__ = [
     "export_model",
     "export_run",
     "format_of",
+    "is_card",
     "list_models",
     "models_table",
+    "read_card",
     "refresh_listing",
     "require_tensorflow",
 ]

@@ -8,15 +8,17 @@ from importlib import metadata
 
 from scipy.stats import binomtest
 
-from keras_attention.export.formats import FORMATS
+from keras_attention import __version__
+from keras_attention.arguments import invalid
+from keras_attention.export.formats import FORMATS, QUANTIZATIONS
 from keras_attention.export.saved_model import ENDPOINTS, LABELS
-from keras_attention.files import write_json
+from keras_attention.files import read_json, write_json
 from keras_attention.layers import ALIGNMENTS, SCORES, SpatialAttention
 from keras_attention.models.classifier import PREFIX
 from keras_attention.report.rendering import load_template
 
 CARD = "card.json"
-PACKAGES = ("keras-attention", "keras", "tensorflow", "numpy")
+PACKAGES = ("keras", "tensorflow", "numpy")
 PACKAGES_OF = {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "litert": ("ai-edge-litert",)}
 
 
@@ -52,6 +54,50 @@ def write_card(folder, name, graph, written, training=None, result=None, data=No
     text = load_template("card.md").render(card=card, formats=FORMATS, accuracy=_accuracy(result))
     (folder / "card.md").write_text(text, "utf-8")
     return card
+
+
+def read_card(folder):
+    """What is in the `card.json` of an export.
+
+    Raises:
+        ValueError: a card that is missing, damaged, or of something else.
+    """
+    path = pathlib.Path(folder) / CARD
+    card = read_json(path)
+    if not is_card(card):
+        raise invalid(f"{path} is no card of an export.", "one that `keras-attention export` wrote", str(folder))
+    return card
+
+
+def is_card(card):
+    """Whether a value is the content of a card: all that is read of one is there, and of the right kind."""
+    try:
+        forms = card["formats"].values()
+        return (
+            bool(set(card["formats"]) & set(FORMATS) and card["class_names"])
+            and isinstance(card["class_names"], list)
+            and _all(str, *card["class_names"], card["created"])
+            and _all(int, card["image_size"])
+            and _all(str, *(part[key] for part in card["attention"] for key in ("layer", "score", "alignment")))
+            and _all((int, float, type(None)), *((card["result"] or {}).get(name) for name in ("accuracy", "count")))
+            and all(_is_format(form) for form in forms)
+        )
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
+def _is_format(form):
+    files = form["files"]
+    return (
+        bool(files)
+        and form["quantized"] in (None, *QUANTIZATIONS)
+        and _all(str, *(file[key] for file in files for key in ("path", "sha256")))
+        and _all(int, form["bytes"], *(file["bytes"] for file in files))
+    )
+
+
+def _all(kind, *values):
+    return all(isinstance(value, kind) for value in values)
 
 
 def sha256(path):
@@ -118,7 +164,16 @@ def _format(folder, name, quantize, agreement):
 
 def _versions(written):
     names = [*PACKAGES, *(package for name in written for package in PACKAGES_OF.get(name, ()))]
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+    own = {"python": platform.python_version(), "keras-attention": __version__}
+    return own | {name: version for name in names if (version := _version(name))}
+
+
+def _version(package):
+    """Its version; `None` where it was installed under another name, such as `tensorflow-cpu`."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _accuracy(result):

@@ -32,14 +32,16 @@ class InferenceGraph:
         each attended block, `(n, H, W)`, or `(n, classes, H, W)` where each class asks for itself.
 
     Raises:
-        ValueError: another backend than TensorFlow, or class names that do not fit the logits.
+        ValueError: another backend than TensorFlow, images that are not square, of one size and RGB, or class names
+            that do not fit the logits.
     """
 
     def __init__(self, model, class_names, fold=True):
         require_tensorflow()
+        _check_images(model.input_shape)
         if len(class_names) != model.output_shape[-1]:
             raise invalid("The class names do not fit.", f"{model.output_shape[-1]} names", f"{len(class_names)}")
-        self.class_names = tuple(class_names)
+        self.class_names = tuple(str(name) for name in class_names)
         self.reference = attention_outputs(in_float32(model))
         self.model = fold_batch_normalization(self.reference) if fold else self.reference
         self.image_shape = model.input_shape[1:]
@@ -75,6 +77,11 @@ class InferenceGraph:
 def named(outputs):
     """The outputs of a classifier with their probabilities: softmax, where the model has no activation of its own."""
     return {PROBABILITIES: keras.ops.softmax(outputs[LOGITS]), **outputs}
+
+
+def _check_images(shape):
+    if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] != 3:
+        raise invalid("The model cannot be exported.", "an input of shape (None, S, S, 3)", f"{shape}")
 
 
 def require_tensorflow():

@@ -4,16 +4,16 @@ import pathlib
 
 import numpy as np
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, reason
 from keras_attention.atomic import replacing
-from keras_attention.export.card import CARD, attention_of, write_card
+from keras_attention.export.card import CARD, attention_of, is_card, write_card
 from keras_attention.export.formats import FORMATS, check_formats
 from keras_attention.export.graph import InferenceGraph
-from keras_attention.export.verification import compare
+from keras_attention.export.verification import DisagreementError, compare
+from keras_attention.files import read_json
 from keras_attention.quiet import silenced
 
 NOISE = 4  # images, where none are given
-LONGEST_REASON = 300  # letters of what a converter says
 
 
 def export_model(
@@ -92,20 +92,17 @@ def _write(graph, name, folder, quantize, images):
     with silenced():
         try:
             form.write(graph, path, **({} if quantize is None else {"quantize": quantize}))
-        except Exception as error:  # converters have exceptions of their own, and words of many lines
-            raise _cannot_hold(form, graph, error) from error
-        try:
             return quantize, compare(graph, form.runtime(path), images, quantize)
-        except RuntimeError as error:
+        except DisagreementError as error:
             raise RuntimeError(f"{_title(name, quantize)} is refused. {error} Nothing was written.") from error
+        except Exception as error:  # converters and runtimes have exceptions of their own, and words of many lines
+            raise _cannot_hold(form, graph, error) from error
 
 
 def _cannot_hold(form, graph, error):
-    reason = " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
     pairs = [f"{part['score']} with {part['alignment']} on {part['layer']}" for part in attention_of(graph.reference)]
-    return invalid(
-        f"{form.title} cannot hold this model: {reason}", "another format", "; ".join(pairs) or "no attention"
-    )
+    problem = f"{form.title} cannot hold this model: {reason(error).rstrip('.')}."
+    return invalid(problem, "another format", "; ".join(pairs) or "no attention")
 
 
 def _line(name, folder, quantize, agreement):
@@ -122,5 +119,13 @@ def _title(name, quantize):
 
 def _check_may_replace(folder):
     """Only nothing, an empty folder or an older export may give way to an export."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file()):
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _holds_export(folder)):
         raise invalid(f"{folder} holds something else.", "a new folder, or one of an earlier export", f"out={folder}")
+
+
+def _holds_export(folder):
+    """Whether the card there is one of ours: other programs write a `card.json` too."""
+    try:
+        return is_card(read_json(folder / CARD))
+    except ValueError:
+        return False

@@ -1,10 +1,11 @@
 """What models lie in a folder, by their cards."""
 
 import pathlib
+import warnings
 
-from keras_attention.atomic import replacing
-from keras_attention.export.card import CARD
-from keras_attention.files import read_json
+from keras_attention.atomic import TEMPORARY, replacing
+from keras_attention.export.card import CARD, read_card
+from keras_attention.report.formatting import cell, number
 
 FOLDER = "saved_models"
 BEGIN, END = "<!-- models -->", "<!-- end of models -->"
@@ -16,12 +17,18 @@ HEADER = """# Exported models
 
 
 def list_models(folder=FOLDER):
-    """Folder → the card of each export in a folder, in the order of their names; folders without a card are left out.
+    """Folder → the card of each export in a folder, in the order of their names.
 
-    Raises:
-        ValueError: a card that is damaged.
+    Folders without a card are left out; so are those whose card is damaged or of something else, with a warning.
     """
-    return {card.parent: read_json(card) for card in sorted(pathlib.Path(folder).glob(f"*/{CARD}"))}
+    models = {}
+    for path in sorted(pathlib.Path(folder).glob(f"*/{CARD}")):
+        if not path.parent.name.startswith(TEMPORARY):
+            try:
+                models[path.parent] = read_card(path.parent)
+            except ValueError as error:
+                warnings.warn(f"{path.parent} is left out of the list. {error}", stacklevel=2)
+    return models
 
 
 def models_table(models):
@@ -36,17 +43,17 @@ def refresh_listing(folder):
     """
     readme = pathlib.Path(folder) / "README.md"
     if not readme.exists() and readme.parent.resolve().name == FOLDER:
-        text = f"{HEADER}\n{BEGIN}\n{END}\n"
+        text = f"{HEADER}\n{BEGIN}\n{END}\n".encode()
     elif readme.is_file():
-        text = readme.read_text("utf-8")
+        text = readme.read_bytes()  # as it is, whatever its encoding and its ends of lines
     else:
         return
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(BEGIN.encode())
+    _, end, after = rest.partition(END.encode())
     if begin and end:
         table = markdown_table(models_table(list_models(folder)))
         with replacing(readme) as temporary:
-            temporary.write_text(f"{before}{BEGIN}\n{table}{END}{after}", "utf-8")
+            temporary.write_bytes(b"".join([before, begin, b"\n", table.encode(), end, after]))
 
 
 def markdown_table(rows):
@@ -54,7 +61,7 @@ def markdown_table(rows):
     if not rows:
         return "No model is here yet.\n"
     rule = ["---"] * len(COLUMNS)
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (COLUMNS, rule, *rows))
+    return "".join(f"| {' | '.join(map(cell, cells))} |\n" for cells in (COLUMNS, rule, *rows))
 
 
 def _row(folder, card):
@@ -71,7 +78,7 @@ def _row(folder, card):
         f"{side} × {side}",
         str(len(card["class_names"])),
         ", ".join(parts) or "none",
-        f"{result['accuracy']:.3f}" if "accuracy" in result else "–",
-        f"{result['count']:,}" if "count" in result else "–",
+        number(result.get("accuracy")),
+        "–" if result.get("count") is None else f"{result['count']:,}",
         card["created"][:10],
     ]

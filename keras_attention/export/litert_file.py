@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, reason
 from keras_attention.export.extras import needs
 from keras_attention.export.graph import IMAGES
 
@@ -54,13 +54,14 @@ class LiteRTRuntime:
         try:
             self.interpreter = Interpreter(str(path), num_threads=os.cpu_count())
         except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise invalid(f"{path} does not load.", "a whole LiteRT file", reason) from error
+            raise invalid(f"{path} does not load.", "a whole LiteRT file", reason(error)) from error
         signatures = self.interpreter.get_signature_list()
-        if len(signatures) != 1 or next(iter(signatures.values()))["inputs"] != [IMAGES]:
+        shapes = [given["shape_signature"].tolist() for given in self.interpreter.get_input_details()]
+        inputs = [signature["inputs"] for signature in signatures.values()]
+        if inputs != [[IMAGES]] or [len(shape) for shape in shapes] != [4]:
             expected = "a LiteRT file that `keras-attention export` wrote"
-            raise invalid(f"{path} is not of this package.", expected, f"signatures {sorted(signatures)}")
-        self.image_size = int(self.interpreter.get_input_details()[0]["shape_signature"][1])
+            raise invalid(f"{path} is not of this package.", expected, f"inputs {inputs} of shapes {shapes}")
+        self.image_size = shapes[0][1]
         self.call = self.interpreter.get_signature_runner()
 
     def __call__(self, images):

@@ -1,11 +1,10 @@
 """A classifier as an ONNX file, with its class names in the metadata, and how one is called."""
 
 import json
-import pathlib
 
 import numpy as np
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, reason
 from keras_attention.export.extras import needs
 from keras_attention.export.graph import IMAGES
 
@@ -81,15 +80,21 @@ class OnnxRuntime:
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, onnxruntime.get_available_providers())
         except Exception as error:  # ONNX Runtime has exceptions of its own for every way to be damaged
-            reason = str(error).strip().split("\n")[0]
-            raise invalid(f"{path} does not load.", "a whole ONNX file", reason) from error
-        properties = self.session.get_modelmeta().custom_metadata_map
-        if "class_names" not in properties or [given.name for given in self.session.get_inputs()] != [IMAGES]:
-            expected = "an ONNX file that `keras-attention export` wrote"
-            raise invalid(f"{path} is not of this package.", expected, pathlib.Path(path).name)
-        self.class_names = tuple(json.loads(properties["class_names"]))
-        self.image_size = int(properties["image_size"])
+            raise invalid(f"{path} does not load.", "a whole ONNX file", reason(error)) from error
+        inputs = [given.name for given in self.session.get_inputs()]
+        try:
+            properties = self.session.get_modelmeta().custom_metadata_map
+            self.class_names = tuple(json.loads(properties["class_names"]))
+            self.image_size = int(properties["image_size"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _foreign(path, "metadata without class_names and image_size") from error
+        if inputs != [IMAGES]:
+            raise _foreign(path, f"inputs {', '.join(inputs) or 'none'}")
         self.names = [output.name for output in self.session.get_outputs()]
 
     def __call__(self, images):
         return dict(zip(self.names, self.session.run(None, {IMAGES: images}), strict=True))
+
+
+def _foreign(path, received):
+    return invalid(f"{path} is not of this package.", "an ONNX file that `keras-attention export` wrote", received)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, reason
 from keras_attention.data.images import decode_image
 from keras_attention.explain.maps import joint, resized
 from keras_attention.export.graph import IMAGES
@@ -102,7 +102,7 @@ class SavedModelRuntime:
             # The loaded object must outlive its signatures, whose variables it owns.
             self.loaded = tf.saved_model.load(str(folder))
         except Exception as error:  # TensorFlow's reader raises what the damaged byte led to
-            raise invalid(f"{folder} does not load.", "a whole SavedModel", _first_line(error)) from error
+            raise invalid(f"{folder} does not load.", "a whole SavedModel", reason(error)) from error
         self.endpoints = dict(self.loaded.signatures)
         missing = set(ENDPOINTS) - set(self.endpoints)
         if missing:
@@ -116,7 +116,3 @@ class SavedModelRuntime:
         """What an endpoint gives, as arrays, without the labels."""
         outputs = self.endpoints[endpoint](**inputs)
         return {name: np.asarray(values) for name, values in outputs.items() if name != LABELS}
-
-
-def _first_line(error):
-    return str(error).strip().split("\n")[0] or type(error).__name__

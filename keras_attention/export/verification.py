@@ -14,6 +14,10 @@ TOLERANCES = {None: 1e-4, "float16": 1e-2, "dynamic": 0.1}
 LEAST_AGREEMENT = 0.95  # of predicted classes, where weights are quantized
 
 
+class DisagreementError(RuntimeError):
+    """An exported model that does not give what the Keras model gives."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Agreement:
     """How near an exported model is to the Keras model.
@@ -42,16 +46,17 @@ def compare(graph, runtime, images, quantize=None):
         The `Agreement`.
 
     Raises:
-        RuntimeError: another set of outputs, a difference above the tolerance, NaN, or other classes.
+        DisagreementError: other outputs, a difference above the tolerance, NaN, or other classes.
     """
     images = np.asarray(images, "float32")
     parts = [images[:1], *(images[start : start + CHUNK] for start in range(1, len(images), CHUNK))]
     expected, found = _joined(map(graph.expected, parts)), _joined(map(runtime, parts))
-    if set(found) != set(expected):
-        raise _refused("gives other outputs", ", ".join(expected), ", ".join(found))
-    difference = max(_difference(name, found[name], expected[name]) for name in expected)
+    if _shapes(found) != _shapes(expected):
+        raise _refused("gives other outputs", _shapes(expected), _shapes(found))
+    differences = [_difference(name, found[name], expected[name]) for name in expected]
     if isinstance(runtime, SavedModelRuntime):
-        difference = max(difference, _between_endpoints(runtime, images[:2], found))
+        differences += _between_endpoints(runtime, images[:2], found)
+    difference = float(np.max(differences))  # NaN where one of them is, which `max` would pass over
     same = float((found["probabilities"].argmax(-1) == expected["probabilities"].argmax(-1)).mean())
     if not difference <= TOLERANCES[quantize]:
         raise _refused("differs from the Keras model", f"at most {TOLERANCES[quantize]:g}", f"{difference:.2g}")
@@ -65,19 +70,23 @@ def _joined(batches):
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
+def _shapes(outputs):
+    return {name: outputs[name].shape for name in sorted(outputs)}
+
+
 def _difference(name, found, expected):
     largest = float(np.abs(found - expected).max())
     return largest / max(1.0, float(np.abs(expected).max())) if name == "logits" else largest
 
 
 def _between_endpoints(runtime, images, served):
-    """The largest difference of the other endpoints' probabilities to those that `serve` gave."""
+    """The difference of each other endpoint's probabilities to those that `serve` gave."""
     encoded = tf.stack([tf.io.encode_png(image) for image in images.astype("uint8")])
     whole = images.astype("uint8").astype("float32")
     served = served["probabilities"][: len(images)] if (whole == images).all() else runtime(whole)["probabilities"]
     others = runtime.call("serve_bytes", **{BYTES: encoded}), runtime.call("explain", images=tf.constant(whole))
-    return max(_difference("probabilities", other["probabilities"], served) for other in others)
+    return [_difference("probabilities", other["probabilities"], served) for other in others]
 
 
 def _refused(what, expected, received):
-    return RuntimeError(f"The exported model {what}. Expected {expected}. Received: {received}.")
+    return DisagreementError(f"The exported model {what}. Expected {expected}. Received: {received}.")

@@ -5,11 +5,12 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_attention.arguments import invalid
-from keras_attention.export import CARD, FORMATS, damaged, format_of
+from keras_attention.arguments import invalid, reason
+from keras_attention.export import CARD, FORMATS, damaged, format_of, is_card, read_card
 from keras_attention.export.graph import named
 from keras_attention.files import read_json
 from keras_attention.models import attention_outputs
+from keras_attention.models.head import LOGITS, PROBABILITIES
 from keras_attention.precision import in_float32
 from keras_attention.predict.predictor import Predictor
 from keras_attention.quiet import silenced
@@ -22,8 +23,11 @@ def load_predictor(path):
     """The `Predictor` of a run folder, a `.keras` file, an exported folder, or a single `.onnx` or `.tflite` file.
 
     Of a folder with several formats the SavedModel is taken, else ONNX, else LiteRT. What has a card is compared with
-    it first, file by file. Nothing is unpickled, and no code that a file brings is run: a `.keras` file with Lambda
-    layers or classes of others is refused.
+    it first, file by file, and every export answers for one black image before it is handed over.
+
+    Nothing is unpickled, and of a `.keras` file no code is run: one with Lambda layers or classes of others is refused.
+    An export, though, is a program for its runtime, and the card beside it can be forged: take them from people whom
+    you trust.
 
     Raises:
         ValueError: a path that is none of them, a run that is not finished, a file that is damaged or not of this
@@ -36,7 +40,11 @@ def load_predictor(path):
         return _from_keras(path, _names_beside(path))
     if path.is_file() and format_of(path):
         return _from_file(path, format_of(path))
-    raise invalid(f"{path} is no model.", MODELS, f"model={str(path)!r}")
+    raise _no_model(path)
+
+
+def _no_model(path):
+    return invalid(f"{path} is no model.", MODELS, f"model={str(path)!r}")
 
 
 def _from_folder(path):
@@ -45,62 +53,86 @@ def _from_folder(path):
         return _from_export(path, card, next(name for name in FORMATS if name in card["formats"]))
     if (path / "saved_model.pb").is_file():
         raise invalid(f"{path} has no {CARD}.", "a folder that `keras-attention export` wrote", f"model={str(path)!r}")
-    return _from_keras(path / "model.keras", Run(path).metrics["class_names"])
-
-
-def read_card(folder):
-    """The card of an export.
-
-    Raises:
-        ValueError: a card that is damaged, or of something else.
-    """
-    card = read_json(pathlib.Path(folder) / CARD)
-    known = isinstance(card, dict) and all(name in card for name in ("class_names", "image_size", "formats"))
-    if not known or not set(card["formats"]) & set(FORMATS):
-        raise invalid(f"{folder}/{CARD} is no card of an export.", "one of `keras-attention export`", str(folder))
-    return card
+    run = Run(path)
+    if not run.finished and not (path / "config.json").is_file():
+        raise _no_model(path)
+    names = _class_names(run.metrics)
+    if not names:
+        raise invalid(
+            f"{path / 'metrics.json'} has no class names.", "a run as it was finished", f"model={str(path)!r}"
+        )
+    return _from_keras(run.model_path, names)
 
 
 def _from_file(path, name):
     """A single file; with the card beside it where it is of the same export."""
-    card = read_card(path.parent) if (path.parent / CARD).is_file() else {"formats": {}}
-    if any(file["path"] == path.name for file in card["formats"].get(name, {"files": ()})["files"]):
+    card = read_json(path.parent / CARD) if (path.parent / CARD).is_file() else None
+    form = card["formats"].get(name) if is_card(card) else None
+    if form and any(file["path"] == path.name for file in form["files"]):
         return _from_export(path.parent, card, name)
-    runtime = FORMATS[name].runtime(path)
-    names = getattr(runtime, "class_names", None) or _numbers(_classes_of(runtime))
-    return Predictor(runtime, names, runtime.image_size)
+    runtime = _runtime(path, name)
+    names = getattr(runtime, "class_names", None)
+    return _tried(path, runtime, names, runtime.image_size)
 
 
 def _from_export(folder, card, name):
     problem = damaged(folder, card, name)
     if problem:
         raise invalid(f"{problem}.", "the files as they were exported", f"model={str(folder)!r}")
+    path = FORMATS[name].path(folder, card["formats"][name]["quantized"])
+    return _tried(path, _runtime(path, name), card["class_names"], card["image_size"])
+
+
+def _runtime(path, name):
     with silenced():
-        runtime = FORMATS[name].runtime(FORMATS[name].path(folder, card["formats"][name]["quantized"]))
-    return Predictor(runtime, card["class_names"], card["image_size"])
+        return FORMATS[name].runtime(path)
+
+
+def _tried(path, runtime, names, size):
+    """The predictor of an export that answered for one black image; its classes by number where they have no names."""
+    try:
+        with silenced():
+            found = runtime(np.zeros((1, size, size, 3), "float32"))
+        _, classes = found[PROBABILITIES].shape
+        found[LOGITS].reshape(1, classes)
+    except Exception as error:  # each runtime has exceptions of its own, and a foreign model other outputs
+        raise _foreign(path, reason(error)) from error
+    _check_names(path, names, classes)
+    return Predictor(runtime, names or _numbers(classes), size)
+
+
+def _foreign(path, received):
+    return invalid(f"{path} is not of this package, or damaged.", "what `keras-attention export` wrote", received)
+
+
+def _check_names(path, names, classes):
+    if names and len(names) != classes:
+        raise invalid(f"The class names do not fit {path}.", f"{classes} names", f"{len(names)}")
 
 
 def _from_keras(path, class_names):
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        model = in_float32(keras.models.load_model(path, compile=False, safe_mode=True))
+        graph = attention_outputs(model)
+        (_, size, _, _), (_, classes) = model.input_shape, model.output_shape
     except Exception as error:  # a damaged archive fails in the reader of whatever the damaged byte belongs to
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise invalid(f"{path} does not load: {reason}", "a model of this package", f"model={str(path)!r}") from error
-    model = in_float32(model)
-    graph = attention_outputs(model)
-    names = class_names or _numbers(model.output_shape[-1])
-    return Predictor(lambda images: named(graph.predict_on_batch(images)), names, model.input_shape[1], model)
+        problem = f"{path} does not load: {reason(error)}"
+        raise invalid(problem, "a model of this package", f"model={str(path)!r}") from error
+    _check_names(path, class_names, classes)
+    names = class_names or _numbers(classes)
+    return Predictor(lambda images: named(graph.predict_on_batch(images)), names, size, model)
 
 
 def _names_beside(path):
     metrics = path.parent / "metrics.json"
-    return read_json(metrics)["class_names"] if metrics.is_file() else None
+    return _class_names(read_json(metrics)) if metrics.is_file() else None
+
+
+def _class_names(metrics):
+    """Those in the `metrics.json` of a run; `None` where it is of something else."""
+    names = metrics.get("class_names") if isinstance(metrics, dict) else None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 def _numbers(count):
     return [str(number) for number in range(count)]
-
-
-def _classes_of(runtime):
-    blank = np.zeros((1, runtime.image_size, runtime.image_size, 3), "float32")
-    return runtime(blank)["logits"].shape[-1]

@@ -43,6 +43,22 @@ def interval(difference):
     return f"{signed(difference['mean'])} {bounds(difference, signed)}".rstrip()
 
 
+def cell(text):
+    """Text as it stands in a cell of a Markdown table: on one line, and no sign of it is read as Markdown's or HTML's
+    structure."""
+    line = " ".join(str(text).split())
+    return line.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("<", "&lt;")
+
+
+def setting(value):
+    """A setting as text: options as `name=value`, several values with commas between, a dash for none."""
+    if value is None or value == {}:
+        return "–"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={part}" for name, part in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
 def short(value):
     """A cost as text, with three digits that count, or whole where it is large."""
     if value is None:

@@ -4,7 +4,7 @@ import importlib.resources
 
 import jinja2
 
-from keras_attention.report.formatting import bounds, interval, number, short, signed
+from keras_attention.report.formatting import bounds, cell, interval, number, setting, short, signed
 
 
 def load_template(name):
@@ -19,4 +19,5 @@ def load_template(name):
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"number": number, "signed": signed, "bounds": bounds, "interval": interval, "short": short}
+    environment.filters |= {"cell": cell, "setting": setting}
     return environment.get_template(name)

@@ -37,7 +37,7 @@ def test_images_are_read_and_scaled(finished, tmp_path):
     ("make", "message"),
     [
         (lambda path: None, "is no model"),
-        (lambda path: path.mkdir(), "is not finished"),
+        (lambda path: path.mkdir(), "is no model"),
         (lambda path: path.write_text("hello"), "is no model"),
         (lambda path: (path.mkdir(), (path / "saved_model.pb").write_text("x")), r"has no card\.json"),
     ],

@@ -1,0 +1,84 @@
+"""Tiny classifiers, and a finished run that was never trained."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_attention.config import TrainConfig
+from keras_attention.models import VGG16BN, attention_classifier, layout
+from keras_attention.precision import dtype_policy
+from keras_attention.results import HEADLINES, SPLITS
+from keras_attention.runs import Run, load_data
+
+CLASSES = ("cat", "dog", "eel")
+SHALLOW_BLOCKS = tuple((1, filters) for _, filters in layout.BLOCKS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tensorflow():
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("exports need the TensorFlow backend")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _shallow_backbone():
+    """One convolution in each block: a network of the same layout that is traced in a third of the time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(layout, "BLOCKS", SHALLOW_BLOCKS)
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    """Makes a classifier of images of 32 pixels into `CLASSES`, whose normalizations are not the identity."""
+
+    def make(policy="float32", backbone=None, width=0.05, **options):
+        with dtype_policy(policy):
+            backbone = VGG16BN((32, 32, 3), width=width) if backbone is None else backbone
+            model = attention_classifier(backbone, len(CLASSES), **{"units": 4, **options})
+        return disturbed(model)
+
+    return make
+
+
+def disturbed(model):
+    """Weights as after training: normalizations and logits that an error in either would show."""
+    rng = np.random.default_rng(5)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+        elif layer.name == "logits":
+            layer.set_weights([rng.normal(0, 0.02, weight.shape) for weight in layer.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="session")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3)).astype("uint8")
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory):
+    """A folder of images of three classes, with the terms of their use."""
+    root, rng = tmp_path_factory.mktemp("data") / "animals", np.random.default_rng(3)
+    for name in CLASSES:
+        (root / name).mkdir(parents=True)
+        for number in range(10):
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3)).astype("uint8")).save(root / name / f"{number}.png")
+    (root / "LICENSE.txt").write_text("Public domain.")
+    return root
+
+
+@pytest.fixture(scope="session")
+def untrained_run(tiny_model, image_folder, tmp_path_factory):
+    """A folder such as that of a finished run on the folder of images; tests only read it."""
+    run = Run(tmp_path_factory.mktemp("runs") / "untrained")
+    config = TrainConfig(data=str(image_folder), image_size=32, width=0.05, units=4)
+    run.begin(config)
+    run.save_model(tiny_model())
+    data = load_data(config)
+    counts = {split: data.split(split).count for split in SPLITS}
+    figures = dict.fromkeys(HEADLINES, 0.5) | {"count": counts["test"]}
+    run.finish(figures | {"class_names": list(data.class_names), "images": counts, "licence": data.licence})
+    return run

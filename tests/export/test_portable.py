@@ -1,0 +1,261 @@
+"""ONNX and LiteRT files: their names, their sizes, and how an export is refused."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+from keras_attention.export import FORMATS, export_model, verification
+from keras_attention.export import job as export_job
+from keras_attention.models import attention_outputs
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+Interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
+
+NAMES = ("cat", "dog", "eel")
+OUTPUTS = {"probabilities", "logits", "attention_block3_pool", "attention_block4_pool"}
+PORTABLE = ("onnx", "litert")
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model):
+    """Wide enough that its weights are most of its files."""
+    return tiny_model(width=0.25, units=16)
+
+
+@pytest.fixture(scope="module")
+def folder(model, images, tmp_path_factory):
+    """The model in every format."""
+    folder = tmp_path_factory.mktemp("exports") / "plain"
+    export_model(model, folder, NAMES, tuple(FORMATS), images=images)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["float16", "dynamic"])
+def quantized(request, model, images, tmp_path_factory):
+    """How it is quantized, and its folder."""
+    folder = tmp_path_factory.mktemp("exports") / request.param
+    export_model(model, folder, NAMES, PORTABLE, quantize=request.param, images=images)
+    return request.param, folder
+
+
+@pytest.fixture(scope="module")
+def expected(model, images):
+    logits_and_maps = attention_outputs(model).predict(images, verbose=0)
+    exponents = np.exp(logits_and_maps["logits"].astype("float64"))
+    return logits_and_maps | {"probabilities": exponents / exponents.sum(-1, keepdims=True)}
+
+
+def run_onnx(path, images):
+    session = onnxruntime.InferenceSession(str(path))
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"images": images.astype("float32")}), strict=True))
+
+
+def run_litert(path, images):
+    found = Interpreter(str(path)).get_signature_runner()(images=images.astype("float32"))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+RUNS = {"onnx": run_onnx, "litert": run_litert}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("name", PORTABLE)
+def test_a_file_gives_the_outputs_for_any_number_of_images(name, count, folder, images, expected):
+    found = RUNS[name](FORMATS[name].path(folder), images[:count])
+    assert set(found) == OUTPUTS
+    for key, values in found.items():
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values, expected[key][:count], atol=1e-4, rtol=1e-4, err_msg=key)
+
+
+@pytest.mark.parametrize("name", PORTABLE)
+def test_quantized_files_are_near(name, quantized, images, expected):
+    kind, folder = quantized
+    found = RUNS[name](folder / f"model_{kind}{FORMATS[name].suffix}", images[:3])
+    assert {values.dtype for values in found.values()} == {np.dtype("float32")}
+    differences = [np.abs(values - expected[key][:3]).max() for key, values in found.items() if key != "logits"]
+    assert 0 < max(differences) <= {"float16": 1e-2, "dynamic": 0.1}[kind]
+
+
+@pytest.mark.parametrize("name", PORTABLE)
+def test_quantized_files_are_smaller(name, quantized, folder):
+    kind, quantized_folder = quantized
+    size = (quantized_folder / f"model_{kind}{FORMATS[name].suffix}").stat().st_size
+    share = size / FORMATS[name].path(folder).stat().st_size
+    assert share == pytest.approx({"float16": 0.5, "dynamic": 0.25}[kind], abs=0.06)
+
+
+def test_the_onnx_file_is_valid_and_describes_itself(folder, quantized):
+    for path in (folder / "model.onnx", quantized[1] / f"model_{quantized[0]}.onnx"):
+        model = onnx.load(str(path))
+        onnx.checker.check_model(model, full_check=True)
+        properties = {entry.key: entry.value for entry in model.metadata_props}
+        assert json.loads(properties["class_names"]) == list(NAMES)
+        assert properties["image_size"] == "32"
+        assert [given.name for given in model.graph.input] == ["images"]
+        sides = [dimension.dim_value for dimension in model.graph.input[0].type.tensor_type.shape.dim]
+        assert sides == [0, 32, 32, 3]  # 0: any number
+        assert [operator.version for operator in model.opset_import if operator.domain in ("", "ai.onnx")] == [17]
+
+
+def test_the_litert_file_needs_no_other_operations(folder, quantized):
+    for path in (folder / "model.tflite", quantized[1] / f"model_{quantized[0]}.tflite"):
+        interpreter = Interpreter(str(path))
+        (signature,) = interpreter.get_signature_list().values()
+        assert signature["inputs"] == ["images"]
+        assert set(signature["outputs"]) == OUTPUTS
+        assert interpreter.get_input_details()[0]["shape_signature"].tolist() == [-1, 32, 32, 3]
+        names = {operation["op_name"] for operation in interpreter._get_ops_details()}
+        assert not any(name.startswith(("Flex", "CUSTOM")) for name in names)
+
+
+def test_no_normalization_is_left_of_the_convolutions(folder):
+    operators = {node.op_type for node in onnx.load(str(folder / "model.onnx")).graph.node}
+    assert "Conv" in operators
+    assert "BatchNormalization" not in operators
+
+
+def test_a_line_for_each_format(tiny_model, tmp_path, capsys):
+    export_model(tiny_model(attend=()), tmp_path / "out", NAMES, PORTABLE, quantize="float16", verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["onnx float16", "litert float16"]
+    assert all("largest difference" in line and "same class 100.0% of 4 images" in line for line in lines)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "model_float16.onnx",
+        "model_float16.tflite",
+        "card.json",
+        "card.md",
+    }
+
+
+def test_a_map_for_each_class_leaves_too(tiny_model, images, tmp_path):
+    model = tiny_model(query="classes", activation="sigmoid")
+    export_model(model, tmp_path / "out", NAMES, PORTABLE, images=images)
+    expected = attention_outputs(model).predict(images, verbose=0)
+    for name in PORTABLE:
+        found = RUNS[name](FORMATS[name].path(tmp_path / "out"), images)
+        assert found["attention_block3_pool"].shape[:2] == (5, 3)
+        for key, values in expected.items():
+            np.testing.assert_allclose(found[key], values, atol=1e-4, rtol=1e-4, err_msg=key)
+
+
+# What is refused, and how: nothing is left behind, and an older export stays.
+
+
+@pytest.fixture
+def older(tmp_path):
+    """A small stand-in for an older export: a card and a file, to see that they stay."""
+    out = tmp_path / "out"
+    out.mkdir()
+    form = {
+        "files": [{"path": "model.onnx", "bytes": 3, "sha256": "0"}],
+        "bytes": 3,
+        "quantized": None,
+    }
+    card = {"class_names": ["old"], "image_size": 32, "attention": [], "formats": {"onnx": form}, "result": None}
+    (out / "card.json").write_text(json.dumps(card | {"created": "2020-01-01T00:00:00"}))
+    (out / "model.onnx").write_text("old")
+    return out
+
+
+@pytest.fixture
+def refused(tmp_path, older, tiny_model):
+    """`refused(error, formats, …)`: exports to a new and to an older folder, both refused; returns what is said."""
+    before = {path.name: path.read_text() for path in older.iterdir()}
+
+    def refuse(error, formats, **options):
+        model = tiny_model(attend="block3_pool")
+        for out in (tmp_path / "new", older):
+            with pytest.raises(error) as raised:
+                export_model(model, out, NAMES, formats, **options)
+        assert {path.name: path.read_text() for path in older.iterdir()} == before
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+        assert "\n" not in str(raised.value)
+        return str(raised.value)
+
+    return refuse
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_disagrees_is_refused(name, refused, monkeypatch):
+    monkeypatch.setitem(verification.TOLERANCES, None, -1.0)
+    message = refused(RuntimeError, name)
+    assert message.startswith(
+        f"{name} is refused. The exported model differs from the Keras model. Expected at most -1."
+    )
+    assert message.endswith("Nothing was written.")
+
+
+def test_a_quantized_file_that_disagrees_is_refused(refused, monkeypatch):
+    monkeypatch.setitem(verification.TOLERANCES, "float16", 0.0)
+    assert refused(RuntimeError, "onnx", quantize="float16").startswith("onnx float16 is refused.")
+
+
+def test_a_quantized_file_that_predicts_others_is_refused(refused, monkeypatch):
+    monkeypatch.setattr(verification, "LEAST_AGREEMENT", 1.1)
+    assert "predicts other classes" in refused(RuntimeError, "litert", quantize="dynamic")
+
+
+@pytest.mark.parametrize(
+    ("formats", "options", "message"),
+    [
+        ("onx", {}, "Unknown format 'onx' (did you mean 'onnx'?). Expected one of: savedmodel, onnx, litert."),
+        ((), {}, "Unknown format ''. Expected one of: savedmodel, onnx, litert."),
+        (("onnx", "h5"), {}, "Unknown format 'h5'."),
+        ("savedmodel", {"quantize": "float16"}, "A SavedModel stays in float32. Expected onnx or litert to quantize."),
+        ("onnx", {"quantize": "int4"}, "Unknown quantize 'int4'. Expected one of: float16, dynamic."),
+    ],
+)
+def test_what_cannot_be_asked_for(formats, options, message, refused):
+    assert refused(ValueError, formats, **options).startswith(message)
+
+
+@pytest.mark.parametrize(("name", "package"), [("onnx", "tf2onnx"), ("litert", "ai_edge_litert")])
+def test_a_missing_package_is_named_with_what_to_install(name, package, refused, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda asked, *rest: None if asked == package else find(asked, *rest)
+    )
+    message = refused(ValueError, ("savedmodel", name))
+    assert (
+        message
+        == f"{package} is not installed. Expected pip install 'keras-attention[{name}]'. Received: no {package}."
+    )
+
+
+LONG = "<unknown>:0: error: failed\n  to legalize\toperation " + "x" * 4000
+
+
+class Fails:
+    """A runtime that does not start."""
+
+    def __init__(self, path):
+        raise RuntimeError(LONG)
+
+
+@pytest.mark.parametrize("part", ["write", "runtime"])
+def test_a_model_that_a_format_cannot_hold_is_named_by_its_pair(part, refused, monkeypatch):
+    def fail(graph, path, quantize=None):
+        path.write_text("half of a file")
+        raise RuntimeError(LONG)
+
+    form = FORMATS["litert"]
+    broken = {"title": form.title, "write": fail if part == "write" else lambda *_: None, "runtime": Fails}
+    monkeypatch.setitem(export_job.FORMATS, "litert", type(form)(**broken, suffix=form.suffix))
+    message = refused(ValueError, "litert")
+    start = "LiteRT cannot hold this model: <unknown>:0: error: failed to legalize operation xxx"
+    assert message.startswith(start)
+    assert message.endswith(". Expected another format. Received: additive with softmax on block3_pool.")
+    assert len(message) < 500
+
+
+def test_an_interrupted_export_leaves_nothing(refused, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export_job, "compare", interrupt)
+    refused(KeyboardInterrupt, "savedmodel")
