@@ -6,11 +6,15 @@ import time
 import keras
 
 
-def medians(functions, repeats, warm_up=3):
-    """Name → median seconds of `repeats` calls, the functions taking turns; a call returns when its work is done."""
+def medians(functions, repeats, warm_up=3, pause=0.0):
+    """Name → median seconds of `repeats` calls, the functions taking turns; a call returns when its work is done.
+
+    `pause` are seconds between two calls, for libraries whose threads go on looking for work after it.
+    """
     times = {name: [] for name in functions}
     for repeat in range(repeats + warm_up):
         for name, function in functions.items():
+            time.sleep(pause)
             began = time.perf_counter()
             function()
             if repeat >= warm_up:  # the first calls trace and warm up

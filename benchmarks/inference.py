@@ -20,6 +20,9 @@ from keras_attention.export.graph import InferenceGraph
 from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.quiet import silenced
 
+# The threads of ONNX Runtime spin for a while after a call, and would slow whatever comes next.
+PAUSE = 0.2
+
 
 def calls(model, class_names, folder):
     """Name → function of images, all of which give the same."""
@@ -57,7 +60,7 @@ def main():
         for batch_size, repeats in zip(options.batch_sizes, options.repeats, strict=True):
             images = np.random.default_rng(0).uniform(0, 255, (batch_size, size, size, 3)).astype("float32")
             on_images = {name: functools.partial(call, images) for name, call in functions.items()}
-            times = medians(on_images, repeats)
+            times = medians(on_images, repeats, pause=PAUSE)
             print(f"batch of {batch_size}", flush=True)
             for name, seconds in times.items():
                 per_image = f"{1000 * seconds / batch_size:8.2f} ms an image"
