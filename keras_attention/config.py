@@ -15,8 +15,8 @@ from keras_attention.arguments import (
 )
 from keras_attention.data.augmentation import AUGMENTATIONS
 from keras_attention.data.split import SAMPLINGS
-from keras_attention.evaluate import FLIPS, MONITORS
 from keras_attention.layers import ALIGNMENTS, MAP_REGULARIZERS, SCORES, UniformScore
+from keras_attention.metrics import FLIPS, MONITORS
 from keras_attention.models.layout import LAYER_NAMES, SMALLEST_IMAGE
 
 OPTIMIZERS = ("adamw", "sgd")

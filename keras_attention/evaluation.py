@@ -11,9 +11,9 @@ from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.config import TrainConfig
 from keras_attention.data import ImageDataset, load
 from keras_attention.data.dataset import SPLITS, check_classes
-from keras_attention.evaluate import FLIPS, mean_over_flips
 from keras_attention.export import CARD
 from keras_attention.files import read_json
+from keras_attention.metrics import FLIPS, mean_over_flips
 from keras_attention.models.classifier import PREFIX
 from keras_attention.predict import even_batch_size, load_predictor, predict_padded
 from keras_attention.results import maps_of, split_metrics

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from keras_attention.evaluate import classification_metrics, predict_split, predict_with_flips
 from keras_attention.explain import attention_figure, mean_figures, measure_maps
 from keras_attention.export import HEADLINES, export_run
+from keras_attention.metrics import classification_metrics, predict_split, predict_with_flips
 from keras_attention.models import attention_outputs, over_features
 from keras_attention.models.classifier import PREFIX
 from keras_attention.report import confusion_figure, history_figure
@@ -63,7 +63,7 @@ def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=No
         class_names: the name of each class.
         maps: attended feature → `(n, H, W)`.
         masks: `(n, S, S, 1)`; `None` where there are none.
-        flipped: one of `evaluate.FLIPS` and the logits averaged over such copies; `None` leaves them out.
+        flipped: one of `metrics.FLIPS` and the logits averaged over such copies; `None` leaves them out.
 
     Returns:
         What `classification_metrics` returns, with `with_flips`, the headlines of `flipped`, and each measure of the

@@ -10,8 +10,8 @@ import pytest
 
 from keras_attention import TrainConfig
 from keras_attention.data.augmentation import AUGMENTATIONS
-from keras_attention.evaluate import MONITORS
 from keras_attention.layers import ALIGNMENTS, SCORES, AdditiveScore, UniformScore
+from keras_attention.metrics import MONITORS
 
 # Every setting, at a value that is not its default; but for those that do not go with another one here.
 OTHERS = {

@@ -16,7 +16,7 @@ RANKS = [
     {"domains", "files", "own_process", "registry", "weight_files"},
     {"layers"},
     {"models", "data"},
-    {"evaluate", "explain", "features"},
+    {"metrics", "explain", "features"},
     {"config"},
     {"record", "runs"},
     {"report"},
@@ -59,7 +59,17 @@ RANKS_OF_EXPLAIN = [
 RANKS_OF_EXPLANATIONS = [{"examples", "reading"}, {"drawing"}, {"job"}]
 RANKS_OF_DEMO = [{"viewing", "examples"}, {"figures"}, {"page"}, {"serving"}, {"job"}]
 RANKS_OF_PREDICT = [{"reading"}, {"predictor", "sources"}, {"loading", "stream"}]
+RANKS_OF_EXPORT = [
+    {"extras", "folding"},
+    {"graph"},
+    {"saved_model", "onnx_file", "litert_file"},
+    {"formats", "verification"},
+    {"card"},
+    {"listing", "job"},
+    {"run"},
+]
 INSIDE = {
+    "export": RANKS_OF_EXPORT,
     "layers": RANKS_OF_LAYERS,
     "explain": RANKS_OF_EXPLAIN,
     "comparison": RANKS_OF_COMPARISON,

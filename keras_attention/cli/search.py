@@ -133,7 +133,7 @@ def _given(options):
 
 def _objective(name):
     from keras_attention.arguments import unknown
-    from keras_attention.evaluate import MONITORS
+    from keras_attention.metrics import MONITORS
 
     if name not in MONITORS:
         raise unknown("objective", name, MONITORS)

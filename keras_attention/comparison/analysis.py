@@ -9,7 +9,7 @@ from keras_attention.comparison.statistics import LEVEL, estimate, holm, verdict
 from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.words import RULES, conclusions
 from keras_attention.config import UNIFORM
-from keras_attention.evaluate import MONITORS
+from keras_attention.metrics import MONITORS
 
 METRICS = tuple(name.removeprefix("val_") for name in MONITORS)
 

@@ -10,8 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from keras_attention.arguments import invalid
-from keras_attention.evaluate import MONITORS
 from keras_attention.files import read_json, write_json
+from keras_attention.metrics import MONITORS
 
 TUNERS = ("random", "grid", "hyperband", "bayesian")
 HALVING = 3  # of Hyperband: what is left of the trials from one rung to the next

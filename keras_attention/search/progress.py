@@ -3,7 +3,7 @@
 import time
 
 from keras_attention.config import UNIFORM
-from keras_attention.evaluate import MONITORS
+from keras_attention.metrics import MONITORS
 from keras_attention.search.trials import COMPLETED, FAILED, SKIPPED
 
 LONGEST_ERROR = 160

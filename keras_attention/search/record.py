@@ -12,8 +12,8 @@ import json
 from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.atomic import alone, remove, replacing
 from keras_attention.config import TrainConfig
-from keras_attention.evaluate import MONITORS
 from keras_attention.files import read_json
+from keras_attention.metrics import MONITORS
 from keras_attention.record import Record
 from keras_attention.runs import Run
 from keras_attention.search.oracles import TUNERS

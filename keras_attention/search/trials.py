@@ -18,8 +18,8 @@ import numpy as np
 from keras_attention.arguments import invalid
 from keras_attention.atomic import alone, remove, replacing
 from keras_attention.config import UNIFORM
-from keras_attention.evaluate import MONITORS
 from keras_attention.files import read_json, write_json
+from keras_attention.metrics import MONITORS
 from keras_attention.runs import Run
 from keras_attention.training import best_row, build_networks, fit_run, stages
 

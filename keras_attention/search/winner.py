@@ -4,8 +4,8 @@ import dataclasses
 import json
 
 from keras_attention.atomic import remove
-from keras_attention.evaluate import MONITORS
 from keras_attention.files import write_json
+from keras_attention.metrics import MONITORS
 from keras_attention.report import search_figure
 from keras_attention.search.trials import COMPLETED
 from keras_attention.training import train

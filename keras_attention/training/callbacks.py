@@ -5,7 +5,7 @@ import time
 
 import keras
 
-from keras_attention.evaluate import MONITORS, classification_metrics, predict_split
+from keras_attention.metrics import MONITORS, classification_metrics, predict_split
 
 
 class ValidationMetrics(keras.callbacks.Callback):

@@ -6,7 +6,7 @@ import pytest
 from keras_attention import TrainConfig
 from keras_attention.comparison.record import Comparison, Plan
 from keras_attention.comparison.variants import make_variants
-from keras_attention.evaluate import classification_metrics
+from keras_attention.metrics import classification_metrics
 
 CLASSES = ("circle", "square", "star")
 EPOCHS = 4

@@ -11,9 +11,9 @@ from PIL import Image
 from keras_attention.cli import main
 from keras_attention.cli.evaluate import table
 from keras_attention.data import load
-from keras_attention.evaluate import classification_metrics, predict_with_flips
 from keras_attention.evaluation import evaluate
 from keras_attention.export import export_run
+from keras_attention.metrics import classification_metrics, predict_with_flips
 from keras_attention.predict import load_predictor
 from keras_attention.results import HEADLINES, maps_of
 from keras_attention.training import load_data

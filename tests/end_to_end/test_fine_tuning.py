@@ -8,8 +8,8 @@ import pytest
 
 from keras_attention import load_predictor, train
 from keras_attention.cli import main
-from keras_attention.evaluate import classification_metrics, predict_split, predict_with_flips
 from keras_attention.features import cache
+from keras_attention.metrics import classification_metrics, predict_split, predict_with_flips
 from keras_attention.models import VGG16BN, layout
 from keras_attention.runs import Run
 from keras_attention.training import load_data
@@ -105,6 +105,7 @@ def test_a_part_is_frozen(tuned, weights, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_training")
 @pytest.mark.parametrize(
     ("part", "epochs"),

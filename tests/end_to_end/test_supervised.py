@@ -47,6 +47,7 @@ def test_masks_teach_attention_where_to_look(tiny, tmp_path):
     assert set(taught.metrics["jaccard"]) == {"block3_pool", "block4_pool", "joint"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_training")
 def test_a_supervised_run_is_resumed(frozen, tmp_path, monkeypatch, interrupt_in_epoch):
     changes = {"supervise_attention": 0.5, "class_weights": "balanced", "map_regularizers": {"entropy": 0.01}}

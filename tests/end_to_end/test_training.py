@@ -92,7 +92,7 @@ def test_config_round_trips_through_the_run(finished, tiny):
 
 def test_the_saved_model_is_the_best_epoch(finished, tiny):
     """The metrics on validation of `model.keras` are those of the best row of the history."""
-    from keras_attention.evaluate import classification_metrics, predict_split
+    from keras_attention.metrics import classification_metrics, predict_split
     from keras_attention.training import load_data
 
     dataset = load_data(tiny())
@@ -181,7 +181,7 @@ def test_a_file_is_no_run(tiny, tmp_path):
 
 def test_another_backend_is_refused_before_training(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ValueError, match=r"written by TensorFlow\. Expected KERAS_BACKEND=tensorflow"):
+    with pytest.raises(ValueError, match=r"exported by TensorFlow. Expected KERAS_BACKEND=tensorflow"):
         train(tiny(), tmp_path / "run", verbose=0)
     assert list(tmp_path.iterdir()) == []
 

@@ -21,7 +21,7 @@ def _tensorflow():
         pytest.skip("exports need the TensorFlow backend")
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _shallow_backbone():
     """One convolution in each block: a network of the same layout that is traced in a third of the time."""
     with pytest.MonkeyPatch.context() as patched:

@@ -26,6 +26,7 @@ def every_score_with(alignment):
     return keras.Model(images, keras.layers.Dense(3, name="logits")(keras.layers.Concatenate()(contexts)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_holds_every_score_with(kind, tmp_path):
     model = every_score_with(KINDS[kind])

@@ -117,7 +117,7 @@ def test_a_classifier_keeps_its_outputs_by_name_and_its_own_weights(options):
     outputs, images = attention_outputs(model), np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
     before, expected = model.get_weights(), outputs(images)
     folded = fold_batch_normalization(outputs)
-    assert (normalizations(model), normalizations(folded)) == (13, 0)
+    assert normalizations(model) > normalizations(folded) == 0
     found = folded(images)
     assert list(found) == list(expected)
     for name, values in expected.items():

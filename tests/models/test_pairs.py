@@ -1,4 +1,4 @@
-"""Every score with every alignment: it learns, and it is the same after a file and in a SavedModel."""
+"""Every score with every alignment: it learns, and it is the same after a file."""
 
 import importlib.util
 import os
@@ -53,7 +53,7 @@ def outputs_of(model, inputs):
 
 @every_kind
 def test_every_pair_learns_and_leaves(kind, rng, tmp_path):
-    """Three steps lower the loss and move every weight; a file, and a SavedModel, keep what was learned."""
+    """Three steps lower the loss and move every weight; a file keeps what was learned."""
     query, features, outputs = all_scores_with(kind)
     logits = {name: tensor for name, tensor in outputs.items() if name.startswith("logits")}
     model = ReinforceModel([query, features], logits)
@@ -74,17 +74,6 @@ def test_every_pair_learns_and_leaves(kind, rng, tmp_path):
     loaded = outputs_of(keras.models.load_model(tmp_path / "pairs.keras"), inputs)
     for name, values in expected.items():
         np.testing.assert_array_equal(numpy(loaded[name]), numpy(values))
-    if keras.backend.backend() == "tensorflow":  # whose format a SavedModel is
-        assert_a_saved_model_gives(expected, with_maps, inputs, tmp_path)
-
-
-def assert_a_saved_model_gives(expected, model, inputs, folder):
-    import tensorflow as tf
-
-    model.export(folder / "exported", verbose=False)
-    exported = tf.saved_model.load(folder / "exported")
-    for name, values in exported.serve(inputs).items():
-        np.testing.assert_allclose(numpy(values), numpy(expected[name]), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("alignment", ["sparsemax", "entmax", "local_predictive"])

@@ -11,7 +11,7 @@ from keras_attention import TrainConfig
 from keras_attention.comparison.analysis import summarize
 from keras_attention.comparison.record import Comparison, Plan
 from keras_attention.comparison.variants import make_variants
-from keras_attention.evaluate import classification_metrics
+from keras_attention.metrics import classification_metrics
 from keras_attention.report import best_run, results_table, write_comparison_report
 from keras_attention.report.formatting import bounds, interval, number, short, signed
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_attention import TrainConfig
-from keras_attention.evaluate import MONITORS
+from keras_attention.metrics import MONITORS
 from keras_attention.runs import Run
 from keras_attention.search import trials
 from keras_attention.search.hypermodel import AttentionHyperModel
