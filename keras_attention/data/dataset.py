@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.data.augmentation import Augmentation
-from keras_attention.data.split import Split
+from keras_attention.data.split import Split, evenly_spaced
 
 SPLITS = ("train", "validation", "test")
 
@@ -56,8 +56,7 @@ class ImageDataset:
         Returns:
             A dictionary of arrays: `number` in the split, `image`, `label`, and `mask` where there are masks.
         """
-        held = self.split(split).count
-        numbers = np.unique(np.linspace(0, held - 1, min(count, held)).round().astype(int))
+        numbers = evenly_spaced(self.split(split).count, count)
         chosen = set(numbers.tolist())
         examples = enumerate(self.split(split).examples().as_numpy_iterator())
         shown = [example for number, example in examples if number in chosen]

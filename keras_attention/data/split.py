@@ -149,6 +149,11 @@ class Split:
         return np.array(numbers, "int64"), np.array(labels, "int64"), split
 
 
+def evenly_spaced(total, count):
+    """So many of the numbers 0 to `total` − 1, or all of them, spread evenly, in their order."""
+    return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+
+
 def _one_of_two(is_second, label, first, second):
     return {"is_second": is_second, "label": label, "first": first, "second": second}
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_attention.arguments import invalid
 from keras_attention.data import load
+from keras_attention.data.split import evenly_spaced
 from keras_attention.explanations.examples import DataExamples, FileExamples
 from keras_attention.runs import Run
 from keras_attention.training import load_data
@@ -66,9 +67,8 @@ def run_examples(predictor, folder, split="test", limit=LIMIT):
 
 
 def _read(source, class_names, limit):
-    count = len(source)
     found, skipped = [], []
-    for number in np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int)).tolist():
+    for number in evenly_spaced(len(source), limit).tolist():
         label = source.labels[number]
         try:
             image = source.read(number)[0]

@@ -7,6 +7,7 @@ import random
 import numpy as np
 
 from keras_attention.arguments import invalid, require_integer
+from keras_attention.data.split import evenly_spaced
 from keras_attention.explain.classifier import Classifier, check_images
 from keras_attention.explain.grad_cam import GradCam
 from keras_attention.explain.map_report import MapReport
@@ -56,7 +57,7 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
     require_integer("seed", seed, at_least=0)
     source = _source(dataset)
     count = source.count if isinstance(source, _Arrays) else source.split(split).count
-    chosen = np.unique(np.linspace(0, count - 1, min(perturbed, count)).round().astype(int))
+    chosen = evenly_spaced(count, perturbed)
     readers, untrained = MapReaders(model, layer), MapReaders(_with_random_weights(model, seed), layer)
     parts, done, generators = [], 0, collections.defaultdict(lambda: np.random.default_rng(seed))
     for images, labels, *masks in source.batches(split, CHUNK):

@@ -2,7 +2,6 @@
 
 import pathlib
 
-import numpy as np
 import tensorflow as tf
 
 from keras_attention.arguments import invalid
@@ -73,23 +72,20 @@ class DataExamples:
 
     def __init__(self, dataset, split, class_names, limit):
         check_classes(dataset, class_names)
-        count = dataset.split(split).count
-        self.numbers = np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int)).tolist()
-        chosen = set(self.numbers)
-        examples = enumerate(dataset.split(split).examples().as_numpy_iterator())
-        self.examples = [example for number, example in examples if number in chosen]
+        self.examples = dataset.evenly(split, limit)
+        self.numbers = self.examples["number"].tolist()
         self.names = [f"{split} {number}" for number in self.numbers]
         self.stems = [f"{split}-{number:05d}" for number in self.numbers]
         self.paths = []
-        self.labels = [int(example["label"]) for example in self.examples]
+        self.labels = self.examples["label"].tolist()
 
     def __len__(self):
-        return len(self.examples)
+        return len(self.numbers)
 
     def read(self, number):
         """The image, uint8 `(S, S, 3)`, and its mask, uint8 `(S, S, 1)`, or `None`."""
-        example = self.examples[number]
-        return example["image"], example.get("mask")
+        masks = self.examples.get("mask")
+        return self.examples["image"][number], None if masks is None else masks[number]
 
 
 def _different(paths):

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from keras_attention.atomic import replacing
+from keras_attention.data.split import evenly_spaced
 from keras_attention.explain.pictures import map_scales, outlined, overlay
 from keras_attention.report.comparison_figures import (
     cost_figure,
@@ -145,7 +146,7 @@ def _figures(variants, summary):
 def _examples(comparison, summary):
     """For some test images: the image, and maps and answer of the first seed of every variant that has maps."""
     examples, names = comparison.examples(), summary["class_names"]
-    chosen = np.unique(np.linspace(0, len(examples["number"]) - 1, SHOWN).round().astype(int))
+    chosen = evenly_spaced(len(examples["number"]), SHOWN)
     shown = {variant["name"]: _shown(comparison, variant) for variant in summary["variants"]}
     cards = []
     for place in chosen:

@@ -5,7 +5,6 @@ import gc
 import json
 import os
 import pathlib
-import shutil
 import time
 import urllib.error
 import urllib.parse
@@ -60,22 +59,6 @@ def address(viewer):
     examples = [Example(image, f"test {number}", "<b>dog") for number, image in enumerate(images)]
     with served(lambda: demo_page(viewer, examples, ["A note & more."], "Where <run> looks")) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium, driver = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("needs Chromium and chromedriver")
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driven = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield driven
-    driven.quit()
 
 
 class Demo:

@@ -3,7 +3,6 @@
 import html.parser
 import json
 import re
-import shutil
 import urllib.parse
 
 import numpy as np
@@ -133,24 +132,6 @@ def test_what_is_refused(tmp_path):
         with pytest.raises(ValueError, match=r"^`probability` is out of range\."):
             write_gallery(tmp_path, [CARDS[0] | {"probability": probability}], gallery_columns(SCALES), "title")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium; skips where there is none."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    binary = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    driver = shutil.which("chromedriver")
-    if not binary or not driver:
-        pytest.skip("no Chromium with its chromedriver on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
 
 
 class Gallery:
