@@ -9,6 +9,7 @@ processors need to decode an image, which is given too.
 """
 
 import argparse
+import os
 import pathlib
 import tempfile
 import time
@@ -73,7 +74,16 @@ def measure(folder, paths, options):
     for name, seconds in times.items():
         print(f"{name:12} {len(paths) / seconds:8.1f} images/s")
     print(f"from files / model alone: {times['model alone'] / times['from files']:.1%}")
+    for name, function in (("model alone", alone), ("from files", stream)):
+        print(f"cores busy, {name}: {busy_cores(function):.2f} of {os.cpu_count()}")
     print(f"to decode an image: {1000 * decoding_seconds(predictor, paths):.2f} ms of a processor")
+
+
+def busy_cores(function):
+    """Seconds of a processor for each second that passes."""
+    began, used = time.perf_counter(), time.process_time()
+    function()
+    return (time.process_time() - used) / (time.perf_counter() - began)
 
 
 def decoding_seconds(predictor, paths):
