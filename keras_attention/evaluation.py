@@ -119,8 +119,15 @@ def _settings(model):
     if card.is_file():
         found = read_json(card)
         training = found.get("training") if isinstance(found, dict) else None
-        return (TrainConfig.from_json(json.dumps(training)), card) if training else (None, None)
-    return (TrainConfig.from_json(config.read_text("utf-8")), config) if config.is_file() else (None, None)
+        return (_config(json.dumps(training), card), card) if training else (None, None)
+    return (_config(config.read_text("utf-8"), config), config) if config.is_file() else (None, None)
+
+
+def _config(text, home):
+    try:
+        return TrainConfig.from_json(text)
+    except ValueError as error:
+        raise ValueError(f"The settings in {home} are damaged. {error}") from error
 
 
 def _check_fit(model, predictor, dataset):

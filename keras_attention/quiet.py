@@ -32,7 +32,7 @@ def silenced(tell_errors=False):
         os.dup2(notes.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # Ctrl-C is no fault of what was run
             notes.seek(0)
             if tell_errors:
                 os.write(stderr, notes.read())

@@ -119,7 +119,14 @@ def _title(name, quantize):
 
 def _check_may_replace(folder):
     """Only nothing, an empty folder or an older export may give way to an export."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _holds_export(folder)):
+    taken = next((parent for parent in folder.parents if parent.exists() and not parent.is_dir()), None)
+    if taken:
+        raise invalid(f"{taken} is a file.", "a folder to write in", f"out={folder}")
+    if (
+        folder.is_file()
+        or (folder.is_symlink() and not folder.exists())
+        or (folder.is_dir() and any(folder.iterdir()) and not _holds_export(folder))
+    ):
         raise invalid(f"{folder} holds something else.", "a new folder, or one of an earlier export", f"out={folder}")
 
 

@@ -181,6 +181,14 @@ def test_a_card_without_settings_needs_data(finished, tmp_path, dataset):
     assert evaluate(export, dataset)["accuracy"] == finished.metrics["accuracy"]
 
 
+def test_settings_that_are_damaged_are_named_with_their_file(finished, tmp_path):
+    export = shutil.copytree(finished.export_path, tmp_path / "export")
+    card = json.loads((export / "card.json").read_text())
+    (export / "card.json").write_text(json.dumps(card | {"training": 3}))
+    with pytest.raises(ValueError, match=r"export/card\.json are damaged\. The settings are no JSON object"):
+        evaluate(export)
+
+
 def test_of_maps_for_each_class_that_of_the_best_one_counts():
     outputs = {"logits": np.eye(3)[[2, 0]], "attention_a": np.arange(24.0).reshape(2, 3, 2, 2)}
     assert maps_of(outputs)["a"].tolist() == outputs["attention_a"][[0, 1], [2, 0]].tolist()

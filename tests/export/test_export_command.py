@@ -113,6 +113,15 @@ def test_a_folder_that_holds_something_else_stays(untrained_run, inside, capsys)
     assert [path.name for path in inside.iterdir()] == ["out"]
 
 
+def test_a_folder_below_a_file_and_none_at_all(untrained_run, inside, capsys):
+    (inside / "file").write_text("mine")
+    (inside / "link").symlink_to("nowhere")
+    assert said(capsys, untrained_run.folder, "--out", "file/below/it").startswith("file is a file.")
+    assert said(capsys, untrained_run.folder, "--out", "link").startswith("link holds something else.")
+    assert said(capsys, untrained_run.folder, "--out", "").startswith("--out is empty.")
+    assert {path.name for path in inside.iterdir()} == {"file", "link"}
+
+
 def test_an_export_into_its_own_run_is_refused(untrained_run, inside, capsys):
     before = sorted(path.name for path in untrained_run.folder.iterdir())
     assert "holds something else" in said(capsys, untrained_run.folder, "--out", untrained_run.folder)
