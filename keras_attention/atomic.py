@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import glob
 import os
 import pathlib
 import shutil
@@ -69,7 +70,8 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder):
-    """Removes what a process that was killed while it wrote has left in `folder`."""
-    for path in pathlib.Path(folder).glob(f"{TEMPORARY}*"):
+def remove_leftovers(folder, name=None):
+    """Removes what a process that was killed while it wrote, something called `name` or anything, left in `folder`."""
+    rest = "*" if name is None else f"{8 * '?'}-{glob.escape(name)}"
+    for path in pathlib.Path(folder).glob(TEMPORARY + rest):
         remove(path)

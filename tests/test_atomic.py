@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from keras_attention.atomic import alone, remove, remove_leftovers, replacing
+from keras_attention.atomic import TEMPORARY, alone, remove, remove_leftovers, replacing
 
 
 def names(folder):
@@ -131,6 +131,14 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         assert len(names(killed)) == len(whole) + 1
         remove_leftovers(killed)
         assert names(killed) == whole
+
+
+def test_of_one_name_nothing_else_is_removed(tmp_path):
+    ours, moved_aside, others = (f"{TEMPORARY}12345678-{name}" for name in ("out", "old-out", "another"))
+    folder = tmp_path / "folder"
+    fill(folder, **{"out": "whole", ours: "half", moved_aside: "older", others: "half"})
+    remove_leftovers(folder, "out")
+    assert names(folder) == sorted(["out", moved_aside, others])
 
 
 def test_a_lock_lets_in_one_at_a_time(tmp_path):

@@ -1,7 +1,8 @@
 """The command line: parses, calls one function of the library, prints.
 
-Each command is a module with `add(commands)`, which declares it, and `run(options)`, which does it. TensorFlow is
-imported between the two, so that help and mistakes are answered at once.
+Each command is a module with `add(commands)`, which declares it, `run(options)`, which does it, and, where something
+can be refused without TensorFlow, `check(options)`. TensorFlow is imported before `run` alone, so that help and the
+commonest mistakes are answered at once.
 """
 
 import argparse
@@ -36,6 +37,7 @@ def main(arguments=None):
     logging.getLogger("keras_attention").setLevel(logging.INFO)
     warnings.formatwarning = lambda message, *_: f"keras-attention: warning: {message}\n"
     try:
+        options.check(options)
         import_tensorflow()
         return options.run(options) or 0
     except KeyboardInterrupt:
@@ -65,5 +67,6 @@ def parser():
     for command in COMMANDS:
         declared = command.add(commands)
         hint = getattr(command, "after_interrupt", lambda options: "")
-        declared.set_defaults(run=command.run, after_interrupt=hint)
+        check = getattr(command, "check", lambda options: None)
+        declared.set_defaults(run=command.run, check=check, after_interrupt=hint)
     return root

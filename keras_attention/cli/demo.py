@@ -1,5 +1,9 @@
 """`keras-attention demo`: a local page where a model is tried on images."""
 
+from keras_attention.cli.paths import require_model
+
+check = require_model
+
 
 def add(commands):
     """Declares the command."""

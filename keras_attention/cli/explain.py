@@ -2,6 +2,10 @@
 
 import sys
 
+from keras_attention.cli.paths import require_model
+
+check = require_model
+
 
 def add(commands):
     """Declares the command."""

@@ -1,5 +1,9 @@
 """`keras-attention export`: a finished run as a model that runs without this package."""
 
+from keras_attention.cli.paths import require_run
+
+check = require_run
+
 
 def add(commands):
     """Declares the command."""

@@ -7,6 +7,10 @@ import json
 import pathlib
 import sys
 
+from keras_attention.cli.paths import require_model
+
+check = require_model
+
 
 def add(commands):
     """Declares the command."""

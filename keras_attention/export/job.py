@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from keras_attention.arguments import invalid, reason
-from keras_attention.atomic import replacing
+from keras_attention.atomic import remove_leftovers, replacing
 from keras_attention.export.card import CARD, attention_of, is_card, write_card
 from keras_attention.export.formats import FORMATS, check_formats
 from keras_attention.export.graph import InferenceGraph
@@ -65,7 +65,9 @@ def export_model(
     graph = InferenceGraph(model, class_names)
     images = _images(images, graph.image_shape)
     _check_may_replace(folder)
-    with replacing(folder) as temporary:
+    target = folder.resolve()  # a link stays, and what it leads to is replaced
+    remove_leftovers(target.parent, target.name)
+    with replacing(target) as temporary:
         temporary.mkdir()
         written = {}
         for form in formats:

@@ -17,12 +17,13 @@ HEADER = """# Exported models
 
 
 def list_models(folder=FOLDER):
-    """Folder → the card of each export in a folder, in the order of their names.
+    """Folder → the card of each export in a folder, in the order of their names; of an export, its own.
 
     Folders without a card are left out; so are those whose card is damaged or of something else, with a warning.
     """
     models = {}
-    for path in sorted(pathlib.Path(folder).glob(f"*/{CARD}")):
+    own = pathlib.Path(folder) / CARD
+    for path in [own] if own.is_file() else sorted(pathlib.Path(folder).glob(f"*/{CARD}")):
         if not path.parent.name.startswith(TEMPORARY):
             try:
                 models[path.parent] = read_card(path.parent)

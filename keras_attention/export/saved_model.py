@@ -90,6 +90,9 @@ class SavedModelRuntime:
     Args:
         folder: of the SavedModel.
 
+    Attributes:
+        image_size: side of the images, of the signature.
+
     Call arguments:
         images: float32 `(n, S, S, 3)` from 0 to 255.
 
@@ -108,6 +111,7 @@ class SavedModelRuntime:
         if missing:
             expected = "a SavedModel that `keras-attention export` wrote"
             raise invalid(f"{folder} has no endpoint {min(missing)}.", expected, ", ".join(self.endpoints) or "none")
+        self.image_size = self.endpoints["serve"].structured_input_signature[1][IMAGES].shape[1]
 
     def __call__(self, images):
         return self.call("serve", images=tf.constant(images))

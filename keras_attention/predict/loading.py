@@ -72,7 +72,7 @@ def _from_file(path, name):
         return _from_export(path.parent, card, name)
     runtime = _runtime(path, name)
     names = getattr(runtime, "class_names", None)
-    return _tried(path, runtime, names, runtime.image_size)
+    return _tried(path, runtime, names)
 
 
 def _from_export(folder, card, name):
@@ -80,7 +80,11 @@ def _from_export(folder, card, name):
     if problem:
         raise invalid(f"{problem}.", "the files as they were exported", f"model={str(folder)!r}")
     path = FORMATS[name].path(folder, card["formats"][name]["quantized"])
-    return _tried(path, _runtime(path, name), card["class_names"], card["image_size"])
+    runtime = _runtime(path, name)
+    if runtime.image_size != card["image_size"]:
+        expected = f"an image_size of {runtime.image_size}, as the model has it"
+        raise invalid(f"{folder / CARD} does not fit its model.", expected, f"{card['image_size']}")
+    return _tried(path, runtime, card["class_names"])
 
 
 def _runtime(path, name):
@@ -88,8 +92,9 @@ def _runtime(path, name):
         return FORMATS[name].runtime(path)
 
 
-def _tried(path, runtime, names, size):
+def _tried(path, runtime, names):
     """The predictor of an export that answered for one black image; its classes by number where they have no names."""
+    size = runtime.image_size
     try:
         with silenced():
             found = runtime(np.zeros((1, size, size, 3), "float32"))

@@ -204,6 +204,10 @@ def test_the_traceback_is_there_when_asked_for(tmp_path, monkeypatch):
         main(["train", "--resume"])
 
 
-def test_a_mistake_in_predict_is_one_line(tmp_path, capsys):
-    assert main(["predict", str(tmp_path / "nowhere"), "a.png"]) == 2
-    assert "is no model" in capsys.readouterr().err
+@pytest.mark.parametrize("command", ["predict", "evaluate", "explain", "demo", "export"])
+def test_a_path_with_nothing_is_refused_before_tensorflow_is_loaded(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("keras_attention.cli.import_tensorflow", lambda: pytest.fail("loaded"))
+    assert main([command, str(tmp_path / "nowhere"), *["a.png"][: command == "predict"]]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"keras-attention: error: There is nothing at {tmp_path / 'nowhere'}. Expected ")
+    assert (printed.out, printed.err.count("\n")) == ("", 1)

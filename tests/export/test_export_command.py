@@ -85,8 +85,8 @@ def test_a_keras_file_is_no_run(untrained_run, inside, capsys):
 
 def test_a_folder_that_is_no_run(inside, capsys):
     (inside / "empty").mkdir()
-    for name in ("empty", "nowhere"):
-        assert said(capsys, name).startswith(f"{name} is no run. Expected a run folder with ")
+    assert said(capsys, "empty").startswith("empty is no run. Expected a run folder with ")
+    assert said(capsys, "nowhere").startswith("There is nothing at nowhere. Expected the folder of a finished run.")
     assert [path.name for path in inside.iterdir()] == ["empty"]
 
 

@@ -182,3 +182,8 @@ def test_the_command_refuses_what_is_no_folder(name, folder, capsys):
     printed = capsys.readouterr()
     assert printed.err.startswith(f"keras-attention: error: There is no folder {folder / name}.")
     assert printed.err.count("\n") == 1
+
+
+def test_an_export_itself_is_listed(folder, capsys):
+    assert main(["models", str(folder / "b")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["b", "onnx"]

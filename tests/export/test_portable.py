@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from keras_attention.export import FORMATS, export_model, verification
+from keras_attention.export import FORMATS, export_model, is_card, verification
 from keras_attention.export import job as export_job
 from keras_attention.models import attention_outputs
 
@@ -259,3 +259,13 @@ def test_an_interrupted_export_leaves_nothing(refused, monkeypatch):
 
     monkeypatch.setattr(export_job, "compare", interrupt)
     refused(KeyboardInterrupt, "savedmodel")
+
+
+def test_a_link_stays_and_what_a_kill_left_goes(tiny_model, tmp_path):
+    target, link, left = tmp_path / "target", tmp_path / "link", tmp_path / ".unfinished-12345678-target"
+    left.mkdir()
+    link.symlink_to(target)
+    target.mkdir()
+    card = export_model(tiny_model(), link, ["cat", "dog", "eel"])
+    assert (link.is_symlink(), card["name"], left.exists()) == (True, "link", False)
+    assert is_card(json.loads((target / "card.json").read_text()))

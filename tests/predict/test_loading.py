@@ -217,7 +217,7 @@ def test_a_damaged_card_beside_a_file_is_named(folder):
 
 CHANGES = {
     "class_names": (["a", "b"], "The class names do not fit"),
-    "image_size": (48, "is not of this package, or damaged"),
+    "image_size": (33, "card.json does not fit its model. Expected an image_size of 32, as the model has it"),
     "formats": ({"onnx": {}}, "is no card of an export"),
 }
 

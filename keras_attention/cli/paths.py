@@ -1,0 +1,21 @@
+"""Paths on the command line, checked before anything slow is loaded."""
+
+import os
+
+
+def require_path(path, expected):
+    """Raises `ValueError` where there is nothing at a path."""
+    from keras_attention.arguments import invalid
+
+    if not os.path.lexists(path):
+        raise invalid(f"There is nothing at {path or 'an empty path'}.", expected, repr(path))
+
+
+def require_model(options):
+    """Raises `ValueError` where there is nothing at the path of MODEL."""
+    require_path(options.model, "a run folder, an exported folder, or a .keras, .onnx or .tflite file")
+
+
+def require_run(options):
+    """Raises `ValueError` where there is nothing at the path of RUN."""
+    require_path(options.run_folder, "the folder of a finished run")
