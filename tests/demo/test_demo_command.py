@@ -43,12 +43,12 @@ needs_gradio = pytest.mark.skipif(job.importlib.util.find_spec("gradio") is None
 
 
 @needs_gradio
-def test_a_port_that_is_taken_is_said_before_the_model_loads(capsys):
+def test_a_port_that_is_taken_is_said_before_the_model_loads(capsys, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert main(["demo", "no such model", "--port", str(port)]) == 2
+        assert main(["demo", str(tmp_path), "--port", str(port)]) == 2
     assert f"Port {port} cannot be used: Address already in use. Expected a free port" in one_line(capsys)
 
 
@@ -56,7 +56,7 @@ def test_a_port_that_is_taken_is_said_before_the_model_loads(capsys):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["no such model"], "no such model is no model. Expected a run folder"),
+        (["no such model"], "There is nothing at no such model. Expected a run folder"),
         (["{model}", "--port", "70000"], "`port` is out of range. Expected an integer at least 1 and at most 65535"),
         (["{model}", "gone.png"], "gone.png is not there. Expected image files and folders"),
         (["{model}", "a.png", "--data", "cifar10"], "--data has no effect on images that are named"),
@@ -73,7 +73,7 @@ def test_mistakes_are_said_in_one_line(attentive, capsys, given, words):
 
 
 @pytest.mark.parametrize(("options", "expected"), [([], ["http://here/"]), (["--no-browser"], [])])
-def test_the_address_is_printed_and_opened_unless_unwanted(monkeypatch, capsys, options, expected):
+def test_the_address_is_printed_and_opened_unless_unwanted(monkeypatch, capsys, tmp_path, options, expected):
     @contextlib.contextmanager
     def served(build, port):
         yield f"http://{build()}/"
@@ -88,7 +88,7 @@ def test_the_address_is_printed_and_opened_unless_unwanted(monkeypatch, capsys, 
     monkeypatch.setattr("keras_attention.demo.serving.served", served)
     monkeypatch.setattr(threading.Event, "wait", ends)
     monkeypatch.setattr(webbrowser, "open", opened.append)
-    assert main(["demo", "model", *options]) == 0
+    assert main(["demo", str(tmp_path), *options]) == 0
     assert capsys.readouterr().out == "page    http://here/  (Ctrl-C ends it)\n\n"
     assert opened == expected
 
