@@ -1,6 +1,6 @@
 """`keras-attention demo`: a local page where a model is tried on images."""
 
-from keras_attention.cli.paths import require_model
+from keras_attention.cli.paths import add_model, require_model
 
 check = require_model
 
@@ -13,7 +13,7 @@ def add(commands):
         description="Serves a page on this computer alone: an image dropped on it gets its classes with their "
         "probabilities, and the maps of where the model looks. Needs pip install 'keras-attention[demo]'.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a run folder, a .keras file or an exported folder")
+    add_model(parser)
     text = "image files and folders to choose among (default: the images of --data, or of the run's data)"
     parser.add_argument("images", metavar="IMAGE", nargs="*", help=text)
     parser.add_argument("--port", type=int, metavar="N", help="of the address (default: 7860, or the next free one)")

@@ -2,7 +2,7 @@
 
 import json
 
-from keras_attention.cli.paths import require_model
+from keras_attention.cli.paths import add_model, require_model
 
 check = require_model
 
@@ -15,9 +15,7 @@ def add(commands):
         description="Measures a model as `train` does at its end: accuracy, macro F1, ROC-AUC, average precision, "
         "loss, each class, and, with masks, where it looks. A run, or an export that has its settings, knows its data.",
     )
-    parser.add_argument(
-        "model", metavar="MODEL", help="a run folder, an exported folder, or a .keras, .onnx or .tflite file"
-    )
+    add_model(parser)
     parser.add_argument("--data", metavar="SOURCE", help="as in `train` (default: the data of the model)")
     parser.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets keeps data sets")
     parser.add_argument("--masks", metavar="DIR", help="for a folder: the root of a parallel tree of masks")

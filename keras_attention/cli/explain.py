@@ -2,7 +2,7 @@
 
 import sys
 
-from keras_attention.cli.paths import require_model
+from keras_attention.cli.paths import add_model, require_model
 
 check = require_model
 
@@ -15,7 +15,7 @@ def add(commands):
         description="Writes, for each image, a picture with the map of each attended block and of their product; of a "
         "folder, or of the data of a run, a gallery to look through. With --measure it measures the maps instead.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a run folder, a .keras file or an exported folder")
+    add_model(parser)
     text = "image files and folders; without any, the images of the run's data, or of --data"
     parser.add_argument("images", metavar="IMAGE", nargs="*", help=text)
     parser.add_argument("--out", metavar="DIR", help="folder for what is written (default <run>/explain, else explain)")

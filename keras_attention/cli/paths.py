@@ -1,6 +1,13 @@
-"""Paths on the command line, checked before anything slow is loaded."""
+"""Paths on the command line: how they are declared, and checked before anything slow is loaded."""
 
 import os
+
+MODEL = "a run folder, an exported folder, or a .keras, .onnx or .tflite file"
+
+
+def add_model(parser):
+    """Declares MODEL, a saved model of any form."""
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
 
 
 def require_path(path, expected):
@@ -13,7 +20,7 @@ def require_path(path, expected):
 
 def require_model(options):
     """Raises `ValueError` where there is nothing at the path of MODEL."""
-    require_path(options.model, "a run folder, an exported folder, or a .keras, .onnx or .tflite file")
+    require_path(options.model, MODEL)
 
 
 def require_run(options):

@@ -7,7 +7,7 @@ import json
 import pathlib
 import sys
 
-from keras_attention.cli.paths import require_model
+from keras_attention.cli.paths import add_model, require_model
 
 check = require_model
 
@@ -20,9 +20,7 @@ def add(commands):
         description="Prints the class of each image with its probability, as soon as it is known. What cannot be read "
         "is named on standard error, and the others go on; the exit code is then 1.",
     )
-    parser.add_argument(
-        "model", metavar="MODEL", help="a run folder, an exported folder, or a .keras, .onnx or .tflite file"
-    )
+    add_model(parser)
     text = "image files, folders of them (with all below), and quoted patterns such as 'photos/**/*.jpg'"
     parser.add_argument("images", metavar="IMAGE", nargs="+", help=text)
     form = parser.add_mutually_exclusive_group()
