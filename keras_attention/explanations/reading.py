@@ -11,6 +11,7 @@ from keras_attention.explain.classifier import Classifier
 from keras_attention.explain.maps import attention_layers
 from keras_attention.explain.measures import JOINT
 from keras_attention.models.classifier import PREFIX
+from keras_attention.results import maps_of
 
 GRAD_CAM = "gradcam"
 GRAD_CAM_TITLE = "Grad-CAM"  # the layer follows it
@@ -127,11 +128,7 @@ class MapReading:
 
     def _of_export(self, images):
         outputs = self.predictor(images)
-        probabilities = outputs["probabilities"]
-        rows, best = np.arange(len(images)), probabilities.argmax(-1)
-        maps = {name.removeprefix(PREFIX): values for name, values in outputs.items() if name.startswith(PREFIX)}
-        # Where each class has a map of its own, that of the most probable one.
-        return probabilities, {name: maps[name] if maps[name].ndim == 3 else maps[name][rows, best] for name in maps}
+        return outputs["probabilities"], maps_of(outputs)
 
 
 def _numbers(name):
