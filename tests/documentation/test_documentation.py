@@ -1,4 +1,4 @@
-"""What stands in the README and in the docstrings works."""
+"""What stands in the README, in the guide and in the docstrings works."""
 
 import doctest
 import importlib
@@ -16,7 +16,7 @@ from keras_attention.cli import parser
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 COMMANDS = re.findall(r"^keras-attention .*$", README, re.M)
 WITH_EXAMPLES = (
     "atomic",
@@ -44,12 +44,21 @@ def run_shallow(program, folder, *arguments):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
+def python_blocks(page):
+    return re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S)
+
+
 @needs_tensorflow
 @pytest.mark.slow
-def test_python_blocks_of_the_readme_run(tmp_path):
-    """All blocks in their order in one process."""
-    assert len(PYTHON_BLOCKS) >= 3
-    done = run_shallow("\n".join(PYTHON_BLOCKS), tmp_path)
+def test_python_blocks_of_all_pages_run(tmp_path):
+    """The blocks of a page in their order, one page after the other in one process, each with names of its own."""
+    program = ["import runpy"]
+    for page in PAGES:
+        if blocks := python_blocks(page):
+            (tmp_path / f"{page.stem}.py").write_text("\n".join(blocks), "utf-8")
+            program.append(f"runpy.run_path('{page.stem}.py')")
+    assert len(program) > 8
+    done = run_shallow("\n".join(program), tmp_path)
     assert done.returncode == 0, done.stderr
     assert "(100, 8, 8)" in done.stdout
     assert (tmp_path / "runs" / "first" / "attention.png").exists()
@@ -80,7 +89,7 @@ def test_docstring_examples_run(module):
 
 @needs_tensorflow
 @pytest.mark.slow
-@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("[0-9]*.py")), ids=lambda path: path.stem)
 def test_examples_run(example, tmp_path):
     done = run_shallow(f"import runpy\nrunpy.run_path({str(example)!r})", tmp_path, "--smoke")
     assert done.returncode == 0, done.stderr
