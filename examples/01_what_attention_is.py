@@ -145,7 +145,7 @@ figure, panels = plt.subplots(1, 3, figsize=(9, 3.7), sharex=True, sharey=True, 
 for panel, name, arrow, one, row in zip(panels, questions, queries, contexts, rows, strict=True):
     points = panel.scatter(*keys.T, s=30 + 500 * row, c=row, vmin=0, vmax=0.6, edgecolors="black", linewidths=0.6)
     if arrow.any():
-        panel.annotate("", arrow, (0, 0), arrowprops={"arrowstyle": "->", "color": "tab:red", "linewidth": 2})
+        panel.quiver(0, 0, *arrow, angles="xy", scale_units="xy", scale=1, color="tab:red", width=0.015)
     panel.plot([], [], color="tab:red", label="query")
     panel.plot(*keys.mean(axis=0), "x", color="black", markersize=9, markeredgewidth=2, label="average", linestyle="")
     panel.plot(*one, "*", color="tab:orange", markersize=15, markeredgecolor="black", label="context", linestyle="")

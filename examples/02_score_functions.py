@@ -49,9 +49,9 @@ they differ in how the weight is initialized and regularized. `dot` and its rela
 
 ## What each calls similar
 
-The next cell fixes one query, the arrow, and colours every key of the plane by its score. Learned scores have the
-random weights that they start with. Larger is better; each panel has a colour scale of its own, because only differences
-within one score matter to softmax.
+The next cell fixes one query, the arrow, and colours every key of the plane by its score: bright is alike. Learned
+scores have the random weights that they start with. Each panel has a colour scale of its own, because only the
+differences within one row of scores matter to softmax.
 """
 
 # %%
@@ -66,7 +66,7 @@ figure, panels = plt.subplots(rows, columns, figsize=(8.4, 2.6 * rows), sharex=T
 for panel, (name, score) in zip(panels.flat, SCORES.items(), strict=False):
     table = score()(query[None, None], plane[None])
     field = panel.contourf(side, side, np.reshape(table, (len(side), len(side))), levels=16)
-    panel.annotate("", query, (0, 0), arrowprops={"arrowstyle": "->", "color": "white", "linewidth": 2})
+    panel.quiver(0, 0, *query, angles="xy", scale_units="xy", scale=1, color="white", width=0.02)
     panel.set(title=name, aspect="equal")
     figure.colorbar(field, ax=panel, ticks=plt.MaxNLocator(4), shrink=0.85)
 for panel in panels.flat[len(SCORES) :]:
@@ -79,10 +79,10 @@ print("drawn:", ", ".join(SCORES))
 # %% [markdown]
 """
 Read the panels by the direction in which a score grows. `dot` and `scaled_dot` grow along the query without end: a long
-key beats a near one. The `general` scores do so too, along a direction that they learn, here still a random one;
-`activated_general` stops at 1. For `cosine` only the angle counts, and for `euclidean` only the distance, so that the
-query itself is the best key. `additive` and `concat` are bounded by the size of $w$. For a fixed query they prefer
-some direction, but not that of the query: what is alike is for training to find.
+key beats a near one. The `general` scores do so too, along a direction that depends on the query and on the random
+matrix; `activated_general` stops at 1. For `cosine` only the angle counts, and for `euclidean` only the distance, so
+that the query itself is the best key. `additive` and `concat` are bounded, and prefer some direction that need not be
+that of the query: what is alike is for training to find.
 
 ## What they cost
 
@@ -167,11 +167,10 @@ def measure(score, dimension):
 
 keras.utils.set_random_seed(0)
 curves = {name: np.array([measure(score(), d) for d in DIMENSIONS]) for name, score in SCORES.items()}
+few, many = DIMENSIONS[[0, -1]]
+print(f"{f'at {few} and at {many:,} dimensions':32}" + "".join(f"{what:>24}" for what in MEASURES))
 for name, curve in curves.items():
-    print(
-        f"{name:18}",
-        ", ".join(f"{what} {x:.3g} to {y:.3g}" for what, x, y in zip(MEASURES, *curve[[0, -1]], strict=True)),
-    )
+    print(f"{name:32}" + "".join(f"{f'{first:.2g} and {last:.2g}':>24}" for first, last in curve[[0, -1]].T))
 np.testing.assert_allclose(curves["dot"][:, 0] / DIMENSIONS, 1, atol=0.2)
 np.testing.assert_allclose(curves["scaled_dot"][:, 0], 1, atol=0.2)
 
