@@ -66,7 +66,7 @@ figure, panels = plt.subplots(rows, columns, figsize=(8.4, 2.6 * rows), sharex=T
 for panel, (name, score) in zip(panels.flat, SCORES.items(), strict=False):
     table = score()(query[None, None], plane[None])
     field = panel.contourf(side, side, np.reshape(table, (len(side), len(side))), levels=16)
-    panel.quiver(0, 0, *query, angles="xy", scale_units="xy", scale=1, color="white", width=0.02)
+    panel.quiver(0, 0, *query, angles="xy", scale_units="xy", scale=1, color="white", width=0.02, ec="black", lw=0.7)
     panel.set(title=name, aspect="equal")
     figure.colorbar(field, ax=panel, ticks=plt.MaxNLocator(4), shrink=0.85)
 for panel in panels.flat[len(SCORES) :]:
