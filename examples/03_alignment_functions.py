@@ -118,8 +118,8 @@ for name, options in settings:
 
 # %% [markdown]
 """
-A low temperature sharpens, but softmax never gives a 0; `entmax` does, the more the larger α is. With α = 2 it is
-`sparsemax`, and towards 1 it becomes softmax.
+A low temperature sharpens, but softmax never gives a 0; `entmax` does, the more the larger α is (at 1.1 there is none
+yet). With α = 2 it is `sparsemax`, and towards 1 it becomes softmax.
 
 ## One object suppresses the other, or not
 
