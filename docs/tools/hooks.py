@@ -23,8 +23,9 @@ PAGES = {
 PICTURE = "attention.png"
 MARKER = re.compile(r"^<!-- (include|commands|chapters) ?(\S*) -->$", re.M)
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?://|#)([^)#]+)(#[^)]*)?\)")
+NAME, THIN = r"<mi>[A-Za-z]{2,}</mi>", '<mspace width="0.17em"/>'
 FORMULA = re.compile(
-    r'<span class="arithmatex">\\\((?P<inline>.*?)\\\)</span>|<div class="arithmatex">\s*\\\[(?P<block>.*?)\\\]\s*</div>',
+    r'<span class="arithmatex">\\\((?P<inline>.*?)\\\)</span>(?P<after>[.,;:)]*)|<div class="arithmatex">\s*\\\[(?P<block>.*?)\\\]\s*</div>',
     re.S,
 )
 
@@ -66,16 +67,26 @@ def included(name):
     return LINK.sub(_link, (ROOT / name).read_text("utf-8"))
 
 
-def mathml(latex, display="inline"):
+def mathml(latex, **attributes):
     """A formula in LaTeX as MathML."""
+    found = convert(latex, display="block" if attributes else "inline").replace(' display="block"', "")
     # Names of functions are set as names: as operators they would stand apart from their parentheses.
-    return re.sub(r"<mo>([A-Za-z]{2,})</mo>", r"<mi>\1</mi>", convert(latex, display=display))
+    found = re.sub(r"<mo>([A-Za-z]{2,})</mo>", r"<mi>\1</mi>", found)
+    # What stands without parentheses beside a name is set off by a thin space: p log p.
+    found = re.sub(rf"(?<!<msub>)(?<!<msup>)({NAME})(?!<mo|</m|<mspace)", rf"\1{THIN}", found)
+    found = re.sub(rf"(</m(?:i|n|sub|sup|subsup)>|&#x02207;</(?:mo|mi)>)({NAME})", rf"\1{THIN}\2", found)
+    found = found.replace("<mo>&#x0002F;</mo>", '<mo lspace="0" rspace="0">/</mo>')
+    return found.replace("<math ", "<math " + "".join(f'{name}="{value}" ' for name, value in attributes.items()), 1)
 
 
 def _mathml_of(found):
     if found["inline"] is not None:
-        return mathml(html.unescape(found["inline"]).strip())
-    return f'<div class="formula">{mathml(html.unescape(found["block"]).strip(), "block")}</div>'
+        # No line begins with the comma after a formula.
+        formula = mathml(html.unescape(found["inline"]).strip())
+        return f'<span class="inline-formula">{formula}{found["after"]}</span>'
+    # Formulas side by side come to stand one below the other where the page is narrow.
+    beside = [mathml(part.strip(), displaystyle="true") for part in html.unescape(found["block"]).split(r"\qquad")]
+    return f'<div class="formula">{" ".join(beside)}</div>'
 
 
 def _link(found):
