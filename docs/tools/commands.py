@@ -29,7 +29,8 @@ def options(command):
     return [
         action
         for action in command._actions
-        if action.help != argparse.SUPPRESS and not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
+        if action.help != argparse.SUPPRESS
+        and not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
     ]
 
 

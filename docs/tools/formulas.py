@@ -18,7 +18,7 @@ FUNCTIONS = {name: rf"\{name}" for name in ("exp", "max", "min", "log", "tanh")}
     name: rf"\operatorname{{{name}}}" for name in ("softmax", "act", "align", "score", "argmin", "argmax", "ReLU")
 }
 WITHOUT_PARENTHESES = ("log", "argmin", "argmax")
-WORDS = ("map", "mask", "mean", "std", "rate", "noise", "cost", "sample", "Var")
+WORDS = ("map", "mask", "mean", "std", "rate", "noise", "cost", "sample", "Var", "one-hot")
 RELATIONS = {"=": "=", "≥": r"\ge", "≤": r"\le", ">": ">", "<": "<", "∈": r"\in", "→": r"\to"}
 SUMS = {"+": "+", "−": "-", "∩": r"\cap", "∪": r"\cup", "…": r"\ldots"}
 PRODUCTS = {"·": r"\cdot", "×": r"\times", "/": "/", "∗": "*"}
@@ -44,7 +44,7 @@ LIMIT = re.compile(rf"[{''.join(GREEK)}] *→")
 PAIR = re.compile(r"(?:[dTBL][qkvw]|[WUV][qkv])(?![A-Za-z])")
 DIMENSION = re.compile(r"[dT][qkvw]")
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?|\.\d+")
-NAME = re.compile(r"[A-Za-z]+")
+NAME = re.compile(r"one-hot|[A-Za-z]+")
 SPACE = re.compile(r"[ ]*(?:\n[ ]*)?")
 
 
@@ -80,7 +80,7 @@ def to_latex(formula):
 
 def _may_begin(text, place):
     before = text[place - 1] if place else " "
-    return not text[place].isspace() and (before.isspace() or before in "(\"“[")
+    return not text[place].isspace() and (before.isspace() or before in '("“[')
 
 
 def _formula_at(text, place):

@@ -25,7 +25,8 @@ MARKER = re.compile(r"^<!-- (include|commands|chapters) ?(\S*) -->$", re.M)
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?://|#)([^)#]+)(#[^)]*)?\)")
 NAME, THIN = r"<mi>[A-Za-z]{2,}</mi>", '<mspace width="0.17em"/>'
 FORMULA = re.compile(
-    r'<span class="arithmatex">\\\((?P<inline>.*?)\\\)</span>(?P<after>[.,;:)]*)|<div class="arithmatex">\s*\\\[(?P<block>.*?)\\\]\s*</div>',
+    r'<span class="arithmatex">\\\((?P<inline>.*?)\\\)</span>(?P<after>[.,;:)]*)'
+    r'|<div class="arithmatex">\s*\\\[(?P<block>.*?)\\\]\s*</div>',
     re.S,
 )
 
@@ -52,14 +53,15 @@ def on_page_markdown(markdown, page, config, files):
         "commands": lambda _: commands_page(),
         "chapters": lambda _: _list_of_chapters(config),
     }
+    # What a chapter shows, takes and reaches: a line each.
+    markdown = re.sub(r"\n(\*(?:Takes|Reaches):\*)", r"  \n\1", markdown)
     return MARKER.sub(lambda found: makers[found.group(1)](found.group(2)), markdown)
 
 
 def on_page_content(content, page, config, files):
     """Replaces each formula by its MathML, and lets what is too wide be scrolled by itself."""
     content = FORMULA.sub(_mathml_of, content)
-    content = re.sub(r"<table\b.*?</table>", r'<div class="wide">\g<0></div>', content, flags=re.S)
-    return content
+    return re.sub(r"<table\b.*?</table>", r'<div class="wide">\g<0></div>', content, flags=re.S)
 
 
 def included(name):
