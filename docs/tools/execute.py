@@ -29,7 +29,7 @@ from traitlets.config import Config
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES = ROOT / "docs" / "tutorial"
 # More than three ticks, which an output may hold itself.
-OUTPUT, END, PICTURE = "`````{ .text .output }", "`````", "![The figure that the code above draws]"
+OUTPUT, END, PICTURE = "`````{ .text .output .no-copy }", "`````", "![The figure that the code above draws]"
 # The first cell of a run, which the page does not show: what the script finds in `sys.argv`, and sharp pictures whose
 # size is the one that the figure asks for.
 PREPARATION = """\

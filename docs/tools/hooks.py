@@ -24,6 +24,7 @@ PICTURE = "attention.png"
 MARKER = re.compile(r"^<!-- (include|commands|chapters) ?(\S*) -->$", re.M)
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?://|#)([^)#]+)(#[^)]*)?\)")
 NAME, THIN = r"<mi>[A-Za-z]{2,}</mi>", '<mspace width="0.17em"/>'
+LONG = 70  # signs of LaTeX; what is longer may be wider than a narrow page
 FORMULA = re.compile(
     r'<span class="arithmatex">\\\((?P<inline>.*?)\\\)</span>(?P<after>[.,;:)]*)'
     r'|<div class="arithmatex">\s*\\\[(?P<block>.*?)\\\]\s*</div>',
@@ -55,7 +56,14 @@ def on_page_markdown(markdown, page, config, files):
     }
     # What a chapter shows, takes and reaches: a line each.
     markdown = re.sub(r"\n(\*(?:Takes|Reaches):\*)", r"  \n\1", markdown)
-    return MARKER.sub(lambda found: makers[found.group(1)](found.group(2)), markdown)
+    markdown = MARKER.sub(lambda found: makers[found.group(1)](found.group(2)), markdown)
+    return _below_its_heading(markdown) if page.file.src_uri.startswith("reference/") else markdown
+
+
+def _below_its_heading(markdown):
+    """What stands below a heading of the second level in the reference is of the third."""
+    first, heading, rest = markdown.partition("\n## ")
+    return first + heading + re.sub(r"^(::: \S+)$", r"\1\n    options:\n      heading_level: 3", rest, flags=re.M)
 
 
 def on_page_content(content, page, config, files):
@@ -85,7 +93,8 @@ def _mathml_of(found):
     if found["inline"] is not None:
         # No line begins with the comma after a formula.
         formula = mathml(html.unescape(found["inline"]).strip())
-        return f'<span class="inline-formula">{formula}{found["after"]}</span>'
+        kind = "inline-formula long" if len(found["inline"]) > LONG else "inline-formula"
+        return f'<span class="{kind}">{formula}{found["after"]}</span>'
     # Formulas side by side come to stand one below the other where the page is narrow.
     beside = [mathml(part.strip(), displaystyle="true") for part in html.unescape(found["block"]).split(r"\qquad")]
     return f'<div class="formula">{" ".join(beside)}</div>'
