@@ -19,6 +19,8 @@ CODE = re.compile(r"(^```.*?^```$|``[^`]+``|`[^`]+`)", re.S | re.M)
 DOCTEST = re.compile(r"^>>> .*?(?=\n[ ]*\n|\Z)", re.S | re.M)
 # A heading with what is indented below it; `Example:` stands above lines that are not.
 PROSE_SECTION = re.compile(r"^(Returns|Yields|References?):\n((?:[ ]{4}.*\n?|[ ]*\n)+)", re.M)
+# Formulas on a line of their own are indented; to Markdown that is code.
+INDENTED_LINE = re.compile(r"(?<=\n\n)[ ]{4}(\S.*)(?=\n\n)")
 HEADING = '<span class="doc-section-title">{}:</span>'
 
 
@@ -37,8 +39,14 @@ def to_markdown(docstring):
     text = re.sub(r"^Examples?:$", HEADING.format("Example"), text, flags=re.M)
     text = text.replace("Call arguments:\n", "Other parameters: Call arguments:\n")
     text = PROSE_SECTION.sub(_prose, text)
+    text = INDENTED_LINE.sub(_dedented_formulas, text)
     parts = CODE.split(text)
     return "".join(part if place % 2 else formulas.mark_formulas(part) for place, part in enumerate(parts))
+
+
+def _dedented_formulas(found):
+    line = found.group(1)
+    return found.group() if formulas.mark_formulas(line) == line else line
 
 
 def _prose(found):

@@ -11,7 +11,7 @@ and words that are listed here, and operators between them. What the grammar doe
 import re
 
 GREEK = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "η": "eta", "θ": "theta", "λ": "lambda",
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "η": "eta", "θ": "theta", "λ": "lambda",
     "μ": "mu", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "ω": "omega", "Δ": "Delta", "Σ": "Sigma",
 }  # fmt: skip
 FUNCTIONS = {name: rf"\{name}" for name in ("exp", "max", "min", "log", "tanh")} | {

@@ -263,7 +263,7 @@ FORMULAS = {
         r"{\left\lvert \text{map} \cup \text{mask}\right\rvert}"
     ),
     "−(R − b) ∇log p − λ_H ∇H": r"{-(R - b) \nabla \log p} - \lambda_{H} \nabla H",
-    "γ' = γ √((σ² + ε)/(v + ε))": r"\gamma' = \gamma \sqrt{(\sigma^{2} + \epsilon) / (v + \epsilon)}",
+    "γ' = γ √((σ² + ε)/(v + ε))": r"\gamma' = \gamma \sqrt{(\sigma^{2} + \varepsilon) / (v + \varepsilon)}",
     "a = one-hot": r"a = \text{one-hot}",
     "3·10⁻⁴": r"3 \cdot 10^{-4}",
 }
@@ -282,6 +282,12 @@ def test_formulas_become_latex(formula, latex):
     formulas = tool("formulas")
     assert formulas.to_latex(formula) == latex
     assert formulas.mark_formulas(f"So {formula}: as it is, with k.") == f"So ${latex}$: as it is, with k."
+
+
+def test_an_indented_line_of_formulas_is_no_code():
+    pytest.importorskip("griffe")
+    found = tool("docstrings").to_markdown("It gets\n\n    m' = μ,   v' = σ²,\n\nand so on.\n\n    code()\n")
+    assert found == "It gets\n\n$m' = \\mu$,   $v' = \\sigma^{2}$,\n\nand so on.\n\n    code()\n"
 
 
 @pytest.mark.parametrize("text", PROSE)
