@@ -393,6 +393,8 @@ def test_no_formula_is_left_as_latex(site):
     assert (site / "reference" / "scores.html").read_text("utf-8").count("<math ") > 15
     for page in site.rglob("*.html"):
         assert "arithmatex" not in page.read_text("utf-8"), page
+    for page in [site / "method.html", *(site / "reference").glob("*.html")]:
+        assert not re.search(r"\\(?:frac|sum|sqrt|operatorname|mathbb|left|top|cdot)\b", page.read_text("utf-8")), page
     assert not (site / "tools").exists()
 
 
