@@ -1,0 +1,149 @@
+"""Runs a chapter of the tutorial, and writes its page with what it printed and drew.
+
+    python docs/tools/execute.py examples/04_attention_on_vgg16_bn.py
+
+runs it in a folder of its own, and writes docs/tutorial/04_attention_on_vgg16_bn.md and its pictures beside it.
+With `--smoke` the script runs on fewer images; such a page says so, and is not one to keep. `--keep FOLDER` runs it
+there, and leaves what it makes.
+"""
+
+import argparse
+import io
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+import time
+
+import jupytext
+import nbformat
+from jinja2 import DictLoader
+from nbclient import NotebookClient
+from nbconvert import MarkdownExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+from PIL import Image
+from traitlets.config import Config
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PAGES = ROOT / "docs" / "tutorial"
+# More than three ticks, which an output may hold itself.
+OUTPUT, END, PICTURE = "`````{ .text .output .no-copy }", "`````", "![The figure that the code above draws]"
+# The first cell of a run, which the page does not show: what the script finds in `sys.argv`, and sharp pictures whose
+# size is the one that the figure asks for.
+PREPARATION = """\
+import sys
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+sys.argv = {arguments!r}
+set_matplotlib_formats("png", dpi=110, bbox_inches=None)
+"""
+TEMPLATE = {
+    "chapter.md.j2": f"""\
+{{% extends "markdown/index.md.j2" %}}
+{{% block stream %}}{{% if output.name == "stdout" %}}{{{{ output.text | printed }}}}{{% endif %}}{{% endblock %}}
+{{% block data_text %}}{{{{ output.data["text/plain"] | printed }}}}{{% endblock %}}
+{{% block data_png %}}\n{PICTURE}({{{{ output.metadata.filenames["image/png"] }}}})\n{{% endblock %}}
+"""
+}
+
+
+def main(arguments=None):
+    """Runs what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("chapters", nargs="+", type=pathlib.Path, metavar="CHAPTER")
+    parser.add_argument("--smoke", action="store_true", help="run it once on fewer images")
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="run it there, and leave what it makes")
+    parser.add_argument("--out", type=pathlib.Path, default=PAGES, metavar="FOLDER", help="(default docs/tutorial)")
+    options = parser.parse_args(arguments)
+    for chapter in options.chapters:
+        with tempfile.TemporaryDirectory() as folder:
+            notebook, seconds = executed(chapter, options.keep or folder, options.smoke)
+        page = write_page(chapter, notebook, ran(chapter, seconds, options.smoke), options.out)
+        print(f"{page}: {seconds:.0f} s")
+
+
+def executed(chapter, folder, smoke=False):
+    """The notebook of a chapter with its outputs, and the seconds that it took; raises where a cell fails."""
+    notebook = read(chapter)
+    arguments = [chapter.name, *(["--smoke"] if smoke else [])]
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(PREPARATION.format(arguments=arguments)))
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    # The package of this checkout, whatever is installed.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(folder)}})
+    started = time.perf_counter()
+    client.execute()
+    del notebook.cells[0]
+    return notebook, time.perf_counter() - started
+
+
+def ran(chapter, seconds, smoke=False):
+    """The line below the title of a page."""
+    cores = len(os.sched_getaffinity(0))
+    took = f"{seconds:.0f} seconds on {cores} core{'s' if cores > 1 else ''}{' with `--smoke`' if smoke else ''}"
+    return f"*Ran in {took}; the script is `examples/{chapter.name}`.*"
+
+
+def write_page(chapter, notebook, line, folder):
+    """Writes the page and the pictures of a chapter that ran; returns the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = folder / chapter.stem
+    shutil.rmtree(pictures, ignore_errors=True)
+    text, outputs = markdown(notebook, chapter.stem)
+    for name, data in outputs.items():
+        pictures.mkdir(exist_ok=True)
+        # Written anew, it is smaller, and holds nothing but pixels.
+        Image.open(io.BytesIO(data)).save(folder / name, optimize=True)
+    page = folder / f"{chapter.stem}.md"
+    page.write_text(re.sub(r"^(# .*)$", rf"\1\n\n{line}", text, count=1, flags=re.M), "utf-8")
+    return page
+
+
+def read(chapter):
+    """A script as a notebook of Python."""
+    notebook = jupytext.read(chapter)
+    notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    notebook.metadata["language_info"] = {"name": "python"}
+    return notebook
+
+
+def markdown(notebook, stem):
+    """The page of a notebook, and its pictures: path from the page → bytes."""
+    exporter = MarkdownExporter(
+        config=Config({"NbConvertBase": {"display_data_priority": ["image/png", "text/plain"]}}),
+        extra_loaders=[DictLoader(TEMPLATE)],
+        template_file="chapter.md.j2",
+        filters={"printed": printed},
+    )
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    notebook, resources = CoalesceStreamsPreprocessor().preprocess(notebook, {"output_files_dir": stem})
+    text, resources = exporter.from_notebook_node(notebook, resources)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", resources["outputs"]
+
+
+def printed(text):
+    """What a cell printed, as a block: without colours, and of a line that was written over what stood there last."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+    lines = [re.sub(r"\x08+", "", line.split("\r")[-1]).rstrip() for line in text.replace("\r\n", "\n").split("\n")]
+    shown = "\n".join(lines).strip("\n")
+    return f"\n{OUTPUT}\n{shown}\n{END}\n" if shown else ""
+
+
+def without_outputs(page):
+    """The text of a page without what came of running it: what the script alone determines."""
+    page = re.sub(r"^\*Ran in .*\*$", "", page, flags=re.M)
+    page = re.sub(rf"^{re.escape(OUTPUT)}\n.*?^{END}$", "", page, flags=re.M | re.S)
+    page = re.sub(rf"^{re.escape(PICTURE)}\(.*\)$", "", page, flags=re.M)
+    return re.sub(r"\n{2,}", "\n\n", page).strip()
+
+
+def page_of_script(chapter):
+    """What `without_outputs` must give for the page of a chapter."""
+    return without_outputs(markdown(read(chapter), chapter.stem)[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
