@@ -93,16 +93,10 @@ class Comparison(Record):
 
     Example:
 
-    >>> import pathlib, tempfile
-    >>> from keras_attention import Comparison, TrainConfig, compare
-    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "small"
-    >>> config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, units=16, epochs=1)
-    >>> _ = compare(config, ["uniform"], seeds=1, run=folder, costs=False, verbose=False)
-    >>> comparison = Comparison(folder)  # later, in another process
-    >>> [variant["name"] for variant in comparison.summary["variants"]]
-    ['plain', 'multiscale', 'uniform']
-    >>> comparison.run("uniform", seed=config.seed).metrics["count"]
-    10
+    >>> from keras_attention import Comparison
+    >>> comparison = Comparison("runs/photos-compare")  # what `compare` made there, or will make
+    >>> str(comparison.report_path), str(comparison.run("additive+softmax", seed=1).folder)
+    ('runs/photos-compare/report.html', 'runs/photos-compare/runs/additive+softmax/seed-1')
     """
 
     kind, plan_name, plan_type = "comparison", "comparison.json", Plan

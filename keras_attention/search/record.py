@@ -117,18 +117,10 @@ class Search(Record):
 
     Example:
 
-    >>> import pathlib, tempfile
-    >>> from keras_attention import TrainConfig
-    >>> from keras_attention.search import AttentionHyperModel, Search, search
-    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "search"
-    >>> config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, epochs=1)
-    >>> hypermodel = AttentionHyperModel(config, fix={"score": "dot", "units": 16})
-    >>> _ = search(hypermodel, max_trials=1, tuner="random", run=folder, verbose=False)
-    >>> found = Search(folder)  # later, in another process
-    >>> [(trial.status, trial.settings["score"]) for trial in found.trials]
-    [('completed', 'dot')]
-    >>> found.best["settings"]["units"], found.winner.finished
-    (16, True)
+    >>> from keras_attention import Search
+    >>> found = Search("runs/photos-search")  # what `search` made there, or will make
+    >>> str(found.csv_path), str(found.winner.folder)
+    ('runs/photos-search/trials.csv', 'runs/photos-search/winner')
     """
 
     kind, plan_name, plan_type = "search", "search.json", Plan

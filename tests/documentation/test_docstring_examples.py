@@ -14,12 +14,10 @@ import keras_attention
 # Those that train take longer, and Gradio leaves sockets behind: they run in processes of their own.
 ALONE = {
     "keras_attention.comparison.job",
-    "keras_attention.comparison.record",
     "keras_attention.demo.job",
     "keras_attention.export.run",
     "keras_attention.runs",
     "keras_attention.search.job",
-    "keras_attention.search.record",
     "keras_attention.training.job",
 }
 NEEDS = {"keras_attention.demo.job": "gradio"}
