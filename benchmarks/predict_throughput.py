@@ -19,7 +19,8 @@ from in_turn import medians
 from PIL import Image
 
 from keras_attention.models import VGG16BN, attention_classifier
-from keras_attention.predict import even_batch_size, load_predictor, predict_files
+from keras_attention.predict import load_predictor, predict_files
+from keras_attention.predict.stream import even_batch_size
 
 WIDTH, HEIGHT, CLASSES, DECODED = 500, 375, 10, 100
 

@@ -11,13 +11,16 @@ from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.config import TrainConfig
 from keras_attention.data import ImageDataset, load
 from keras_attention.data.dataset import SPLITS, check_classes
-from keras_attention.export import CARD
+from keras_attention.export.card import CARD
 from keras_attention.files import read_json
 from keras_attention.metrics import FLIPS, mean_over_flips
 from keras_attention.models.classifier import PREFIX
-from keras_attention.predict import even_batch_size, load_predictor, predict_padded
+from keras_attention.predict import load_predictor
+from keras_attention.predict.stream import even_batch_size, predict_padded
 from keras_attention.results import maps_of, split_metrics
 from keras_attention.training import load_data
+
+__all__ = ["evaluate"]
 
 
 def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_size=32, flips="none", verbose=0):
@@ -42,6 +45,20 @@ def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_si
     Raises:
         ValueError: a model or data that are not there, data of other classes than the model's or of the same in
             another order, masks or a folder of data beside an `ImageDataset`, or logits that are not finite.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.data import load
+    >>> from keras_attention.evaluation import evaluate
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.keras"
+    >>> attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8).save(path)
+    >>> images, labels = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3)), np.arange(60) % 3
+    >>> figures = evaluate(path, load((images, labels)))
+    >>> figures["count"], len(figures["per_class"]), 0 <= figures["accuracy"] <= 1
+    (9, 3, True)
     """
     require_choice("split", split, SPLITS)
     require_choice("flips", flips, FLIPS)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_attention.explain import attention_figure, mean_figures, measure_maps
-from keras_attention.export import HEADLINES, export_run
+from keras_attention.export.run import HEADLINES, export_run
 from keras_attention.metrics import classification_metrics, predict_split, predict_with_flips
 from keras_attention.models import attention_outputs, over_features
 from keras_attention.models.classifier import PREFIX

@@ -22,6 +22,19 @@ class Run:
 
     Args:
         folder: where it is, or will be.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention import Run, TrainConfig, train
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "first"
+    >>> config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, units=16, epochs=1)
+    >>> _ = train(config, folder, verbose=0, export=False)
+    >>> run = Run(folder)  # later, in another process
+    >>> run.finished, run.config == config, run.metrics["count"]
+    (True, True, 10)
+    >>> run.arrays()["logits"].shape, sorted(path.name for path in folder.glob("*.png"))
+    ((10, 10), ['attention.png', 'confusion.png', 'history.png'])
     """
 
     def __init__(self, folder):

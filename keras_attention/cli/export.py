@@ -28,7 +28,9 @@ def run(options):
     import pathlib
 
     from keras_attention.arguments import invalid
-    from keras_attention.export import check_formats, default_folder, export_run
+    from keras_attention.export import export_run
+    from keras_attention.export.formats import check_formats
+    from keras_attention.export.run import default_folder
     from keras_attention.runs import Run
 
     if options.out == "":

@@ -17,7 +17,7 @@ def run(options):
     import pathlib
 
     from keras_attention.arguments import invalid
-    from keras_attention.export import COLUMNS, list_models, models_table
+    from keras_attention.export.listing import COLUMNS, list_models, models_table
 
     folder = pathlib.Path(options.folder)
     if not folder.is_dir():

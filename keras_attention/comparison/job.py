@@ -13,7 +13,7 @@ from keras_attention.comparison.repeat import about
 from keras_attention.comparison.tasks import Task, clear_attempts, foreign_members
 from keras_attention.comparison.variants import CONTROLS, DEFAULT_VARIANTS, Variant, make_variants
 from keras_attention.config import TrainConfig
-from keras_attention.export import require_tensorflow
+from keras_attention.export.graph import require_tensorflow
 from keras_attention.files import write_json
 from keras_attention.own_process import call_in_own_process
 from keras_attention.report import write_comparison_report
@@ -64,6 +64,20 @@ def compare(
     Raises:
         ValueError: a variant that is none or cannot run on these data, or settings, data or a folder that cannot be
             used; nothing is written then.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention import TrainConfig, compare
+    >>> config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, units=16, epochs=1)
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "small"
+    >>> comparison = compare(config, ["dot+sigmoid"], seeds=1, run=folder, costs=False, verbose=False)
+    >>> comparison.verdict.split(",")[0]
+    'One seed gives no interval'
+    >>> [variant["name"] for variant in comparison.summary["variants"]], comparison.report_path.name
+    (['plain', 'multiscale', 'dot+sigmoid'], 'report.html')
+    >>> comparison.run("plain", seed=0).finished
+    True
     """
     require_tensorflow()
     check_backend(jobs, backend, scheduler)

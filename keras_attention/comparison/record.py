@@ -90,6 +90,13 @@ class Comparison(Record):
 
     Args:
         folder: where it is, or will be.
+
+    Example:
+
+    >>> from keras_attention import Comparison
+    >>> comparison = Comparison("runs/photos-compare")  # what `compare` made there, or will make
+    >>> str(comparison.report_path), str(comparison.run("additive+softmax", seed=1).folder)
+    ('runs/photos-compare/report.html', 'runs/photos-compare/runs/additive+softmax/seed-1')
     """
 
     kind, plan_name, plan_type = "comparison", "comparison.json", Plan

@@ -26,6 +26,17 @@ class Variant:
     Args:
         name: of its folder and in reports; no path separators.
         settings: the settings of `TrainConfig` in which it differs from the others.
+
+    Raises:
+        ValueError: a name that no folder can have, or settings that are none.
+
+    Example:
+
+    >>> from keras_attention import TrainConfig, Variant
+    >>> variant = Variant("relu", {"score": "additive", "score_options": {"activation": "relu"}})
+    >>> config = variant.config(TrainConfig(epochs=3), seed=7)
+    >>> config.score_options, config.epochs, config.seed
+    ({'activation': 'relu'}, 3, 7)
     """
 
     name: str
@@ -63,6 +74,9 @@ def make_variants(names):
             `<score>+<alignment>`; all but `plain` may end in `@<layer>` or `@<layer>+<layer>`, the attended layers.
             `all-scores` stands for every score with softmax, `all-alignments` for `additive` with every alignment,
             `all` for the controls and all pairs.
+
+    Returns:
+        A tuple of `Variant`s.
 
     Raises:
         ValueError: a name that is none, with the choices and the nearest of them; two variants of one name.

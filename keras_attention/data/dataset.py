@@ -27,6 +27,17 @@ class ImageDataset:
         notes: what a person should know about how the splits came to be.
         licence: under which the images may be used, where that is known.
         trains_on_validation: whether the validation images are trained on too.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.data import load
+    >>> images, labels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3)), np.arange(40) % 2
+    >>> data = load((images, labels), class_names=("cat", "dog"))
+    >>> data.class_names, data.steps_per_epoch(batch_size=8)
+    (('cat', 'dog'), 3)
+    >>> [tuple(part.shape) for part in next(iter(data.batches("test", batch_size=4)))]
+    [(4, 32, 32, 3), (4, 2)]
     """
 
     name: str

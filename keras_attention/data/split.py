@@ -28,6 +28,17 @@ class Split:
         count: number of records.
         window: records that are shuffled among each other, for a stream whose records are too large to hold them all;
             all of them where it is `None`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.data import load
+    >>> images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3))
+    >>> train = load((images, np.arange(40) % 2), class_names=("cat", "dog")).train
+    >>> train.count, np.bincount(train.labels()).tolist()
+    (28, [14, 14])
+    >>> [batch.shape for batch in train.images(batch_size=16).as_numpy_iterator()]
+    [(16, 32, 32, 3), (12, 32, 32, 3)]
     """
 
     records: tf.data.Dataset

@@ -1,5 +1,5 @@
 """A local web page where a model is tried on images: classes, and where it looks."""
 
-from keras_attention.demo.job import check_gradio, demo
+from keras_attention.demo.job import demo
 
-__all__ = ["check_gradio", "demo"]
+__all__ = ["demo"]

@@ -8,7 +8,7 @@ import sys
 import threading
 import webbrowser
 
-from keras_attention.arguments import invalid, require_choice
+from keras_attention.arguments import invalid, require_choice, require_number
 
 
 def check_gradio():
@@ -17,7 +17,7 @@ def check_gradio():
         raise invalid("The page needs Gradio.", "pip install 'keras-attention[demo]'", "no package gradio")
 
 
-def demo(model, images=(), data=None, data_dir=None, split=None, port=None, browser=True):
+def demo(model, images=(), data=None, data_dir=None, split=None, port=None, browser=True, seconds=None):
     """Serves a page where the model is tried on images, until Ctrl-C.
 
     Args:
@@ -28,11 +28,25 @@ def demo(model, images=(), data=None, data_dir=None, split=None, port=None, brow
         split: of the data; `None` is the test split.
         port: of the address; 7860 or the next free one where it is `None`.
         browser: whether to open the page in a browser.
+        seconds: how long the page is served, above 0; until Ctrl-C alone where it is `None`.
 
     Raises:
-        ValueError: no Gradio, no such model, images that are not there, data that do not fit, or a port that is taken.
+        ValueError: no Gradio, no such model, images that are not there, data that do not fit, a port that is taken, or
+            seconds out of range.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.demo import demo
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.keras"
+    >>> attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8).save(path)
+    >>> demo(path, browser=False, seconds=1)  # doctest: +ELLIPSIS
+    page    http://127.0.0.1:...  (Ctrl-C ends it)
     """
     check_gradio()
+    if seconds is not None:
+        require_number("seconds", seconds, above=0)
     from keras_attention.demo.serving import check_port, served
 
     if port is not None:
@@ -43,7 +57,7 @@ def demo(model, images=(), data=None, data_dir=None, split=None, port=None, brow
         if browser:
             _open(address)
         try:
-            threading.Event().wait()
+            threading.Event().wait(seconds)
         except KeyboardInterrupt:
             print()
 

@@ -12,7 +12,7 @@ from keras_attention.explain.measures import (
     pixel_average_precision,
     pointing_game,
 )
-from keras_attention.explain.measuring import MapReaders, measure
+from keras_attention.explain.measuring import measure
 from keras_attention.explain.perturbation import deletion_and_insertion
 from keras_attention.explain.pictures import MapScale, attention_figure, attention_strip, map_scales
 from keras_attention.explain.properties import agreement, entropy, sparsity
@@ -21,7 +21,6 @@ __all__ = [
     "MEASURES",
     "AttentionMaps",
     "GradCam",
-    "MapReaders",
     "MapReport",
     "MapScale",
     "agreement",

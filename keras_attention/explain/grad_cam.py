@@ -31,8 +31,19 @@ def grad_cam(model, images, layer=None, class_index=None, resolution="map", batc
         float32 `(B, H, W)`, at least 0, not scaled. A map of zeros says that nothing in A speaks for the class.
 
     Raises:
+        TypeError: a model that is no functional one.
         ValueError: a layer that the model does not have or that gives no feature map, images that it does not take, or
             a class that is none.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.explain import grad_cam
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8)
+    >>> images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    >>> grad_cam(model, images, "block4_pool", class_index=1).shape
+    (2, 2, 2)
 
     Reference:
         Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization*, ICCV 2017,
@@ -46,6 +57,27 @@ class GradCam:
 
     Args:
         model, layer: as there.
+
+    Call arguments:
+        images, class_index, resolution, batch_size: as there.
+
+    Returns:
+        What `grad_cam` returns.
+
+    Raises:
+        TypeError, ValueError: what `grad_cam` raises; of the model and the layer at once.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.explain import GradCam
+    >>> camera = GradCam(attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8))
+    >>> camera.layer
+    'block5_relu3'
+    >>> images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    >>> [camera(images, class_index, resolution="image").shape for class_index in range(3)]
+    [(2, 32, 32), (2, 32, 32), (2, 32, 32)]
     """
 
     def __init__(self, model, layer=None):

@@ -34,6 +34,16 @@ class MapReport:
         maps: the names of the maps.
         layer: that of Grad-CAM.
         seed: of the bootstrap.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.explain import MapReport
+    >>> figures = {"entropy/block4_pool": np.array([0.5, 0.75]), "energy_inside/block4_pool": np.array([0.25, 0.5])}
+    >>> others = {"chance": np.array([0.1, 0.1]), "label": np.array([0, 1]), "probabilities": np.eye(2)}
+    >>> report = MapReport(figures | others, ["block4_pool"], layer="block5_relu3")
+    >>> report.summary["accuracy"], report.summary["maps"]["block4_pool"]["energy_inside"]
+    (1.0, {'score': 0.375, 'low': 0.25, 'high': 0.5, 'chance': 0.1, 'count': 2, 'skipped': 0})
     """
 
     def __init__(self, values, maps, layer, seed=0):

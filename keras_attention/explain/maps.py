@@ -37,6 +37,18 @@ def attention_maps(model, images, resolution="map", per_head=False, kind="weight
     Raises:
         ValueError: a model without attention layers, images that it does not take, a `kind` that an alignment does not
             have, or a class that is none.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.explain import attention_maps
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8)
+    >>> images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    >>> {name: maps.shape for name, maps in attention_maps(model, images).items()}
+    {'block3_pool': (2, 4, 4), 'block4_pool': (2, 2, 2)}
+    >>> attention_maps(model, images, resolution="image")["block4_pool"].shape
+    (2, 32, 32)
     """
     return AttentionMaps(model)(images, resolution, per_head, kind, class_index, batch_size)
 
@@ -46,6 +58,26 @@ class AttentionMaps:
 
     Args:
         model: as there.
+
+    Call arguments:
+        images, resolution, per_head, kind, class_index, batch_size: as there.
+
+    Returns:
+        What `attention_maps` returns.
+
+    Raises:
+        ValueError: what `attention_maps` raises; a model without attention layers at once.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.explain import AttentionMaps
+    >>> maps_of = AttentionMaps(attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8))
+    >>> for frame in np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)):
+    ...     print(maps_of(frame[None])["block3_pool"].shape)
+    (1, 4, 4)
+    (1, 4, 4)
     """
 
     def __init__(self, model):
@@ -111,7 +143,22 @@ def attention_layers(model):
 
 
 def resize_maps(maps, size):
-    """Maps `(n, H, W)` → `(n, *size)`, bilinear with half-pixel centres; `size` is (height, width), or one for both."""
+    """Maps at another size, bilinear with half-pixel centres.
+
+    Args:
+        maps: `(n, H, W)`.
+        size: (height, width), or one number for both.
+
+    Returns:
+        float32 `(n, height, width)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.explain import resize_maps
+    >>> resize_maps(np.array([[[0.0, 1.0]]]), (1, 4))
+    array([[[0.  , 0.25, 0.75, 1.  ]]], dtype=float32)
+    """
     size = (size, size) if isinstance(size, int) else tuple(size)
     return keras.ops.convert_to_numpy(resized(np.asarray(maps, "float32"), size))
 
@@ -124,7 +171,14 @@ def joint_map(maps, size=None):
         size: (height, width) of the result, or one number for both; that of the finest map where it is `None`.
 
     Returns:
-        `(n, height, width)` from 0 to 1.
+        float32 `(n, height, width)` from 0 to 1.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.explain import joint_map
+    >>> joint_map({"fine": np.array([[[4.0, 2.0, 2.0, 4.0]]]), "coarse": np.array([[[0.0, 0.5]]])})
+    array([[[0.   , 0.125, 0.375, 1.   ]]], dtype=float32)
     """
     size = (size, size) if isinstance(size, int) else size
     return keras.ops.convert_to_numpy(

@@ -152,8 +152,22 @@ def measure_maps(maps, masks):
         masks: `(n, H, W)` or `(n, H, W, 1)`.
 
     Returns:
-        `{measure: {block: (n,)}}`, for the measures of `MEASURES` and the blocks of `maps` and `"joint"`; NaN for an
-        image with an empty mask. And chance, `(n,)`, which is the same for all.
+        `{measure: {block: (n,)}}`, for the measures of `MEASURES` and the blocks of `maps` and `"joint"`; from 0 to 1,
+        NaN for an image with an empty mask. And chance, `(n,)`, which is the same for all.
+
+    Raises:
+        ValueError: as of `pointing_game`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.explain import measure_maps
+    >>> maps = {"block4_pool": np.array([[[3.0, 1.0], [0.0, 0.0]]])}
+    >>> figures, chance = measure_maps(maps, np.array([[[1, 0], [0, 0]]]))
+    >>> list(figures)
+    ['pointing_game', 'energy_inside', 'jaccard', 'pixel_average_precision']
+    >>> figures["pointing_game"], chance
+    ({'block4_pool': array([1.]), 'joint': array([1.])}, array([0.25]))
     """
     _paired(maps, masks)
     figures, chance = measure_pixels(maps | {JOINT: joint_map(maps)}, masks)
@@ -180,7 +194,22 @@ def measure_pixels(maps, masks):
 
 
 def mean_figures(values, chance):
-    """What `pointing_game` returns, from the figures of each image `(n,)` and chance `(n,)`; NaN is left out."""
+    """The mean of a measure over the images.
+
+    Args:
+        values: the figure of each image, `(n,)`, such as `measure_maps` gives them; NaN is left out.
+        chance: that of each image, `(n,)`.
+
+    Returns:
+        What `pointing_game` returns.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.explain import mean_figures
+    >>> mean_figures(np.array([1.0, 0.5, np.nan]), np.array([0.25, 0.25, np.nan]))
+    {'score': 0.75, 'chance': 0.25, 'count': 2}
+    """
     used = np.isfinite(values)
     if not used.any():
         return {"score": None, "chance": None, "count": 0}

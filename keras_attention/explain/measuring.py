@@ -49,6 +49,21 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
         ValueError: a model without attention layers; arrays that do not belong together, or images that the model does
             not take.
 
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.explain import measure
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8)
+    >>> generator = np.random.default_rng(0)
+    >>> images, labels, masks = generator.integers(0, 256, (6, 32, 32, 3)), np.arange(6) % 3, np.zeros((6, 32, 32))
+    >>> masks[:, :16, :16] = 1  # the object is a quarter of each image
+    >>> report = measure(model, (images, labels, masks), perturbed=2, steps=2)
+    >>> report.maps
+    ('block3_pool', 'block4_pool', 'joint', 'grad_cam')
+    >>> report.summary["maps"]["joint"]["pointing_game"]["chance"], report.values["deletion/joint"].shape
+    (0.25, (2,))
+
     Reference:
         Adebayo et al., *Sanity Checks for Saliency Maps*, NeurIPS 2018, for the random weights; the measures say their
         own.

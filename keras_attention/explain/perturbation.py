@@ -32,7 +32,18 @@ def deletion_and_insertion(model, images, maps, class_index=None, steps=10, batc
         `{"deletion": (B,), "insertion": (B,)}` from 0 to 1.
 
     Raises:
-        ValueError: images that the model does not take, not as many maps, or maps that are not finite.
+        ValueError: images that the model does not take, not as many maps, maps that are not finite, or no steps.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.explain import attention_maps, deletion_and_insertion
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8)
+    >>> images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    >>> maps = attention_maps(model, images)["block4_pool"]
+    >>> {name: areas.shape for name, areas in deletion_and_insertion(model, images, maps, steps=4).items()}
+    {'deletion': (2,), 'insertion': (2,)}
 
     Reference:
         Petsiuk, Das, Saenko, *RISE: Randomized Input Sampling for Explanation of Black-box Models*, BMVC 2018,

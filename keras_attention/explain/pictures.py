@@ -33,6 +33,13 @@ class MapScale:
         unit: what the shown numbers are.
         low, high: ends of the colours, in that unit.
         clipped: whether some values lie above the highest, which have its colour too.
+
+    Example:
+
+    >>> from keras_attention.explain import MapScale
+    >>> scale = MapScale(factor=16, unit="weight / even weight", low=0, high=4)  # of a map of 4 × 4 weights
+    >>> float(scale.norm(scale.factor * 0.125))  # a weight of twice 1/16 has the colour in the middle
+    0.5
     """
 
     factor: float
@@ -59,6 +66,13 @@ def map_scales(maps):
 
     Returns:
         The same titles → their `MapScale`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.explain import map_scales
+    >>> map_scales({"block4_pool": np.array([[[0.5, 0.5], [0.0, 0.0]]])})["block4_pool"]
+    MapScale(factor=4.0, unit='weight / even weight', low=0.0, high=2.0, clipped=False)
     """
     return {title: _scale(np.asarray(values)) for title, values in maps.items()}
 
@@ -96,6 +110,16 @@ def attention_figure(images, maps, titles, per_row=2, masks=None, scales=None):
 
     Raises:
         ValueError: no images, no maps, or maps, titles, masks or scales that do not belong to them.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from keras_attention.explain import attention_figure
+    >>> generator = np.random.default_rng(0)
+    >>> images, maps = generator.integers(0, 256, (2, 32, 32, 3)), {"block4_pool": generator.random((2, 4, 4))}
+    >>> figure = attention_figure(images, maps, [("cat", "green"), ("dog, taken for a cat", "red")])
+    >>> figure.savefig(pathlib.Path(tempfile.mkdtemp()) / "attention.png")
     """
     images = np.asarray(images)
     _check(images, maps, titles, masks)
@@ -202,6 +226,16 @@ def attention_strip(image, maps, scales, mask=None, side=160):
 
     Raises:
         ValueError: a map without a scale, or a mask of another shape than the image.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.explain import attention_strip, map_scales
+    >>> generator = np.random.default_rng(0)
+    >>> images, maps = generator.integers(0, 256, (5, 32, 32, 3)), {"block4_pool": generator.random((5, 4, 4))}
+    >>> scales = map_scales(maps)
+    >>> attention_strip(images[0], {"block4_pool": maps["block4_pool"][0]}, scales).shape
+    (160, 320, 3)
     """
     image = np.asarray(image)
     _scales_of(maps, scales)

@@ -8,7 +8,7 @@ from keras_attention.arguments import invalid
 from keras_attention.data.dataset import check_classes
 from keras_attention.data.folder import pair_with_masks
 from keras_attention.data.images import decode_mask
-from keras_attention.predict import images_in
+from keras_attention.predict.sources import images_in
 
 
 class FileExamples:

@@ -70,11 +70,26 @@ def explain(
         verbose: whether to print what is written.
 
     Returns:
-        An `Explanation`.
+        An `Explanation`: `figures`, the paths of the figures; `gallery`, that of the page, or `None`; `skipped`, what
+        could not be read, with the reason.
 
     Raises:
         ValueError: a model without attention where no Grad-CAM is asked for, a block that it does not have, images that
             are not there, masks that do not fit.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import keras, numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.explanations import explain
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8).save(folder / "model.keras")
+    >>> keras.utils.save_img(folder / "a.png", np.full((40, 60, 3), 255), scale=False)
+    >>> model, image, out = folder / "model.keras", folder / "a.png", folder / "pictures"
+    >>> written = explain(model, [image], out, compare="gradcam", formats=["png", "svg"], verbose=0)
+    >>> [path.name for path in written.figures]
+    ['a.png', 'a.svg']
     """
     predictor = load_predictor(model)
     reading = MapReading(predictor, layers, compare, str(model))
@@ -110,6 +125,21 @@ def measure_to_folder(
 
     Raises:
         ValueError: an export, which has no gradients, a model without attention, or images that cannot be read.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.data import load
+    >>> from keras_attention.explanations import measure_to_folder
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8).save(folder / "model.keras")
+    >>> images, labels = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3)), np.arange(60) % 3
+    >>> data = load((images, labels), class_names=("0", "1", "2"))
+    >>> report = measure_to_folder(folder / "model.keras", out=folder / "maps", data=data, perturbed=0, verbose=0)
+    >>> report.count, sorted(path.name for path in (folder / "maps").iterdir())
+    (9, ['measures.csv', 'measures.json'])
     """
     predictor = load_predictor(model)
     if predictor.model is None:

@@ -59,8 +59,27 @@ def write_card(folder, name, graph, written, training=None, result=None, data=No
 def read_card(folder):
     """What is in the `card.json` of an export.
 
+    Args:
+        folder: of the export.
+
+    Returns:
+        A dictionary: `name`, `class_names`, `image_size`, `input`, `outputs`, `parameters`, `attention`, `formats`,
+        `training`, `data`, `result`, `versions`, `created`.
+
     Raises:
         ValueError: a card that is missing, damaged, or of something else.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention import VGG16BN, attention_classifier, export_model
+    >>> from keras_attention.export import read_card
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "pets"
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 2, units=8)
+    >>> _ = export_model(model, folder, class_names=("cat", "dog"))
+    >>> card = read_card(folder)
+    >>> card["name"], card["class_names"], card["input"]
+    ('pets', ['cat', 'dog'], 'RGB images from 0 to 255, (batch, 32, 32, 3)')
     """
     path = pathlib.Path(folder) / CARD
     card = read_json(path)

@@ -59,6 +59,18 @@ def export_model(
         ValueError: another backend than TensorFlow, class names that do not fit, a format that is unknown or whose
             packages are missing, a model that a format cannot hold, or a folder that holds anything but an export.
         RuntimeError: an exported model that differs from the Keras model; nothing is left behind then.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention import VGG16BN, attention_classifier, export_model
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "pets"
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 2, units=8)
+    >>> card = export_model(model, folder, class_names=("cat", "dog"))
+    >>> card["attention"][0]
+    {'layer': 'block3_pool', 'score': 'additive', 'alignment': 'softmax', 'heads': 1}
+    >>> card["formats"]["savedmodel"]["largest_difference"] < 1e-4
+    True
     """
     formats = check_formats(formats, quantize)
     folder = pathlib.Path(folder)

@@ -20,6 +20,23 @@ def list_models(folder=FOLDER):
     """Folder → the card of each export in a folder, in the order of their names; of an export, its own.
 
     Folders without a card are left out; so are those whose card is damaged or of something else, with a warning.
+
+    Args:
+        folder: of exports, or of one.
+
+    Returns:
+        A dictionary of what `read_card` gives, by path.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention import VGG16BN, attention_classifier, export_model
+    >>> from keras_attention.export import list_models
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 2, units=8)
+    >>> _ = export_model(model, folder / "pets", class_names=("cat", "dog"))
+    >>> [(path.name, card["image_size"]) for path, card in list_models(folder).items()]
+    [('pets', 32)]
     """
     models = {}
     own = pathlib.Path(folder) / CARD

@@ -19,11 +19,12 @@ def export_run(
 ):
     """Exports the model of a finished run, after comparing what was written with it on test images of its data.
 
-    The list of models in a README beside the folder is brought up to date, see `refresh_listing`.
+    Where a README beside the folder lists the exported models, as that of `saved_models` does, it is brought up to
+    date.
 
     Args:
         run: the `Run`.
-        folder: where to write; see `default_folder` where it is `None`.
+        folder: where to write; `saved_models/<name of the run>` where it is `None`.
         formats, quantize, verbose: as in `export_model`.
         model, metrics, images: those of the run where they are in memory; they are read from it and from its data where
             they are `None`. Where the data are gone, models are compared on noise, with a warning.
@@ -34,6 +35,18 @@ def export_run(
     Raises:
         ValueError: a run that is not finished, and whatever `export_model` raises.
         RuntimeError: an exported model that differs from the Keras model.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention import TrainConfig, train
+    >>> from keras_attention.export import export_run
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, units=16, epochs=1)
+    >>> run = train(config, folder / "runs" / "digits", verbose=0, export=False)
+    >>> card = export_run(run, folder / "saved_models" / "digits")
+    >>> card["data"]["images"], card["formats"]["savedmodel"]["compared_images"]
+    ({'train': 60, 'validation': 10, 'test': 10}, 10)
     """
     folder = pathlib.Path(folder or default_folder(run))
     metrics = run.metrics if metrics is None else metrics

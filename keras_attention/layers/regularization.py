@@ -32,6 +32,16 @@ class MapRegularizer(keras.regularizers.Regularizer):
 
     Raises:
         ValueError: a rate that is no finite number.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention.layers import MapRegularizer
+    >>> class MapPeak(MapRegularizer):
+    ...     def measure(self, shares):
+    ...         return keras.ops.max(shares, axis=(-2, -1))
+    >>> float(MapPeak(rate=0.1)(np.array([[[3.0, 1.0], [1.0, 1.0]]])))
+    0.05
     """
 
     def __init__(self, rate=0.01):

@@ -14,6 +14,13 @@ class FeatureLayer:
     Args:
         shape: `(H, W, C)`; sides are `None` where the backbone takes images of any size.
         stride: pixels of the image between two positions, along its height.
+
+    Example:
+
+    >>> from keras_attention.models import VGG16BN, feature_layers
+    >>> features = feature_layers(VGG16BN((64, 64, 3), width=0.25))
+    >>> [name for name, feature in features.items() if feature.stride == 16 and "pool" in name]
+    ['block4_pool']
     """
 
     shape: tuple
@@ -80,7 +87,8 @@ def freeze(backbone, up_to=None):
         The backbone. A model that was compiled before must be compiled again, as always after a change of `trainable`.
 
     Raises:
-        ValueError: a layer that the backbone does not have.
+        TypeError: a backbone that is no functional model of one input.
+        ValueError: a layer that the backbone does not have or that gives no feature map.
 
     Example:
 
@@ -95,7 +103,24 @@ def freeze(backbone, up_to=None):
 
 
 def unfreeze(backbone):
-    """Makes all layers of a backbone train again; returns the backbone, as `freeze` does."""
+    """Makes all layers of a backbone train again.
+
+    Args:
+        backbone: a functional Keras model.
+
+    Returns:
+        The backbone; what was compiled must be compiled again, as after `freeze`.
+
+    Raises:
+        TypeError: a backbone that is no functional model of one input.
+
+    Example:
+
+    >>> from keras_attention.models import VGG16BN, freeze, unfreeze
+    >>> backbone = freeze(VGG16BN((32, 32, 3), width=0.1))
+    >>> len(backbone.trainable_variables), len(unfreeze(backbone).trainable_variables)
+    (0, 39)
+    """
     return _train_all_but(require_functional(backbone, "backbone"), set())
 
 
@@ -132,6 +157,9 @@ def over_features(model, names):
 
     Returns:
         A model of the same class, a tuple of maps `(B, H, W, C)` in the order of `names` → the same outputs.
+
+    Raises:
+        ValueError: a layer that the model does not have, or outputs that do not stand on these layers alone.
 
     Example:
 

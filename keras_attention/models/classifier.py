@@ -110,10 +110,23 @@ def attention_classifier(
 def attention_outputs(model):
     """The same graph with its maps: images → {"logits": (B, classes), "attention_<feature>": (B, H, W), …}.
 
-    Works for a model built by `attention_classifier` and for one loaded from a file, and is of the same class, so that
-    it can be trained through these names. Of several heads it gives the mean map. Where the classes ask, maps are
-    `(B, classes, H, W)`; where the model has an activation, `"probabilities"` come too. Without attention layers there
-    are no maps.
+    Of several heads it gives the mean map. Where the classes ask, maps are `(B, classes, H, W)`; where the model has an
+    activation, `"probabilities"` come too. Without attention layers there are no maps.
+
+    Args:
+        model: one built by `attention_classifier`, or loaded from a file.
+
+    Returns:
+        A model of the same class, which shares all layers, so that it can be trained through these names.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.models import VGG16BN, attention_classifier, attention_outputs
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8)
+    >>> outputs = attention_outputs(model).predict(np.zeros((2, 32, 32, 3)), verbose=0)
+    >>> sorted(outputs), outputs["attention_block3_pool"].shape
+    (['attention_block3_pool', 'attention_block4_pool', 'logits'], (2, 4, 4))
     """
     maps = {
         layer.name: layer.output[1] if layer.num_heads == 1 else keras.ops.mean(layer.output[1], axis=1)

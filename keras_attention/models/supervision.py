@@ -49,6 +49,17 @@ class MaskDice(MaskLoss):
     0 where the weights are the mask, 1 where they do not meet. The call is that of `MaskLoss`. Weights that sum to 1
     cannot be a mask: they are for `MaskOverlap`.
 
+    Args:
+        reduction, name, dtype: as for `keras.losses.Loss`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.models import MaskDice
+    >>> mask, weights = np.array([[[1, 1], [0, 0]]]), np.array([[[0.5, 0.5], [0.0, 0.0]]])
+    >>> round(float(MaskDice()(mask, weights)), 4)
+    0.3333
+
     Reference:
         Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019, eq. 4.
     """
@@ -71,6 +82,17 @@ class MaskOverlap(MaskLoss):
     else, 1 where no weight is on it. It is half their distance in L1 (the total variation), bounded, and, unlike the
     cross-entropy of the two, finite where a weight is exactly 0, as those of `sparsemax` are. The call is that of
     `MaskLoss`.
+
+    Args:
+        reduction, name, dtype: as for `keras.losses.Loss`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.models import MaskOverlap
+    >>> mask = np.array([[[1, 1], [0, 0]]])
+    >>> [float(MaskOverlap()(mask, np.array([row]))) for row in ([[0.5, 0.5], [0, 0]], [[0.5, 0], [0.5, 0]])]
+    [0.0, 0.5]
     """
 
     def __init__(self, reduction="sum_over_batch_size", name="mask_overlap", dtype=None):

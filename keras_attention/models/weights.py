@@ -37,6 +37,15 @@ class LoadedWeights:
         has_batch_norm: whether statistics of batch normalization came with it. Where they did not, each batch
             normalization was made to change nothing; `calibrate_batch_norm` prepares such a network for training.
         missing: layers of the network for which the file held nothing; they are as they were.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention.models import VGG16BN, attention_classifier, load_pretrained
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "mine.weights.h5"
+    >>> attention_classifier(VGG16BN((32, 32, 3), width=0.05), 10, units=8).save_weights(path)
+    >>> load_pretrained(VGG16BN((64, 64, 3), width=0.05), path)
+    LoadedWeights(layout='keras', has_batch_norm=True, missing=())
     """
 
     layout: str
@@ -67,6 +76,19 @@ def load_pretrained(model, source, strict=True):
         TypeError: a model that is no functional one, or a source that is no path.
         ValueError: a file that does not read or holds no VGG16, weights of another width or that are not finite, or,
             with `strict`, layers that the file lacks. The model is as it was then.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from keras_attention.models import VGG16BN, load_pretrained
+    >>> trained, path = VGG16BN((32, 32, 3), width=0.05), pathlib.Path(tempfile.mkdtemp()) / "mine.weights.h5"
+    >>> trained.save_weights(path)
+    >>> backbone = VGG16BN((64, 64, 3), width=0.05)  # images may have another size
+    >>> load_pretrained(backbone, path).missing
+    ()
+    >>> np.array_equal(backbone.get_weights()[0], trained.get_weights()[0])
+    True
     """
     require_truth("strict", strict)
     require_functional(model, "model")

@@ -2,16 +2,13 @@
 
 from keras_attention.predict.loading import load_predictor
 from keras_attention.predict.predictor import Predictor
-from keras_attention.predict.sources import find_images, images_in
-from keras_attention.predict.stream import Prediction, even_batch_size, predict_files, predict_padded
+from keras_attention.predict.sources import find_images
+from keras_attention.predict.stream import Prediction, predict_files
 
 __all__ = [
     "Prediction",
     "Predictor",
-    "even_batch_size",
     "find_images",
-    "images_in",
     "load_predictor",
     "predict_files",
-    "predict_padded",
 ]

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from keras_attention.arguments import invalid, reason
-from keras_attention.export import CARD, FORMATS, damaged, format_of, is_card, read_card
+from keras_attention.export.card import CARD, damaged, is_card, read_card
+from keras_attention.export.formats import FORMATS, format_of
 from keras_attention.export.graph import named
 from keras_attention.files import read_json
 from keras_attention.models import attention_outputs
@@ -29,9 +30,28 @@ def load_predictor(path):
     An export, though, is a program for its runtime, and the card beside it can be forged: take them from people whom
     you trust.
 
+    Args:
+        path: of one of these.
+
+    Returns:
+        A `Predictor`. Of a single file that does not know the names of its classes they are `"0"`, `"1"`, ….
+
     Raises:
         ValueError: a path that is none of them, a run that is not finished, a file that is damaged or not of this
             package, or a runtime that is not installed.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier, load_predictor
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8).save(folder / "model.keras")
+    >>> predictor = load_predictor(folder / "model.keras")
+    >>> predictor.class_names, predictor.image_size
+    (('0', '1', '2'), 32)
+    >>> predictor(np.zeros((2, 32, 32, 3)))["probabilities"].shape
+    (2, 3)
     """
     path = pathlib.Path(path)
     if path.is_dir():

@@ -16,6 +16,23 @@ class Predictor:
 
     Call arguments:
         images: `(n, S, S, 3)` from 0 to 255.
+
+    Returns:
+        A dictionary of arrays: `probabilities` and `logits`, `(n, classes)`, and one `attention_<feature>` for each
+        attended block, `(n, H, W)`.
+
+    Example:
+
+    `load_predictor` makes one of a saved model; here a function decides by the brightness of an image alone.
+
+    >>> import numpy as np
+    >>> from keras_attention import Predictor
+    >>> def outputs(images):
+    ...     bright = images.mean(axis=(1, 2, 3)) / 256
+    ...     return {"probabilities": np.stack([1 - bright, bright], axis=1)}
+    >>> predictor = Predictor(outputs, class_names=("night", "day"), image_size=32)
+    >>> predictor(np.full((1, 32, 32, 3), 192))["probabilities"]
+    array([[0.25, 0.75]], dtype=float32)
     """
 
     def __init__(self, outputs, class_names, image_size, model=None):

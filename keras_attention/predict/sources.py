@@ -38,7 +38,21 @@ def find_images(paths):
         paths: texts or paths.
 
     Returns:
-        The sources. What names nothing is a source with its `error`.
+        The sources, each with its `path`, a text. What names nothing is a source with its `error`, the `ValueError`
+        that says why; otherwise that is `None`.
+
+    Example:
+
+    >>> import os, pathlib, tempfile
+    >>> from keras_attention.predict import find_images
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for name in ("b.jpg", "a.png", "notes.txt"):
+    ...     (folder / name).touch()
+    >>> for source in find_images([folder / "b.jpg", folder, folder / "*.gif"]):
+    ...     print(os.path.basename(source.path), "is there" if source.error is None else "is not there")
+    b.jpg is there
+    a.png is there
+    *.gif is not there
     """
     found = {}
     for path in paths:

@@ -23,6 +23,14 @@ class Prediction:
         outputs: what the `Predictor` gives, `probabilities (classes,)`, `logits (classes,)` and the maps
             `attention_<feature> (H, W)`; `None` where there is an error.
         error: the `ValueError` that says why there is none.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.predict import Prediction
+    >>> prediction = Prediction("a.jpg", {"probabilities": np.array([0.25, 0.75])})
+    >>> prediction.error is None, int(prediction.outputs["probabilities"].argmax())
+    (True, 1)
     """
 
     path: str
@@ -45,6 +53,21 @@ def predict_files(predictor, paths, batch_size=32):
 
     Raises:
         ValueError: a batch size below 1.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import keras, numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier, load_predictor, predict_files
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8).save(folder / "model.keras")
+    >>> keras.utils.save_img(folder / "white.png", np.full((40, 60, 3), 255), scale=False)
+    >>> (folder / "broken.jpg").touch()
+    >>> for prediction in predict_files(load_predictor(folder / "model.keras"), [folder]):
+    ...     outputs = prediction.outputs
+    ...     print(pathlib.Path(prediction.path).name, outputs and outputs["attention_block4_pool"].shape)
+    broken.jpg None
+    white.png (2, 2)
     """
     require_integer("batch_size", batch_size, at_least=1)
     paths = list(paths)
@@ -55,7 +78,9 @@ def predict_files(predictor, paths, batch_size=32):
 def even_batch_size(count, batch_size):
     """The least batch size, at most `batch_size`, that takes no more batches: with it the last one is hardly smaller.
 
-    >>> from keras_attention.predict import even_batch_size
+    Example:
+
+    >>> from keras_attention.predict.stream import even_batch_size
     >>> even_batch_size(100, 32), even_batch_size(3, 32)
     (25, 3)
     """

@@ -9,7 +9,7 @@ import keras_tuner
 from keras_attention.arguments import invalid
 from keras_attention.atomic import remove
 from keras_attention.config import TrainConfig
-from keras_attention.export import require_tensorflow
+from keras_attention.export.graph import require_tensorflow
 from keras_attention.search.cluster import Chief, Worker, check_free, check_worker_name, parse_address
 from keras_attention.search.hypermodel import AttentionHyperModel
 from keras_attention.search.oracles import make_oracle
@@ -72,6 +72,20 @@ def search(
     Raises:
         ValueError: a plan, data, a folder or a chief that cannot be used; nothing is written then.
         RuntimeError: a search of which every trial failed.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention import TrainConfig
+    >>> from keras_attention.search import AttentionHyperModel, search
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "search"
+    >>> config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, epochs=1)
+    >>> hypermodel = AttentionHyperModel(config, fix={"units": 16}, choose={"alignment": ["softmax", "sparsemax"]})
+    >>> found = search(hypermodel, max_trials=2, tuner="random", run=folder, verbose=False)
+    >>> len(found.trials), found.best["settings"]["alignment"] in ("softmax", "sparsemax")
+    (2, True)
+    >>> found.winner.metrics["count"]  # of test images, which no trial has seen
+    10
     """
     require_tensorflow()
     hypermodel = AttentionHyperModel(hypermodel) if isinstance(hypermodel, TrainConfig) else hypermodel

@@ -114,6 +114,13 @@ class Search(Record):
 
     Args:
         folder: where it is, or will be.
+
+    Example:
+
+    >>> from keras_attention import Search
+    >>> found = Search("runs/photos-search")  # what `search` made there, or will make
+    >>> str(found.csv_path), str(found.winner.folder)
+    ('runs/photos-search/trials.csv', 'runs/photos-search/winner')
     """
 
     kind, plan_name, plan_type = "search", "search.json", Plan

@@ -5,7 +5,7 @@ import sys
 import keras
 
 from keras_attention.config import TrainConfig
-from keras_attention.export import require_tensorflow
+from keras_attention.export.graph import require_tensorflow
 from keras_attention.precision import in_float32, resolve_precision
 from keras_attention.results import write_results
 from keras_attention.runs import Run, load_data
@@ -33,6 +33,15 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     Raises:
         ValueError: settings, data or a folder that cannot be used; nothing is written then.
         FloatingPointError: a loss that is not finite, with the step.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention import TrainConfig, train
+    >>> config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, units=16, epochs=1)
+    >>> run = train(config, pathlib.Path(tempfile.mkdtemp()) / "first", verbose=0, export=False)
+    >>> len(run.history()), run.metrics["count"], (run.folder / "attention.png").is_file()
+    (1, 10, True)
     """
     require_tensorflow()  # of the export at the end, which must not fail only then
     config = config or TrainConfig()

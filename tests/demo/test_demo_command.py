@@ -78,7 +78,7 @@ def test_the_address_is_printed_and_opened_unless_unwanted(monkeypatch, capsys, 
     def served(build, port):
         yield f"http://{build()}/"
 
-    def ends(self):
+    def ends(self, timeout=None):
         raise KeyboardInterrupt
 
     opened = []

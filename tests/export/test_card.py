@@ -13,8 +13,8 @@ import pytest
 
 import keras_attention
 from keras_attention.data import load
-from keras_attention.export import export_model, export_run, is_card, read_card
-from keras_attention.export.card import write_card
+from keras_attention.export import export_model, export_run, read_card
+from keras_attention.export.card import is_card, write_card
 from keras_attention.export.graph import InferenceGraph
 from keras_attention.export.verification import Agreement
 from keras_attention.results import _data

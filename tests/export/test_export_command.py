@@ -6,7 +6,7 @@ import pytest
 
 from keras_attention.cli import main
 from keras_attention.config import TrainConfig
-from keras_attention.export import is_card
+from keras_attention.export.card import is_card
 from keras_attention.runs import Run
 
 pytest.importorskip("tf2onnx")

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from keras_attention.export import FORMATS, export_model, is_card, verification
+from keras_attention.export import FORMATS, export_model, verification
 from keras_attention.export import job as export_job
+from keras_attention.export.card import is_card
 from keras_attention.models import attention_outputs
 
 onnx = pytest.importorskip("onnx")

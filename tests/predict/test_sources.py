@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from keras_attention.predict import find_images, images_in
+from keras_attention.predict.sources import find_images, images_in
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_attention.predict import Predictor, even_batch_size, predict_files, predict_padded
+from keras_attention.predict import Predictor, predict_files
+from keras_attention.predict.stream import even_batch_size, predict_padded
 
 SIDE = 5
 

@@ -37,6 +37,17 @@ class Alignment(WideLayer):
     Raises:
         ValueError: a mask that cannot be broadcast to the scores.
         TypeError: a mask of floating point, such as one of 0 and −10⁹ that is meant to be added.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention.layers import Alignment
+    >>> class HardSigmoidAlignment(Alignment):
+    ...     normalized = False
+    ...     def align(self, scores, training=None):
+    ...         return keras.ops.hard_sigmoid(scores)
+    >>> np.asarray(HardSigmoidAlignment()(np.array([[-4.0, 0.0, 1.5]]), mask=np.array([[True, True, False]])))
+    array([[0. , 0.5, 0. ]], dtype=float32)
     """
 
     normalized = True

@@ -93,7 +93,15 @@ class LocalPredictiveAlignment(Alignment):
         query: `(..., Tq, dq)`, which must be given.
 
     Raises:
-        ValueError: no query; a grid of other axes.
+        ValueError: no query; a grid of other axes; a number out of range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import LocalPredictiveAlignment
+    >>> alignment = LocalPredictiveAlignment(window=2, kernel_initializer="zeros")  # predicts the middle, 2.5
+    >>> np.asarray(alignment(np.zeros((1, 5)), query=np.ones((1, 3)))).round(4)
+    array([[0.0088, 0.0649, 0.1765, 0.1765, 0.0649]], dtype=float32)
 
     Reference:
         Luong, Pham, Manning, *Effective Approaches to Attention-based Neural Machine Translation*, EMNLP 2015,

@@ -130,6 +130,9 @@ class HardAlignment(SampledAlignment):
         entropy_bonus, baseline_decay: of REINFORCE; see `SampledAlignment`.
         seed: of the samples.
 
+    Raises:
+        ValueError: another estimator, or a number out of range.
+
     Example:
 
     >>> import numpy as np
@@ -195,6 +198,16 @@ class ReinforcedAlignment(SampledAlignment):
         initial_bias: b at the start; 1 keeps about three keys in four.
         entropy_bonus, baseline_decay: of REINFORCE; see `SampledAlignment`.
         seed: of the samples.
+
+    Raises:
+        ValueError: a number out of range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import ReinforcedAlignment
+    >>> np.asarray(ReinforcedAlignment()(np.array([[-2.0, 0.0, 0.5]]))).round(4)  # keeps a key with e + 1 > 0
+    array([[0.    , 0.3775, 0.6225]], dtype=float32)
 
     Reference:
         Shen et al., *Reinforced Self-Attention Network*, IJCAI 2018, arXiv 1801.10296, eqs. 7 to 11; Brauwers,

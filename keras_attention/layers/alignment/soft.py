@@ -24,6 +24,9 @@ class SoftmaxAlignment(Alignment):
     Args:
         temperature: τ, above 0; small is sharp, large is even.
 
+    Raises:
+        ValueError: a temperature not above 0.
+
     Example:
 
     >>> import numpy as np
@@ -51,6 +54,13 @@ class SoftmaxAlignment(Alignment):
 @ALIGNMENTS.register("sigmoid")
 class SigmoidAlignment(Alignment):
     """a = 1 / (1 + exp(−e)): each key on its own; weights do not sum to 1, and the context is a mean.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import SigmoidAlignment
+    >>> np.asarray(SigmoidAlignment()(np.array([[-2.0, 0.0, 0.5]]))).round(4)
+    array([[0.1192, 0.5   , 0.6225]], dtype=float32)
 
     Reference:
         Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019, eq. 2.

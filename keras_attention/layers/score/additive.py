@@ -104,6 +104,14 @@ class ConcatScore(HiddenLayerScore):
     plus that of the others with k, once per query and once per key. What sets it apart from `additive` is that its
     initializer, regularizer and constraint see one matrix. The arguments are the same.
 
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import ConcatScore
+    >>> score = ConcatScore(units=8)
+    >>> score(np.ones((2, 3, 5), "float32"), np.ones((2, 7, 4), "float32")).shape, tuple(score.kernel.shape)
+    (TensorShape([2, 3, 7]), (9, 8))
+
     Reference:
         Luong, Pham, Manning, *Effective Approaches to Attention-based Neural Machine Translation*, EMNLP 2015, eq. 8.
     """

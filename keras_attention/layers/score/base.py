@@ -35,6 +35,16 @@ class Score(WideLayer):
 
     Raises:
         ValueError: a query or key of rank below 2, or with a last dimension that is not known.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention.layers import Score
+    >>> class ManhattanScore(Score):
+    ...     def pair(self, query, key):
+    ...         return -keras.ops.sum(keras.ops.abs(query - key), axis=-1)
+    >>> np.asarray(ManhattanScore()(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0], [1.0, 2.0]])))
+    array([[-2., -2.]], dtype=float32)
     """
 
     finite = False

@@ -34,6 +34,20 @@ class ProductScore(Score):
 class DotScore(ProductScore):
     """e = qᵀk: no parameters; query and key share one dimension d, and e grows with √d.
 
+    Call arguments and result are those of `Score`.
+
+    Raises:
+        ValueError: query and key of different dimensions.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import DotScore
+    >>> query, key = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]])
+    >>> np.asarray(DotScore()(query, key))
+    array([[0., 1.],
+           [1., 0.]], dtype=float32)
+
     Reference:
         Luong, Pham, Manning, *Effective Approaches to Attention-based Neural Machine Translation*, EMNLP 2015, eq. 8.
     """
@@ -43,7 +57,19 @@ class DotScore(ProductScore):
 class ScaledDotScore(ProductScore):
     """e = qᵀk / √d: the dot product at unit variance, whatever the dimension d.
 
-    The query is scaled, once per query rather than once per pair.
+    The query is scaled, once per query rather than once per pair. Call arguments and result are those of `Score`.
+
+    Raises:
+        ValueError: query and key of different dimensions.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import ScaledDotScore
+    >>> query, key = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]])
+    >>> np.asarray(ScaledDotScore()(query, key)).round(4)
+    array([[0.    , 0.7071],
+           [0.7071, 0.    ]], dtype=float32)
 
     Reference:
         Vaswani et al., *Attention Is All You Need*, NeurIPS 2017, eq. 1.
@@ -109,6 +135,15 @@ class BiasedGeneralScore(WithBiases, GeneralScore):
     Args:
         **kwargs: initializers, regularizers and constraints of W (`kernel_…`) and of b (`bias_…`), as in Keras.
 
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import BiasedGeneralScore
+    >>> query, key = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]])
+    >>> np.asarray(BiasedGeneralScore(kernel_initializer="identity", bias_initializer="ones")(query, key))
+    array([[1., 2.],
+           [2., 1.]], dtype=float32)
+
     Reference:
         Brauwers, Frasincar, *A General Survey on Attention Mechanisms in Deep Learning*, TKDE 35(4), 2023, table 3;
         Sordoni et al., *Iterative Alternating Neural Attention for Machine Reading*, arXiv 1606.02245.
@@ -133,6 +168,15 @@ class ActivatedGeneralScore(WithBiases, GeneralScore):
         activation: name or callable; tanh in the paper.
         use_bias: whether b is there.
         **kwargs: initializers, regularizers and constraints of W (`kernel_…`) and of b (`bias_…`), as in Keras.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import ActivatedGeneralScore
+    >>> query, key = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]])
+    >>> np.asarray(ActivatedGeneralScore(kernel_initializer="identity")(query, key)).round(4)
+    array([[0.    , 0.7616],
+           [0.7616, 0.    ]], dtype=float32)
 
     Reference:
         Ma, Li, Zhang, Wang, *Interactive Attention Networks for Aspect-Level Sentiment Classification*, IJCAI 2017,

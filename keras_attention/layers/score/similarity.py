@@ -21,6 +21,19 @@ class EuclideanScore(Score):
     Args:
         squared: whether e = −‖q − k‖₂².
 
+    Raises:
+        ValueError: query and key of different dimensions.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import EuclideanScore
+    >>> query, key = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0], [1.0, 2.0]])
+    >>> np.asarray(EuclideanScore()(query, key)).round(4)
+    array([[-1.4142, -2.    ]], dtype=float32)
+    >>> np.asarray(EuclideanScore(squared=True)(query, key)).round(4)
+    array([[-2., -4.]], dtype=float32)
+
     Reference:
         Niu, Zhong, Yu, *A review on the attention mechanism of deep learning*, Neurocomputing 452, 2021, sec. 3
         ("similarity").
@@ -66,6 +79,17 @@ class CosineScore(Score):
     Args:
         temperature: s, above 0. Without it weights differ little, because e lies between −1 and 1.
         learned: whether s is learned, from `temperature` on; as exp of a weight, so that it stays above 0.
+
+    Raises:
+        ValueError: a temperature not above 0; query and key of different dimensions.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import CosineScore
+    >>> query, key = np.array([[3.0, 0.0]]), np.array([[0.0, 1.0], [1.0, 1.0], [5.0, 0.0]])
+    >>> np.asarray(CosineScore(temperature=10.0)(query, key)).round(4)
+    array([[ 0.    ,  7.0711, 10.    ]], dtype=float32)
 
     Reference:
         Graves, Wayne, Danihelka, *Neural Turing Machines*, arXiv 1410.5401, eqs. 5 and 6.
