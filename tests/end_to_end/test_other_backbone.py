@@ -42,6 +42,7 @@ def options_of(*arguments):
     return parser().parse_args(arguments)
 
 
+@pytest.mark.slow
 def test_train_explain_export_and_resume(small, tmp_path, monkeypatch, interrupt_in_epoch, capsys):
     config = small()
     assert config.name == "cluttered_digits-small_cnn-additive-softmax"
@@ -68,7 +69,7 @@ def test_train_explain_export_and_resume(small, tmp_path, monkeypatch, interrupt
     for name, values in exported.items():
         np.testing.assert_allclose(values, saved[name], atol=1e-4)
     explain = ["explain", str(run.folder), "--compare", "gradcam@stage1_relu", "--out", str(tmp_path / "maps")]
-    assert main([*explain, "--samples", "2"]) == 0
+    assert main([*explain, "--limit", "2"]) == 0
 
 
 @pytest.mark.usefixtures("only_training")
