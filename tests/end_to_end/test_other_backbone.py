@@ -13,9 +13,10 @@ from keras_attention.cli import train as train_command
 from keras_attention.comparison import Variant, make_variants
 from keras_attention.comparison.record import Plan
 from keras_attention.comparison.repeat import command
-from keras_attention.comparison.tasks import foreign_members
+from keras_attention.comparison.tasks import foreign_members, register_members
 from keras_attention.explain import attention_maps, grad_cam
 from keras_attention.models import BACKBONES
+from keras_attention.own_process import call_in_own_process
 from keras_attention.runs import Run
 from keras_attention.search.space import Space
 from keras_attention.training import load_data
@@ -139,6 +140,11 @@ def test_a_comparison_of_it_is_repeated_by_its_command(small, tmp_path):
     assert compare._config(again) == plan.config
     assert Variant("other", {"backbone": "vgg16_bn"}).config(plan.config).attend == ("block3_pool", "block4_pool")
     assert [(family, name) for family, name, _ in foreign_members()] == [("backbone", "small_cnn")]
+
+
+@pytest.mark.slow
+def test_it_travels_to_other_processes():
+    call_in_own_process(register_members, foreign_members())
 
 
 def test_a_search_tries_its_layers_and_the_heads_that_divide_their_channels(small):
