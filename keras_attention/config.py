@@ -17,7 +17,8 @@ from keras_attention.data.augmentation import AUGMENTATIONS
 from keras_attention.data.split import SAMPLINGS
 from keras_attention.layers import ALIGNMENTS, MAP_REGULARIZERS, SCORES, UniformScore
 from keras_attention.metrics import FLIPS, MONITORS
-from keras_attention.models.layout import LAYER_NAMES, SMALLEST_IMAGE
+from keras_attention.models.backbones import BACKBONES, DEFAULT_BACKBONE
+from keras_attention.models.layout import SMALLEST_IMAGE
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step", "constant")
@@ -25,7 +26,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 DATA_OPTIONS = ("clutter", "count", "seed")
 LOSSES = ("cross_entropy", "focal")
 WHOLE_BACKBONE = "all"
-FROZEN_PARTS = (WHOLE_BACKBONE, *(name.removesuffix("_pool") for name in LAYER_NAMES if name.endswith("pool")))
+POOL = "_pool"  # may be left out of what is frozen
 AGREEMENT = "agreement"  # of the maps of several layers, a regularizer too
 UNIFORM = "uniform"  # the control that looks nowhere in particular
 NARROW = 0.25  # the width of a network that is trained from scratch
@@ -44,10 +45,12 @@ class TrainConfig:
         masks: for a folder, the root of a parallel tree of masks.
         image_size: side of the images in pixels, at least 32; where it is `None`, that of the data, else 224.
         split_seed: of the stratified split, where the source does not name one.
-        width: factor on the number of filters of VGG16, above 0; `None` is 1 with pretrained weights, else .25.
-        weights: pretrained weights of the backbone: `"imagenet"`, or the path of a file (see `load_pretrained`).
+        backbone: a name in `keras_attention.models.BACKBONES`.
+        width: factor on the number of filters of the backbone, above 0; `None` is 1 with pretrained weights, else .25.
+        weights: pretrained weights of the backbone: `"imagenet"`, or the path of a file (see `load_pretrained`); of
+            another backbone than `vgg16_bn`, a `.keras` or `.weights.h5` file of the same architecture.
         freeze: which part of the backbone keeps its weights, its batch normalization in inference mode: `"all"`, or a
-            block such as `"block3"` with all before it.
+            layer with all before it, such as `"block3"`, which stands for `"block3_pool"`.
         unfreeze_after: epochs after which the frozen part is trained too; `None` never does.
         backbone_rate: what the learning rate is multiplied by for the backbone, above 0.
         score: a name in `SCORES`; `None` is the multi-scale head without attention, `"uniform"` attention whose weights
@@ -55,7 +58,8 @@ class TrainConfig:
         alignment: a name in `ALIGNMENTS`.
         score_options, alignment_options: arguments of the score and of the alignment, such as `{"activation": "relu"}`
             and `{"estimator": "reinforce"}`.
-        attend: names of the attended layers; none at all is the plain network.
+        attend: names of the attended layers; none at all is the plain network. `None` is replaced by those that the
+            backbone names.
         units: dimension in which query and features are compared; `None` compares them as they are.
         num_heads: heads of each attention; each weighs its own part of the channels, which they must divide.
         pool_query: whether one averaged query asks for all positions, instead of a query map.
@@ -113,6 +117,7 @@ class TrainConfig:
     masks: str | None = None
     image_size: int | None = None
     split_seed: int = 0
+    backbone: str = DEFAULT_BACKBONE
     width: float | None = None
     weights: str | None = None
     freeze: str | None = None
@@ -122,7 +127,7 @@ class TrainConfig:
     alignment: str = "softmax"
     score_options: dict = dataclasses.field(default_factory=dict)
     alignment_options: dict = dataclasses.field(default_factory=dict)
-    attend: tuple = ("block3_pool", "block4_pool")
+    attend: tuple | None = None
     units: int | None = 128
     num_heads: int = 1
     pool_query: bool = False
@@ -158,7 +163,9 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        object.__setattr__(self, "attend", (self.attend,) if isinstance(self.attend, str) else tuple(self.attend))
+        require_choice("backbone", self.backbone, BACKBONES)
+        attend = BACKBONES[self.backbone].attend if self.attend is None else self.attend
+        object.__setattr__(self, "attend", (attend,) if isinstance(attend, str) else tuple(attend))
         for name in ("data", "data_dir", "masks", "weights", "cache_dir"):
             if getattr(self, name) is not None and name != "data":
                 require_path(name, getattr(self, name))
@@ -205,9 +212,10 @@ class TrainConfig:
             require_choice("score", self.score, (*SCORES, UNIFORM))
         if self.score in (None, UNIFORM) and self.score_options:
             raise invalid("There is no score to have options.", "a score", f"score_options={self.score_options}")
-        for name in self.attend:
-            if name not in LAYER_NAMES:
-                raise unknown("layer", name, [known for known in LAYER_NAMES if known.endswith("pool")], "attend")
+        known = BACKBONES[self.backbone].layers
+        for name in self.attend if known else ():
+            if name not in known:
+                raise unknown("layer", name, usual_layers(self.backbone), "attend")
         for argument, choices in (
             ("alignment", ALIGNMENTS),
             ("optimizer", OPTIMIZERS),
@@ -225,12 +233,19 @@ class TrainConfig:
     def _check_effects(self):
         """Refuses settings that would have no effect, or would undo each other."""
         if isinstance(self.freeze, str):
-            object.__setattr__(self, "freeze", self.freeze.removesuffix("_pool"))
-        if self.freeze is not None:
-            require_choice("freeze", self.freeze, FROZEN_PARTS)
+            object.__setattr__(self, "freeze", self.freeze.removesuffix(POOL))
+        self._check_frozen_part()
         for useless, name, what, expected in (*self._fine_tuning(), *self._fitting(), *self._teaching()):
             if useless:
                 raise invalid(what, expected, f"{name}={getattr(self, name)!r}")
+
+    def _check_frozen_part(self):
+        if self.freeze is None:
+            return
+        known = BACKBONES[self.backbone].layers
+        parts = (WHOLE_BACKBONE, *(name.removesuffix(POOL) for name in usual_layers(self.backbone)))
+        if not isinstance(self.freeze, str) or (known and self.freeze not in (*parts, *known)):
+            raise unknown("freeze", self.freeze, parts)
 
     # Rules: whether a setting is useless, its name, what is wrong, what was expected.
 
@@ -278,7 +293,8 @@ class TrainConfig:
     @property
     def freezes_all(self):
         """Whether the whole backbone keeps its weights, at first at least."""
-        return self.freeze in (WHOLE_BACKBONE, FROZEN_PARTS[-1])
+        last = (BACKBONES[self.backbone].layers or ())[-1:]
+        return self.freeze in (WHOLE_BACKBONE, *(name.removesuffix(POOL) for name in last))
 
     @property
     def last_epoch(self):
@@ -298,7 +314,7 @@ class TrainConfig:
     @property
     def network_layers(self):
         """The names of the layers whose maps the head takes: the attended ones and that which asks."""
-        return tuple(dict.fromkeys((*self.attend, "block5_pool")))
+        return tuple(dict.fromkeys((*self.attend, BACKBONES[self.backbone].query)))
 
     def _check_layers(self):
         """Makes the layers once: what they refuse is then refused before any data are loaded."""
@@ -327,9 +343,14 @@ class TrainConfig:
         return self.data.rstrip("/").replace("/", "-").strip(".-") or "data"
 
     @property
+    def subject(self):
+        """What the name of a folder begins with: the data, and a backbone that is not the default."""
+        return self.source_name if self.backbone == DEFAULT_BACKBONE else f"{self.source_name}-{self.backbone}"
+
+    @property
     def name(self):
-        """A short name for a run: data, score and alignment."""
-        source = self.source_name
+        """A short name for a run: data, backbone unless it is the default, score and alignment."""
+        source = self.subject
         if not self.attend:
             return f"{source}-plain"
         if self.score in (None, UNIFORM):
@@ -357,8 +378,20 @@ class TrainConfig:
                 raise unknown("setting", name, known)
         return cls(**settings)
 
+    def with_settings(self, **settings):
+        """The same with other settings; another backbone brings its own attended layers, unless there are none."""
+        return dataclasses.replace(self, **self._following_backbone(settings))
+
+    def _following_backbone(self, settings):
+        backbone = require_choice("backbone", settings.get("backbone", self.backbone), BACKBONES)
+        own = {"attend": BACKBONES[backbone].attend}
+        if settings.get("attend", ()) is None:
+            return settings | own
+        return settings if backbone == self.backbone or not self.attend else own | settings
+
     def changed(self, **settings):
-        """The same with other settings; what is for attention alone is left out where these leave no attention."""
+        """As `with_settings`; what is for attention alone is left out where the settings leave no attention."""
+        settings = self._following_backbone(settings)
         network = {name: settings.get(name, getattr(self, name)) for name in ("attend", "score")}
         without = not network["attend"] or network["score"] in (None, UNIFORM)
         left_out = {"supervise_attention": None, "map_regularizers": {}} if without else {}
@@ -370,3 +403,9 @@ class TrainConfig:
         """Name → (own value, the other's) of every setting in which the two differ."""
         mine, others = dataclasses.asdict(self), dataclasses.asdict(other)
         return {name: (mine[name], others[name]) for name in mine if mine[name] != others[name]}
+
+
+def usual_layers(backbone):
+    """The layers of a backbone by name that are usually attended: those that it names, or its poolings."""
+    known = BACKBONES[backbone].layers or ()
+    return tuple(name for name in known if name.endswith(POOL)) or known or BACKBONES[backbone].attend

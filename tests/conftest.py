@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_attention.models import BACKBONES
+
 
 @pytest.fixture(autouse=True)
 def same_start():
@@ -41,6 +43,27 @@ def cost():
         "reference_image_seconds": 0.002,
         "step_megabytes": 12.5,
     }
+
+
+@pytest.fixture
+def small_cnn():
+    """The name of a second backbone: four convolutions of stride 2, registered as long as the test runs."""
+
+    # Inside, so that it is pickled by its value: other processes cannot import this file.
+    @BACKBONES.register("small_cnn", attend=("stage2_relu", "stage3_relu"), query="stage4_relu")
+    def build(input_shape, width):
+        """Four convolutions of stride 2, each with batch normalization and ReLU."""
+        images = keras.Input(input_shape, name="images")
+        x = keras.layers.Rescaling(1 / 255, dtype="float32", name="preprocessing")(images)
+        for stage in (1, 2, 3, 4):
+            filters = max(1, round(width * 32 * stage))
+            x = keras.layers.Conv2D(filters, 3, 2, "same", use_bias=False, name=f"stage{stage}_conv")(x)
+            x = keras.layers.BatchNormalization(name=f"stage{stage}_bn")(x)
+            x = keras.layers.ReLU(name=f"stage{stage}_relu")(x)
+        return keras.Model(images, x, name="small_cnn")
+
+    yield "small_cnn"
+    del BACKBONES._members["small_cnn"]
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ OTHERS = {
     "masks": "masks",
     "image_size": 48,
     "split_seed": 5,
+    "backbone": "small_cnn",
     "width": 0.125,
-    "weights": "vgg16_bn.safetensors",
+    "weights": "small_cnn.weights.h5",
     "freeze": "all",
     "unfreeze_after": 8,
     "backbone_rate": 0.1,
@@ -30,7 +31,7 @@ OTHERS = {
     "alignment": "hard",
     "score_options": {"temperature": 3.0},
     "alignment_options": {"estimator": "reinforce"},
-    "attend": ("block4_pool",),
+    "attend": ("stage2_relu",),
     "units": 7,
     "num_heads": 2,
     "pool_query": True,
@@ -63,6 +64,8 @@ OTHERS = {
     "seed": 23,
 }
 
+pytestmark = pytest.mark.usefixtures("small_cnn")
+
 APART = {"class_weights": "balanced", "cache_features": False, "train_on_validation": True}
 
 
@@ -84,7 +87,7 @@ def test_json():
         assert dataclasses.asdict(again) == dataclasses.asdict(config)
         assert isinstance(again.attend, tuple)
     settings = json.loads(TrainConfig(**OTHERS).to_json())
-    assert settings == OTHERS | {"attend": ["block4_pool"], "class_weights": "none", "cache_features": True} | {
+    assert settings == OTHERS | {"attend": ["stage2_relu"], "class_weights": "none", "cache_features": True} | {
         "train_on_validation": False
     }
 
@@ -159,6 +162,8 @@ NAMES = {
     "folder": ({"data": "../photos/skin/"}, "photos-skin-additive-softmax"),
     "absolute folder": ({"data": "/photos/skin"}, "photos-skin-additive-softmax"),
     "here": ({"data": "."}, "data-additive-softmax"),
+    "another backbone": ({"backbone": "small_cnn"}, "cluttered_digits-small_cnn-additive-softmax"),
+    "another plain backbone": ({"backbone": "small_cnn", "attend": ()}, "cluttered_digits-small_cnn-plain"),
     "version": ({"data": "cifar10/3.0.2"}, "cifar10-3.0.2-additive-softmax"),
 }
 
@@ -365,6 +370,28 @@ def test_a_path_that_is_none(name, value):
 def test_the_width_goes_with_the_weights():
     widths = [TrainConfig(**changes).network_width for changes in ({}, {"weights": "a.npz"}, {"width": 0.5})]
     assert widths == [0.25, 1.0, 0.5]
+
+
+def test_another_backbone_brings_its_layers():
+    config = TrainConfig(backbone="small_cnn")
+    assert config.attend == ("stage2_relu", "stage3_relu")
+    assert config.network_layers == ("stage2_relu", "stage3_relu", "stage4_relu")
+    assert TrainConfig(attend=("block4_pool",)).with_settings(backbone="small_cnn") == config
+    assert TrainConfig().changed(backbone="small_cnn", attend=("stage3_relu",)).attend == ("stage3_relu",)
+    assert TrainConfig(attend=()).changed(backbone="small_cnn").attend == ()
+    assert config.with_settings(attend=("stage3_relu",)).with_settings(attend=None) == config
+    # What it has is known when it is built; of VGG16-BN it is known at once.
+    assert TrainConfig(backbone="small_cnn", attend="stage1_relu", weights="a.keras", freeze="stage1_relu").freeze
+    with pytest.raises(ValueError, match=r"^Unknown layer 'stage1_relu'"):
+        TrainConfig(attend="stage1_relu")
+
+
+def test_an_unknown_backbone():
+    wanted = exactly("Unknown backbone 'small_cn' (did you mean 'small_cnn'?).", "one of: vgg16_bn, small_cnn", "X")
+    with pytest.raises(ValueError, match=wanted.replace("X", "backbone='small_cn'")):
+        TrainConfig(backbone="small_cn")
+    with pytest.raises(ValueError, match=r"^Unknown backbone 3\. Expected one of: vgg16_bn"):
+        TrainConfig().with_settings(backbone=3)
 
 
 def test_the_layers_of_the_head():

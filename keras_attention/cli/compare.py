@@ -1,7 +1,6 @@
 """`keras-attention compare`: whether attention helps, which kind, and how sure that is."""
 
 import argparse
-import dataclasses
 import pathlib
 import shlex
 
@@ -11,7 +10,7 @@ from keras_attention.cli.settings import add_settings, given_settings
 NOT_SHARED = ("--score", "--alignment", "--train-on-validation")
 EXAMPLES = """\
 variants, separated by commas:
-  plain                           VGG16-BN as it is
+  plain                           the backbone as it is
   multiscale                      the head over the attended maps, without attention
   uniform                         attention whose weights are 1/n
   additive+softmax                any score with any alignment, see `keras-attention list`
@@ -58,7 +57,7 @@ def run(options):
     from keras_attention.report import best_run, results_table
 
     resume, config = getattr(options, "resume", False), _config(options)
-    options.run_folder = getattr(options, "run_folder", None) or f"runs/{config.source_name}-compare"
+    options.run_folder = getattr(options, "run_folder", None) or f"runs/{config.subject}-compare"
     variants = getattr(options, "variants", None)
     comparison = compare(
         config,
@@ -97,7 +96,7 @@ def _config(options):
     if given.get("data", base.data) != base.data:
         base = TrainConfig()
     if getattr(options, "resume", False):
-        base = Comparison(folder or f"runs/{TrainConfig(**given).source_name}-compare").plan.config
+        base = Comparison(folder or f"runs/{TrainConfig(**given).subject}-compare").plan.config
     if "data_options" in given:
         given["data_options"] = base.data_options | given["data_options"]
-    return dataclasses.replace(base, **given)
+    return base.with_settings(**given)

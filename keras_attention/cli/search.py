@@ -1,7 +1,6 @@
 """`keras-attention search`: the best score, alignment and dimensions for your images, as a finished run."""
 
 import argparse
-import dataclasses
 import pathlib
 
 from keras_attention.cli.settings import add_settings, given_settings, plain_value
@@ -87,8 +86,8 @@ def after_interrupt(options):
 def _folder(options):
     from keras_attention.config import TrainConfig
 
-    data = {"data": options.data} if hasattr(options, "data") else {}
-    return getattr(options, "run_folder", f"runs/{TrainConfig(**data).source_name}-search")
+    named = {name: getattr(options, name) for name in ("data", "backbone") if hasattr(options, name)}
+    return getattr(options, "run_folder", f"runs/{TrainConfig(**named).subject}-search")
 
 
 def _hypermodel(options):
@@ -108,7 +107,7 @@ def _hypermodel(options):
         base, fix, choose = plan.config, plan.fix | fix, plan.choose | choose
     if "data_options" in given:
         given["data_options"] = base.data_options | given["data_options"]
-    return AttentionHyperModel(dataclasses.replace(base, **given), fix=fix, choose=choose)
+    return AttentionHyperModel(base.with_settings(**given), fix=fix, choose=choose)
 
 
 def _check_empty(given):

@@ -15,10 +15,11 @@ DATA = (
     ("--test-flips", str, "NAME", "none (default), horizontal, both: also test with averages over flipped images"),
 )
 MODEL = (
-    ("--width", float, "W", "factor on the filters of VGG16 (default 0.25; 1 with --weights)"),
+    ("--backbone", str, "NAME", "network whose features are attended, see `list` (default vgg16_bn)"),
+    ("--width", float, "W", "factor on the filters of the backbone (default 0.25; 1 with --weights)"),
     ("--score", str, "NAME", "score function, see `list`; none keeps the head without attention (default additive)"),
     ("--alignment", str, "NAME", "alignment, see `list` (default softmax)"),
-    ("--attend", str, "A,B", "attended layers; none is the plain network (default block3_pool,block4_pool)"),
+    ("--attend", str, "A,B", "attended layers; none is the plain network (default: those of the backbone, see `list`)"),
     ("--units", str, "N", "dimension in which query and features are compared; none: as they are (default 128)"),
     ("--num-heads", int, "N", "heads of each attention, which divide the channels among them (default 1)"),
     ("--supervise-attention", float, "WEIGHT", "teach the maps with the masks, by a loss of that weight (0.1, say)"),
@@ -26,7 +27,7 @@ MODEL = (
     ("--dropout", float, "F", "share of the head's inputs dropped in training (default 0)"),
 )
 FINE_TUNING = (
-    ("--weights", str, "W", "imagenet, or a file of VGG16 weights: .safetensors .npz .keras .weights.h5 .h5 .pth .pt"),
+    ("--weights", str, "W", "imagenet, or a file: .keras .weights.h5; of VGG16 also .safetensors .npz .h5 .pth .pt"),
     ("--unfreeze-after", int, "N", "train the frozen part too after N epochs"),
     ("--backbone-rate", float, "F", "factor on the learning rate for the backbone (default 1)"),
     ("--cache-dir", str, "DIR", "where features of a frozen backbone are kept (default ~/.cache/keras_attention)"),
@@ -83,7 +84,7 @@ def add_settings(parser, without=()):
             text = "one averaged query for all positions, instead of a query map"
             group.add_argument("--pool-query", action="store_true", help=text)
         if title == "pretrained weights":
-            text = "freeze the backbone, whole (its features are then cached) or up to a block, such as block3"
+            text = "freeze the backbone, whole (its features are then cached) or up to a layer, such as block3"
             group.add_argument("--freeze", nargs="?", const="all", metavar="BLOCK", help=text)
             text = "compute the features of a frozen backbone at every step"
             group.add_argument("--no-cache", dest="cache_features", action="store_false", help=text)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_attention.comparison.tasks import register_members
 from keras_attention.data import ImageDataset
-from keras_attention.models import VGG16BN
+from keras_attention.models import BACKBONES
 from keras_attention.precision import dtype_policy, resolve_precision
 from keras_attention.training import build_model, compile_network, stages
 
@@ -34,7 +34,7 @@ def measure_cost(config, reference, image_size, class_names, members=()):
         reference: that of the plain network.
         image_size: side of the images in pixels.
         class_names: the name of each class.
-        members: scores and alignments from outside the package, as in `Task`.
+        members: scores, alignments and backbones from outside the package, as in `Task`.
 
     Returns:
         A dictionary: `parameters`; `trained_parameters`, those that a training step changes; `flops`, multiplications
@@ -68,7 +68,7 @@ def measure_cost(config, reference, image_size, class_names, members=()):
 
 def _calls(config, shape):
     """A training step and an inference of a batch, both without arguments; the model, and what of it is trained."""
-    backbone = VGG16BN((shape.image_size, shape.image_size, 3), width=config.network_width)
+    backbone = BACKBONES.make(config.backbone, shape.image_size, config.network_width)
     model = build_model(config, shape, backbone)
     stage = stages(config, shape, model, backbone)[-1]
     network = stage.prepare()

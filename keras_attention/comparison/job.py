@@ -103,7 +103,7 @@ def compare(
 
 def _claim(config, variants, seeds, costs, run, resume, overwrite):
     """The folder, and the plan to carry out in it, both checked; nothing is written yet."""
-    comparison = Comparison(run or f"runs/{(config or DEFAULT_CONFIG).source_name}-compare")
+    comparison = Comparison(run or f"runs/{(config or DEFAULT_CONFIG).subject}-compare")
     saved = comparison.plan if resume else None
     config = config or (saved.config if saved else DEFAULT_CONFIG)
     if variants is None:
@@ -118,7 +118,7 @@ def _claim(config, variants, seeds, costs, run, resume, overwrite):
             "train_on_validation=False",
             "train_on_validation=True",
         )
-    plan = Plan(config, make_variants(variants), seeds, costs)
+    plan = Plan(config, make_variants(variants, config.backbone), seeds, costs)
     return comparison, comparison.claim(plan, resume, overwrite)
 
 
@@ -131,7 +131,8 @@ def _check_networks(plan, dataset):
     backbone = build_backbone(plan.config, dataset)
     for variant in plan.variants:
         try:
-            build_model(variant.config(plan.config), dataset, backbone)
+            config = variant.config(plan.config)
+            build_model(config, dataset, backbone if config.backbone == plan.config.backbone else None)
         except (TypeError, ValueError) as error:
             raise ValueError(f"The variant {variant.name!r} cannot run. {error}") from error
     return backbone
@@ -141,6 +142,7 @@ def _fill_cache(plan, dataset, backbone, verbose):
     """Computes the features of a frozen backbone for all variants at once, so that none has to."""
     configs = [variant.config(plan.config) for variant in plan.variants]
     cached = [config for config in configs if config.freezes_all and config.cache_features]
+    cached = [config for config in cached if config.backbone == plan.config.backbone]
     if cached:
         layers = dict.fromkeys(layer for config in cached for layer in config.attend)
         everything = dataclasses.replace(plan.config, attend=tuple(layers))

@@ -12,6 +12,7 @@ import keras
 from keras_attention.comparison.variants import REFERENCES, make_variants
 from keras_attention.config import TrainConfig
 from keras_attention.data.cluttered_digits import ClutteredDigitsConfig
+from keras_attention.models import BACKBONES
 
 PACKAGES = ("keras-attention", "tensorflow", "keras", "numpy", "scipy", "scikit-learn")
 
@@ -41,7 +42,7 @@ def command(plan, folder):
     """The command line that repeats a comparison; `None` for one that only Python can ask for."""
     names = [variant.name for variant in plan.variants]
     try:
-        same = make_variants(names) == plan.variants
+        same = make_variants(names, plan.config.backbone) == plan.variants
     except ValueError:
         same = False
     arguments = _arguments(plan.config) if same else None
@@ -59,6 +60,8 @@ def _arguments(config):
     for field in dataclasses.fields(TrainConfig):
         value = getattr(config, field.name)
         default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
+        if field.name == "attend":
+            default = BACKBONES[config.backbone].attend
         if value == default and field.name != "data_options":
             continue
         flag = f"--{field.name.replace('_', '-')}"

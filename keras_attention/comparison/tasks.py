@@ -13,6 +13,7 @@ import traceback
 from keras_attention.atomic import alone, remove, replacing
 from keras_attention.config import TrainConfig
 from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.models import BACKBONES, Backbone
 from keras_attention.own_process import call_in_own_process
 from keras_attention.registry import PACKAGE
 from keras_attention.runs import Run
@@ -20,7 +21,7 @@ from keras_attention.training import train
 
 ATTEMPTS = 2
 KILLED = "its process was killed each time"
-REGISTRIES = {"score": SCORES, "alignment": ALIGNMENTS}
+REGISTRIES = {"score": SCORES, "alignment": ALIGNMENTS, "backbone": BACKBONES}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Task:
         variant: its name.
         config: the settings of the run.
         folder: that of the run.
-        members: scores and alignments from outside the package, `(family, name, class)`, for processes that do not know
-            them.
+        members: scores, alignments and backbones from outside the package, `(family, name, member)`, for processes that
+            do not know them.
     """
 
     variant: str
@@ -61,20 +62,28 @@ class Outcome:
 
 
 def foreign_members():
-    """Scores and alignments that were registered outside the package."""
+    """Scores, alignments and backbones that were registered outside the package."""
     return tuple(
-        (family, name, cls)
+        (family, name, member)
         for family, registry in REGISTRIES.items()
-        for name, cls in registry.items()
-        if cls.__module__.split(".")[0] != PACKAGE
+        for name, member in registry.items()
+        if _module(member).split(".")[0] != PACKAGE
     )
+
+
+def _module(member):
+    return (member.build if isinstance(member, Backbone) else member).__module__
 
 
 def register_members(members):
     """Registers those of `foreign_members` that this process does not know."""
-    for family, name, cls in members:
-        if name not in REGISTRIES[family]:
-            REGISTRIES[family].register(name)(cls)
+    for family, name, member in members:
+        if name in REGISTRIES[family]:
+            continue
+        if isinstance(member, Backbone):
+            BACKBONES.add(name, member)
+        else:
+            REGISTRIES[family].register(name)(member)
 
 
 def run_task(task):

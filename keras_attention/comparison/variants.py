@@ -3,9 +3,9 @@
 import dataclasses
 
 from keras_attention.arguments import invalid, unknown
-from keras_attention.config import UNIFORM
+from keras_attention.config import UNIFORM, usual_layers
 from keras_attention.layers import ALIGNMENTS, SCORES
-from keras_attention.models.layout import LAYER_NAMES
+from keras_attention.models.backbones import BACKBONES, DEFAULT_BACKBONE
 
 # Name → the settings that make it. Each difference is taken to the references: the plain network, and the multi-scale
 # head without attention, which tells what attention adds from what more features add.
@@ -66,7 +66,7 @@ class Variant:
         return base.changed(**settings, **({} if seed is None else {"seed": seed}))
 
 
-def make_variants(names):
+def make_variants(names, backbone=DEFAULT_BACKBONE):
     """The variants of a comparison, in the order of their names, each once; references that are missing come first.
 
     Args:
@@ -74,6 +74,7 @@ def make_variants(names):
             `<score>+<alignment>`; all but `plain` may end in `@<layer>` or `@<layer>+<layer>`, the attended layers.
             `all-scores` stands for every score with softmax, `all-alignments` for `additive` with every alignment,
             `all` for the controls and all pairs.
+        backbone: name of the one whose layers are named.
 
     Returns:
         A tuple of `Variant`s.
@@ -90,7 +91,7 @@ def make_variants(names):
     names = [names] if isinstance(names, (str, Variant)) else list(names)
     if not names:
         raise invalid("No variant is named.", "one at least, such as additive+softmax", "variants=''")
-    given = [variant for name in names for variant in _expanded(name)]
+    given = [variant for name in names for variant in _expanded(name, backbone)]
     unique = {}
     for variant in given:
         if variant.settings != CONTROLS.get(variant.name, variant.settings):
@@ -98,15 +99,15 @@ def make_variants(names):
         if unique.setdefault(variant.name, variant) != variant:
             raise invalid("Two variants have one name.", "a name for each", f"variants={variant.name!r}")
     missing = [name for name in REFERENCES if name not in unique]
-    return (*(_parsed(name) for name in missing), *unique.values())
+    return (*(_parsed(name, backbone) for name in missing), *unique.values())
 
 
-def _expanded(name):
+def _expanded(name, backbone):
     if isinstance(name, Variant):
         return [name]
     if not isinstance(name, str):
         raise invalid("This is no variant.", "a text or a Variant", f"variants={name!r}", TypeError)
-    return [_parsed(each) for each in _names_of_family(name.strip())]
+    return [_parsed(each, backbone) for each in _names_of_family(name.strip())]
 
 
 def _names_of_family(name):
@@ -119,13 +120,13 @@ def _names_of_family(name):
     return [name]
 
 
-def _parsed(name):
+def _parsed(name, backbone):
     kind, at, layers = name.partition("@")
     settings = dict(CONTROLS[kind]) if kind in CONTROLS else _pair(name, kind)
     if at:
         if kind == "plain":
             raise invalid("The plain network attends to no layer.", "plain", f"variants={name!r}")
-        settings["attend"] = _layers(name, layers)
+        settings["attend"] = _layers(name, layers, backbone)
     return Variant(name, settings)
 
 
@@ -141,10 +142,10 @@ def _pair(name, kind):
     return {"score": score, "alignment": alignment}
 
 
-def _layers(name, text):
-    layers = tuple(text.split("+"))
-    for layer in layers:
-        if layer not in LAYER_NAMES:
-            choices = [known for known in LAYER_NAMES if known.endswith("pool")]
+def _layers(name, text, backbone):
+    layers, known = tuple(text.split("+")), BACKBONES[backbone].layers
+    for layer in layers if known else ():
+        if layer not in known:
+            choices = usual_layers(backbone)
             raise unknown(f"layer in the variant {name!r} (several are joined by +):", layer, choices, "attend")
     return layers

@@ -122,7 +122,7 @@ def _silence(*_, **__):
 def _claim(hypermodel, given, run, resume, overwrite):
     """The folder, the hypermodel and the plan to carry out, all checked; nothing is written yet."""
     config = hypermodel.config if hypermodel is not None else DEFAULT_CONFIG
-    record = Search(f"runs/{config.source_name}-search" if run is None else run)
+    record = Search(f"runs/{config.subject}-search" if run is None else run)
     saved = record.plan if resume else None
     if hypermodel is None:
         hypermodel = _hypermodel_of(saved) if saved else AttentionHyperModel(DEFAULT_CONFIG)
@@ -239,7 +239,7 @@ def _check_worker(chief, name, given):
 def _work(hypermodel, run, chief, name, tell):
     """Runs trials for a chief until there are no more."""
     config = hypermodel.config if hypermodel else DEFAULT_CONFIG
-    record = Search(f"runs/{config.source_name}-search" if run is None else run)
+    record = Search(f"runs/{config.subject}-search" if run is None else run)
     plan, at_work = record.plan, Worker(name, chief, record.folder)
     at_work.check_chief()  # before the images, which may take long to load
     hypermodel = hypermodel or _hypermodel_of(plan)

@@ -2,22 +2,24 @@
 
 import contextlib
 import dataclasses
+import functools
 import math
 
 from keras_attention.arguments import invalid, unknown
 from keras_attention.config import UNIFORM
 from keras_attention.domains import Choices, Range
 from keras_attention.layers import ALIGNMENTS, SCORES
-from keras_attention.models.layout import BLOCKS, LAYER_NAMES
+from keras_attention.models import BACKBONES
+from keras_attention.models.backbone import NOMINAL_SIDE, feature_layers, feature_map
 
 NONE = "none"  # as on the command line: the score of the head without attention, and no units
 MULTISCALE = NONE
 CONTROLS = (MULTISCALE, UNIFORM)
 JOIN = "+"  # between the layers of one choice
 
-# What every network has, and what those with attention have besides the options of their score and alignment.
+# What every network has besides its attended layers, and what those with attention have besides the options of their
+# score and alignment.
 EVERYWHERE = {
-    "attend": Choices(("block3_pool+block4_pool", "block3_pool", "block4_pool")),
     "dropout": Choices((0.0, 0.1, 0.2, 0.3, 0.5)),
     "learning_rate": Range(1e-4, 3e-3, logarithmic=True),
 }
@@ -49,9 +51,9 @@ class Space:
         if both:
             raise invalid("A hyperparameter is fixed and to be chosen.", "one of the two", ", ".join(sorted(both)))
         families = {name: Choices(tuple(registry)) for name, registry in FAMILIES.items()}
-        self.domains = families | EVERYWHERE | WITH_ATTENTION
+        self.domains = families | {"attend": _attended(config.backbone)} | EVERYWHERE | WITH_ATTENTION
         self.domains["num_heads"] = self._dividing_heads()
-        for name in (*FAMILIES, *EVERYWHERE, *WITH_ATTENTION):
+        for name in (*FAMILIES, "attend", *EVERYWHERE, *WITH_ATTENTION):
             self._narrow(name)
         self.members = {family: self._options_of_members(family) for family in FAMILIES}
         for members in self.members.values():
@@ -83,7 +85,7 @@ class Space:
             A dictionary of settings of `TrainConfig`, of what is active alone.
         """
         score = self._draw(hp, "score")
-        found = {name: self._draw(hp, name) for name in EVERYWHERE}
+        found = {name: self._draw(hp, name) for name in ("attend", *EVERYWHERE)}
         with self._only_for(hp, "score", self.attending):
             with_attention = {name: self._draw(hp, name) for name in ("alignment", *WITH_ATTENTION)}
         score_options = self._draw_options(hp, "score", score)
@@ -178,14 +180,16 @@ class Space:
             for value in self.values(name):
                 try:
                     dataclasses.replace(self.config, **self._alone(name, value))
+                    if name == "attend":
+                        self._check_layers(value.split(JOIN))
                 except (TypeError, ValueError) as error:
                     raise ValueError(f"`{name}` cannot be {value!r}. {error}") from error
         for heads in self.values("num_heads") if self.attending else ():
             for layer in self.layers:
-                if self._channels(layer) % heads:
+                if self._channels[layer] % heads:
                     raise invalid(
                         f"{heads} heads do not divide {layer}.",
-                        f"a divisor of its {self._channels(layer)} channels",
+                        f"a divisor of its {self._channels[layer]} channels",
                         f"num_heads={heads}",
                     )
 
@@ -204,12 +208,32 @@ class Space:
     def _dividing_heads(self):
         """The usual numbers of heads, of those that divide the channels of every layer to choose from."""
         self._narrow("attend")
-        common = math.gcd(*(self._channels(layer) for layer in self.layers if layer in LAYER_NAMES))
+        # What the backbone does not have is refused with the other values.
+        common = math.gcd(*(self._channels.get(layer, 0) for layer in self.layers))
         return Choices(tuple(heads for heads in WITH_ATTENTION["num_heads"].values if common % heads == 0))
 
-    def _channels(self, layer):
-        _, filters = BLOCKS[int(layer.removeprefix("block").split("_")[0]) - 1]
-        return max(1, round(self.config.network_width * filters))
+    @property
+    def _channels(self):
+        return _channels_of(self.config.backbone, self.config.network_width)
+
+    def _check_layers(self, layers):
+        for layer in layers:
+            if layer not in self._channels:
+                backbone = BACKBONES.make(self.config.backbone, NOMINAL_SIDE, self.config.network_width)
+                feature_map(backbone, layer, "attend")  # which says what it has
+
+
+def _attended(backbone):
+    """The layers that a backbone attends by default, all of them or each alone."""
+    layers = BACKBONES[backbone].attend
+    return Choices(tuple(dict.fromkeys((JOIN.join(layers), *layers))))
+
+
+@functools.lru_cache
+def _channels_of(backbone, width):
+    """Layer → the channels of its map, of a backbone by name."""
+    features = feature_layers(BACKBONES.make(backbone, NOMINAL_SIDE, width))
+    return {name: feature.shape[-1] for name, feature in features.items()}
 
 
 def draw(hp, name, domain, default=None):

@@ -75,7 +75,7 @@ def _describe(config, dataset, model, precision):
     kind = f"{config.score} + {config.alignment} on {attends}" if config.score else f"{attends} without attention"
     kind = kind if config.attend else "no attention"
     size = f"{model.count_params():,} parameters, {precision}"
-    lines.append(f"model   VGG16-BN, width {config.network_width:g}, {kind}: {size}")
+    lines.append(f"model   {config.backbone}, width {config.network_width:g}, {kind}: {size}")
     if config.supervise_attention:
         lines.append(f"        masks teach its attention, with weight {config.supervise_attention:g}")
     if config.weights:

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from keras_attention.features import calibrate_once
-from keras_attention.models import VGG16BN, attention_classifier, load_pretrained, mask_losses
+from keras_attention.models import BACKBONES, attention_classifier, mask_losses
+from keras_attention.models.backbone import feature_map
 from keras_attention.precision import dtype_policy, resolve_precision
 from keras_attention.training.optimizers import make_optimizer
 
@@ -13,11 +14,27 @@ def build_backbone(config, dataset):
     """The backbone that a configuration names, with its weights.
 
     Batch normalization under weights that came without it is calibrated on training images.
+
+    Raises:
+        ValueError: weights that do not load, or a part to freeze that the backbone does not have.
     """
-    backbone = VGG16BN((dataset.image_size, dataset.image_size, 3), width=config.network_width)
-    if config.weights is not None and not load_pretrained(backbone, config.weights).has_batch_norm:
+    backbone = BACKBONES.make(config.backbone, dataset.image_size, config.network_width)
+    if config.freeze:
+        frozen_up_to(config, backbone)
+    if config.weights is not None and not BACKBONES[config.backbone].load(backbone, config.weights).has_batch_norm:
         calibrate_once(backbone, dataset.train, config.cache_dir if config.cache_features else False)
     return backbone
+
+
+def frozen_up_to(config, backbone):
+    """The name of the last layer of a backbone that a configuration freezes; `None` where it freezes all."""
+    if config.freezes_all:
+        return None
+    pool = f"{config.freeze}_pool"
+    if pool not in [layer.name for layer in backbone.layers]:
+        feature_map(backbone, config.freeze, "freeze")  # which refuses what is none of its layers
+        return config.freeze
+    return pool
 
 
 def build_model(config, dataset, backbone=None):
@@ -27,6 +44,7 @@ def build_model(config, dataset, backbone=None):
         backbone or build_backbone(config, dataset),
         len(dataset.class_names),
         attend=config.attend,
+        query=BACKBONES[config.backbone].query,
         score=config.make_score(),
         alignment=config.make_alignment(),
         units=config.units,
@@ -36,7 +54,7 @@ def build_model(config, dataset, backbone=None):
         dropout=config.dropout,
         map_regularizer=map_regularizers,
         agreement=agreement,
-        name="vgg16_bn_attention",
+        name=f"{config.backbone}_attention",
     )
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_attention.config import VIEWS
 from keras_attention.features import FeatureCache, FeatureDataset
 from keras_attention.models import attention_outputs, freeze, mask_losses, over_features, unfreeze
-from keras_attention.training.networks import class_weights
+from keras_attention.training.networks import class_weights, frozen_up_to
 
 
 class Stage:
@@ -89,8 +89,7 @@ class FrozenStage(Stage):
     """A part of the backbone, or all of it, keeps its weights; its features are computed at each step."""
 
     def prepare(self):
-        up_to = None if self.config.freezes_all else f"{self.config.freeze}_pool"
-        freeze(self.backbone, up_to)
+        freeze(self.backbone, frozen_up_to(self.config, self.backbone))
         return self.outputs
 
 
