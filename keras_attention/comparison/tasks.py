@@ -12,7 +12,7 @@ import traceback
 
 from keras_attention.atomic import alone, remove, replacing
 from keras_attention.config import TrainConfig
-from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.layers import ALIGNMENTS, MAP_REGULARIZERS, SCORES
 from keras_attention.own_process import call_in_own_process
 from keras_attention.registry import PACKAGE
 from keras_attention.runs import Run
@@ -20,7 +20,7 @@ from keras_attention.training import train
 
 ATTEMPTS = 2
 KILLED = "its process was killed each time"
-REGISTRIES = {"score": SCORES, "alignment": ALIGNMENTS}
+REGISTRIES = {registry.family: registry for registry in (SCORES, ALIGNMENTS, MAP_REGULARIZERS)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Task:
         variant: its name.
         config: the settings of the run.
         folder: that of the run.
-        members: scores and alignments from outside the package, `(family, name, class)`, for processes that do not know
-            them.
+        members: scores, alignments and regularizers of maps from outside the package, `(family, name, class)`, for
+            processes that do not know them.
     """
 
     variant: str
@@ -61,7 +61,7 @@ class Outcome:
 
 
 def foreign_members():
-    """Scores and alignments that were registered outside the package."""
+    """Scores, alignments and regularizers of maps that were registered outside the package."""
     return tuple(
         (family, name, cls)
         for family, registry in REGISTRIES.items()
