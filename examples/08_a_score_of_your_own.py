@@ -2,14 +2,15 @@
 """
 # A score of your own
 
-*Shows:* a score function in ten lines, and everything that takes it from then on: every alignment, the classifier, files,
-exports, the comparison, the search and the command line.
+*Shows:* a score function in ten lines, and everything that takes it from then on: every alignment, the classifier,
+files, exports, the comparison, the search and the command line.
 *Takes:* about four minutes on two cores; with `--smoke` under a minute, on fewer images.
 *Reaches:* on the features of one frozen backbone a test accuracy of about TODO with the new score and about TODO with
 `additive`, and a difference of 0 between the probabilities before and after saving.
 """
 
 # %%
+import logging
 import pathlib
 import shlex
 import subprocess
@@ -19,8 +20,16 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 
-from keras_attention import VGG16BN, Attention, AttentionHyperModel, TrainConfig
-from keras_attention import attention_classifier, compare, export_model, load_predictor
+from keras_attention import (
+    VGG16BN,
+    Attention,
+    AttentionHyperModel,
+    TrainConfig,
+    attention_classifier,
+    compare,
+    export_model,
+    load_predictor,
+)
 from keras_attention.data import load
 from keras_attention.domains import Choices
 from keras_attention.layers import ALIGNMENTS, SCORES, Score
@@ -29,6 +38,8 @@ from keras_attention.search import search
 SMOKE = "--smoke" in sys.argv
 FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
+for name in ("absl", "tensorflow"):
+    logging.getLogger(name).setLevel(logging.ERROR)
 IMAGES, SIDE, WIDTH = (120, 32, 0.05) if SMOKE else (3000, 64, 0.25)
 
 # %% [markdown]
@@ -42,11 +53,11 @@ with an exponent $p$ large differences count for more:
 
 $$e = -\sum_{i=1}^{d} |q_i - k_i|^p$$
 
-A score function is a Keras layer, a subclass of `Score`. It says its formula once, in `pair`, for one query and one key;
-the leading axes are those of all pairs, and the last axis holds the components. `@SCORES.register` gives it the name by
-which you, the command line and reports will call it. `search_space` says which values of an option a search shall try. As
-every Keras layer with arguments it has a `get_config`, so that files can hold it. The first line of the docstring is what
-`keras-attention list` prints.
+A score function is a Keras layer, a subclass of `Score`. It says its formula once, in `pair`, for one query and one
+key; the leading axes are those of all pairs, and the last axis holds the components. `@SCORES.register` gives it the
+name by which you, the command line and reports will call it. `search_space` says which values of an option a search
+shall try. As every Keras layer with arguments it has a `get_config`, so that files can hold it. The first line of the
+docstring is what `keras-attention list` prints.
 """
 
 
@@ -72,15 +83,15 @@ print(f"{len(SCORES)} scores: {', '.join(SCORES)}")
 
 # %% [markdown]
 r"""
-It stands at the end of the list. When you change the class and run the cell again, the new definition takes the place of
-the old one; the name of another score is refused.
+It stands at the end of the list. When you change the class and run the cell again, the new definition takes the place
+of the old one; the name of another score is refused.
 
 ## Does it compute what it says?
 
 The test of a formula is the same formula in NumPy, in one line, on vectors whose dimensions all differ, so that no axis
-can be taken for another. `table` of the layer is made of `pair` by the base class, which also sees to it that the tensor
-of all pairs, $T_q \times T_k \times d$, is not held at once where it would be large. The difference to see is the
-rounding of float32, below $10^{-6}$.
+can be taken for another. `table` of the layer is made of `pair` by the base class, which also sees to it that the
+tensor of all pairs, $T_q \times T_k \times d$, is not held at once where it would be large. The difference to see is
+the rounding of float32, below $10^{-6}$.
 """
 
 # %%
@@ -115,9 +126,9 @@ figure.savefig(FOLDER / "08-score.png", dpi=110)
 """
 ## With every alignment
 
-A score knows nothing of what follows it. Each of the eight alignments turns the new scores into weights, and `Attention`
-uses them as it uses those of any other score. The weights of each row sum to 1, but for `sigmoid`, whose weights are
-independent, and `local_predictive`, which lets them fall off with the distance from a predicted place.
+A score knows nothing of what follows it. Each of the eight alignments turns the new scores into weights, and
+`Attention` uses them as it uses those of any other score. The weights of each row sum to 1, but for `sigmoid`, whose
+weights are independent, and `local_predictive`, which lets them fall off with the distance from a predicted place.
 """
 
 # %%
@@ -130,8 +141,8 @@ for name in ALIGNMENTS:
 """
 ## In a classifier
 
-To see what a score does, everything else should be the same. So a plain network is trained first, for about a minute and
-without attention, and its backbone is kept and frozen. Whatever is attached to it now differs in its score alone.
+To see what a score does, everything else should be the same. So a plain network is trained first, for about a minute
+and without attention, and its backbone is kept and frozen. Whatever is attached to it now differs in its score alone.
 """
 
 # %%
@@ -149,8 +160,8 @@ backbone.save_weights(weights_file)
 # %% [markdown]
 """
 `attention_classifier` takes the score by its name, and a layer where you want other options than the defaults. `units`
-is the dimension in which query and key are compared: both are projected to it, so that a score that wants vectors of one
-dimension can compare the features of any two blocks. This is an ordinary Keras model, with an ordinary `fit`.
+is the dimension in which query and key are compared: both are projected to it, so that a score that wants vectors of
+one dimension can compare the features of any two blocks. This is an ordinary Keras model, with an ordinary `fit`.
 """
 
 # %%
@@ -167,8 +178,8 @@ model.fit(data.training_batches(32), steps_per_epoch=steps, epochs=epochs, shuff
 
 A `.keras` file names the classes of its layers. In this process yours is known, so `load_model` finds it, with its
 power of 1.5. An export holds the computation itself and needs no class: it runs where neither this notebook nor
-`keras_attention` is installed. Its batch normalization is folded into the convolutions, so it differs in the last digits;
-the reloaded model does not differ at all.
+`keras_attention` is installed. Its batch normalization is folded into the convolutions, so it differs in the last
+digits; the reloaded model does not differ at all.
 """
 
 # %%
@@ -188,9 +199,9 @@ print(f"SavedModel {np.abs(exported - before).max():.0e}")
 """
 ## In the comparison
 
-A variant of a comparison is `<score>+<alignment>`, and your score is a score. The backbone is frozen, so its features are
-computed once, into a cache, from which each run takes a few seconds. `plain` and `multiscale`, the references, join by
-themselves; chapter 5 says how to read the verdict. With two seeds its intervals are wide.
+A variant of a comparison is `<score>+<alignment>`, and your score is a score. The backbone is frozen, so its features
+are computed once, into a cache, from which each run takes a few seconds. `plain` and `multiscale`, the references, join
+by themselves; chapter 5 says how to read the verdict. With two seeds its intervals are wide.
 """
 
 # %%
@@ -216,7 +227,7 @@ comparison = compare(
     verbose=False,
 )
 for variant in comparison.summary["variants"]:
-    print(f"{variant['name']:18} test accuracy {variant['metrics']['accuracy']:.3f}")
+    print(f"{variant['name']:18} test accuracy {variant['metrics']['accuracy']['mean']:.3f}")
 print(comparison.verdict)
 
 # %% [markdown]
@@ -230,7 +241,9 @@ registered; here everything else is held, and a grid tries its three values.
 # %%
 fixed = {"score": "manhattan", "alignment": "softmax", "attend": "block3_pool", "units": 64, "num_heads": 1}
 hypermodel = AttentionHyperModel(config, fix={**fixed, "dropout": 0.0, "learning_rate": 1e-3})
-found = search(hypermodel, max_trials=3, tuner="grid", run=FOLDER / "08-search", overwrite=True, verbose=False)
+found = search(
+    hypermodel, max_trials=1 if SMOKE else 3, tuner="grid", run=FOLDER / "08-search", overwrite=True, verbose=False
+)
 for trial in found.trials:
     print(f"{trial.settings['score_options']}: validation accuracy {trial.figures['val_accuracy']:.3f}")
 print(f"best {found.best['settings']['score_options']}, on test images {found.winner.metrics['accuracy']:.3f}")
@@ -239,10 +252,10 @@ print(f"best {found.best['settings']['score_options']}, on test images {found.wi
 """
 ## On the command line
 
-A command is a new process, which knows nothing of this notebook. So the class goes into a file, and `--plugin` names the
-file; it is imported before the command does anything. Here is the smallest form, without an option. (In Python you
-would `import manhattan` instead. What is set in the environment variable `KERAS_ATTENTION_PLUGINS` need not be given each
-time.)
+A command is a new process, which knows nothing of this notebook. So the class goes into a file, and `--plugin` names
+the file; it is imported before the command does anything. Here is the smallest form, without an option. (In Python you
+would `import manhattan` instead. What is set in the environment variable `KERAS_ATTENTION_PLUGINS` need not be given
+each time.)
 """
 
 # %%
@@ -277,9 +290,9 @@ command(f"keras-attention --plugin {FOLDER}/manhattan.py train --score manhattan
 
 # %% [markdown]
 """
-That was a run of one epoch on sixty small images, to see that it works; its accuracy means nothing. The run remembers the
-name of its score, but not where the code is: a file of settings or of weights must not decide what is executed. Whoever
-uses the run names the module again, and who forgets it is told so in one line:
+That was a run of one epoch on sixty small images, to see that it works; its accuracy means nothing. The run remembers
+the name of its score, but not where the code is: a file of settings or of weights must not decide what is executed.
+Whoever uses the run names the module again, and who forgets it is told so in one line:
 """
 
 # %%
@@ -290,10 +303,10 @@ command(f"keras-attention predict {run} {run}/attention.png --plugin {FOLDER}/ma
 """
 ## What to take from this
 
-A score function of your own is its formula, a name and, where it has options, their values: ten lines, in a notebook or in
-a file. It then stands in the same list as the others, and no part of the library asks where it came from. An alignment of
-your own goes the same way, by `ALIGNMENTS.register`. Test the formula against NumPy before anything else, and let a
-comparison with several seeds say whether it is worth having.
+A score function of your own is its formula, a name and, where it has options, their values: ten lines, in a notebook or
+in a file. It then stands in the same list as the others, and no part of the library asks where it came from. An
+alignment of your own goes the same way, by `ALIGNMENTS.register`. Test the formula against NumPy before anything else,
+and let a comparison with several seeds say whether it is worth having.
 
 The last chapter, *A map for each class*, lets every class ask a question of its own.
 """
