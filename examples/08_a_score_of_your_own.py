@@ -20,20 +20,12 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 
-from keras_attention import (
-    VGG16BN,
-    Attention,
-    AttentionHyperModel,
-    TrainConfig,
-    attention_classifier,
-    compare,
-    export_model,
-    load_predictor,
-)
+from keras_attention import Attention, TrainConfig, compare, export_model, load_predictor
 from keras_attention.data import load
 from keras_attention.domains import Choices
 from keras_attention.layers import ALIGNMENTS, SCORES, Score
-from keras_attention.search import search
+from keras_attention.models import VGG16BN, attention_classifier
+from keras_attention.search import AttentionHyperModel, search
 
 SMOKE = "--smoke" in sys.argv
 FOLDER = pathlib.Path("runs/tutorial")
@@ -240,10 +232,9 @@ registered; here everything else is held, and a grid tries its three values.
 
 # %%
 fixed = {"score": "manhattan", "alignment": "softmax", "attend": "block3_pool", "units": 64, "num_heads": 1}
-hypermodel = AttentionHyperModel(config, fix={**fixed, "dropout": 0.0, "learning_rate": 1e-3})
-found = search(
-    hypermodel, max_trials=1 if SMOKE else 3, tuner="grid", run=FOLDER / "08-search", overwrite=True, verbose=False
-)
+fixed |= {"dropout": 0.0, "learning_rate": 1e-3, "softmax.temperature": 1.0}
+hypermodel = AttentionHyperModel(config, fix=fixed)
+found = search(hypermodel, 1 if SMOKE else 3, "grid", FOLDER / "08-search", overwrite=True, verbose=False)
 for trial in found.trials:
     print(f"{trial.settings['score_options']}: validation accuracy {trial.figures['val_accuracy']:.3f}")
 print(f"best {found.best['settings']['score_options']}, on test images {found.winner.metrics['accuracy']:.3f}")
