@@ -43,9 +43,7 @@ if missing := [name for name in ("onnx", "onnxruntime", "tf2onnx", "ai_edge_lite
     sys.exit(f"This chapter needs {', '.join(missing)}: pip install 'keras-attention[onnx,litert]'")
 
 parser = argparse.ArgumentParser()
-parser.add_argument(
-    "--images", metavar="FOLDER", type=pathlib.Path, help="<root>/<class>/* or <root>/<split>/<class>/*"
-)
+parser.add_argument("--images", metavar="FOLDER", type=pathlib.Path, help="of <class>/* or of <split>/<class>/*")
 parser.add_argument("--masks", metavar="FOLDER", help="a tree parallel to it, with a mask for each image or for some")
 parser.add_argument("--weights", metavar="FILE", help="of a VGG16, or imagenet, which is downloaded once")
 parser.add_argument("--image-size", metavar="N", type=int, help="side of the images in pixels")
@@ -173,17 +171,10 @@ split, pictures, the model. As a command:
 """
 
 # %%
-config = TrainConfig(
-    data=str(IMAGES),
-    masks=None if MASKS is None else str(MASKS),
-    image_size=SIZE,
-    weights=weights,
-    freeze="all",
-    width=None if options.weights or options.images else WIDTH,
-    epochs=1 if SMOKE else 8 if options.images else 15,
-    learning_rate=1e-3,
-    cache_dir=str(FOLDER / "07-cache"),
-)
+source = {"data": str(IMAGES), "masks": MASKS and str(MASKS), "image_size": SIZE}
+network = {"weights": weights, "freeze": "all", "width": None if options.weights or options.images else WIDTH}
+training = {"epochs": 1 if SMOKE else 8 if options.images else 15, "learning_rate": 1e-3}
+config = TrainConfig(**source, **network, **training, cache_dir=str(FOLDER / "07-cache"))
 run = train(config, FOLDER / "07-run", overwrite=True, verbose=2, export=False)
 for name, figures in run.metrics.get("pointing_game", {}).items():
     print(f"{name}: points at the object in {figures['score']:.0%} of the test images (chance {figures['chance']:.0%})")
@@ -216,19 +207,10 @@ measures it on the test images, which no trial has seen. As a command, with more
 """
 
 # %%
-hypermodel = AttentionHyperModel(
-    config,
-    fix={
-        "attend": "block3_pool+block4_pool",
-        "units": 128,
-        "num_heads": 1,
-        "dropout": 0.0,
-        "learning_rate": 1e-3,
-        "additive.activation": "tanh",
-        "softmax.temperature": 1.0,
-    },
-    choose={"score": ["additive", "scaled_dot"], "alignment": ["softmax", "sigmoid"]},
-)
+fixed = {"attend": "block3_pool+block4_pool", "units": 128, "num_heads": 1, "dropout": 0.0, "learning_rate": 1e-3}
+fixed |= {"additive.activation": "tanh", "softmax.temperature": 1.0}
+grid = {"score": ["additive", "scaled_dot"], "alignment": ["softmax", "sigmoid"]}
+hypermodel = AttentionHyperModel(config, fix=fixed, choose=grid)
 found = search(hypermodel, 1 if SMOKE else 4, "grid", FOLDER / "07-search", overwrite=True, verbose=False)
 for trial in found.trials:
     settings, figures = trial.settings, trial.figures

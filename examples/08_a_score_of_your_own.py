@@ -5,8 +5,8 @@
 *Shows:* a score function in ten lines, and everything that takes it from then on: every alignment, the classifier,
 files, exports, the comparison, the search and the command line.
 *Takes:* about four minutes on two cores; with `--smoke` under a minute, on fewer images.
-*Reaches:* on the features of one frozen backbone a test accuracy of about TODO with the new score and about TODO with
-`additive`, and a difference of 0 between the probabilities before and after saving.
+*Reaches:* on the features of one frozen backbone a test accuracy of about .95 with the new score and .94 with
+`additive`, which is no difference; and one of exactly 0 between the probabilities before and after saving.
 """
 
 # %%
@@ -197,37 +197,28 @@ by themselves; chapter 5 says how to read the verdict. With two seeds its interv
 """
 
 # %%
-config = TrainConfig(
-    data_options={"count": IMAGES},
-    image_size=SIDE,
-    width=WIDTH,
-    weights=str(weights_file),
-    freeze="all",
-    attend=("block3_pool",),
-    units=64,
-    learning_rate=1e-3,
-    epochs=1 if SMOKE else 10,
-    cache_dir=str(FOLDER / "08-cache"),
-)
-comparison = compare(
-    config,
-    ["manhattan+softmax", "additive+softmax"],
-    seeds=1 if SMOKE else 2,
-    run=FOLDER / "08-comparison",
-    costs=False,
-    overwrite=True,
-    verbose=False,
-)
+network = {"width": WIDTH, "weights": str(weights_file), "freeze": "all", "attend": ("block3_pool",), "units": 64}
+training = {"learning_rate": 1e-3, "epochs": 1 if SMOKE else 10, "cache_dir": str(FOLDER / "08-cache")}
+config = TrainConfig(data_options={"count": IMAGES}, image_size=SIDE, **network, **training)
+plan = {"seeds": 1 if SMOKE else 2, "costs": False, "overwrite": True, "verbose": False}
+comparison = compare(config, ["manhattan+softmax", "additive+softmax"], run=FOLDER / "08-comparison", **plan)
 for variant in comparison.summary["variants"]:
     print(f"{variant['name']:18} test accuracy {variant['metrics']['accuracy']['mean']:.3f}")
 print(comparison.verdict)
 
 # %% [markdown]
 """
+All four networks reach .94 to .95, and the verdict is *no evidence*: the features of this backbone tell the digits
+apart already, whoever weighs them, and two seeds with 500 images could have found a difference of .16, not of .01. That
+is the usual first answer. It says that the new score works, not that it is better.
+"""
+
+# %% [markdown]
+"""
 ## In the search
 
 The space of a search is read from the registries too. `manhattan.power` became a hyperparameter when the class was
-registered; here everything else is held, and a grid tries its three values.
+registered; here everything else is held, and a grid tries its three values. They come out alike, too.
 """
 
 # %%
