@@ -23,19 +23,19 @@ def reason(error):
     return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
 
 
-def unknown(kind, name, choices, argument=None):
-    """A `ValueError` for a name outside `choices`, with the nearest of them when one is near."""
+def unknown(kind, name, choices, argument=None, also=""):
+    """A `ValueError` for a name outside `choices`, with the nearest of them when one is near; `also` follows them."""
     choices = [str(choice) for choice in choices]
     near = difflib.get_close_matches(str(name), choices, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     listed = ", ".join(choices) if choices else "none"
-    return invalid(f"Unknown {kind} {name!r}{hint}.", f"one of: {listed}", f"{argument or kind}={name!r}")
+    return invalid(f"Unknown {kind} {name!r}{hint}.", f"one of: {listed}{also}", f"{argument or kind}={name!r}")
 
 
-def require_choice(argument, value, choices):
+def require_choice(argument, value, choices, also=""):
     """Returns `value` when it is one of `choices`; raises `ValueError` naming them otherwise."""
     if not isinstance(value, str) or value not in choices:
-        raise unknown(argument.replace("_", " "), value, choices, argument)
+        raise unknown(argument.replace("_", " "), value, choices, argument, also)
     return value
 
 

@@ -28,6 +28,7 @@ LOSSES = ("cross_entropy", "focal")
 WHOLE_BACKBONE = "all"
 POOL = "_pool"  # may be left out of what is frozen
 AGREEMENT = "agreement"  # of the maps of several layers, a regularizer too
+OF_YOUR_OWN = ", or one of your own after its module is imported (--plugin FILE)"
 UNIFORM = "uniform"  # the control that looks nowhere in particular
 NARROW = 0.25  # the width of a network that is trained from scratch
 VIEWS = 4
@@ -209,7 +210,8 @@ class TrainConfig:
 
     def _check_names(self):
         if self.score is not None:
-            require_choice("score", self.score, (*SCORES, UNIFORM))
+            require_choice("score", self.score, (*SCORES, UNIFORM), OF_YOUR_OWN)
+        require_choice("alignment", self.alignment, ALIGNMENTS, OF_YOUR_OWN)
         if self.score in (None, UNIFORM) and self.score_options:
             raise invalid("There is no score to have options.", "a score", f"score_options={self.score_options}")
         known = BACKBONES[self.backbone].layers
@@ -217,7 +219,6 @@ class TrainConfig:
             if name not in known:
                 raise unknown("layer", name, usual_layers(self.backbone), "attend")
         for argument, choices in (
-            ("alignment", ALIGNMENTS),
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
             ("loss", LOSSES),

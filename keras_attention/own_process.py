@@ -12,11 +12,14 @@ import tempfile
 
 import cloudpickle
 
+from keras_attention.plugins import load_plugins
+
 
 def call_in_own_process(function, *arguments):
     """What `function(*arguments)` returns, computed in a process of its own.
 
-    Function, arguments and result are pickled; what is defined in `__main__` goes along by its value.
+    Function, arguments and result are pickled; what is defined in `__main__` goes along by its value, and
+    whatever else the caller can import, the process can too.
 
     Raises:
         ChildProcessError: the process was killed.
@@ -24,7 +27,7 @@ def call_in_own_process(function, *arguments):
     """
     with tempfile.TemporaryDirectory() as folder:
         given, answer = pathlib.Path(folder) / "given", pathlib.Path(folder) / "answer"
-        given.write_bytes(cloudpickle.dumps((function, arguments)))
+        given.write_bytes(pickle.dumps((sys.path, cloudpickle.dumps((function, arguments)))))
         command = [sys.executable, "-m", "keras_attention.own_process", str(given), str(answer)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if not answer.exists():
@@ -37,7 +40,9 @@ def call_in_own_process(function, *arguments):
 
 
 def _answer(given, answer):
-    function, arguments = pickle.loads(pathlib.Path(given).read_bytes())
+    sys.path[:], call = pickle.loads(pathlib.Path(given).read_bytes())
+    load_plugins()
+    function, arguments = pickle.loads(call)
     try:
         outcome = (function(*arguments), None)
     except Exception as error:

@@ -1,6 +1,8 @@
 """A family of interchangeable classes: listed under a short name and saveable, by one decorator."""
 
 import inspect
+import json
+import zipfile
 from collections.abc import Mapping
 
 import keras
@@ -37,12 +39,23 @@ class Registry(Mapping):
         self._members = {}
 
     def register(self, name):
-        """A class decorator that lists the class under `name` and makes it saveable."""
+        """A class decorator that lists the class under `name` and makes it saveable.
+
+        A class that is defined again, as by a cell of a notebook that runs twice, takes the place of what it was.
+
+        Raises:
+            ValueError: a short name, or a name of a class, that another class has.
+        """
 
         def decorate(cls):
-            if name in self._members:
+            saved = keras.saving.get_registered_object(f"{PACKAGE}>{cls.__name__}")
+            if name in self._members and not is_same(self._members[name], cls):
                 raise invalid(
                     f"The {self.family} {name!r} is registered already.", "a name that is free", f"class {cls.__name__}"
+                )
+            if saved is not None and not is_same(saved, cls):
+                raise invalid(
+                    f"A class {cls.__name__} is registered already.", "another name of the class", f"{saved.__module__}"
                 )
             self._members[name] = keras.saving.register_keras_serializable(package=PACKAGE)(cls)
             return cls
@@ -133,3 +146,38 @@ class Registry(Mapping):
 
     def __len__(self):
         return len(self._members)
+
+
+def require_classes(path):
+    """Raises `ValueError` for a `.keras` file with a score, an alignment or the like that no module has registered.
+
+    A file that does not read is left to `keras.models.load_model`, which says why.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(_registered_names(json.loads(archive.read("config.json"))))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return
+    missing = sorted(name for name in names if keras.saving.get_registered_object(name) is None)
+    if missing:
+        listed = ", ".join(name.removeprefix(f"{PACKAGE}>") for name in missing)
+        raise invalid(
+            f"{path} has a class from outside the package, which is not registered.",
+            "--plugin FILE with the module that defines it, or in Python that module imported before",
+            f"class {listed}",
+        )
+
+
+def _registered_names(config):
+    """The names that the classes of this package, and those registered with it, have anywhere in a Keras config."""
+    parts = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
+    for part in parts:
+        yield from _registered_names(part)
+    name = config.get("registered_name") if isinstance(config, dict) else None
+    if isinstance(name, str) and name.startswith(f"{PACKAGE}>"):
+        yield name
+
+
+def is_same(known, cls):
+    """Whether two classes are one, or one definition that ran twice."""
+    return (known.__module__, known.__qualname__) == (cls.__module__, cls.__qualname__)

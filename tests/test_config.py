@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_attention import TrainConfig
+from keras_attention.config import OF_YOUR_OWN
 from keras_attention.data.augmentation import AUGMENTATIONS
 from keras_attention.layers import ALIGNMENTS, SCORES, AdditiveScore, UniformScore
 from keras_attention.metrics import MONITORS
@@ -216,7 +217,8 @@ CHOICES = {
 def test_an_unknown_choice(name):
     choices = list(CHOICES[name])
     wrong = f"Unknown {name.replace('_', ' ')} '{choices[-1]}x' (did you mean '{choices[-1]}'?)."
-    wanted = exactly(wrong, f"one of: {', '.join(choices)}", f"{name}='{choices[-1]}x'")
+    also = OF_YOUR_OWN if name in ("score", "alignment") else ""
+    wanted = exactly(wrong, f"one of: {', '.join(choices)}{also}", f"{name}='{choices[-1]}x'")
     with pytest.raises(ValueError, match=wanted):
         TrainConfig(**{name: f"{choices[-1]}x"})
     with pytest.raises(ValueError, match=rf"Expected one of: .*\. Received: {name}=3\.$"):

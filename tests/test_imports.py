@@ -13,7 +13,8 @@ import keras_attention
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
     {"arguments", "atomic", "precision", "quiet", "registration"},
-    {"domains", "files", "own_process", "registry", "weight_files"},
+    {"domains", "files", "plugins", "registry", "weight_files"},
+    {"own_process"},
     {"layers"},
     {"models", "data"},
     {"metrics", "explain", "features"},

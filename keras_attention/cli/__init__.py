@@ -24,6 +24,7 @@ from keras_attention.cli import (
     search,
     train,
 )
+from keras_attention.plugins import VARIABLE, find_plugins, load_plugins
 from keras_attention.quiet import import_tensorflow
 
 COMMANDS = (train, compare, search, predict, evaluate, explain, demo, export, models, listing)
@@ -37,8 +38,10 @@ def main(arguments=None):
     logging.getLogger("keras_attention").setLevel(logging.INFO)
     warnings.formatwarning = lambda message, *_: f"keras-attention: warning: {message}\n"
     try:
+        plugins = find_plugins((*options.plugins, *options.more_plugins))
         options.check(options)
         import_tensorflow()
+        load_plugins(plugins)
         return options.run(options) or 0
     except KeyboardInterrupt:
         print(f"\nkeras-attention: interrupted{options.after_interrupt(options)}", file=sys.stderr)
@@ -63,10 +66,18 @@ def parser():
         epilog=f"A command that fails says why in one line; {DEBUG}=1 shows the traceback.",
     )
     root.add_argument("--version", action="version", version=f"keras-attention {__version__}")
+    _add_plugins(root, "plugins")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         declared = command.add(commands)
+        _add_plugins(declared, "more_plugins")
         hint = getattr(command, "after_interrupt", lambda options: "")
         check = getattr(command, "check", lambda options: None)
         declared.set_defaults(run=command.run, check=check, after_interrupt=hint)
     return root
+
+
+def _add_plugins(parser, name):
+    """Declares `--plugin`, which may stand before the command and behind it."""
+    text = f"a .py file or a module with scores and alignments of your own; may be repeated (also: {VARIABLE})"
+    parser.add_argument("--plugin", dest=name, action="append", default=[], metavar="FILE", help=text)

@@ -5,6 +5,7 @@ import pathlib
 import shlex
 
 from keras_attention.cli.settings import add_settings, given_settings
+from keras_attention.plugins import program
 
 # What a variant says by its name, and what leaves nothing to choose the best epoch by.
 NOT_SHARED = ("--score", "--alignment", "--train-on-validation")
@@ -73,7 +74,7 @@ def run(options):
     )
     summary = comparison.summary
     print(f"\n{results_table(summary)}\n\n{comparison.verdict}\n\nreport  {comparison.report_path}")
-    print(f"best    keras-attention export {shlex.quote(best_run(summary))}")
+    print(f"best    {program()} export {shlex.quote(best_run(summary))}")
     return int(bool(summary["failures"]))
 
 
@@ -81,7 +82,7 @@ def after_interrupt(options):
     """How to go on after Ctrl-C."""
     folder = getattr(options, "run_folder", None)
     if folder and (pathlib.Path(folder) / "comparison.json").exists():
-        return f"; continue with: keras-attention compare --resume --run {folder}"
+        return f"; continue with: {program()} compare --resume --run {folder}"
     return ""
 
 

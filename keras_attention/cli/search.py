@@ -5,6 +5,7 @@ import pathlib
 
 from keras_attention.cli.settings import add_settings, given_settings, plain_value
 from keras_attention.cli.train import summary
+from keras_attention.plugins import program
 
 # Settings that are searched: given as flags they are fixed.
 SEARCHED = ("score", "alignment", "attend", "units", "num_heads", "dropout", "learning_rate")
@@ -70,7 +71,7 @@ def run(options):
     if given["worker"] is None:
         print(f"\n{summary(found.winner)}")
         print(f"trials  {found.csv_path}\nplots   {found.picture_path}")
-        print(f"again   keras-attention train --from {found.best_path}")
+        print(f"again   {program()} train --from {found.best_path}")
     return int(any(trial.status == FAILED for trial in found.trials))
 
 
@@ -79,7 +80,7 @@ def after_interrupt(options):
     folder = getattr(options, "run_folder", None)
     if folder and not hasattr(options, "worker") and (pathlib.Path(folder) / "search.json").exists():
         chief = f" --chief {options.chief}" if hasattr(options, "chief") else ""
-        return f"; continue with: keras-attention search --resume --run {folder}{chief}"
+        return f"; continue with: {program()} search --resume --run {folder}{chief}"
     return ""
 
 

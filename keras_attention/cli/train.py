@@ -5,6 +5,7 @@ import json
 import pathlib
 
 from keras_attention.cli.settings import add_settings, given_settings
+from keras_attention.plugins import program
 
 
 def add(commands):
@@ -43,7 +44,7 @@ def after_interrupt(options):
     """How to go on after Ctrl-C."""
     folder = getattr(options, "run_folder", None)
     if folder and (pathlib.Path(folder) / "config.json").exists():
-        return f"; continue with: keras-attention train --resume --run {folder}"
+        return f"; continue with: {program()} train --resume --run {folder}"
     return "; the same command again goes on from here" if folder else ""
 
 

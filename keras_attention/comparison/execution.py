@@ -10,6 +10,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.comparison.tasks import KILLED, Outcome, run_task, run_task_in_own_process
+from keras_attention.plugins import load_plugins
 from keras_attention.quiet import import_tensorflow
 from keras_attention.runs import Run
 
@@ -79,7 +80,13 @@ def _in_processes(tasks, jobs):
 
 
 def _processes(tasks, jobs):
-    return _parallel(run_task, tasks, jobs, backend="loky", initializer=import_tensorflow)
+    return _parallel(run_task, tasks, jobs, backend="loky", initializer=_prepare)
+
+
+def _prepare():
+    """What a process does first: TensorFlow in silence, then the plugins of the process that started it."""
+    import_tensorflow()
+    load_plugins()
 
 
 def _alone(task):

@@ -13,6 +13,7 @@ from keras_attention.comparison.variants import REFERENCES, make_variants
 from keras_attention.config import TrainConfig
 from keras_attention.data.cluttered_digits import ClutteredDigitsConfig
 from keras_attention.models import BACKBONES
+from keras_attention.plugins import program
 
 PACKAGES = ("keras-attention", "tensorflow", "keras", "numpy", "scipy", "scikit-learn")
 
@@ -51,7 +52,7 @@ def command(plan, folder):
     wanted = [name for name in names if name not in REFERENCES] or names
     given = ["--variants", ",".join(wanted), "--seeds", str(plan.seeds), "--run", str(folder)]
     costs = [] if plan.costs else ["--no-costs"]
-    return shlex.join(["keras-attention", "compare", *given, *costs, *arguments])
+    return f"{program()} {shlex.join(['compare', *given, *costs, *arguments])}"
 
 
 def _arguments(config):

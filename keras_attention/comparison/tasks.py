@@ -12,7 +12,7 @@ import traceback
 
 from keras_attention.atomic import alone, remove, replacing
 from keras_attention.config import TrainConfig
-from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.layers import ALIGNMENTS, MAP_REGULARIZERS, SCORES
 from keras_attention.models import BACKBONES, Backbone
 from keras_attention.own_process import call_in_own_process
 from keras_attention.registry import PACKAGE
@@ -21,7 +21,7 @@ from keras_attention.training import train
 
 ATTEMPTS = 2
 KILLED = "its process was killed each time"
-REGISTRIES = {"score": SCORES, "alignment": ALIGNMENTS, "backbone": BACKBONES}
+REGISTRIES = {registry.family: registry for registry in (SCORES, ALIGNMENTS, MAP_REGULARIZERS, BACKBONES)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Task:
         variant: its name.
         config: the settings of the run.
         folder: that of the run.
-        members: scores, alignments and backbones from outside the package, `(family, name, member)`, for processes that
-            do not know them.
+        members: scores, alignments, regularizers of maps and backbones from outside the package,
+            `(family, name, member)`, for processes that do not know them.
     """
 
     variant: str
@@ -62,7 +62,7 @@ class Outcome:
 
 
 def foreign_members():
-    """Scores, alignments and backbones that were registered outside the package."""
+    """Scores, alignments, regularizers of maps and backbones that were registered outside the package."""
     return tuple(
         (family, name, member)
         for family, registry in REGISTRIES.items()

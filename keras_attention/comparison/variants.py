@@ -3,7 +3,7 @@
 import dataclasses
 
 from keras_attention.arguments import invalid, unknown
-from keras_attention.config import UNIFORM, usual_layers
+from keras_attention.config import OF_YOUR_OWN, UNIFORM, usual_layers
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.models.backbones import BACKBONES, DEFAULT_BACKBONE
 
@@ -138,7 +138,7 @@ def _pair(name, kind):
         raise unknown("variant", name, choices, "variants")
     for family, part, members in (("score", score, SCORES), ("alignment", alignment, ALIGNMENTS)):
         if part not in members:
-            raise unknown(f"{family} in the variant {name!r}:", part, members, family)
+            raise unknown(f"{family} in the variant {name!r}:", part, members, family, OF_YOUR_OWN)
     return {"score": score, "alignment": alignment}
 
 

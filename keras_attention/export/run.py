@@ -8,6 +8,7 @@ import keras
 
 from keras_attention.export.job import export_model
 from keras_attention.export.listing import FOLDER, refresh_listing
+from keras_attention.registry import require_classes
 from keras_attention.runs import load_data
 
 HEADLINES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "count")
@@ -50,7 +51,7 @@ def export_run(
     """
     folder = pathlib.Path(folder or default_folder(run))
     metrics = run.metrics if metrics is None else metrics
-    model = keras.models.load_model(run.model_path, compile=False) if model is None else model
+    model = _load(run) if model is None else model
     images = _test_images(run) if images is None else images
     described = {
         "name": run.folder.resolve().name,
@@ -66,6 +67,11 @@ def export_run(
     card = export_model(model, folder, names, formats, quantize, images, **described, verbose=verbose)
     refresh_listing(folder.parent)
     return card
+
+
+def _load(run):
+    require_classes(run.model_path)
+    return keras.models.load_model(run.model_path, compile=False)
 
 
 def default_folder(run):

@@ -10,6 +10,7 @@ from keras_attention.models import layout
 from keras_attention.models.backbone import require_functional
 from keras_attention.models.vgg import VGG16BN
 from keras_attention.models.weights import LoadedWeights, load_pretrained
+from keras_attention.registry import is_same
 from keras_attention.weight_files import read_weight_file
 
 
@@ -115,6 +116,8 @@ class Backbones(Mapping):
     True
     """
 
+    family = "backbone"
+
     def __init__(self):
         self._members = {}
 
@@ -130,10 +133,12 @@ class Backbones(Mapping):
     def add(self, name, backbone):
         """Lists a `Backbone` under a name.
 
+        A builder that is defined again, as by a cell of a notebook that runs twice, takes the place of what it was.
+
         Raises:
-            ValueError: a name that is taken, or nothing to attend to.
+            ValueError: a name that another has, or nothing to attend to.
         """
-        if name in self._members:
+        if name in self._members and not is_same(self[name].build, backbone.build):
             raise invalid(f"The backbone {name!r} is registered already.", "a name that is free", f"name={name!r}")
         if not backbone.attend:
             raise invalid(f"The backbone {name!r} attends to nothing.", "the names of layers", f"attend={()}")

@@ -15,6 +15,7 @@ from keras_attention.models.head import LOGITS, PROBABILITIES
 from keras_attention.precision import in_float32
 from keras_attention.predict.predictor import Predictor
 from keras_attention.quiet import silenced
+from keras_attention.registry import require_classes
 from keras_attention.runs import Run
 
 MODELS = "a run folder, an exported folder, or a .keras, .onnx or .tflite file"
@@ -136,6 +137,7 @@ def _check_names(path, names, classes):
 
 
 def _from_keras(path, class_names):
+    require_classes(path)
     try:
         model = in_float32(keras.models.load_model(path, compile=False, safe_mode=True))
         graph = attention_outputs(model)

@@ -10,6 +10,7 @@ from keras_attention.arguments import invalid
 from keras_attention.atomic import remove
 from keras_attention.config import TrainConfig
 from keras_attention.export.graph import require_tensorflow
+from keras_attention.plugins import program
 from keras_attention.search.cluster import Chief, Worker, check_free, check_worker_name, parse_address
 from keras_attention.search.hypermodel import AttentionHyperModel
 from keras_attention.search.oracles import make_oracle
@@ -220,7 +221,7 @@ def _serve(tuner, runner, address, record, progress, tell):
     """Serves the trials to workers, with a line for each that ends."""
     chief = Chief(tuner.oracle, address, record.folder)
     with chief.serving():
-        tell(f"chief   waits for workers: keras-attention search --worker NAME --chief {address} --run {record.folder}")
+        tell(f"chief   waits for workers: {program()} search --worker NAME --chief {address} --run {record.folder}")
         with quiet():
             for result in chief.results(runner, tell):
                 progress.end(result, begun=False)

@@ -1,0 +1,149 @@
+# %% [markdown]
+"""
+# A map for each class
+
+*Shows:* several labels an image, a query for each class, and whether the map of a class points at its own object. This
+is an appendix: none of the other chapters needs it.
+*Takes:* about two minutes on two cores; with `--smoke` under 40 seconds, on fewer images.
+*Reaches:* a mean ROC-AUC of .99 and an accuracy of .98 on test images. The map of a digit that is there points at that
+digit in about 60 % of the cases, by chance in 11 %. At the other digit it points in 1 % of them in block 4, but in 35 %
+in block 3.
+"""
+
+# %%
+import pathlib
+import sys
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+
+from keras_attention import VGG16BN, attention_classifier, attention_outputs
+from keras_attention.data import digit_pairs
+from keras_attention.explain import resize_maps
+
+SMOKE = "--smoke" in sys.argv
+FOLDER = pathlib.Path("runs/tutorial")
+FOLDER.mkdir(parents=True, exist_ok=True)
+EPOCHS = 1 if SMOKE else 10
+SIDE = 64
+
+# %% [markdown]
+"""
+## The data
+
+In the chapters before, an image had one class, and the network asked one question: where is what decides among all of
+them? Here two whole digits of different classes lie in each image, among fragments of others. A label holds ten zeros
+and ones, of which two are ones; a mask says for each class where its digit lies.
+"""
+
+# %%
+images, labels, _ = digit_pairs(100 if SMOKE else 3000, SIDE)
+test_images, test_labels, test_masks = digit_pairs(50 if SMOKE else 500, SIDE, split="test")
+print(f"images {images.shape}, labels {labels.shape}, masks of the test images {test_masks.shape}")
+
+# %% [markdown]
+r"""
+## The classifier
+
+With `query="classes"` each class $c$ asks a question of its own, a vector $q_c$ that is learned as any other weight. It
+is compared with the features $k_1, \dots, k_n$ of an attended block, and so each class gets weights, a context and a
+logit of its own:
+
+$$a_c = \operatorname{softmax}\bigl(e(q_c, k_1), \dots, e(q_c, k_n)\bigr), \qquad
+\text{context}_c = \sum_j a_{cj} v_j$$
+
+`activation="sigmoid"` makes each logit a probability by itself, since the classes do not exclude each other, and the
+loss is the binary cross-entropy of each.
+"""
+
+# %%
+keras.utils.set_random_seed(0)
+model = attention_classifier(
+    VGG16BN((SIDE, SIDE, 3), width=0.25),
+    num_classes=10,
+    attend=("block3_pool", "block4_pool"),
+    query="classes",
+    alignment="softmax",
+    units=64,
+    activation="sigmoid",
+)
+batch = 32
+steps = EPOCHS * -(-len(images) // batch)
+rate = keras.optimizers.schedules.CosineDecay(0.0, steps - steps // 10, warmup_target=1e-3, warmup_steps=steps // 10)
+area = keras.metrics.AUC(multi_label=True, num_labels=10, name="roc_auc")
+model.compile(
+    keras.optimizers.AdamW(rate),
+    keras.losses.BinaryCrossentropy(),
+    metrics=[area, keras.metrics.BinaryAccuracy(name="accuracy")],
+)
+model.fit(images, labels, batch_size=batch, epochs=EPOCHS, verbose=2)
+figures = model.evaluate(test_images, test_labels, verbose=0, return_dict=True)
+print(f"test: mean ROC-AUC {figures['roc_auc']:.3f} (chance .5), accuracy {figures['accuracy']:.3f} (chance .8)")
+
+# %% [markdown]
+"""
+Mind the chance level of the accuracy: whoever says that no digit is ever there is right in eight of ten. The area under
+the ROC curve has no such trap.
+
+## Where each class looks
+
+The map of a digit that is there should have its largest value on that digit, and not on the other one. By chance it
+does so as often as the digit covers the image.
+"""
+
+# %%
+outputs = attention_outputs(model).predict(test_images, verbose=0)
+image, digit = np.nonzero(test_labels)
+other = digit.reshape(-1, 2)[:, ::-1].reshape(-1)
+
+
+def points_at(peak, digits):
+    """The share of the peaks, flat places in the image, that lie on the digit of that class."""
+    return test_masks[image, ..., digits].reshape(len(image), -1)[np.arange(len(image)), peak].mean()
+
+
+maps = {}
+for name in ("attention_block3_pool", "attention_block4_pool"):
+    maps[name] = resize_maps(outputs[name][image, digit], SIDE)
+    peak = maps[name].reshape(len(image), -1).argmax(axis=1)
+    chance = test_masks[image, ..., digit].mean()
+    print(
+        f"{name}: points at its own digit in {points_at(peak, digit):.0%}, at the other in "
+        f"{points_at(peak, other):.0%} (chance {chance:.0%})"
+    )
+
+# %% [markdown]
+"""
+Both blocks find digits; only the deeper one tells them apart. The features of block 3 see strokes, of which every digit
+is made, so the question of a class is answered by the other digit too, in about a third of the cases. Those of block 4
+see enough of the image to know which digit a stroke belongs to: at the other digit its maps hardly ever point.
+
+## An image with its maps
+
+One row for each block: the image, and for the two digits in it the map of that class, with the outline of its digit.
+"""
+
+# %%
+figure, cells = plt.subplots(2, 3, figsize=(7.5, 5.2), layout="constrained")
+for row, (name, values) in zip(cells, maps.items(), strict=True):
+    row[0].imshow(test_images[0])
+    row[0].set_title(f"{name.removeprefix('attention_')}: digits {digit[0]} and {digit[1]}")
+    for axes, value, one in zip(row[1:], values[:2], digit[:2], strict=True):
+        axes.imshow(test_images[0].mean(axis=-1), cmap="gray")
+        axes.imshow(value, cmap="viridis", alpha=0.6)
+        axes.contour(test_masks[0, ..., one], levels=[0.5], colors="white", linewidths=0.8)
+        axes.set_title(f"where class {one} looks")
+for axes in cells.flat:
+    axes.axis("off")
+figure.savefig(FOLDER / "09-maps.png", dpi=110)
+
+# %% [markdown]
+"""
+## What to take from this
+
+Where an image has several labels, one map for all of them cannot say what belongs to what. With a query for each class
+the classifier gives a map a class, and a mask a class measures it. As in chapter 6 the measure, not the picture,
+decides: the maps of block 3 look convincing beside an image, and point at the wrong digit in a third of the cases. This
+is the end of the tutorial.
+"""
