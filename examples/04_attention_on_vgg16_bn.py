@@ -4,12 +4,13 @@ r"""
 
 *Shows:* the network piece by piece, with the shape of every tensor; then the same as one call, trained by ordinary
 `fit`, with its maps before training and after each epoch.
-*Takes:* about three minutes on two cores; with `--smoke` under a minute, on fewer images.
-*Reaches:* a test accuracy of about TODO, and a map of `block4_pool` that points at the digit in about TODO of the test
-images, where chance is .21.
+*Takes:* about a minute and a half on two cores; with `--smoke` under half a minute, on fewer images.
+*Reaches:* a test accuracy of about .94, and a map of `block4_pool` that points at the digit in about 64 % of the test
+images, where chance is 22 %.
 """
 
 # %%
+import logging
 import pathlib
 import sys
 
@@ -27,6 +28,8 @@ EPOCHS = 2 if SMOKE else 6
 BLOCKS = ("block3_pool", "block4_pool")
 FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
+for name in ("absl", "tensorflow"):  # their notes on data sets and compilation say nothing about what is shown here
+    logging.getLogger(name).setLevel(logging.ERROR)
 keras.utils.set_random_seed(0)
 
 # %% [markdown]
@@ -39,11 +42,10 @@ you measure whether a map points at the right place. The first 250 test images a
 """
 
 # %%
-data = load("cluttered_digits", count=300 if SMOKE else 6000)
+data = load("cluttered_digits", count=300 if SMOKE else 3000)
 images, labels, masks = next(data.batches("test", 250).as_numpy_iterator())
-print(
-    f"images {images.shape} from {images.min():.0f} to {images.max():.0f}, labels {labels.shape}, masks {masks.shape}"
-)
+print(f"images {images.shape}, values {images.min():.0f} to {images.max():.0f}")
+print(f"labels {labels.shape}, masks {masks.shape}")
 
 # %% [markdown]
 """
@@ -183,7 +185,7 @@ class CollectMaps(keras.callbacks.Callback):
 # %% [markdown]
 """
 The *pointing game* asks of each map whether its largest value lies on the digit. Its chance level is the share of the
-image that the mask covers, about .21: a map that prefers no place scores that.
+image that the mask covers, about .22: a map that prefers no place scores that.
 
 ## Training
 
@@ -214,17 +216,22 @@ print(f"test accuracy {accuracy:.3f}")
 
 # %% [markdown]
 """
-TODO
+After the first epoch the network is hardly better than chance, and its maps are worse than chance. During the second
+epoch both change at once. Validation accuracy rises to about .67, and the map of `block4_pool` points at the digit in
+about two thirds of the images. From then on the two part: accuracy goes on to about .95, the pointing game stays about
+where it is, at .64 for `block4_pool` and between .4 and .5 for `block3_pool`. The test accuracy is about .94. These are
+the figures of one training; with another seed they differ.
 
 ## The maps, epoch by epoch
 
 Rows are test images, columns are moments of the training. The white line is the edge of the mask. All maps of one block
-have one colour scale, in multiples of the even weight 1/16: at 1 a position gets what it would get if all got the same.
+have one colour scale, in multiples of the even weight 1/16: at 1 a position gets what it would get if all got the same,
+at 16 it gets everything.
 """
 
 # %%
 SHOWN = 5
-scale = {"cmap": "inferno", "vmin": 0, "vmax": 8}
+scale = {"cmap": "inferno", "vmin": 0, "vmax": 16}
 figure, cells = plt.subplots(SHOWN, 2 + EPOCHS, figsize=(1.2 * (2 + EPOCHS), 6.6), layout="constrained", squeeze=False)
 for row, axes in enumerate(cells):
     axes[0].imshow(images[row].astype("uint8"))
@@ -236,13 +243,16 @@ for axes, title in zip(cells[0], ["image", "before", *(f"epoch {1 + epoch}" for 
     axes.set_title(title, fontsize=11)
 for axes in cells.flat:
     axes.set(xticks=[], yticks=[])
-figure.colorbar(
-    drawn, ax=cells, location="bottom", label="block4_pool: weight / even weight", extend="max", shrink=0.5, aspect=40
-)
+figure.colorbar(drawn, ax=cells, location="bottom", label="block4_pool: weight / even weight", shrink=0.5, aspect=40)
 figure.savefig(FOLDER / "04-maps.png", dpi=110)
 
 # %% [markdown]
 """
+Before training the maps are nearly even. After the second epoch almost all of the weight is on one or two of the 16
+positions, and there it stays. The preferred position is often at the edge of the digit. One position of `block4_pool`
+stands for 16 × 16 pixels, and sees many more around them, so it can know of the digit without lying in the middle of
+it. A map can therefore be of use and lose the pointing game.
+
 ## Accuracy and pointing, side by side
 
 The same training as two curves: how often the network is right on the validation images, and how often the map of each
@@ -260,6 +270,7 @@ for name in BLOCKS:
 right.axhline(collected.games[0][BLOCKS[0]]["chance"], color="grey", linestyle="--", label="chance")
 right.set(xlabel="epoch (0: before training)", ylabel="pointing game", ylim=(0, 1))
 for axes in (left, right):
+    axes.set_xticks(range(EPOCHS + 1))
     axes.legend()
     axes.grid(alpha=0.3)
 figure.savefig(FOLDER / "04-curves.png", dpi=110)
@@ -268,7 +279,10 @@ figure.savefig(FOLDER / "04-curves.png", dpi=110)
 """
 ## What to take from this
 
-TODO
+The attention of this network is five steps: project query and keys, resize the query, score, align, average. The layer
+does them in one call, and the classifier around it is an ordinary Keras model that `fit` trains from labels alone. The
+maps come about with the accuracy, though nobody told them where the digit is. They stop improving long before the
+accuracy does, and whether the network needs them for that accuracy is not shown by anything here.
 
 Next: `05_does_it_help.py`.
 """

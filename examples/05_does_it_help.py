@@ -10,6 +10,7 @@ trained networks in the folder of the first and takes seconds.
 """
 
 # %%
+import logging
 import pathlib
 import sys
 
@@ -21,6 +22,8 @@ from keras_attention import TrainConfig, compare
 SMOKE = "--smoke" in sys.argv
 FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
+for name in ("absl", "tensorflow"):  # their notes on data sets and compilation say nothing about what is shown here
+    logging.getLogger(name).setLevel(logging.ERROR)
 
 # %% [markdown]
 """
@@ -147,7 +150,7 @@ def single_runs(name, reference):
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained", width_ratios=(1, 1.3))
 for seed, values in zip(summary["seeds"], zip(*accuracies.values(), strict=True), strict=True):
-    left.plot(list(accuracies), values, marker="o", label=f"seed {seed}")
+    left.plot([name.replace("+", "\n+ ") for name in accuracies], values, marker="o", label=f"seed {seed}")
 left.set(ylabel="test accuracy", xlabel="network")
 left.margins(x=0.15)
 left.legend(fontsize=8)
@@ -159,6 +162,7 @@ for place, (name, reference) in enumerate(reversed(pairs)):
     right.plot(single_runs(name, reference), [place - 0.2] * 2, "x", color="tab:red", label="two single runs, extremes")
 right.axvline(0, color="grey", linestyle="--")
 right.set_yticks(range(len(pairs)), [f"{name}\n− {reference}" for name, reference in reversed(pairs)])
+right.locator_params(axis="x", nbins=6)
 right.set(xlabel="difference in test accuracy", ylim=(-0.5, len(pairs) - 0.4))
 handles, names = right.get_legend_handles_labels()
 figure.legend(handles[:3], names[:3], loc="outside lower right", ncols=3, fontsize=8)

@@ -9,6 +9,7 @@ tell when a map says why a network decided, and when it does not.
 """
 
 # %%
+import logging
 import pathlib
 import sys
 
@@ -38,6 +39,8 @@ PERTURBED = 4 if SMOKE else 60
 BLOCKS = ("block3_pool", "block4_pool")
 FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
+for name in ("absl", "tensorflow"):  # their notes on data sets and compilation say nothing about what is shown here
+    logging.getLogger(name).setLevel(logging.ERROR)
 
 data = load("cluttered_digits", count=240 if SMOKE else 3000)
 images, labels, masks = next(data.batches("test", 500).as_numpy_iterator())
@@ -115,14 +118,14 @@ Green titles are right answers, the white line is the edge of the mask.
 
 # %%
 maps = attention_maps(model, images)
-shown = {name: values[:8] for name, values in maps.items()}
-shown |= {"joint": joint_map(shown), "Grad-CAM": grad_cam(model, images[:8])}
+shown = {name: values[:5] for name, values in maps.items()}
+shown |= {"joint": joint_map(shown), "Grad-CAM": grad_cam(model, images[:5])}
 answers = model.predict(images, verbose=0).argmax(axis=-1)
 titles = [
     (f"true {true}, answer {answer}", "green" if true == answer else "red")
-    for true, answer in zip(labels[:8], answers, strict=False)
+    for true, answer in zip(labels[:5], answers, strict=False)
 ]
-figure = attention_figure(images[:8], shown, titles, masks=masks[:8])
+figure = attention_figure(images[:5], shown, titles, per_row=1, masks=masks[:5])
 figure.savefig(FOLDER / "06-maps.png", dpi=110)
 figure
 
@@ -130,7 +133,7 @@ figure
 """
 ## Measured
 
-Eight pictures persuade, but they prove little. `measure` takes all test images. Against the mask of each image it has:
+Five pictures persuade, but they prove little. `measure` takes all test images. Against the mask of each image it has:
 
 - the *pointing game*, whether the largest value lies on the digit, and *energy inside*, the share of the map's weight
   on it;
@@ -208,8 +211,7 @@ logits are those of the trained network.
 # %%
 def with_even_weights(model):
     """The same network, its backbone and its last layer as they are, with attention that prefers no position."""
-    layers = {name: model.get_layer(name).output for name in (*BLOCKS, "block5_pool")}
-    backbone = keras.Model(model.input, layers["block5_pool"])
+    backbone = keras.Model(model.input, model.get_layer("block5_pool").output)
     even = attention_classifier(backbone, num_classes=10, attend=BLOCKS, score=UniformScore())
     even.get_layer("logits").set_weights(model.get_layer("logits").get_weights())
     return even
@@ -238,8 +240,9 @@ for teacher, network in networks.items():
     print(f"taught {teacher}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures[teacher].items()))
 
 # %%
-shown = {f"taught {teacher}": each["block3_pool"][:6] for teacher, each in maps.items()}
-figure = attention_figure(images[:6], shown, [(str(label), "black") for label in labels[:6]], masks=masks[:6])
+shown = {f"taught {teacher}": each["block3_pool"][:5] for teacher, each in maps.items()}
+titles = [(f"digit {label}", "black") for label in labels[:5]]
+figure = attention_figure(images[:5], shown, titles, per_row=1, masks=masks[:5])
 figure.savefig(FOLDER / "06-taught.png", dpi=110)
 figure
 
