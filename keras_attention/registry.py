@@ -179,5 +179,5 @@ def _registered_names(config):
 
 
 def is_same(known, cls):
-    """Whether two classes are one, or one definition that ran twice."""
+    """Whether two classes or functions are one, or one definition that ran twice."""
     return (known.__module__, known.__qualname__) == (cls.__module__, cls.__qualname__)
