@@ -93,6 +93,13 @@ def test_the_address_is_printed_and_opened_unless_unwanted(monkeypatch, capsys, 
     assert opened == expected
 
 
+@pytest.mark.parametrize("seconds", [0, -1, "1"])
+def test_seconds_out_of_range(monkeypatch, seconds):
+    monkeypatch.setattr(job, "check_gradio", lambda: None)
+    with pytest.raises(ValueError, match=r"`seconds` is out of range\. Expected a number above 0\. Received: "):
+        job.demo("model.keras", seconds=seconds)
+
+
 def test_no_browser_is_no_mistake(monkeypatch):
     def fails(address):
         raise webbrowser.Error("could not locate runnable browser")
