@@ -5,8 +5,8 @@
 *Shows:* the way from a folder of pictures to a model that runs without this package: look, train, search, explain,
 export, predict; beside each step the command that does the same.
 *Takes:* about five minutes on two cores; with `--smoke` under a minute, on fewer images.
-*Reaches:* from 210 training images of five digits a test accuracy of about TODO on a backbone that was pretrained on
-the other five digits, and about TODO from scratch.
+*Reaches:* from 210 training images of five digits a test accuracy of about .64 on a backbone that was pretrained on the
+other five digits, and about .29 from scratch.
 """
 
 # %%
@@ -76,10 +76,10 @@ images that come when the model is in use.
 NAMES = ("five", "six", "seven", "eight", "nine")
 
 
-def digits(count, seed=0):
-    """Images, labels from 0 to 9, and masks of `cluttered_digits`."""
-    data = load("cluttered_digits", count=count, image_size=SIZE, seed=seed)
-    images, labels, masks = next(data.batches("train", count).as_numpy_iterator())
+def digits(count, split="train"):
+    """Images, labels from 0 to 9, and masks of a split of `cluttered_digits`."""
+    data = load("cluttered_digits", count=count, image_size=SIZE)
+    images, labels, masks = next(data.batches(split, count).as_numpy_iterator())
     return images.astype("uint8"), labels.argmax(axis=-1), masks
 
 
@@ -96,7 +96,7 @@ IMAGES, MASKS = options.images or FOLDER / "07-digits", options.masks
 if not options.images:
     MASKS = FOLDER / "07-digits-masks"
     write_files(IMAGES, MASKS, *digits(240 if SMOKE else 900), each=12 if SMOKE else 60)
-    write_files(FOLDER / "07-new", FOLDER / "07-new-masks", *digits(120, seed=1), each=2)
+    write_files(FOLDER / "07-new", FOLDER / "07-new-masks", *digits(240 if SMOKE else 900, "test"), each=2)
 files = images_in(IMAGES)
 print(f"{len(files):,} image files in {IMAGES.name}, the first {files[0].relative_to(IMAGES)}")
 
@@ -144,7 +144,7 @@ folder, and saves its weights. What follows takes the one file as it takes the o
 def pretrained(path):
     """Trains a backbone on the digits from 0 to 4, and saves its weights."""
     keras.utils.set_random_seed(0)
-    images, labels, _ = digits(240 if SMOKE else 6000, seed=2)
+    images, labels, _ = digits(240 if SMOKE else 6000)
     others = labels < 5
     backbone = VGG16BN((SIZE, SIZE, 3), width=WIDTH)
     model = attention_classifier(backbone, num_classes=5, attend=())
@@ -195,7 +195,8 @@ for name, each in (("pretrained and frozen", run), ("from scratch", scratch)):
 
 # %% [markdown]
 """
-The test split is small, so the figures are rough: of 45 images one is two hundredths. But the gap is not of that size.
+About .64 against .29, where guessing gives .2. The test split is small, so the figures are rough: of 45 images one is
+two hundredths. The gap is a third.
 
 ## A small search
 
@@ -221,8 +222,9 @@ print(f"winner {best['score']} + {best['alignment']}: test accuracy {winner.metr
 
 # %% [markdown]
 """
-Where the figures of the trials are close, the choice among them is a matter of luck, and the winner's validation figure
-is optimistic; chapter 5 is about that. The figure to report is the last one, of the test images.
+On the digits `softmax` is ahead of `sigmoid`, by more than the scores differ from each other. Where the figures of
+trials are close, the choice is a matter of luck, and the winner's validation figure is optimistic; chapter 5 is about
+that. The figure to report is the last one, of the test images: about .67.
 
 ## Where it looks
 
