@@ -5,9 +5,9 @@ r"""
 *Shows:* attention maps beside Grad-CAM, drawn and measured; attention that is taught by masks; and experiments that
 tell when a map says why a network decided, and when it does not.
 *Takes:* about three minutes on two cores; with `--smoke` under a minute, on fewer images.
-*Reaches:* maps that point at the digit in about 85 % of the test images without masks and in 96 % or more when taught by
-masks, where chance is 21 % and a blurred copy of the image reaches 94 %; and a network that was taught to look into a
-corner, points at the digit in at most 6 % of the images, and is right in about 89 % of them.
+*Reaches:* maps that point at the digit in 84 to 89 % of the test images without masks and in 96 % or more when taught
+by masks, where chance is 21 % and a blurred copy of the image reaches 94 %; and a network that was taught to look into
+a corner, points at the digit in at most 6 % of the images, and is right in about 89 % of them.
 """
 
 # %%
@@ -269,11 +269,12 @@ figure
 
 # %% [markdown]
 """
-Taught by the masks, the map of `block3_pool` points at the digit in every test image, and lies over all of it, where
-the map that was taught nothing sits on one spot. The pointing game of `block4_pool` rises from about 84 % to 96 %. Test
-accuracy is about .96 in place of .95, a difference of two single runs, of which chapter 5 says what it is worth. The
-network that was taught the corner points at the digit in about 6 % and 1 % of the images. With about .89 it is less
-accurate, but it is far from lost: guessing gives .10.
+Taught by the masks, the map of `block3_pool` points at the digit in every test image, and covers most of it, where the
+map that was taught nothing sits on one spot. The pointing game of `block4_pool` rises from about 84 % to 96 %, though
+less of its weight is on the digit than before: spread over the digit, the weight of its 4 × 4 positions laps over the
+edge. Test accuracy is about .96 in place of .95, a difference of two single runs, of which chapter 5 says what it is
+worth. The network that was taught the corner points at the digit in about 6 % and 1 % of the images. With about .89 it
+is less accurate, but it is far from lost: guessing gives .10.
 
 ## When a map does not say why
 
@@ -309,15 +310,15 @@ figure.savefig(FOLDER / "06-controls.png", dpi=110)
 
 # %% [markdown]
 """
-"Energy" is the share of a map's weight that lies on the digit. By their maps the three networks could hardly be less
-alike. By what they do they are much alike: when only the digit is left sharp, each is right in about 80 to 87 % of the
-images; when the digit is blurred, each falls to about 21 %. All three decide by the digit, the one that looks into the
-corner too. Its last layer takes the class from the average of `block5_pool`, which no map weighs: with even weights its
-accuracy is about .88 in place of .89.
+"Energy" is the share of a map's weight that lies on the digit. By their maps the networks could hardly be less alike.
+By what they do they are much alike: when only the digit is left sharp, they are right in 79 to 87 % of the images; when
+the digit is blurred, each falls to about 21 %. All three decide by the digit, the one that looks into the corner too.
+Its answers hardly depend on its weights: even ones give .88 in place of .89. What is left for them to come from is the
+average of `block5_pool`, which no map weighs, and what a position in the corner sees of the rest of the image.
 
-So a map says where a block's features were taken from. It does not say that the answer was taken from that block. The
-reverse holds too: the masks have made the maps of the second network beautiful, yet with even weights it is right in
-about 94 % of the images, so most of its answers do not need them.
+So a map says at which positions a block's features were taken. It does not say that the answer was taken from them. The
+masks have made the maps of the second network beautiful, yet with even weights it is right in about 94 % of the images:
+most of its answers do not need them.
 
 ## What to take from this
 
