@@ -4,8 +4,10 @@ r"""
 
 *Shows:* attention maps beside Grad-CAM, drawn and measured; attention that is taught by masks; and experiments that
 tell when a map says why a network decided, and when it does not.
-*Takes:* about five minutes on two cores; with `--smoke` under a minute, on fewer images.
-*Reaches:* TODO
+*Takes:* about three minutes on two cores; with `--smoke` under a minute, on fewer images.
+*Reaches:* maps that point at the digit in 84 to 89 % of the test images without masks and in 96 % or more when taught
+by masks, where chance is 21 % and a blurred copy of the image reaches 94 %; and a network that was taught to look into
+a corner, points at the digit in at most 6 % of the images, and is right in about 89 % of them.
 """
 
 # %%
@@ -57,7 +59,8 @@ the network of chapter 4, always from the same initial weights, and trains it on
 
 - `"nothing"`: attention learns from the labels alone, as in chapter 4.
 - `"digit"`: a second loss compares each map with the mask of the digit.
-- `"background"`: the same loss with inverted masks. This network is told to look where the digit is not.
+- `"corner"`: the same loss with one and the same mask for all images, 16 × 16 pixels in the upper left corner. This
+  network is told to look where mostly nothing is.
 
 The losses of the maps are ordinary Keras losses of named outputs. `attention_outputs` gives a model of the same layers
 that has the maps among its outputs, and `mask_losses` gives the loss that fits each of them. For softmax, whose weights
@@ -67,8 +70,12 @@ how much a map counts beside the label.
 
 
 # %%
+CORNER = np.zeros((64, 64, 1), "uint8")
+CORNER[:16, :16] = 255
+
+
 def trained(teacher):
-    """The network of chapter 4, its attention taught "nothing", the "digit" or the "background"."""
+    """The network of chapter 4, its attention taught "nothing", the "digit" or the "corner"."""
     keras.utils.set_random_seed(0)
     model = attention_classifier(VGG16BN((64, 64, 3), width=0.25), num_classes=10, attend=BLOCKS, units=128)
     steps = data.steps_per_epoch(32)
@@ -89,7 +96,7 @@ def trained(teacher):
     )
 
     def targets(images, labels, masks):
-        masks = masks if teacher == "digit" else 255 - masks
+        masks = masks if teacher == "digit" else 0 * masks + CORNER
         return images, {"logits": labels, **dict.fromkeys(map_losses, masks)}
 
     batches = data.training_batches(32, with_masks=True).map(targets)
@@ -242,7 +249,7 @@ Now the two other networks. If you have masks, you can show attention where the 
 """
 
 # %%
-networks = {"nothing": model, "digit": trained("digit"), "background": trained("background")}
+networks = {"nothing": model, "digit": trained("digit"), "corner": trained("corner")}
 maps = {teacher: attention_maps(network, images) for teacher, network in networks.items()}
 figures = {}
 for teacher, network in networks.items():
@@ -262,13 +269,19 @@ figure
 
 # %% [markdown]
 """
-TODO
+Taught by the masks, the map of `block3_pool` points at the digit in every test image, and covers most of it, where the
+map that was taught nothing sits on one spot. The pointing game of `block4_pool` rises from about 84 % to 96 %, though
+less of its weight is on the digit than before: spread over the digit, the weight of its 4 × 4 positions laps over the
+edge. Test accuracy is about .96 in place of .95, a difference of two single runs, of which chapter 5 says what it is
+worth. The network that was taught the corner points at the digit in about 6 % and 1 % of the images. With about .89 it
+is less accurate, but it is far from lost: guessing gives .10.
 
 ## When a map does not say why
 
-Look at the network that was taught the background. If its maps said why it decides, it should be lost once the
-background is gone, and should not mind when the digit is gone. So blur one of the two: all that lies outside of the
-box around the digit, or all that lies inside. (A box, since the outline of the mask itself would tell the digit.)
+Look at the network that was taught the corner. If its maps said why it decides, it should be lost once the corner is
+gone, and should not mind when the digit is gone. So blur one of the two: all that lies outside of the box around the
+digit, or all that lies inside. (A box, since the outline of the mask itself would tell the digit.) Even weights are the
+test from above, for all three networks.
 """
 
 # %%
@@ -297,11 +310,22 @@ figure.savefig(FOLDER / "06-controls.png", dpi=110)
 
 # %% [markdown]
 """
-TODO
+"Energy" is the share of a map's weight that lies on the digit. By their maps the networks could hardly be less alike.
+By what they do they are much alike: when only the digit is left sharp, they are right in 79 to 87 % of the images; when
+the digit is blurred, each falls to about 21 %. All three decide by the digit, the one that looks into the corner too.
+Its answers hardly depend on its weights: even ones give .88 in place of .89. What is left for them to come from is the
+average of `block5_pool`, which no map weighs, and what a position in the corner sees of the rest of the image.
+
+So a map says at which positions a block's features were taken. It does not say that the answer was taken from them. The
+masks have made the maps of the second network beautiful, yet with even weights it is right in about 94 % of the images:
+most of its answers do not need them.
 
 ## What to take from this
 
-TODO
+Measure maps, on all test images, and beside a simple map that knows nothing of your task. Use more than one measure: a
+map can lie on the object and still not rank the pixels by what decides. Where there are masks, attention can be taught
+to find the object; that makes the map better, and it does not make it an explanation. To know what a network decides
+by, change something, the image or the weights, and see whether the answer changes.
 
 Next: `07_your_own_images.py`.
 """
