@@ -1,7 +1,7 @@
-"""Backbones, and the classifier that attends to their feature maps."""
+"""and the classifier that attends to their feature maps."""
 
 from keras_attention.models.backbone import FeatureLayer, feature_layers, freeze, over_features, unfreeze
-from keras_attention.models.backbones import BACKBONES, Backbone, Backbones
+from keras_attention.models.backbones import BACKBONES, Backbone
 from keras_attention.models.calibration import calibrate_batch_norm
 from keras_attention.models.classifier import attention_classifier, attention_outputs
 from keras_attention.models.reinforce import ReinforceModel
@@ -13,7 +13,6 @@ __all__ = [
     "BACKBONES",
     "VGG16BN",
     "Backbone",
-    "Backbones",
     "FeatureLayer",
     "LoadedWeights",
     "MaskDice",
