@@ -68,8 +68,8 @@ the same names.
 
 Run the chapter as `python examples/07_your_own_images.py --images FOLDER --weights imagenet` (and `--masks FOLDER`),
 and everything below happens to your images. Without these options it writes a small folder first: 60 PNG files for each
-of five digits, out of `cluttered_digits`, with their masks. Ten more go into a folder of their own; they play the new
-images that come when the model is in use.
+of five digits, out of `cluttered_digits`, with their masks. Ten others, of other handwriting, go into a folder of their
+own; they play the new images that come when the model is in use.
 """
 
 # %%
