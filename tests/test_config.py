@@ -360,6 +360,7 @@ def test_an_unknown_part_of_the_backbone():
     with pytest.raises(ValueError, match=r"Unknown freeze 'blok3' \(did you mean 'block3'\?\)"):
         TrainConfig(weights="vgg16.npz", freeze="blok3")
     assert TrainConfig(weights="vgg16.npz", freeze="block3_pool").freeze == "block3"
+    assert TrainConfig(weights="vgg16.npz", freeze="block3_relu2").freeze == "block3_relu2"
 
 
 @pytest.mark.parametrize("name", ["weights", "cache_dir", "masks", "data_dir"])

@@ -184,6 +184,7 @@ class Space:
                         self._check_layers(value.split(JOIN))
                 except (TypeError, ValueError) as error:
                     raise ValueError(f"`{name}` cannot be {value!r}. {error}") from error
+        self._check_layers(self.layers)
         for heads in self.values("num_heads") if self.attending else ():
             for layer in self.layers:
                 if self._channels[layer] % heads:
