@@ -27,7 +27,7 @@ from keras_attention.data import load
 from keras_attention.explanations import explain
 from keras_attention.export import export_run
 from keras_attention.models import VGG16BN, attention_classifier
-from keras_attention.predict import images_in, load_predictor, predict_files
+from keras_attention.predict import find_images, load_predictor, predict_files
 from keras_attention.search import AttentionHyperModel, search
 
 
@@ -97,7 +97,7 @@ if not options.images:
     MASKS = FOLDER / "07-digits-masks"
     write_files(IMAGES, MASKS, *digits(240 if SMOKE else 900), each=12 if SMOKE else 60)
     write_files(FOLDER / "07-new", FOLDER / "07-new-masks", *digits(240 if SMOKE else 900, "test"), each=2)
-files = images_in(IMAGES)
+files = [pathlib.Path(found.path) for found in find_images([IMAGES])]
 print(f"{len(files):,} image files in {IMAGES.name}, the first {files[0].relative_to(IMAGES)}")
 
 # %% [markdown]
@@ -236,7 +236,7 @@ beside them.
 """
 
 # %%
-new = files[:: max(1, len(files) // 10)] if options.images else images_in(FOLDER / "07-new")
+new = files[:: max(1, len(files) // 10)] if options.images else sorted((FOLDER / "07-new").rglob("*.png"))
 explanation = explain(winner.folder, new[::3][:3], FOLDER / "07-pictures", compare="gradcam", verbose=0)
 figure, cells = plt.subplots(len(explanation.figures), 1, figsize=(8, 8), layout="constrained")
 for cell, path in zip(cells, explanation.figures, strict=True):
@@ -303,5 +303,5 @@ that were trained on many, and freeze them: training takes seconds then, and a s
 minutes. Judge by test images that nothing was chosen on, and by where the maps point. What you hand on is the export
 with its card.
 
-In the next chapter, *A score of your own*, you add a score function to the nine that are there.
+In the next chapter, *A score function of your own*, you add a score function to the nine that are there.
 """

@@ -1,6 +1,6 @@
 # %% [markdown]
 """
-# A score of your own
+# A score function of your own
 
 *Shows:* a score function in ten lines, and everything that takes it from then on: every alignment, the classifier,
 files, exports, the comparison, the search and the command line.

@@ -144,6 +144,7 @@ class SpatialAttention(keras.layers.Layer):
             grid=ops.shape(features)[1:3],
             query=_asking(query),
             finite=self.score.finite,
+            **self._for_the_policy(query, features, training),
         )
         attention_map = self._as_map(weights, query, features)
         for regularizer in self.map_regularizers:
@@ -214,6 +215,19 @@ class SpatialAttention(keras.layers.Layer):
             keys = ops.split(self.key_projection(features), self.num_heads, axis=-1)
         heads = [self._scores_of_head(*head) for head in zip(self.head_scores, queries, keys, strict=True)]
         return ops.stack(heads, axis=1)
+
+    def _for_the_policy(self, query, features, training):
+        """What REINFORCE teaches: this layer, and not the network that gives the maps.
+
+        Its gradient has much variance, and a backbone that is trained from it as well learns next to nothing. Several
+        questions are weights themselves; and a score without weights leaves nothing but the maps to be taught.
+        """
+        has_weights = self.query_projection is not None or self.score.variables
+        rewarded = isinstance(self.alignment, SampledAlignment) and self.alignment.needs_reward
+        if not (training and rewarded and has_weights):
+            return {}
+        query = query if len(query.shape) == 3 else ops.stop_gradient(query)
+        return {"policy_scores": self._scores(query, ops.stop_gradient(features))}
 
     def _scores_of_head(self, score, query, key):
         """`(B, 1, H·W)`, or of K questions `(B, K, 1, H·W)`."""

@@ -41,7 +41,7 @@ class SampledAlignment(Alignment):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         # Tensors of one call, kept where Keras does not look for state to save.
-        self._kept = types.SimpleNamespace(sample=None)
+        self._kept = types.SimpleNamespace(sample=None, policy_scores=None)
         self.is_rewarded = False  # set by whoever calls `reinforce_loss` in each step
 
     @property
@@ -56,6 +56,24 @@ class SampledAlignment(Alignment):
             if self.needs_reward
             else None
         )
+
+    def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False, policy_scores=None):
+        """As every alignment; `policy_scores` are the scores again, and what REINFORCE teaches in their place."""
+        self._kept.policy_scores = policy_scores
+        weights = super().call(scores, mask, training, grid, query, finite)
+        self._kept.policy_scores = None
+        return weights
+
+    def compute_output_spec(self, scores, *args, policy_scores=None, **kwargs):
+        return super().compute_output_spec(scores, *args, **kwargs)
+
+    def taught(self, scores):
+        """Scores of the same values, through which the gradient of the policy flows."""
+        taught = self._kept.policy_scores
+        if taught is None:
+            return scores
+        taught = ops.cast(ops.where(ops.isfinite(taught), taught, 0.0), scores.dtype)
+        return ops.stop_gradient(scores - taught) + taught
 
     def probabilities(self, scores):
         """The policy over finite scores `(..., Tq, Tk)`, of the same shape: how probable each key is."""
@@ -176,7 +194,7 @@ class HardAlignment(SampledAlignment):
         if not self.needs_reward:
             smooth = softmax(noisy, self.temperature)
             return choice + (smooth - ops.stop_gradient(smooth))
-        logarithms = ops.log_softmax(scores)
+        logarithms = ops.log_softmax(self.taught(scores))
         self.keep_sample(choice * logarithms, -ops.exp(logarithms) * logarithms)
         return choice
 
@@ -237,7 +255,7 @@ class ReinforcedAlignment(SampledAlignment):
         if not training:
             return softmax(ops.where(self.choice(scores) > 0, scores, HIDDEN))
         kept = ops.stop_gradient(self.probabilities(scores)) > self.random_numbers(scores)
-        self._keep_subset(scores, kept)
+        self._keep_subset(self.taught(scores), kept)
         return softmax(ops.where(_or_largest(kept, scores), scores, HIDDEN))
 
     def _logits(self, scores):
