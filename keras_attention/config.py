@@ -164,7 +164,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        require_choice("backbone", self.backbone, BACKBONES)
+        require_choice("backbone", self.backbone, BACKBONES, OF_YOUR_OWN)
         attend = BACKBONES[self.backbone].attend if self.attend is None else self.attend
         object.__setattr__(self, "attend", (attend,) if isinstance(attend, str) else tuple(attend))
         for name in ("data", "data_dir", "masks", "weights", "cache_dir"):
@@ -384,7 +384,7 @@ class TrainConfig:
         return dataclasses.replace(self, **self._following_backbone(settings))
 
     def _following_backbone(self, settings):
-        backbone = require_choice("backbone", settings.get("backbone", self.backbone), BACKBONES)
+        backbone = require_choice("backbone", settings.get("backbone", self.backbone), BACKBONES, OF_YOUR_OWN)
         own = {"attend": BACKBONES[backbone].attend}
         if settings.get("attend", ()) is None:
             return settings | own

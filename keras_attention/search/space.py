@@ -215,7 +215,7 @@ class Space:
 
     @property
     def _channels(self):
-        return _channels_of(self.config.backbone, self.config.network_width)
+        return _channels_of(BACKBONES[self.config.backbone], self.config.network_width)
 
     def _check_layers(self, layers):
         for layer in layers:
@@ -232,8 +232,8 @@ def _attended(backbone):
 
 @functools.lru_cache
 def _channels_of(backbone, width):
-    """Layer → the channels of its map, of a backbone by name."""
-    features = feature_layers(BACKBONES.make(backbone, NOMINAL_SIDE, width))
+    """Layer → the channels of its map, of a `Backbone`."""
+    features = feature_layers(backbone.build((NOMINAL_SIDE, NOMINAL_SIDE, 3), width=width))
     return {name: feature.shape[-1] for name, feature in features.items()}
 
 

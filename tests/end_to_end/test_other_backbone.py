@@ -130,7 +130,9 @@ def test_the_command_line_finds_it(capsys):
     assert main(["train", "--backbone", "small_cn"]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 1
-    assert "Unknown backbone 'small_cn' (did you mean 'small_cnn'?). Expected one of: vgg16_bn, small_cnn." in errors[0]
+    assert (
+        "Unknown backbone 'small_cn' (did you mean 'small_cnn'?). Expected one of: vgg16_bn, small_cnn, or" in errors[0]
+    )
 
 
 def test_a_comparison_of_it_is_repeated_by_its_command(small, tmp_path):

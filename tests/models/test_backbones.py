@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention.models import BACKBONES, Backbone, Backbones, attention_classifier, feature_layers
-from keras_attention.models.backbones import load_own_weights
+from keras_attention.models import BACKBONES, Backbone, attention_classifier, feature_layers
+from keras_attention.models.backbones import Backbones, load_own_weights
 
 SIDE, WIDTH = 32, 0.1
 
@@ -45,7 +45,7 @@ def test_a_name_is_registered_once_and_attends_to_something():
     table.register("mine", ("a",), "b")(lambda input_shape, width: None)
     assert table["mine"] == Backbone(table["mine"].build, ("a",), "b", None, load_own_weights)
     with pytest.raises(ValueError, match=r"^The backbone 'mine' is registered already\. Expected a name that is free"):
-        table.add("mine", table["mine"])
+        table.add("mine", BACKBONES["vgg16_bn"])
     with pytest.raises(ValueError, match=r"^The backbone 'other' attends to nothing\. Expected the names of layers\."):
         table.register("other", (), "b")(None)
     with pytest.raises(TypeError, match=r"^The backbone cannot be looked into\. Expected a functional `keras.Model`"):
