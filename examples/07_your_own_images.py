@@ -228,9 +228,9 @@ that. The figure to report is the last one, of the test images: about .67.
 
 ## Where it looks
 
-Before you trust a model, look at what it looks at, on images that it was not trained on. `explain` takes files or
-folders and writes a picture for each file: the image, the map of each attended block, their product, and Grad-CAM
-beside them.
+Before you trust a model, look at what it looks at, on images that it was not trained on (of a folder of your own this
+chapter takes ten files, most of which it was). `explain` takes files or folders and writes a picture for each file: the
+image, the map of each attended block, their product, and Grad-CAM beside them.
 
     keras-attention explain runs/tutorial/07-search/winner FILE FILE --compare gradcam --out pictures
 """
