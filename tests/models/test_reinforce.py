@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.layers import Attention, GeneralScore, HardAlignment, ReinforcedAlignment, SpatialAttention
+from keras_attention.layers import (
+    Attention,
+    GeneralScore,
+    HardAlignment,
+    LearnedQueries,
+    ReinforcedAlignment,
+    SpatialAttention,
+)
 from keras_attention.models import VGG16BN, ReinforceModel, attention_classifier
 
 POSITIONS, EXAMPLES = 5, 256
@@ -165,3 +172,28 @@ def test_a_classifier_is_rewarded_where_it_samples_for_a_reward(alignment, kind)
     if kind is ReinforceModel:
         layers = [layer for layer in model.layers if isinstance(layer, SpatialAttention)]
         assert [layer.alignment.is_rewarded for layer in layers] == [True, True]
+
+
+@pytest.mark.parametrize("kind", ["map", "vector", "questions"])
+def test_reinforce_teaches_the_attention_and_not_the_network_under_it(kind, rng):
+    """Nothing but REINFORCE comes past the stopped context: what it moves are the score, and questions of its own."""
+    images = keras.Input((4, 4, 3))
+    features = keras.layers.Conv2D(6, 1, name="under")(images)
+    query = {"map": features, "vector": keras.layers.GlobalAveragePooling2D()(features), "questions": None}[kind]
+    query = LearnedQueries(2, name="asked")(features) if query is None else query
+    context = SpatialAttention("general", HardAlignment("reinforce", seed=1), units=5, name="attention")(
+        query, features
+    )
+    untaught = 0.0 * ops.mean(features, axis=(1, 2))  # a gradient of 0 where there would be none
+    stopped = keras.layers.Lambda(ops.stop_gradient, output_shape=lambda shape: shape)(keras.layers.Flatten()(context))
+    model = ReinforceModel(images, keras.layers.Dense(2)(ops.concatenate([stopped, untaught], axis=-1)))
+    model.compile(keras.optimizers.SGD(1.0), LOSS)
+    before = {layer.name: layer.get_weights() for layer in model.layers if layer.trainable_variables}
+    model.fit(rng.normal(size=(8, 4, 4, 3)).astype("float32"), rng.integers(0, 2, 8), batch_size=8, verbose=0)
+    moved = {
+        name: any((old != new).any() for old, new in zip(weights, model.get_layer(name).get_weights(), strict=True))
+        for name, weights in before.items()
+    }
+    assert not moved["under"]
+    assert moved["attention"]
+    assert moved.get("asked", True)
