@@ -226,13 +226,6 @@ examples = (described + draw.normal(0, [0.1, 1.0, 0.1], described.shape)).astype
 labels = (signs[np.arange(count), objects] > 0).astype("float32")
 
 
-def attend(inputs, keys, values):
-    """The context of a learned query, and the model that gives its weights."""
-    question = LearnedQueries(1, name="question")(keys)
-    context, weights = Attention("dot", "softmax")(question, values, keys, return_attention_scores=True)
-    return keras.layers.Flatten()(context), keras.Model(inputs, weights)
-
-
 def train(keys, values, seed):
     """Trains a network that attends, and prints what it learned."""
     keras.utils.set_random_seed(seed)
