@@ -4,7 +4,8 @@
 
 runs it in a folder of its own, and writes docs/tutorial/04_attention_on_vgg16_bn.md and its pictures beside it.
 With `--smoke` the script runs on fewer images; such a page says so, and is not one to keep. `--keep FOLDER` runs it
-there, and leaves what it makes.
+there, and leaves what it makes. The notebook with its outputs stays in runs/tutorial; `--prose` takes them from there
+where the code is still the same, so that a word is mended without another run.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from PIL import Image
 from traitlets.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PAGES = ROOT / "docs" / "tutorial"
+PAGES, NOTEBOOKS = ROOT / "docs" / "tutorial", ROOT / "runs" / "tutorial"
 # More than three ticks, which an output may hold itself.
 OUTPUT, END, PICTURE = "`````{ .text .output .no-copy }", "`````", "![The figure that the code above draws]"
 # The first cell of a run, which the page does not show: what the script finds in `sys.argv`, and sharp pictures whose
@@ -53,18 +54,36 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("chapters", nargs="+", type=pathlib.Path, metavar="CHAPTER")
     parser.add_argument("--smoke", action="store_true", help="run it once on fewer images")
+    parser.add_argument("--prose", action="store_true", help="take the outputs of the last run; only prose has changed")
     parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="run it there, and leave what it makes")
     parser.add_argument("--out", type=pathlib.Path, default=PAGES, metavar="FOLDER", help="(default docs/tutorial)")
     options = parser.parse_args(arguments)
     for chapter in options.chapters:
-        with tempfile.TemporaryDirectory() as folder:
-            notebook, seconds = executed(chapter, options.keep or folder, options.smoke)
-        page = write_page(chapter, notebook, ran(chapter, seconds, options.smoke), options.out)
-        print(f"{page}: {seconds:.0f} s")
+        if options.prose:
+            notebook = with_outputs(chapter)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                notebook = executed(chapter, options.keep or folder, options.smoke)
+            NOTEBOOKS.mkdir(parents=True, exist_ok=True)
+            nbformat.write(notebook, NOTEBOOKS / f"{chapter.stem}.ipynb")
+        page = write_page(chapter, notebook, ran(chapter, **notebook.metadata["ran"]), options.out)
+        print(f"{page}: {notebook.metadata['ran']['seconds']:.0f} s", flush=True)
+
+
+def with_outputs(chapter):
+    """The notebook of a chapter, with the outputs of its last run."""
+    notebook, last = read(chapter), nbformat.read(NOTEBOOKS / f"{chapter.stem}.ipynb", as_version=4)
+    new, old = ([cell for cell in each.cells if cell.cell_type == "code"] for each in (notebook, last))
+    if [cell.source for cell in new] != [cell.source for cell in old]:
+        sys.exit(f"The code of {chapter.name} has changed since it ran: run it again, without --prose.")
+    for cell, ran_cell in zip(new, old, strict=True):
+        cell.outputs = ran_cell.outputs
+    notebook.metadata["ran"] = last.metadata["ran"]
+    return notebook
 
 
 def executed(chapter, folder, smoke=False):
-    """The notebook of a chapter with its outputs, and the seconds that it took; raises where a cell fails."""
+    """The notebook of a chapter with its outputs, and how long it took; raises where a cell fails."""
     notebook = read(chapter)
     arguments = [chapter.name, *(["--smoke"] if smoke else [])]
     notebook.cells.insert(0, nbformat.v4.new_code_cell(PREPARATION.format(arguments=arguments)))
@@ -75,12 +94,13 @@ def executed(chapter, folder, smoke=False):
     started = time.perf_counter()
     client.execute()
     del notebook.cells[0]
-    return notebook, time.perf_counter() - started
-
-
-def ran(chapter, seconds, smoke=False):
-    """The line below the title of a page."""
     cores = len(os.sched_getaffinity(0))
+    notebook.metadata["ran"] = {"seconds": time.perf_counter() - started, "cores": cores, "smoke": smoke}
+    return notebook
+
+
+def ran(chapter, seconds, cores, smoke=False):
+    """The line below the title of a page."""
     took = f"{seconds:.0f} seconds on {cores} core{'s' if cores > 1 else ''}{' with `--smoke`' if smoke else ''}"
     return f"*Ran in {took}; the script is `examples/{chapter.name}`.*"
 
