@@ -58,21 +58,23 @@ def main(arguments=None):
     parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="run it there, and leave what it makes")
     parser.add_argument("--out", type=pathlib.Path, default=PAGES, metavar="FOLDER", help="(default docs/tutorial)")
     options = parser.parse_args(arguments)
+    notebooks = NOTEBOOKS if options.out == PAGES else options.out
     for chapter in options.chapters:
+        saved = notebooks / f"{chapter.stem}.ipynb"
         if options.prose:
-            notebook = with_outputs(chapter)
+            notebook = with_outputs(chapter, saved)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 notebook = executed(chapter, options.keep or folder, options.smoke)
-            NOTEBOOKS.mkdir(parents=True, exist_ok=True)
-            nbformat.write(notebook, NOTEBOOKS / f"{chapter.stem}.ipynb")
+            notebooks.mkdir(parents=True, exist_ok=True)
+            nbformat.write(notebook, saved)
         page = write_page(chapter, notebook, ran(chapter, **notebook.metadata["ran"]), options.out)
         print(f"{page}: {notebook.metadata['ran']['seconds']:.0f} s", flush=True)
 
 
-def with_outputs(chapter):
+def with_outputs(chapter, saved):
     """The notebook of a chapter, with the outputs of its last run."""
-    notebook, last = read(chapter), nbformat.read(NOTEBOOKS / f"{chapter.stem}.ipynb", as_version=4)
+    notebook, last = read(chapter), nbformat.read(saved, as_version=4)
     new, old = ([cell for cell in each.cells if cell.cell_type == "code"] for each in (notebook, last))
     if [cell.source for cell in new] != [cell.source for cell in old]:
         sys.exit(f"The code of {chapter.name} has changed since it ran: run it again, without --prose.")

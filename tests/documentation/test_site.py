@@ -196,6 +196,14 @@ def test_a_chapter_is_executed(tmp_path):
     # Another script, or another text, is not the one that the page shows.
     script.write_text(CHAPTER.replace("The end", "An end"), "utf-8")
     assert execute.without_outputs(page) != execute.page_of_script(script)
+    # Prose alone takes the outputs that are there; other code has none.
+    execute.main([str(script), "--prose", "--out", str(folder)])
+    mended = (folder / "00_chapter.md").read_text("utf-8")
+    assert execute.without_outputs(mended) == execute.page_of_script(script)
+    assert "\n100 %\n" in mended
+    script.write_text(CHAPTER.replace("import sys", "import sys  # changed", 1), "utf-8")
+    with pytest.raises(SystemExit, match="has changed since it ran"):
+        execute.main([str(script), "--prose", "--out", str(folder)])
 
 
 # ---- the command line ----
