@@ -55,7 +55,7 @@ FOLDER.mkdir(parents=True, exist_ok=True)
 SIZE = options.image_size or (128 if options.images else 32 if SMOKE else 64)
 WIDTH = 0.05 if SMOKE else 0.25
 for name in ("absl", "tensorflow"):
-    logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)  # notes of theirs
 
 # %% [markdown]
 """

@@ -31,7 +31,7 @@ SMOKE = "--smoke" in sys.argv
 FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
 for name in ("absl", "tensorflow"):
-    logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)  # notes of theirs
 IMAGES, SIDE, WIDTH = (120, 32, 0.05) if SMOKE else (3000, 64, 0.25)
 
 # %% [markdown]
@@ -201,7 +201,8 @@ network = {"width": WIDTH, "weights": str(weights_file), "freeze": "all", "atten
 training = {"learning_rate": 1e-3, "epochs": 1 if SMOKE else 10, "cache_dir": str(FOLDER / "08-cache")}
 config = TrainConfig(data_options={"count": IMAGES}, image_size=SIDE, **network, **training)
 plan = {"seeds": 1 if SMOKE else 2, "costs": False, "overwrite": True, "verbose": False}
-comparison = compare(config, ["manhattan+softmax", "additive+softmax"], run=FOLDER / "08-comparison", **plan)
+variants = ["manhattan+softmax"] if SMOKE else ["manhattan+softmax", "additive+softmax"]
+comparison = compare(config, variants, run=FOLDER / "08-comparison", **plan)
 for variant in comparison.summary["variants"]:
     print(f"{variant['name']:18} test accuracy {variant['metrics']['accuracy']['mean']:.3f}")
 print(comparison.verdict)
@@ -260,15 +261,16 @@ class ManhattanScore(Score):
 
 
 def command(line):
-    """Runs a line as you would type it, and prints what it prints."""
-    print(f"$ {line}")
+    """Runs a line as you would type it, and prints what it says."""
     words = [sys.executable, "-m", "keras_attention", *shlex.split(line)[1:]]
-    print(subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout)
+    done = subprocess.run(words, capture_output=True, text=True)
+    errors = [text for text in done.stderr.splitlines() if text.startswith("keras-attention")]
+    print(f"$ {line}", done.stdout, *errors, sep="\n")
 
 
 run = FOLDER / "08-run"
-options = f"--data-option count=60 --image-size 32 --width 0.05 --units 16 --epochs 1 --run {run} --overwrite"
-command(f"keras-attention --plugin {FOLDER}/manhattan.py train --score manhattan {options}")
+options = f"--data-option count=60 --image-size 32 --width 0.05 --attend block4_pool --units 16 --epochs 1 --run {run}"
+command(f"keras-attention --plugin {FOLDER}/manhattan.py train --score manhattan {options} --overwrite")
 
 # %% [markdown]
 """
@@ -279,7 +281,6 @@ Whoever uses the run names the module again, and who forgets it is told so in on
 
 # %%
 command(f"keras-attention predict {run} {run}/attention.png")
-command(f"keras-attention predict {run} {run}/attention.png --plugin {FOLDER}/manhattan.py")
 
 # %% [markdown]
 """
