@@ -280,7 +280,8 @@ Whoever uses the run names the module again, and who forgets it is told so in on
 """
 
 # %%
-command(f"keras-attention predict {run} {run}/attention.png")
+if not SMOKE:
+    command(f"keras-attention predict {run} {run}/attention.png")
 
 # %% [markdown]
 """
