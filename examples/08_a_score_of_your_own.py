@@ -22,8 +22,7 @@ import numpy as np
 
 from keras_attention import Attention, TrainConfig, compare, export_model, load_predictor
 from keras_attention.data import load
-from keras_attention.domains import Choices
-from keras_attention.layers import ALIGNMENTS, SCORES, Score
+from keras_attention.layers import ALIGNMENTS, SCORES, Choices, Score
 from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.search import AttentionHyperModel, search
 

@@ -11,6 +11,15 @@ class Choices:
 
     Args:
         values: the values, at least one.
+
+    Raises:
+        ValueError: no values.
+
+    Example:
+
+    >>> from keras_attention.layers import Choices
+    >>> Choices(["tanh", "relu"]).values  # in `search_space` of a score: {"activation": Choices(["tanh", "relu"])}
+    ('tanh', 'relu')
     """
 
     values: tuple
@@ -29,6 +38,15 @@ class Range:
         least, most: the ends.
         step: distance of two values; on a logarithmic scale their ratio; `None` for every value.
         logarithmic: whether the logarithm is spread evenly.
+
+    Raises:
+        ValueError: ends in the wrong order, or one that has no logarithm.
+
+    Example:
+
+    >>> from keras_attention.layers import Range
+    >>> Range(1, 9, step=2).whole, Range(0.01, 1.0, logarithmic=True).whole
+    (True, False)
     """
 
     least: float

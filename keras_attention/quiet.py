@@ -20,6 +20,19 @@ def import_tensorflow():
 
 
 @contextlib.contextmanager
+def only_errors():
+    """Keeps the warnings of TensorFlow and its kin out of the log inside."""
+    levels = {name: logging.getLogger(name).level for name in NOISY}
+    try:
+        for name in NOISY:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
 def silenced(tell_errors=False):
     """Keeps from standard error what is written there inside, by libraries in C++ too.
 

@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from keras_attention.arguments import require_integer, unknown
+from keras_attention.quiet import only_errors
 
 logger = logging.getLogger(__name__)
 
@@ -199,8 +200,9 @@ def prepare(data_dir=None, **options):
         if name not in OPTIONS:
             raise unknown("option", name, OPTIONS)
     config = ClutteredDigitsConfig(**options)
-    # TFDS wants its own listed config rather than an equal one.
-    builder = ClutteredDigits(config=ClutteredDigits.builder_configs.get(config.name, config), data_dir=data_dir)
+    # TFDS wants its own listed config rather than an equal one, and warns of one that it has not listed.
+    with only_errors():
+        builder = ClutteredDigits(config=ClutteredDigits.builder_configs.get(config.name, config), data_dir=data_dir)
     if not pathlib.Path(builder.data_dir).exists():
         logger.info("generating cluttered_digits, once, in %s", builder.data_dir)
         # What TFDS prints is about downloads, and there is none.

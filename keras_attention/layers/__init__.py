@@ -1,5 +1,6 @@
 """Score functions, alignment functions, the attention layers that combine any two of them, and regularizers of maps."""
 
+from keras_attention.domains import Choices, Range
 from keras_attention.layers.alignment import (
     ALIGNMENTS,
     Alignment,
@@ -49,6 +50,7 @@ __all__ = [
     "Attention",
     "BiasedGeneralScore",
     "ChannelNormalization",
+    "Choices",
     "ConcatScore",
     "CosineScore",
     "DotScore",
@@ -64,6 +66,7 @@ __all__ = [
     "MapRegularizer",
     "MapSparsity",
     "MapTotalVariation",
+    "Range",
     "ReinforcedAlignment",
     "ScaledDotScore",
     "Score",

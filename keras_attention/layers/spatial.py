@@ -20,8 +20,8 @@ class SpatialAttention(keras.layers.Layer):
     its own grid and then resized bilinearly (half-pixel centres) to that of the features: a projection commutes with
     the interpolation, and costs less there.
 
-    Where an alignment learns by REINFORCE, that gradient teaches the score, the projections to `units`, and K questions;
-    it does not go on into what gives the maps, unless the layer has no weights to teach.
+    Where an alignment learns by REINFORCE, that gradient teaches the score, the projections to `units`, and K
+    questions; it does not go on into what gives the maps, unless the layer has no weights to teach.
 
     Args:
         score: a name in `SCORES`, a score layer, or its config.
