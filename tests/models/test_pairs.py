@@ -106,7 +106,7 @@ def test_gradients_are_finite(kind, rng, gradients):
         assert (np.abs(gradient) > 0).any() or kind.startswith("hard")
 
 
-FORWARD_ON_TORCH = """
+FORWARD = """
 import numpy as np
 from keras_attention.layers import ALIGNMENTS, SCORES, Attention, SpatialAttention
 generator = np.random.default_rng(0)
@@ -123,8 +123,10 @@ print("done")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
-def test_every_pair_runs_forward_on_pytorch():
-    environment = {**os.environ, "KERAS_BACKEND": "torch"}
-    done = subprocess.run([sys.executable, "-c", FORWARD_ON_TORCH], env=environment, capture_output=True, text=True)
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_every_pair_runs_forward_on_another_backend(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run([sys.executable, "-c", FORWARD], env=environment, capture_output=True, text=True)
     assert done.stdout.split() == ["done"], done.stderr
