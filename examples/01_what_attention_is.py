@@ -4,7 +4,7 @@
 
 *Shows:* query, keys, values, score, alignment and context on twelve small vectors, by hand in NumPy and then with the
 layers of this package, and how a query is learned.
-*Takes:* about fifteen seconds on two cores, with and without `--smoke`.
+*Takes:* about twenty seconds on two cores, with and without `--smoke`.
 *Reaches:* what is computed by hand and what the layers give differ by less than 1e-6.
 """
 

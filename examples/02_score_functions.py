@@ -3,7 +3,7 @@
 # Score functions
 
 *Shows:* what each score of the package calls similar, what it costs, and why the dot product is divided by √d.
-*Takes:* about thirty seconds on two cores; with `--smoke` about fifteen, with fewer repetitions.
+*Takes:* about twenty-five seconds on two cores; with `--smoke` about fifteen, with fewer repetitions.
 *Reaches:* at 1,024 dimensions the largest softmax weight of 49 keys is 1.00 by `dot` and about .11 by `scaled_dot`.
 """
 

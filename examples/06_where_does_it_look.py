@@ -4,7 +4,7 @@ r"""
 
 *Shows:* attention maps beside Grad-CAM, drawn and measured; attention that is taught by masks; and experiments that
 tell when a map says why a network decided, and when it does not.
-*Takes:* about three minutes on two cores; with `--smoke` under a minute, on fewer images.
+*Takes:* about five and a half minutes on two cores; with `--smoke` under a minute, on fewer images.
 *Reaches:* maps that point at the digit in 84 to 89 % of the test images without masks and in 96 % or more when taught
 by masks, where chance is 21 % and a blurred copy of the image reaches 94 %; and a network that was taught to look into
 a corner, points at the digit in at most 6 % of the images, and is right in about 89 % of them.
