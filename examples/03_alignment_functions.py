@@ -3,7 +3,8 @@
 # Alignment functions
 
 *Shows:* what each alignment of the package makes of the same scores, and which of them sees both of two objects.
-*Takes:* about eight minutes on two cores, one for each network; with `--smoke` under a minute, on fewer images.
+*Takes:* eight to fourteen minutes on two cores, as busy as they are, for eight networks; with `--smoke` under a
+minute, on fewer images.
 *Reaches:* with softmax a mean ROC-AUC of about .99 on images of two digits; its map in block 3 gives about three
 quarters of its weight to the digits, but sees both in only about a fifth of the images, sigmoid's in about four fifths.
 """

@@ -4,8 +4,8 @@ r"""
 
 *Shows:* a comparison of networks with and without attention over several seeds, how to read its verdict, and what a
 single lucky run would have claimed.
-*Takes:* about seven minutes on two cores; with `--smoke` about a minute, on few small images. A second run finds the
-trained networks in the folder of the first and takes seconds.
+*Takes:* seven to fourteen minutes on two cores, as busy as they are; with `--smoke` about a minute, on few small
+images. A second run finds the trained networks in the folder of the first and takes seconds.
 *Reaches:* a test accuracy between .91 and .96 in each of nine runs, attention better in every pair, by .02 on average
 against the plain network, and a 95 % interval from −.04 to +.09: no evidence.
 """

@@ -4,7 +4,7 @@
 
 *Shows:* the way from a folder of pictures to a model that runs without this package: look, train, search, explain,
 export, predict; beside each step the command that does the same.
-*Takes:* about four minutes on two cores; with `--smoke` under a minute, on fewer images.
+*Takes:* about four and a half minutes on two cores; with `--smoke` under a minute, on fewer images.
 *Reaches:* from 210 training images of five digits a test accuracy of about .73 on a backbone that was pretrained on the
 other five digits, and about .29 from scratch.
 """

@@ -4,7 +4,7 @@
 
 *Shows:* several labels an image, a query for each class, and whether the map of a class points at its own object. This
 is an appendix: none of the other chapters needs it.
-*Takes:* about two minutes on two cores; with `--smoke` under 40 seconds, on fewer images.
+*Takes:* about two and a half minutes on two cores; with `--smoke` under 40 seconds, on fewer images.
 *Reaches:* a mean ROC-AUC of .99 and an accuracy of .98 on test images. The map of a digit that is there points at that
 digit in about 60 % of the cases, by chance in 11 %. At the other digit it points in 1 % of them in block 4, but in 35 %
 in block 3.

@@ -31,6 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES, NOTEBOOKS = ROOT / "docs" / "tutorial", ROOT / "runs" / "tutorial"
 # More than three ticks, which an output may hold itself.
 OUTPUT, END, PICTURE = "`````{ .text .output .no-copy }", "`````", "![The figure that the code above draws]"
+ADDRESS = re.compile(r"<.* at 0x[0-9a-f]+>")
 # The first cell of a run, which the page does not show: what the script finds in `sys.argv`, and sharp pictures whose
 # size is the one that the figure asks for.
 PREPARATION = """\
@@ -140,10 +141,18 @@ def markdown(notebook, stem):
     )
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [output for output in cell.outputs if not _is_noise(output)]
     notebook, resources = CoalesceStreamsPreprocessor().preprocess(notebook, {"output_files_dir": stem})
     text, resources = exporter.from_notebook_node(notebook, resources)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", resources["outputs"]
+
+
+def _is_noise(output):
+    """Whether an output is standard error, or the address of an object, such as what `fit` returns."""
+    shown = output.get("data", {})
+    return output.get("name") == "stderr" or (
+        set(shown) == {"text/plain"} and ADDRESS.fullmatch(shown["text/plain"]) is not None
+    )
 
 
 def printed(text):
