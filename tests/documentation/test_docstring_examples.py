@@ -21,6 +21,8 @@ ALONE = {
     "keras_attention.training.job",
 }
 NEEDS = {"keras_attention.demo.job": "gradio"}
+# These export or explain whole models.
+LONG = ("keras_attention.export.", "keras_attention.explanations.")
 
 
 def modules_with_examples():
@@ -33,7 +35,14 @@ MODULES = modules_with_examples()
 
 
 @needs_tensorflow
-@pytest.mark.parametrize("name", [name for name in MODULES if name not in ALONE])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name.startswith(LONG) else [])
+        for name in MODULES
+        if name not in ALONE
+    ],
+)
 def test_examples(name, capsys):
     failed, attempted = doctest.testmod(importlib.import_module(name))
     assert failed == 0, capsys.readouterr().out
