@@ -86,7 +86,7 @@ print("context:", context.round(2))
 # %% [markdown]
 """
 The two places of the ball have the weights .392 and .433. The sign and the wheel, which answer half of the question,
-get about .06 each; each place of grass gets less than .01. The context, about (.97, 1.03), describes the ball.
+get about .06 each; each place of grass gets about .01 or less. The context, about (.97, 1.03), describes the ball.
 
 ## The same with layers
 

@@ -121,7 +121,7 @@ for name, score in SCORES.items():
 
 # %% [markdown]
 r"""
-Most scores cost little more than `dot`; `cosine` takes the lengths of the keys besides. For self-attention `additive`
+For one query no score takes more than about three times as long as `dot`. For self-attention `additive`
 and `concat` are some tens of times as slow: for each of the 784 × 784 pairs they compute 256 hidden units, a tanh each,
 where `dot` multiplies and adds. A classifier asks once for each place, or once for all. The largest part is then to
 project the keys, 784 · 256 · 256 or 51 million multiply-adds, where VGG16 takes about 15 billion for an image.
@@ -133,8 +133,8 @@ too, and the dot product sums $d$ of them:
 
 $$\mathrm{Var}(q^\top k) = \sum_{i=1}^{d} \mathrm{Var}(q_i k_i) = d, \qquad \mathrm{Var}(q^\top k / \sqrt{d}) = 1$$
 
-So at 1,024 dimensions the dot products of random vectors differ by about 32, and exp(32) is about 10¹³: one key takes
-all of the weight. And what is certain does not learn. The derivative of softmax is
+So at 1,024 dimensions the dot products of random vectors differ by about 32, and exp(32) is about 8 · 10¹³: one key
+takes all of the weight. And what is certain does not learn. The derivative of softmax is
 
 $$\frac{\partial a_i}{\partial e_j} = a_i (\delta_{ij} - a_j)$$
 

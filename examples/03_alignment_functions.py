@@ -234,13 +234,15 @@ The expectation is half right. With softmax about three quarters of the weight o
 .22 of the image, but in most images on one of them: both are seen in about a fifth. The sparse alignments are alike,
 and `hard`, which has one place, can only choose. In block 4 no alignment that sums to 1 sees both in half of the
 images. `sigmoid` sees both far more often, but mostly because it does not choose at all: in block 3 less than a third
-of the weight is on the digits, and in block 4 nearly all weights are 1, which is what equal weights would give. Nothing
-in the loss asks a gate to close.
+of the weight is on the digits, and in block 4 as much as equal weights would put there. Nothing in the loss asks a gate
+to close.
 
 Compare the ROC-AUC: a map that sees one digit does not keep the network from naming both. Beside the contexts the
 classifier is given the average of block 5, which both digits reach. `softmax`, `sigmoid`, `entmax` and the local
 alignments come to about .98 or .99, `reinforced` to .96, and `hard` and `sparsemax` to about .93 after the same number
-of steps. What samples pays for it: a draw has no derivative, and what takes its place is noisier or not exact.
+of steps. `hard` and `reinforced` sample, and a draw has no derivative: what takes its place is noisier, or not exact.
+`sparsemax` does not sample; one may suspect the keys of weight 0, through which no gradient comes, but that is not
+measured here.
 
 `local_monotonic` may look anywhere in block 4, which has 4 × 4 places, and at all but one row and one column of the
 8 × 8 of block 3: its window of 7 stands in the middle, since one map answers for the whole image. It is made for

@@ -1,6 +1,6 @@
 # %% [markdown]
 r"""
-# Attention on a VGG16 with batch normalization
+# Attention on a VGG16-BN
 
 *Shows:* the network piece by piece, with the shape of every tensor; then the same as one call, trained by ordinary
 `fit`, with its maps before training and after each epoch.
@@ -185,7 +185,8 @@ class CollectMaps(keras.callbacks.Callback):
 # %% [markdown]
 """
 The *pointing game* asks of each map whether its largest value lies on the digit. Its chance level is the share of the
-image that the mask covers, about .22: a map that prefers no place scores that.
+image that the mask covers, about .22: a map that prefers no place scores that. Before training the maps are nearly
+even, but they do have a largest value, often near the border, where no digit lies; they score less.
 
 ## Training
 

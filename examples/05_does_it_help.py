@@ -141,9 +141,9 @@ part comes from the seeds: the pairs differ from each other by several hundredth
 is about .011, and here the test images are the larger part, since 500 of them leave a standard error of .006.
 
 That is also what `needed` says. Against `plain`, about 23 seeds on the same images would settle a difference of this
-size; against `multiscale`, about 12 seeds, but on 2,500 test images. With three seeds only a difference of .10 (to
-`plain`) or .035 (to `multiscale`) could have been expected to be found. You can know that before you train: a first
-comparison with two or three seeds tells how many the real one needs.
+size; against `multiscale`, about 12 seeds, but on 2,500 test images. With three seeds only a difference of .105 (to
+`plain`) or .035 (to `multiscale`) could have been expected to be found. You can know that before you train for long: a
+first comparison with two or three seeds tells how many the real one needs.
 
 ## A picture of it
 
@@ -231,9 +231,8 @@ answers this, because that network has the same features and no attention:
 $$\text{attention} - \text{plain} = (\text{attention} - \text{multiscale}) + (\text{multiscale} - \text{plain})$$
 
 The first term is what attention adds, the second what more features add. Here both are about .01, and neither is
-settled. A paper that shows only the left side has not
-shown that attention helps. The verdict of `compare` therefore says *it is the attention* only where both references
-are beaten.
+settled. A paper that shows only the left side has not shown that attention helps. The verdict of `compare` therefore
+says *it is the attention* only where both references are beaten.
 
 ## The report
 

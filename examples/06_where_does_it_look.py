@@ -189,9 +189,9 @@ print(f"blurred image: insertion {areas['insertion'].mean():.3f}, deletion {area
 # %% [markdown]
 """
 It points at the digit in about 94 % of the images, more often than either block of the trained network, and its
-insertion is better than theirs. So a good figure does not show that a map comes from what a network has learned. On
-these images it is enough to find what is large and bright. On yours it may be enough to look at the middle: hold every
-map against a simple one that knows nothing, not against chance alone.
+insertion is better than theirs; its deletion is about that of block 4. So a good figure does not show that a map comes
+from what a network has learned. On these images it is enough to find what is large and bright. On yours it may be
+enough to look at the middle: hold every map against a simple one that knows nothing, not against chance alone.
 
 ## Right, and looking elsewhere
 
@@ -213,10 +213,10 @@ for name in BLOCKS:
 
 # %% [markdown]
 """
-In about one right answer of ten the map of a block looks elsewhere. With another seed it can be most of them: in
-chapter 5 the map of `block3_pool` of one network pointed beside the digit in three of four images, and the network was
-as accurate as the others. Nothing forces the last layer to listen to a block. It gets three vectors, and where two of
-them tell the class, the third may say anything.
+In one right answer of ten the map of block 3 looks elsewhere, that of block 4 in one of seven. With another seed it can
+be most of them: in chapter 5 the map of `block3_pool` of one network pointed beside the digit in three of four images,
+and the network was as accurate as the others. Nothing forces the last layer to listen to a block. It gets three
+vectors, and where two of them tell the class, the third may say anything.
 
 Does the network use its weights at all? There is a direct test. Replace them by even ones, $1/n$ at each position, keep
 everything else as it was trained, and look how many answers change. `UniformScore` gives such weights; backbone and

@@ -15,6 +15,7 @@ import dataclasses
 import importlib.util
 import logging
 import pathlib
+import shutil
 import sys
 
 import keras
@@ -43,13 +44,19 @@ if missing := [name for name in ("onnx", "onnxruntime", "tf2onnx", "ai_edge_lite
     sys.exit(f"This chapter needs {', '.join(missing)}: pip install 'keras-attention[onnx,litert]'")
 
 parser = argparse.ArgumentParser()
+parser.add_argument("--smoke", action="store_true", help="run everything once, on fewer images")
 parser.add_argument("--images", metavar="FOLDER", type=pathlib.Path, help="of <class>/* or of <split>/<class>/*")
 parser.add_argument("--masks", metavar="FOLDER", help="a tree parallel to it, with a mask for each image or for some")
 parser.add_argument("--weights", metavar="FILE", help="of a VGG16, or imagenet, which is downloaded once")
 parser.add_argument("--image-size", metavar="N", type=int, help="side of the images in pixels")
-options, _ = parser.parse_known_args()
+options, _ = parser.parse_known_args()  # a notebook has arguments of its own
+for folder in filter(None, (options.images, options.masks)):
+    if not pathlib.Path(folder).is_dir():
+        parser.error(f"there is no folder {folder}")
+if options.weights not in (None, "imagenet") and not pathlib.Path(options.weights).is_file():
+    parser.error(f"there is no file {options.weights}")
 
-SMOKE = "--smoke" in sys.argv
+SMOKE = options.smoke
 FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
 SIZE = options.image_size or (128 if options.images else 32 if SMOKE else 64)
@@ -95,9 +102,13 @@ def write_files(root, masks_root, images, labels, masks, each):
 IMAGES, MASKS = options.images or FOLDER / "07-digits", options.masks
 if not options.images:
     MASKS = FOLDER / "07-digits-masks"
+    for folder in (IMAGES, MASKS, FOLDER / "07-new", FOLDER / "07-new-masks"):
+        shutil.rmtree(folder, ignore_errors=True)  # what another run wrote
     write_files(IMAGES, MASKS, *digits(240 if SMOKE else 900), each=12 if SMOKE else 60)
     write_files(FOLDER / "07-new", FOLDER / "07-new-masks", *digits(240 if SMOKE else 900, "test"), each=2)
-files = [pathlib.Path(found.path) for found in find_images([IMAGES])]
+files = [pathlib.Path(found.path) for found in find_images([IMAGES]) if found.error is None]
+if not files:
+    sys.exit(f"There are no images in {IMAGES}.")
 print(f"{len(files):,} image files in {IMAGES.name}, the first {files[0].relative_to(IMAGES)}")
 
 # %% [markdown]
@@ -111,7 +122,10 @@ label that the background gives away. (`keras-attention train` prints the same c
 """
 
 # %%
-data = load(IMAGES, masks=MASKS, image_size=SIZE)
+try:
+    data = load(IMAGES, masks=MASKS, image_size=SIZE)
+except ValueError as error:  # such as a folder with one class
+    sys.exit(str(error))
 for split in ("train", "validation", "test"):
     counts = np.bincount(data.split(split).labels(), minlength=len(data.class_names))
     listed = ", ".join(f"{name} {count}" for name, count in zip(data.class_names, counts, strict=True))
@@ -135,8 +149,8 @@ figure.savefig(FOLDER / "07-images.png", dpi=110)
 Two hundred images are too few to learn what an edge, a stroke or a corner is. A network that has learned it from other
 images brings it along. For photographs these are the 1.3 million of ImageNet: `weights="imagenet"` downloads the VGG16
 of Keras once (56 MB), and a file of torchvision's or timm's `vgg16_bn` serves as well. This chapter needs no network,
-so it does the same in miniature: it trains a backbone for a minute on the digits from 0 to 4, none of which is in the
-folder, and saves its weights. What follows takes the one file as it takes the other.
+so it does the same in miniature: it trains a backbone for a minute or two on the digits from 0 to 4, none of which is
+in the folder, and saves its weights. What follows takes the one file as it takes the other.
 """
 
 
@@ -293,7 +307,7 @@ file that is not what its card says is refused.
 """
 
 # %%
-print((FOLDER / "07-export" / "card.md").read_text("utf-8")[:1500])
+print((FOLDER / "07-export" / "card.md").read_text("utf-8").split("\n## Data")[0])
 
 # %% [markdown]
 """

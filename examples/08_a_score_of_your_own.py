@@ -6,7 +6,7 @@
 files, exports, the comparison, the search and the command line.
 *Takes:* four to seven minutes on two cores, as busy as they are; with `--smoke` under a minute, on fewer images.
 *Reaches:* on the features of one frozen backbone a test accuracy of about .95 with the new score and .94 with
-`additive`, which is no difference; and one of exactly 0 between the probabilities before and after saving.
+`additive`, which is no difference; and probabilities that are exactly the same before and after saving.
 """
 
 # %%
@@ -37,10 +37,10 @@ IMAGES, SIDE, WIDTH = (120, 32, 0.05) if SMOKE else (3000, 64, 0.25)
 r"""
 ## The formula, and ten lines
 
-Chapter 2 ordered the score functions by what they compare: `additive` asks a small network, the products ask for an
-angle, and `euclidean` asks for the distance $\lVert q - k \rVert$. Distances can be measured otherwise. Along the axes,
-as one walks in Manhattan, the distance of a query $q$ and a key $k$ is the sum of the differences of their components;
-with an exponent $p$ large differences count for more:
+Chapter 2 ordered the score functions by what they compare: `additive` asks a small network, the products ask how far a
+key reaches along the query, and `euclidean` asks for the distance $\lVert q - k \rVert$. Distances can be measured
+otherwise. Along the axes, as one walks in Manhattan, the distance of a query $q$ and a key $k$ is the sum of the
+differences of their components; with an exponent $p$ large differences count for more:
 
 $$e = -\sum_{i=1}^{d} |q_i - k_i|^p$$
 
@@ -291,5 +291,5 @@ in a file. It then stands in the same list as the others, and no part of the lib
 alignment of your own goes the same way, by `ALIGNMENTS.register`. Test the formula against NumPy before anything else,
 and let a comparison with several seeds say whether it is worth having.
 
-The last chapter, *A map for each class*, lets every class ask a question of its own.
+The appendix, *A map for each class*, lets every class ask a question of its own.
 """

@@ -9,8 +9,10 @@ import math
 import numbers
 import operator
 import os
+import re
 
 LONGEST_REASON = 300  # letters
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def invalid(what, expected, received, error=ValueError):
@@ -19,8 +21,11 @@ def invalid(what, expected, received, error=ValueError):
 
 
 def reason(error):
-    """What an exception says, on one line of at most 300 letters; the name of its class where it says nothing."""
-    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
+    """What an exception says, on one line of at most 300 letters; the name of its class where it says nothing.
+
+    Keras writes some of it in colours, which only a terminal shows.
+    """
+    return " ".join(COLOURS.sub("", str(error)).split())[:LONGEST_REASON] or type(error).__name__
 
 
 def unknown(kind, name, choices, argument=None, also=""):

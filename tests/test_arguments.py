@@ -97,6 +97,7 @@ def test_invalid_makes_the_error_that_is_asked_for():
     ("error", "said"),
     [
         (ValueError(" one\n  two\tthree "), "one two three"),
+        (ValueError("\x1b[1mbold\x1b[0m and plain"), "bold and plain"),
         (KeyError(), "KeyError"),
         (OSError("x" * 999), "x" * 300),
     ],

@@ -61,6 +61,11 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     notebooks = NOTEBOOKS if options.out == PAGES else options.out
     for chapter in options.chapters:
+        if chapter.suffix != ".py" or not chapter.is_file():
+            parser.error(f"there is no chapter {chapter}")
+        if options.prose and not (notebooks / f"{chapter.stem}.ipynb").exists():
+            parser.error(f"{chapter.name} has not run here yet: run it without --prose")
+    for chapter in options.chapters:
         saved = notebooks / f"{chapter.stem}.ipynb"
         if options.prose:
             notebook = with_outputs(chapter, saved)
