@@ -285,6 +285,9 @@ formats take raw RGB images, and all give the same: the classes agree, and the p
 float32.
 
     keras-attention predict runs/tutorial/07-export/model.onnx FOLDER --json
+
+The ten new digits are by other hands. About half are right, which of ten says little; and one that is wrong may be sure
+of itself.
 """
 
 # %%
