@@ -145,9 +145,15 @@ def test_a_comparison_of_it_is_repeated_by_its_command(small, tmp_path):
     assert [(family, name) for family, name, _ in foreign_members()] == [("backbone", "small_cnn")]
 
 
+def names_with(members):
+    """The backbones that a process knows after it was given those of another."""
+    register_members(members)
+    return list(BACKBONES)
+
+
 @pytest.mark.slow
 def test_it_travels_to_other_processes():
-    call_in_own_process(register_members, foreign_members())
+    assert call_in_own_process(names_with, foreign_members()) == ["vgg16_bn", "small_cnn"]
 
 
 def test_a_search_tries_its_layers_and_the_heads_that_divide_their_channels(small):
