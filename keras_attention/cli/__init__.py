@@ -12,6 +12,7 @@ import sys
 import warnings
 
 from keras_attention import __version__
+from keras_attention.arguments import COLOURS
 from keras_attention.cli import (
     compare,
     demo,
@@ -53,7 +54,7 @@ def main(arguments=None):
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        message = " ".join(str(error).split()) or type(error).__name__
+        message = " ".join(COLOURS.sub("", str(error)).split()) or type(error).__name__
         print(f"keras-attention: error: {message}", file=sys.stderr)
         return 2
 

@@ -93,7 +93,8 @@ def interrupt(process):
     while time.monotonic() < limit:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.communicate(timeout=5)[1]
+            # Long enough for an end under load: a second signal while Python ends would kill it.
+            return process.communicate(timeout=20)[1]
     raise AssertionError("The process does not end.")
 
 
