@@ -20,12 +20,17 @@ def invalid(what, expected, received, error=ValueError):
     return error(f"{what} Expected {expected}. Received: {received}.")
 
 
-def reason(error):
-    """What an exception says, on one line of at most 300 letters; the name of its class where it says nothing.
+def one_line(error):
+    """What an exception says, on one line; the name of its class where it says nothing.
 
     Keras writes some of it in colours, which only a terminal shows.
     """
-    return " ".join(COLOURS.sub("", str(error)).split())[:LONGEST_REASON] or type(error).__name__
+    return " ".join(COLOURS.sub("", str(error)).split()) or type(error).__name__
+
+
+def reason(error):
+    """`one_line` of an exception, cut to 300 letters, as a part of a message."""
+    return one_line(error)[:LONGEST_REASON]
 
 
 def unknown(kind, name, choices, argument=None, also=""):

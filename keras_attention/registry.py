@@ -12,7 +12,27 @@ from keras_attention.arguments import invalid, unknown
 PACKAGE = "keras_attention"
 
 
-class Registry(Mapping):
+class Members(Mapping):
+    """A mapping from short name to member, as far as it is read.
+
+    Args:
+        family: what the members are, as it stands in messages: "score", "backbone".
+    """
+
+    def __init__(self, family):
+        self.family, self._members = family, {}
+
+    def __getitem__(self, name):
+        return self._members[name]
+
+    def __iter__(self):
+        return iter(self._members)
+
+    def __len__(self):
+        return len(self._members)
+
+
+class Registry(Members):
     """A mapping from short name to class, which also builds and describes its members.
 
     Short names are for people (command line, search, reports); class names are for files, under the Keras package
@@ -35,8 +55,8 @@ class Registry(Mapping):
     """
 
     def __init__(self, family, base=keras.layers.Layer):
-        self.family, self.base = family, base
-        self._members = {}
+        super().__init__(family)
+        self.base = base
 
     def register(self, name):
         """A class decorator that lists the class under `name` and makes it saveable.
@@ -137,15 +157,6 @@ class Registry(Mapping):
     def formulas(self):
         """Short name → the first line of the class docstring, which states the formula."""
         return {name: inspect.getdoc(cls).split("\n")[0] for name, cls in self._members.items()}
-
-    def __getitem__(self, name):
-        return self._members[name]
-
-    def __iter__(self):
-        return iter(self._members)
-
-    def __len__(self):
-        return len(self._members)
 
 
 def require_classes(path):

@@ -12,7 +12,7 @@ import sys
 import warnings
 
 from keras_attention import __version__
-from keras_attention.arguments import COLOURS
+from keras_attention.arguments import one_line
 from keras_attention.cli import (
     compare,
     demo,
@@ -54,8 +54,7 @@ def main(arguments=None):
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        message = " ".join(COLOURS.sub("", str(error)).split()) or type(error).__name__
-        print(f"keras-attention: error: {message}", file=sys.stderr)
+        print(f"keras-attention: error: {one_line(error)}", file=sys.stderr)
         return 2
 
 
@@ -80,5 +79,7 @@ def parser():
 
 def _add_plugins(parser, name):
     """Declares `--plugin`, which may stand before the command and behind it."""
-    text = f"a .py file or a module with scores and alignments of your own; may be repeated (also: {VARIABLE})"
+    text = (
+        f"a .py file or a module with scores, alignments or backbones of your own; may be repeated (also: {VARIABLE})"
+    )
     parser.add_argument("--plugin", dest=name, action="append", default=[], metavar="FILE", help=text)

@@ -1,7 +1,7 @@
 """The backbones that settings and the command line name; what is registered here, both find."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from keras_attention.models import layout
 from keras_attention.models.backbone import require_functional
 from keras_attention.models.vgg import VGG16BN
 from keras_attention.models.weights import LoadedWeights, load_pretrained
-from keras_attention.registry import is_same
+from keras_attention.registry import Members, is_same
 from keras_attention.weight_files import read_weight_file
 
 
@@ -102,7 +102,7 @@ class Backbone:
         return (self.build.__doc__ or "").strip().split("\n")[0]
 
 
-class Backbones(Mapping):
+class Backbones(Members):
     """A mapping from short name to `Backbone`.
 
     `TrainConfig(backbone=…)`, `--backbone` of the command line and `keras-attention list` go by it.
@@ -116,10 +116,8 @@ class Backbones(Mapping):
     True
     """
 
-    family = "backbone"
-
     def __init__(self):
-        self._members = {}
+        super().__init__("backbone")
 
     def register(self, name, attend, query, layers=None, load=load_own_weights):
         """A decorator that lists a builder under `name`; the other arguments are those of `Backbone`."""
@@ -153,15 +151,6 @@ class Backbones(Mapping):
         """
         require_choice("backbone", name, self)
         return require_functional(self[name].build((image_size, image_size, 3), width=width), "backbone")
-
-    def __getitem__(self, name):
-        return self._members[name]
-
-    def __iter__(self):
-        return iter(self._members)
-
-    def __len__(self):
-        return len(self._members)
 
 
 BACKBONES = Backbones()

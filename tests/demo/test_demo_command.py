@@ -131,6 +131,9 @@ def test_the_page_is_there_until_ctrl_c(attentive, photo, tmp_path):
             assert "Where model.keras looks" in page.read().decode()
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=30)
+        try:
+            rest, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()  # the block would wait for a process that did not hear
     assert (process.returncode, rest.strip(), errors) == (0, "", "")
     assert list((tmp_path / "files").iterdir()) == []
