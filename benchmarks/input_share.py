@@ -11,7 +11,8 @@ import statistics
 import time
 
 from keras_attention.config import TrainConfig
-from keras_attention.training import build_model, load_data
+from keras_attention.runs import load_data
+from keras_attention.training import build_model
 
 
 def main():

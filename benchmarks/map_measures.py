@@ -11,8 +11,8 @@ import time
 import keras
 import numpy as np
 
-from keras_attention.explain import agreement, deletion_and_insertion, entropy, joint_map, sparsity
-from keras_attention.explain.measures import JOINT, measure_pixels
+from keras_attention.maps import agreement, deletion_and_insertion, entropy, joint_map, sparsity
+from keras_attention.maps.measures import JOINT, measure_pixels
 
 IMAGES, PERTURBED, SIDE, GRIDS, REPEATS = 1000, 100, 224, (56, 28, 14, 7), 3
 

@@ -16,8 +16,8 @@ from PIL import Image, ImageOps
 
 from keras_attention import TrainConfig, train
 from keras_attention.data import load
-from keras_attention.explain import attention_maps
-from keras_attention.explain.measures import THRESHOLDS, measure_pixels
+from keras_attention.maps import attention_maps
+from keras_attention.maps.measures import THRESHOLDS, measure_pixels
 from keras_attention.metrics import classification_metrics
 
 # The gate of Yan et al. for sigmoid; the defaults for softmax.

@@ -21,8 +21,8 @@ import numpy as np
 
 from keras_attention import VGG16BN, attention_classifier
 from keras_attention.data import digit_pairs
-from keras_attention.explain import attention_maps, resize_maps
 from keras_attention.layers import ALIGNMENTS
+from keras_attention.maps import attention_maps, resize_maps
 
 SMOKE = "--smoke" in sys.argv
 FOLDER = pathlib.Path("runs/tutorial")

@@ -21,7 +21,7 @@ from keras import ops
 
 from keras_attention import VGG16BN, SpatialAttention, attention_classifier
 from keras_attention.data import load
-from keras_attention.explain import AttentionMaps, pointing_game, resize_maps
+from keras_attention.maps import AttentionMaps, pointing_game, resize_maps
 
 SMOKE = "--smoke" in sys.argv
 EPOCHS = 2 if SMOKE else 6

@@ -22,7 +22,8 @@ from scipy.ndimage import gaussian_filter
 
 from keras_attention import VGG16BN, attention_classifier, attention_outputs
 from keras_attention.data import load
-from keras_attention.explain import (
+from keras_attention.layers import UniformScore
+from keras_attention.maps import (
     attention_figure,
     attention_maps,
     deletion_and_insertion,
@@ -33,7 +34,6 @@ from keras_attention.explain import (
     pointing_game,
     resize_maps,
 )
-from keras_attention.layers import UniformScore
 from keras_attention.models import mask_losses
 
 SMOKE = "--smoke" in sys.argv

@@ -25,11 +25,11 @@ from PIL import Image
 
 from keras_attention import TrainConfig, train
 from keras_attention.data import load
-from keras_attention.explanations import explain
+from keras_attention.explanation import explain
 from keras_attention.export import export_run
 from keras_attention.models import VGG16BN, attention_classifier
-from keras_attention.predict import find_images, load_predictor, predict_files
-from keras_attention.search import AttentionHyperModel, search
+from keras_attention.prediction import find_images, load_predictor, predict_files
+from keras_attention.tuning import AttentionHyperModel, search
 
 
 def is_installed(name):

@@ -24,7 +24,7 @@ from keras_attention import Attention, TrainConfig, compare, export_model, load_
 from keras_attention.data import load
 from keras_attention.layers import ALIGNMENTS, SCORES, Choices, Score
 from keras_attention.models import VGG16BN, attention_classifier
-from keras_attention.search import AttentionHyperModel, search
+from keras_attention.tuning import AttentionHyperModel, search
 
 SMOKE = "--smoke" in sys.argv
 FOLDER = pathlib.Path("runs/tutorial")

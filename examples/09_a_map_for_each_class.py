@@ -20,7 +20,7 @@ import numpy as np
 
 from keras_attention import VGG16BN, attention_classifier, attention_outputs
 from keras_attention.data import digit_pairs
-from keras_attention.explain import resize_maps
+from keras_attention.maps import resize_maps
 
 SMOKE = "--smoke" in sys.argv
 FOLDER = pathlib.Path("runs/tutorial")

@@ -1,4 +1,4 @@
-"""Attention for convolutional image classifiers in Keras, and the proof of whether it helped.
+"""Attention for convolutional image classifiers in Keras, with tests of whether it helps.
 
 Importing the package is cheap: a public name is loaded when it is first used.
 """
@@ -25,14 +25,33 @@ _HOME = {
     "Comparison": "comparison",
     "Variant": "comparison",
     "compare": "comparison",
-    "AttentionHyperModel": "search",
-    "Search": "search",
+    "AttentionHyperModel": "tuning",
+    "Search": "tuning",
+    "search": "tuning",
+    "evaluate": "evaluation",
+    "explain": "explanation",
     "export_model": "export",
-    "Predictor": "predict",
-    "load_predictor": "predict",
-    "predict_files": "predict",
+    "export_run": "export",
+    "Predictor": "prediction",
+    "load_predictor": "prediction",
+    "predict_files": "prediction",
+    "serve_demo": "demo",
 }
-_MODULES = ("data", "demo", "evaluation", "explain", "explanations", "export", "layers", "models", "predict", "search")
+# Verbs are functions, nouns are modules.
+_MODULES = (
+    "comparison",
+    "data",
+    "demo",
+    "evaluation",
+    "explanation",
+    "export",
+    "layers",
+    "maps",
+    "metrics",
+    "models",
+    "prediction",
+    "tuning",
+)
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

@@ -28,6 +28,11 @@ def one_line(error):
     return " ".join(COLOURS.sub("", str(error)).split()) or type(error).__name__
 
 
+def named_line(error):
+    """The class of an exception and what it says, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def reason(error):
     """`one_line` of an exception, cut to 300 letters, as a part of a message."""
     return one_line(error)[:LONGEST_REASON]

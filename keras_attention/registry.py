@@ -174,7 +174,7 @@ def require_classes(path):
         listed = ", ".join(name.removeprefix(f"{PACKAGE}>") for name in missing)
         raise invalid(
             f"{path} has a class from outside the package, which is not registered.",
-            "--plugin FILE with the module that defines it, or in Python that module imported before",
+            "the module that defines it to be imported first (by --plugin FILE on the command line)",
             f"class {listed}",
         )
 

@@ -12,72 +12,89 @@ import keras_attention
 
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
-    {"arguments", "atomic", "precision", "quiet", "registration"},
-    {"domains", "files", "plugins", "registry", "weight_files"},
+    {"arguments", "atomic", "figures", "precision", "quiet", "registration", "text"},
+    {"files", "metrics", "plugins", "registry"},
     {"own_process"},
     {"layers"},
     {"models", "data"},
-    {"metrics", "explain", "features"},
+    {"maps", "features"},
     {"config"},
-    {"record", "runs"},
+    {"runs"},
     {"report"},
     {"export"},
-    {"predict"},
-    {"results"},
+    {"prediction"},
+    {"evaluation"},
     {"training"},
-    {"comparison", "search", "explanations", "evaluation"},
+    {"comparison", "tuning", "explanation"},
     {"demo"},
     {"cli"},
     {"__main__"},
 ]
-RANKS_OF_LAYERS = [
-    {"wide", "preprocessing", "queries"},
-    {"score", "alignment", "regularization"},
-    {"heads", "masks"},
-    {"attention"},
-    {"spatial"},
-]
-RANKS_OF_COMPARISON = [
-    {"statistics", "resampling", "variants"},
-    {"words", "record", "tasks", "repeat"},
-    {"analysis", "execution", "cost", "progress"},
-    {"job"},
-]
-RANKS_OF_SEARCH = [
-    {"space", "oracles"},
-    {"hypermodel", "trials"},
-    {"tuner", "record", "cluster"},
-    {"progress", "winner"},
-    {"job"},
-]
-RANKS_OF_EXPLAIN = [
-    {"classifier", "gradient"},
-    {"maps"},
-    {"grad_cam", "measures", "pictures"},
-    {"map_report", "perturbation", "properties"},
-    {"measuring"},
-]
-RANKS_OF_EXPLANATIONS = [{"examples", "reading"}, {"drawing"}, {"job"}]
-RANKS_OF_DEMO = [{"viewing", "examples"}, {"figures"}, {"page"}, {"serving"}, {"job"}]
-RANKS_OF_PREDICT = [{"reading"}, {"predictor", "sources"}, {"loading", "stream"}]
-RANKS_OF_EXPORT = [
-    {"extras", "folding"},
-    {"graph"},
-    {"saved_model", "onnx_file", "litert_file"},
-    {"formats", "verification"},
-    {"card"},
-    {"listing", "job"},
-    {"run"},
-]
 INSIDE = {
-    "export": RANKS_OF_EXPORT,
-    "layers": RANKS_OF_LAYERS,
-    "explain": RANKS_OF_EXPLAIN,
-    "comparison": RANKS_OF_COMPARISON,
-    "search": RANKS_OF_SEARCH,
-    "explanations": RANKS_OF_EXPLANATIONS,
-    "demo": RANKS_OF_DEMO,
-    "predict": RANKS_OF_PREDICT,
+    "config": [
+        {"checks", "rules"},
+        {"setting"},
+        {"data_settings", "model_settings", "training_settings", "weight_settings"},
+    ]
+    + [{"train_config"}],
+    "metrics": [{"answers", "flips", "resampling"}, {"table"}],
+    "runs": [{"data", "folder"}, {"run"}],
+    "layers": [
+        {"domains", "wide", "preprocessing", "queries"},
+        {"score", "alignment", "regularization"},
+        {"heads", "masks"},
+        {"attention"},
+        {"spatial"},
+    ],
+    "models": [
+        {"layout", "outputs", "weight_files"},
+        {"backbone"},
+        {"calibration", "weights", "head", "reinforce", "supervision"},
+        {"classifier", "vgg"},
+        {"backbones"},
+    ],
+    "maps": [
+        {"classifier", "gradient"},
+        {"attention"},
+        {"cam", "mask_measures", "pictures"},
+        {"perturbation", "properties"},
+        {"measures"},
+        {"map_report"},
+        {"measuring"},
+    ],
+    "evaluation": [{"figures"}, {"saved"}],
+    "training": [
+        {"schedules"},
+        {"optimizers"},
+        {"networks", "callbacks"},
+        {"fitting", "stages", "results"},
+        {"job"},
+    ],
+    "comparison": [
+        {"statistics", "variants"},
+        {"words", "folder", "tasks", "repeat"},
+        {"analysis", "execution", "cost", "progress"},
+        {"job"},
+    ],
+    "tuning": [
+        {"space", "oracles"},
+        {"hypermodel", "trials"},
+        {"tuner", "folder", "cluster"},
+        {"progress", "winner"},
+        {"job"},
+    ],
+    "explanation": [{"examples", "reading"}, {"drawing"}, {"job"}],
+    "demo": [{"viewing", "examples"}, {"figures"}, {"page"}, {"serving"}, {"job"}],
+    "prediction": [{"reading"}, {"predictor", "sources"}, {"loading", "stream"}],
+    "export": [
+        {"extras", "folding"},
+        {"graph"},
+        {"saved_model", "onnx_file", "litert_file"},
+        {"formats", "verification"},
+        {"card"},
+        {"listing", "job"},
+        {"run"},
+    ],
 }
 BACKENDS = {"tensorflow", "jax", "torch"}
 
@@ -185,6 +202,36 @@ def test_no_assert_in_the_package():
 def test_every_public_name_resolves(name):
     assert getattr(keras_attention, name) is not None
     assert name in dir(keras_attention)
+
+
+def test_no_public_name_shadows_a_module():
+    """Verbs are functions and nouns are modules: of neither does a name mean two things."""
+    for parts, path in FILES.items():
+        if parts[-1] == "__init__":
+            beside = {each.stem for each in path.parent.iterdir() if each.suffix == ".py" or each.is_dir()}
+            found = {
+                alias.asname or alias.name
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.ImportFrom)
+                for alias in node.names
+            }
+            assert found & beside - {"layout"} == set() or parts == ("cli", "__init__"), parts
+    assert set(keras_attention._HOME) & {parts[0] for parts in FILES} == set()
+
+
+OUTPUTS = {"logits", "probabilities", "attention_", "joint"}
+
+
+def test_names_of_outputs_are_spelled_out_in_one_module_alone():
+    found = {
+        (".".join(parts), node.value)
+        for parts, path in FILES.items()
+        if parts != ("models", "outputs")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in OUTPUTS
+    }
+    # A kind of map of sampled attention, and an answer in JSON, have the same name for another thing.
+    assert found == {("maps.attention", "probabilities"), ("cli.predict", "probabilities")}
 
 
 def test_every_lazy_name_is_the_one_of_its_module():

@@ -1,8 +1,8 @@
 """The command line: parses, calls one function of the library, prints.
 
-Each command is a module with `add(commands)`, which declares it, `run(options)`, which does it, and, where something
+Each command is a module with `add(commands)`, which declares it, `run(options)`, which does it, and, if something
 can be refused without TensorFlow, `check(options)`. TensorFlow is imported before `run` alone, so that help and the
-commonest mistakes are answered at once.
+commonest mistakes are answered at once. What goes wrong in the library is said in flags instead of arguments.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from keras_attention.cli import (
     search,
     train,
 )
+from keras_attention.cli.flags import flags_of, in_flags
 from keras_attention.plugins import VARIABLE, find_plugins, load_plugins
 from keras_attention.quiet import import_tensorflow
 
@@ -40,12 +41,13 @@ def main(arguments=None):
     warnings.formatwarning = lambda message, *_: f"keras-attention: warning: {message}\n"
     try:
         plugins = find_plugins((*options.plugins, *options.more_plugins))
-        options.check(options)
+        _part(options.command, "check")(options)
         import_tensorflow()
         load_plugins(plugins)
-        return options.run(options) or 0
+        return options.command.run(options) or 0
     except KeyboardInterrupt:
-        print(f"\nkeras-attention: interrupted{options.after_interrupt(options)}", file=sys.stderr)
+        hint = _part(options.command, "after_interrupt")(options) or ""
+        print(f"\nkeras-attention: interrupted{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Whoever read us has seen enough; Python must not complain about it at exit.
@@ -54,7 +56,7 @@ def main(arguments=None):
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        print(f"keras-attention: error: {one_line(error)}", file=sys.stderr)
+        print(f"keras-attention: error: {in_flags(one_line(error), options.flags)}", file=sys.stderr)
         return 2
 
 
@@ -62,7 +64,7 @@ def parser():
     """The parser of all commands."""
     root = argparse.ArgumentParser(
         prog="keras-attention",
-        description="Attention for convolutional image classifiers, and the proof of whether it helped.",
+        description="Attention for convolutional image classifiers, with tests of whether it helps.",
         epilog=f"A command that fails says why in one line; {DEBUG}=1 shows the traceback.",
     )
     root.add_argument("--version", action="version", version=f"keras-attention {__version__}")
@@ -71,15 +73,16 @@ def parser():
     for command in COMMANDS:
         declared = command.add(commands)
         _add_plugins(declared, "more_plugins")
-        hint = getattr(command, "after_interrupt", lambda options: "")
-        check = getattr(command, "check", lambda options: None)
-        declared.set_defaults(run=command.run, check=check, after_interrupt=hint)
+        declared.set_defaults(command=command, flags=flags_of(declared))
     return root
+
+
+def _part(command, name):
+    """A function of a command that not every command has."""
+    return getattr(command, name, lambda options: None)
 
 
 def _add_plugins(parser, name):
     """Declares `--plugin`, which may stand before the command and behind it."""
-    text = (
-        f"a .py file or a module with scores, alignments or backbones of your own; may be repeated (also: {VARIABLE})"
-    )
+    text = f"a .py file or a module with custom scores, alignments or backbones; may be repeated (also: {VARIABLE})"
     parser.add_argument("--plugin", dest=name, action="append", default=[], metavar="FILE", help=text)

@@ -3,22 +3,29 @@
 import argparse
 import pathlib
 import shlex
+import textwrap
 
 from keras_attention.cli.settings import add_settings, given_settings
+from keras_attention.config.rules import OF_A_VARIANT
 from keras_attention.plugins import program
 
 # What a variant says by its name, and what leaves nothing to choose the best epoch by.
-NOT_SHARED = ("--score", "--alignment", "--train-on-validation")
+NOT_SHARED = (*OF_A_VARIANT, "train_on_validation")
+DESCRIPTION = """\
+Trains several networks with several seeds under equal conditions, and says with intervals whether attention helped.
+Without arguments it does so on cluttered_digits, in less than 12 minutes on two cores. The figure that decides is that
+of --monitor, measured on the test split."""
 EXAMPLES = """\
 variants, separated by commas:
   plain                           the backbone as it is
   multiscale                      the head over the attended maps, without attention
   uniform                         attention whose weights are 1/n
   additive+softmax                any score with any alignment, see `keras-attention list`
-  scaled_dot+sparsemax@block4_pool   the same over other layers; several are joined by +
+  scaled_dot+sparsemax@block4_pool
+                                  the same over other layers; several are joined by +
   all-scores, all-alignments      every score with softmax, additive with every alignment
   all                             the controls and all pairs
-plain and multiscale, to which all differences are taken, join them where they are not there.
+plain and multiscale, the references of all differences, are added if missing.
 """
 
 
@@ -27,9 +34,7 @@ def add(commands):
     parser = commands.add_parser(
         "compare",
         help="train several networks with several seeds, and say whether attention helped",
-        description="Trains several networks with several seeds under equal conditions, and says with intervals "
-        "whether attention helped. Without arguments it does so on cluttered_digits, in less than 12 minutes on two "
-        "cores. The figure that decides is that of --monitor, measured on the test split.",
+        description=textwrap.fill(DESCRIPTION, 100),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -43,7 +48,7 @@ def add(commands):
     group.add_argument("--scheduler", default=None, metavar="ADDRESS", help="of a Dask cluster that shares the folder")
     text = "leave out what each network costs, half a minute for each"
     group.add_argument("--no-costs", dest="costs", action="store_false", default=None, help=text)
-    group.add_argument("--run", dest="run_folder", metavar="DIR", help="the folder (default runs/<data>-compare)")
+    group.add_argument("--run", metavar="DIR", help="the folder (default runs/<data>-compare)")
     either = group.add_mutually_exclusive_group()
     text = "continue the comparison in that folder; variants and seeds may be added"
     either.add_argument("--resume", action="store_true", help=text)
@@ -58,13 +63,13 @@ def run(options):
     from keras_attention.report import best_run, results_table
 
     resume, config = getattr(options, "resume", False), _config(options)
-    options.run_folder = getattr(options, "run_folder", None) or f"runs/{config.subject}-compare"
+    options.run = getattr(options, "run", None) or f"runs/{config.subject}-compare"
     variants = getattr(options, "variants", None)
     comparison = compare(
         config,
         None if variants is None else [name for name in variants.split(",") if name.strip()],
         getattr(options, "seeds", None),
-        options.run_folder,
+        options.run,
         options.jobs,
         options.backend,
         options.scheduler,
@@ -80,7 +85,7 @@ def run(options):
 
 def after_interrupt(options):
     """How to go on after Ctrl-C."""
-    folder = getattr(options, "run_folder", None)
+    folder = getattr(options, "run", None)
     if folder and (pathlib.Path(folder) / "comparison.json").exists():
         return f"; continue with: {program()} compare --resume --run {folder}"
     return ""
@@ -92,7 +97,7 @@ def _config(options):
     from keras_attention.comparison.job import DEFAULT_CONFIG
     from keras_attention.config import TrainConfig
 
-    given, folder = given_settings(options), getattr(options, "run_folder", None)
+    given, folder = given_settings(options), getattr(options, "run", None)
     base = DEFAULT_CONFIG
     if given.get("data", base.data) != base.data:
         base = TrainConfig()

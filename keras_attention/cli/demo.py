@@ -1,6 +1,7 @@
 """`keras-attention demo`: a local page where a model is tried on images."""
 
 from keras_attention.cli.paths import add_model, require_model
+from keras_attention.cli.settings import require_values
 
 check = require_model
 
@@ -11,7 +12,7 @@ def add(commands):
         "demo",
         help="try a model on images in the browser",
         description="Serves a page on this computer alone: an image dropped on it gets its classes with their "
-        "probabilities, and the maps of where the model looks. Needs pip install 'keras-attention[demo]'.",
+        "probabilities, and the maps of where the model looks. Needs pip install gradio.",
     )
     add_model(parser)
     text = "image files and folders to choose among (default: the images of --data, or of the run's data)"
@@ -27,22 +28,20 @@ def add(commands):
 
 def run(options):
     """Does the command, until Ctrl-C ends it."""
-    from keras_attention.demo import demo
+    from keras_attention.demo import serve_demo
 
     _check(options)
     chosen = {"data": options.data, "data_dir": options.data_dir, "split": options.split}
-    demo(options.model, options.images, **chosen, port=options.port, browser=not options.no_browser)
+    serve_demo(options.model, options.images, **chosen, port=options.port, browser=not options.no_browser)
 
 
 def _check(options):
     """Refuses options that would have no effect."""
     from keras_attention.arguments import invalid
 
+    require_values(options, "data", "data_dir", "split")
     for name in ("data", "data_dir", "split"):
-        flag = f"--{name.replace('_', '-')}"
-        if getattr(options, name) == "":
-            raise invalid(f"{flag} is empty.", "a value, or none of it", "''")
         if options.images and getattr(options, name) is not None:
-            raise invalid(f"{flag} has no effect on images that are named.", "images or data", flag)
+            raise invalid(f"`{name}` has no effect on images that are named.", "images or data", f"`{name}`")
     if options.data_dir and not options.data:
-        raise invalid("--data-dir goes with --data.", "both of them", f"--data-dir {options.data_dir}")
+        raise invalid("`data_dir` needs `data`.", "both of them", f"data_dir={options.data_dir!r}")

@@ -3,6 +3,7 @@
 import json
 
 from keras_attention.cli.paths import add_model, require_model
+from keras_attention.cli.settings import require_values
 
 check = require_model
 
@@ -43,46 +44,50 @@ def run(options):
 
 
 def _check(options):
-    from keras_attention.arguments import invalid
     from keras_attention.cli.predict import check_out
 
-    for name in ("data", "data_dir", "masks"):
-        if getattr(options, name) == "":
-            raise invalid(f"--{name.replace('_', '-')} is empty.", "a value, or none of it", "''")
+    require_values(options, "data", "data_dir", "masks")
     if options.out is not None:
         check_out(options.out)
 
 
 MOST_CLASSES = 20
-OF_A_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
 
 
 def table(figures):
-    """The figures that a person reads: of all images, of each class where they are few, of the maps."""
-    from keras_attention.report.formatting import MEASURES, TITLES, number
+    """The figures that a person reads: of all images, of each class if they are few, of the maps."""
+    from keras_attention.maps.measures import OF_PIXELS
+    from keras_attention.metrics import METRICS
+    from keras_attention.text import columns, number
 
-    lines = [f"{TITLES[name]:18} {number(figures[name])}" for name in TITLES]
+    lines = [f"{metric.title:18} {number(figures[name])}" for name, metric in METRICS.items()]
     lines += [f"{'images':18} {figures['count']:,}"]
     if "with_flips" in figures:
         flipped = figures["with_flips"]
-        named = ", ".join(f"{TITLES[name]} {number(flipped[name])}" for name in TITLES if name in flipped)
+        named = ", ".join(f"{METRICS[name].title} {number(flipped[name])}" for name in METRICS if name in flipped)
         lines.append(f"{'with flips':18} {named} ({flipped['flips']})")
     if len(figures["per_class"]) <= MOST_CLASSES:
-        rows = {name: [number(of_it[key]) for key in OF_A_CLASS] for name, of_it in figures["per_class"].items()}
-        rows = {name: [*row, f"{figures['per_class'][name]['count']:,}"] for name, row in rows.items()}
-        lines += ["", *_aligned("class", ["precision", "recall", "F1", "ROC-AUC", "AP", "images"], rows)]
-    measures = [name for name in MEASURES if name in figures]
+        lines += ["", columns(_of_classes(figures["per_class"]), right=True)]
+    measures = {name: measure.title for name, measure in OF_PIXELS.items() if name in figures}
     if measures:
-        rows = {block: [number(figures[name][block]["score"]) for name in measures] for block in figures[measures[0]]}
-        chances = [next(iter(figures[name].values()))["chance"] for name in measures]
-        rows["chance"] = [number(chance) for chance in chances]
-        lines += ["", *_aligned("map", [MEASURES[name] for name in measures], rows)]
+        lines += ["", columns(_of_maps(figures, measures), right=True)]
     return "\n".join(lines)
 
 
-def _aligned(title, columns, rows):
-    """Lines of a table: names to the left, figures to the right."""
-    wide = max(len(name) for name in (title, *rows))
-    widths = [max(len(text) for text in parts) for parts in zip(columns, *rows.values(), strict=True)]
-    for name, cells in ((title, columns), *rows.items()):
-        yield "  ".join([name.ljust(wide), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))])
+def _of_classes(classes):
+    from keras_attention.metrics import CLASS_METRICS
+    from keras_attention.text import number
+
+    yield "class", *(metric.title for metric in CLASS_METRICS.values()), "images"
+    for name, found in classes.items():
+        yield name, *(number(found[metric]) for metric in CLASS_METRICS), f"{found['count']:,}"
+
+
+def _of_maps(figures, measures):
+    from keras_attention.text import number
+
+    first = figures[next(iter(measures))]
+    yield "map", *measures.values()
+    for layer in first:
+        yield layer, *(number(figures[name][layer]["score"]) for name in measures)
+    yield "chance", *(number(next(iter(figures[name].values()))["chance"]) for name in measures)

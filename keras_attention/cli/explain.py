@@ -3,6 +3,7 @@
 import sys
 
 from keras_attention.cli.paths import add_model, require_model
+from keras_attention.cli.settings import require_values
 
 check = require_model
 
@@ -12,8 +13,8 @@ def add(commands):
     parser = commands.add_parser(
         "explain",
         help="draw, or measure, where a model looks",
-        description="Writes, for each image, a picture with the map of each attended block and of their product; of a "
-        "folder, or of the data of a run, a gallery to look through. With --measure it measures the maps instead.",
+        description="Writes, for each image, a picture with the map of each attended layer and their joint map; for a "
+        "folder, or for the data of a run, a gallery to look through. With --measure it measures the maps instead.",
     )
     add_model(parser)
     text = "image files and folders; without any, the images of the run's data, or of --data"
@@ -28,16 +29,16 @@ def add(commands):
 
 
 def _add_pictures(group):
-    group.add_argument("--layers", metavar="A,B", help="attended layers to draw (default: all)")
-    text = "draw Grad-CAM beside: gradcam, of the last layer before the last pooling, or gradcam@LAYER"
-    group.add_argument("--compare", metavar="gradcam[@LAYER]", help=text)
+    group.add_argument("--attend", metavar="A,B", help="attended layers to draw (default: all)")
+    text = "draw other maps beside: grad_cam, of the last layer before the last pooling, or grad_cam@LAYER"
+    group.add_argument("--maps", metavar="grad_cam[@LAYER]", help=text)
     text = "a figure for each image: png, svg or png,svg (default: png for single files, none beside a gallery)"
-    group.add_argument("--format", metavar="F", help=text)
+    group.add_argument("--format", dest="formats", metavar="F", help=text)
     group.add_argument("--limit", type=int, metavar="N", help="images of the data, evenly over the split (default 300)")
 
 
 def _add_measures(group):
-    text = "measure the maps in place of drawing them; with masks against these too"
+    text = "measure the maps instead of drawing them; with masks against these too"
     group.add_argument("--measure", action="store_true", help=text)
     text = "images for deletion and insertion, which run the model often (default 100; 0: none)"
     group.add_argument("--perturbed", type=int, metavar="N", help=text)
@@ -51,13 +52,13 @@ def _add_data(group):
 
 
 # What goes with pictures alone, and with measures alone.
-PICTURES = ("layers", "format", "limit")
+PICTURES = ("attend", "formats", "limit")
 MEASURES = ("perturbed", "seed")
 
 
 def run(options):
     """Does the command; 1 where some images could not be read."""
-    from keras_attention.explanations import explain, measure_to_folder
+    from keras_attention.explanation import explain, measure_to_folder
 
     _check(options)
     given = {"out": options.out, "masks": None if options.data else options.masks, "data": _data(options)}
@@ -69,7 +70,7 @@ def run(options):
         return 0
     if options.limit is not None:
         given["limit"] = options.limit
-    given |= {"layers": _list(options.layers), "formats": _list(options.format), "compare": options.compare}
+    given |= {"attend": _list(options.attend), "formats": _list(options.formats), "maps": options.maps}
     done = explain(options.model, options.images, **given)
     for reason in done.skipped:
         print(f"keras-attention: skipped: {reason}", file=sys.stderr)
@@ -80,21 +81,18 @@ def _check(options):
     """Refuses options that would have no effect."""
     from keras_attention.arguments import invalid
 
-    for name in ("out", "masks", "layers", "compare", "format", "data", "data_dir", "split"):
-        if getattr(options, name) == "":
-            raise invalid(f"--{name.replace('_', '-')} is empty.", "a value, or none of it", "''")
+    require_values(options, "out", "masks", "attend", "maps", "formats", "data", "data_dir", "split")
     idle = PICTURES if options.measure else MEASURES
     for name in idle:
         if getattr(options, name) is not None:
-            with_it = "without --measure" if options.measure else "with --measure"
-            raise invalid(f"--{name} has no effect here.", f"it {with_it}", f"--{name} {getattr(options, name)}")
+            with_it = "without `measure`" if options.measure else "with `measure`"
+            raise invalid(f"`{name}` has no effect here.", f"it {with_it}", f"{name}={getattr(options, name)!r}")
     if options.images:
         for name in ("data", "data_dir", "split", "limit"):
             if getattr(options, name) is not None:
-                flag = f"--{name.replace('_', '-')}"
-                raise invalid(f"{flag} has no effect on images that are named.", "images or data", flag)
+                raise invalid(f"`{name}` has no effect on images that are named.", "images or data", f"`{name}`")
     elif options.masks and not options.data:
-        raise invalid("--masks goes with images, or with --data.", "one of them", f"--masks {options.masks}")
+        raise invalid("`masks` needs images, or `data`.", "one of them", f"masks={options.masks!r}")
 
 
 def _data(options):
@@ -102,17 +100,17 @@ def _data(options):
     if not options.data:
         return None
     from keras_attention.data import load
-    from keras_attention.predict import load_predictor
+    from keras_attention.prediction import load_predictor
 
     size = load_predictor(options.model).image_size
     return load(options.data, data_dir=options.data_dir, masks=options.masks, image_size=size)
 
 
 def _layer(options):
-    """The layer of Grad-CAM in `--compare gradcam@LAYER`."""
-    from keras_attention.explanations.reading import grad_cam_layer
+    """The layer of Grad-CAM in `--maps grad_cam@LAYER`."""
+    from keras_attention.explanation.reading import grad_cam_layer
 
-    return None if options.compare is None else grad_cam_layer(options.compare)
+    return None if options.maps is None else grad_cam_layer(options.maps)
 
 
 def _list(text):

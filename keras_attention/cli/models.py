@@ -18,6 +18,7 @@ def run(options):
 
     from keras_attention.arguments import invalid
     from keras_attention.export.listing import COLUMNS, list_models, models_table
+    from keras_attention.text import columns
 
     folder = pathlib.Path(options.folder)
     if not folder.is_dir():
@@ -26,6 +27,4 @@ def run(options):
     if not rows:
         print(f"No model is in {folder} yet: keras-attention export RUN")
         return
-    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
-    for row in (COLUMNS, *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(columns([COLUMNS, *rows]))

@@ -25,4 +25,4 @@ def require_model(options):
 
 def require_run(options):
     """Raises `ValueError` where there is nothing at the path of RUN."""
-    require_path(options.run_folder, "the folder of a finished run")
+    require_path(options.run, "the folder of a finished run")

@@ -28,7 +28,7 @@ def add(commands):
     form.add_argument("--json", action="store_true", help=text)
     form.add_argument("--csv", action="store_true", help="a table with a column for each class")
     form.add_argument("--top", type=int, metavar="K", default=1, help="the K most probable classes (default 1)")
-    parser.add_argument("--out", metavar="FILE", help="write there, when all is done, in place of standard output")
+    parser.add_argument("--out", metavar="FILE", help="write there, when all is done, instead of on standard output")
     text = "images that the model takes at once, at most (default 32)"
     parser.add_argument("--batch-size", type=int, metavar="N", default=32, help=text)
     return parser
@@ -37,7 +37,8 @@ def add(commands):
 def run(options):
     """Does the command; 1 where some images could not be read."""
     from keras_attention.arguments import require_integer
-    from keras_attention.predict import find_images, load_predictor, predict_files
+    from keras_attention.models.outputs import PROBABILITIES
+    from keras_attention.prediction import find_images, load_predictor, predict_files
 
     require_integer("top", options.top, at_least=1)
     require_integer("batch_size", options.batch_size, at_least=1)
@@ -52,7 +53,7 @@ def run(options):
                 failed += 1
                 say(f"keras-attention: skipped: {prediction.error}")
             else:
-                write(prediction.path, prediction.outputs["probabilities"])
+                write(prediction.path, prediction.outputs[PROBABILITIES])
             count()
     return int(failed > 0)
 
@@ -106,14 +107,14 @@ def _json_line(path, class_names, probabilities, _):
 def check_out(out):
     """Refuses what a file of results must not replace."""
     from keras_attention.arguments import invalid
-    from keras_attention.predict.sources import FOREIGN_IMAGES, IMAGES
+    from keras_attention.prediction.sources import FOREIGN_IMAGES, IMAGES
 
     path = pathlib.Path(out)
     if not out or (path.exists() and not path.is_file()):
-        raise invalid(f"{out or 'The path of --out'} is no file to write.", "the path of a file", f"--out {out}")
+        raise invalid(f"{out or 'The path of `out`'} is no file to write.", "the path of a file", f"out={out!r}")
     if path.suffix.lower() in IMAGES + FOREIGN_IMAGES:
         # Of an unquoted pattern behind --out the shell makes the name of an image.
-        raise invalid(f"{out} has the name of an image.", "a file for results, such as out.csv", f"--out {out}")
+        raise invalid(f"{out} has the name of an image.", "a file for results, such as out.csv", f"out={out!r}")
 
 
 @contextlib.contextmanager

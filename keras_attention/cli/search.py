@@ -3,14 +3,15 @@
 import argparse
 import pathlib
 
-from keras_attention.cli.settings import add_settings, given_settings, plain_value
+from keras_attention.cli.settings import add_settings, given_settings
 from keras_attention.cli.train import summary
+from keras_attention.config.checks import plain_value
 from keras_attention.plugins import program
 
 # Settings that are searched: given as flags they are fixed.
 SEARCHED = ("score", "alignment", "attend", "units", "num_heads", "dropout", "learning_rate")
-# What a search decides itself, and what it has another name for.
-NOT_SHARED = ("--monitor", "--stop-after", "--train-on-validation")
+# What a search decides itself.
+NOT_SHARED = ("stop_after", "train_on_validation")
 EXAMPLES = """\
 what is searched, by name:
   score, alignment        of `keras-attention list`; a score may also be none or uniform, the controls
@@ -41,15 +42,13 @@ def add(commands):
     group.add_argument("--max-trials", type=int, metavar="N", help="trials at most (default 20)")
     text = "random (default with cached features), hyperband (default without), bayesian, grid"
     group.add_argument("--tuner", metavar="NAME", help=text)
-    text = "figure to search by: val_accuracy (default), val_loss, val_macro_f1, val_roc_auc, val_average_precision"
-    group.add_argument("--objective", metavar="NAME", help=text)
     group.add_argument("--fix", action="append", metavar="NAME=VALUE", help="hold a hyperparameter; may be repeated")
     group.add_argument("--choose", action="append", metavar="NAME=A,B", help="narrow one to these; may be repeated")
     group.add_argument("--executions", type=int, metavar="N", help="networks of a trial, by seed, averaged (default 1)")
     group.add_argument("--max-parameters", type=int, metavar="N", help="skip networks with more")
     group.add_argument("--chief", metavar="HOST:PORT", help="serve the trials to workers there, or, as one, find them")
     group.add_argument("--worker", metavar="NAME", help="run trials for that chief")
-    group.add_argument("--run", dest="run_folder", metavar="DIR", help="the folder (default runs/<data>-search)")
+    group.add_argument("--run", metavar="DIR", help="the folder (default runs/<data>-search)")
     either = group.add_mutually_exclusive_group()
     either.add_argument("--resume", action="store_true", help="continue the search in that folder, with more trials")
     either.add_argument("--overwrite", action="store_true", help="replace the search in that folder")
@@ -59,10 +58,10 @@ def add(commands):
 
 def run(options):
     """Does the command; 1 where some trials failed."""
-    from keras_attention.search import search
-    from keras_attention.search.trials import FAILED
+    from keras_attention.tuning import search
+    from keras_attention.tuning.trials import FAILED
 
-    options.run_folder = folder = _folder(options)
+    options.run = folder = _folder(options)
     hypermodel = _hypermodel(options)
     names = ("max_trials", "tuner", "executions", "max_parameters", "chief", "worker")
     given = {name: getattr(options, name, None) for name in names}
@@ -77,7 +76,7 @@ def run(options):
 
 def after_interrupt(options):
     """How to go on after Ctrl-C."""
-    folder = getattr(options, "run_folder", None)
+    folder = getattr(options, "run", None)
     if folder and not hasattr(options, "worker") and (pathlib.Path(folder) / "search.json").exists():
         chief = f" --chief {options.chief}" if hasattr(options, "chief") else ""
         return f"; continue with: {program()} search --resume --run {folder}{chief}"
@@ -88,13 +87,13 @@ def _folder(options):
     from keras_attention.config import TrainConfig
 
     named = {name: getattr(options, name) for name in ("data", "backbone") if hasattr(options, name)}
-    return getattr(options, "run_folder", f"runs/{TrainConfig(**named).subject}-search")
+    return getattr(options, "run", f"runs/{TrainConfig(**named).subject}-search")
 
 
 def _hypermodel(options):
     """What was asked for; `None` where nothing was, so that a search that is continued is as it was."""
-    from keras_attention.search import AttentionHyperModel, Search
-    from keras_attention.search.job import DEFAULT_CONFIG
+    from keras_attention.tuning import AttentionHyperModel, Search
+    from keras_attention.tuning.job import DEFAULT_CONFIG
 
     given, continues = _given(options), getattr(options, "resume", False) or hasattr(options, "worker")
     fix, choose = _narrowed(options, given)
@@ -104,7 +103,7 @@ def _hypermodel(options):
         return None
     base = DEFAULT_CONFIG if given.get("data", DEFAULT_CONFIG.data) == DEFAULT_CONFIG.data else type(DEFAULT_CONFIG)()
     if continues:
-        plan = Search(options.run_folder).plan
+        plan = Search(options.run).plan
         base, fix, choose = plan.config, plan.fix | fix, plan.choose | choose
     if "data_options" in given:
         given["data_options"] = base.data_options | given["data_options"]
@@ -115,29 +114,18 @@ def _check_empty(given):
     from keras_attention.arguments import invalid
 
     for name, value in given.items():
-        raise invalid("The plan of the chief says that.", f"no {name} beside --worker", f"{name}={value}")
+        raise invalid("A worker takes this from the chief's plan.", f"`{name}` left out", f"{name}={value!r}")
 
 
 def _given(options):
-    """The settings that were given; the objective is the figure by which a run chooses its best epoch."""
+    """The settings that were given."""
     given = given_settings(options)
     for family in ("score", "alignment"):
         if f"{family}_options" in given and family not in given:
             from keras_attention.arguments import invalid
 
-            raise invalid(f"An option belongs to one {family}.", f"--{family} NAME beside it", f"--{family}-option")
-    if hasattr(options, "objective"):
-        given["monitor"] = _objective(options.objective)
+            raise invalid(f"An option belongs to one {family}.", f"`{family}` beside it", f"`{family}_options`")
     return given
-
-
-def _objective(name):
-    from keras_attention.arguments import unknown
-    from keras_attention.metrics import MONITORS
-
-    if name not in MONITORS:
-        raise unknown("objective", name, MONITORS)
-    return name
 
 
 def _narrowed(options, given):

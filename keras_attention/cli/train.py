@@ -19,9 +19,7 @@ def add(commands):
     )
     add_settings(parser)
     group = parser.add_argument_group("run")
-    group.add_argument(
-        "--run", dest="run_folder", metavar="DIR", help="folder of the run (default runs/<data>-<score>…)"
-    )
+    group.add_argument("--run", metavar="DIR", help="folder of the run (default runs/<data>-<score>…)")
     text = "begin with the settings of a file: best.json of a search, or config.json of a run"
     group.add_argument("--from", dest="from_file", metavar="FILE", help=text)
     either = group.add_mutually_exclusive_group()
@@ -35,14 +33,14 @@ def run(options):
     from keras_attention.training import train
 
     config, folder = _config_and_folder(options)
-    options.run_folder = str(folder)
+    options.run = str(folder)
     finished = train(config, folder, resume=_resumes(options), overwrite=getattr(options, "overwrite", False))
     print(summary(finished))
 
 
 def after_interrupt(options):
     """How to go on after Ctrl-C."""
-    folder = getattr(options, "run_folder", None)
+    folder = getattr(options, "run", None)
     if folder and (pathlib.Path(folder) / "config.json").exists():
         return f"; continue with: {program()} train --resume --run {folder}"
     return "; the same command again goes on from here" if folder else ""
@@ -50,21 +48,21 @@ def after_interrupt(options):
 
 def summary(run):
     """What a person wants to know of a finished run."""
+    from keras_attention.metrics import METRICS
+
     metrics = run.metrics
-    figures = [f"{name} {metrics[key]:.3f}" for name, key in FIGURES if metrics[key] is not None]
+    others = {name: metric.title for name, metric in METRICS.items() if metric.headline and name != "accuracy"}
+    figures = [f"{title} {metrics[name]:.3f}" for name, title in others.items() if metrics.get(name) is not None]
     lines = [f"test    {metrics['accuracy']:.3f} accuracy on {metrics['count']:,} images ({', '.join(figures)})"]
-    for block, game in metrics.get("pointing_game", {}).items():
+    for layer, game in metrics.get("pointing_game", {}).items():
         if game["score"] is not None:
-            lines.append(f"looks   {game['score']:.3f} at the object, {block} (chance {game['chance']:.3f})")
+            lines.append(f"looks   {game['score']:.3f} at the object, {layer} (chance {game['chance']:.3f})")
     lines.append(f"took    {metrics['seconds']:.0f} s of training, best epoch {metrics['best_epoch']}")
     picture = run.folder / "attention.png"
     lines.append(f"run     {run.folder}")
     lines += [f"picture {picture}"] if picture.exists() else []
     lines.append(f"export  {run.export_path}")
     return "\n".join(lines)
-
-
-FIGURES = (("macro F1", "macro_f1"), ("ROC-AUC", "roc_auc"), ("AP", "average_precision"))
 
 
 def _resumes(options):
@@ -79,7 +77,7 @@ def _config_and_folder(options):
     given = given_settings(options)
     begin = settings_from(options.from_file) if hasattr(options, "from_file") else TrainConfig()
     asked = begin.with_settings(**given)
-    folder = pathlib.Path(getattr(options, "run_folder", None) or f"runs/{asked.name}")
+    folder = pathlib.Path(getattr(options, "run", None) or f"runs/{asked.name}")
     if not _resumes(options):
         return asked, folder
     saved = Run(folder).config

@@ -1,17 +1,12 @@
 """What the runs of a comparison say: read from their folders, paired by seed, joined over the test images."""
 
-import math
-
 import numpy as np
 
-from keras_attention.comparison.resampling import draw_weights, mean, resampled_metrics
 from keras_attention.comparison.statistics import LEVEL, estimate, holm, verdict
 from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.words import RULES, conclusions
-from keras_attention.config import UNIFORM
-from keras_attention.metrics import MONITORS
-
-METRICS = tuple(name.removeprefix("val_") for name in MONITORS)
+from keras_attention.metrics import METRICS, draw_weights, mean, resampled_metrics
+from keras_attention.models.outputs import LOGITS
 
 
 def summarize(comparison, plan, errors=()):
@@ -41,7 +36,7 @@ def summarize(comparison, plan, errors=()):
     _compare_costs(variants)
     summary = {
         "metric": plan.metric,
-        "more_is_better": MONITORS[f"val_{plan.metric}"],
+        "more_is_better": METRICS[plan.metric].more_is_better,
         "seeds": list(plan.seed_numbers),
         "variants": variants,
         "failures": [{"variant": name, "seed": seed, "error": error} for (name, seed), error in errors.items()],
@@ -66,8 +61,9 @@ def _about_data(runs):
 def _figures(run, weights):
     """The figures of a run, and the same under each resample: `{name: (value, (resamples,))}`."""
     arrays, metrics = run.arrays(), run.metrics
-    resampled = resampled_metrics(arrays["logits"], arrays["labels"], weights)
-    figures = {name: (metrics[name], resampled[name]) for name in METRICS if metrics[name] is not None}
+    resampled = resampled_metrics(arrays[LOGITS], arrays["labels"], weights)
+    known = [name for name in METRICS if metrics.get(name) is not None]
+    figures = {name: (metrics[name], resampled[name]) for name in known}
     for key in arrays:
         if key.startswith("measure/"):
             gain = arrays[key] - arrays["chance"]
@@ -82,7 +78,7 @@ def _of_variant(comparison, plan, variant, runs, figures, weights):
     references = [name for name in REFERENCES if name != variant.name]
     return {
         "name": variant.name,
-        "attends": bool(config.attend) and config.score not in (None, UNIFORM),
+        "attends": config.attends,
         "runs": [_of_run(run, seed, plan.config.monitor) for seed, run in runs.items()],
         "metrics": _means(own, images),
         "differences": {name: _differences(own, figures.get(name, {}), images) for name in references},
@@ -96,7 +92,7 @@ def _of_run(run, seed, monitor):
     metrics = run.metrics
     names = (*METRICS, "epochs", "best_epoch", "seconds", "parameters")
     validation = {"validation": metrics["validation"].get(monitor)}
-    return {"seed": seed, "folder": str(run.folder), **{name: metrics[name] for name in names}, **validation}
+    return {"seed": seed, "folder": str(run.folder), **{name: metrics.get(name) for name in names}, **validation}
 
 
 def _curve(run, monitor):
@@ -116,11 +112,6 @@ def _estimate(own, name, images, other=None):
     return estimate(values, resampled, images)
 
 
-def _range(metric):
-    """The least and the largest value that a figure can have."""
-    return (0.0, math.inf) if metric == "loss" else (0.0, 1.0)
-
-
 def _described(found, least, most):
     """An estimate as plain data, its interval cut where the figure ends."""
     low, high = found.interval() or (None, None)
@@ -129,7 +120,11 @@ def _described(found, least, most):
 
 
 def _means(own, images):
-    return {name: _described(_estimate(own, name, images), *_range(name)) for name in METRICS if _has(own, name)}
+    return {
+        name: _described(_estimate(own, name, images), METRICS[name].least, METRICS[name].most)
+        for name in METRICS
+        if _has(own, name)
+    }
 
 
 def _differences(own, other, images):
@@ -148,7 +143,7 @@ def _correct(variants):
             corrected = holm([difference.p_value for difference in found])
             level = LEVEL / max(1, len(found))
             for differences, difference, p_holm in zip(family, found, corrected, strict=True):
-                most = _range(metric)[1]  # no two figures are further apart
+                most = METRICS[metric].most - METRICS[metric].least  # no two figures are further apart
                 detectable = difference.detectable(level)
                 differences[reference][metric] = {
                     **_described(difference, -most, most),
@@ -158,7 +153,7 @@ def _correct(variants):
                     "image_error": difference.image_error,
                     "detectable": None if detectable is None or detectable > most else detectable,
                     "needed": list(difference.needed(level) or ()) or None,
-                    "verdict": verdict(difference, p_holm, MONITORS[f"val_{metric}"]),
+                    "verdict": verdict(difference, p_holm, METRICS[metric].more_is_better),
                 }
 
 
@@ -187,12 +182,12 @@ def _compare_costs(variants):
 
 
 def _maps(own, images):
-    """`{measure: {block: …}}`: the figure with its interval, and what it is above chance."""
+    """`{measure: {attended layer: …}}`: the figure with its interval, and what it is above chance."""
     maps = {}
     for key in next(iter(own.values()), {}):
         if key.startswith("measure/") and _has(own, key):
-            _, measure, block = key.split("/")
-            gain = _described(_estimate(own, f"gain/{measure}/{block}", images), -1.0, 1.0)
+            _, measure, layer = key.split("/")
+            gain = _described(_estimate(own, f"gain/{measure}/{layer}", images), -1.0, 1.0)
             described = _described(_estimate(own, key, images), 0.0, 1.0)
-            maps.setdefault(measure, {})[block] = described | {"chance": described["mean"] - gain["mean"], "gain": gain}
+            maps.setdefault(measure, {})[layer] = described | {"chance": described["mean"] - gain["mean"], "gain": gain}
     return maps

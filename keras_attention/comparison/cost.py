@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_attention.comparison.tasks import register_members
 from keras_attention.data import ImageDataset
 from keras_attention.models import BACKBONES
+from keras_attention.models.outputs import LOGITS
 from keras_attention.precision import dtype_policy, resolve_precision
 from keras_attention.training import build_model, compile_network, stages
 
@@ -81,7 +82,7 @@ def _calls(config, shape):
     targets = labels
     if isinstance(network.output, dict):  # masks teach the attention
         masks = np.ones((config.batch_size, shape.image_size, shape.image_size, 1), "uint8")
-        targets = {name: labels if name == "logits" else masks for name in network.output}
+        targets = {name: labels if name == LOGITS else masks for name in network.output}
     return lambda: network.train_on_batch(inputs, targets), lambda: model.predict_on_batch(images), model, network
 
 

@@ -8,7 +8,7 @@ import uuid
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from keras_attention.arguments import invalid, require_choice, require_integer
+from keras_attention.arguments import invalid, reason, require_choice, require_integer
 from keras_attention.comparison.tasks import KILLED, Outcome, run_task, run_task_in_own_process
 from keras_attention.plugins import load_plugins
 from keras_attention.quiet import import_tensorflow
@@ -23,11 +23,11 @@ def check_backend(jobs, backend, scheduler):
     require_integer("jobs", jobs, at_least=1)
     require_choice("backend", backend, BACKENDS)
     if backend == "dask" and not scheduler:
-        raise invalid("A Dask cluster has an address.", "--scheduler ADDRESS, such as tcp://host:8786", "none")
+        raise invalid("A Dask cluster has an address.", "`scheduler`, such as tcp://host:8786", "none")
     if backend == "dask" and jobs != 1:
-        raise invalid("A Dask cluster has as many jobs as workers.", "--jobs left out", f"--jobs {jobs}")
+        raise invalid("A Dask cluster has as many jobs as workers.", "`jobs` left out", f"jobs={jobs}")
     if backend != "dask" and scheduler:
-        raise invalid("Only a Dask cluster has a scheduler.", "--backend dask", f"--scheduler {scheduler}")
+        raise invalid("Only a Dask cluster has a scheduler.", '`backend="dask"`', f"scheduler={scheduler!r}")
     if backend == "dask":
         with _client(scheduler) as client:
             if not client.scheduler_info(n_workers=-1)["workers"]:
@@ -105,14 +105,14 @@ def _client(scheduler):
         from distributed import Client
     except ImportError as error:
         raise ImportError(
-            "The Dask backend needs distributed. Expected pip install 'keras-attention[dask]'. Received: backend=dask."
+            'The Dask backend needs distributed. Expected pip install distributed. Received: backend="dask".'
         ) from error
     try:
         client = Client(scheduler, timeout=SECONDS_TO_CONNECT)
     except (OSError, ValueError, TypeError) as error:
-        reason = str(error).split("\n")[0]
+        problem = reason(error)
         raise invalid(
-            f"No Dask scheduler answers: {reason}.", "the address of one that runs", f"--scheduler {scheduler}"
+            f"No Dask scheduler answers: {problem}.", "the address of one that runs", f"scheduler={scheduler!r}"
         ) from error
     with client:
         yield client

@@ -1,24 +1,23 @@
 """A plan in, a finished comparison out: runs → statistics → cost → verdict → report."""
 
-import dataclasses
 import time
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, one_line
 from keras_attention.comparison.analysis import summarize
 from keras_attention.comparison.cost import measure_cost
 from keras_attention.comparison.execution import check_backend, workers
-from keras_attention.comparison.progress import announce, follow, time_left
-from keras_attention.comparison.record import Comparison, Plan
+from keras_attention.comparison.folder import Comparison, Plan
+from keras_attention.comparison.progress import announce, follow
 from keras_attention.comparison.repeat import about
 from keras_attention.comparison.tasks import Task, clear_attempts, foreign_members
 from keras_attention.comparison.variants import CONTROLS, DEFAULT_VARIANTS, Variant, make_variants
 from keras_attention.config import TrainConfig
 from keras_attention.export.graph import require_tensorflow
-from keras_attention.files import write_json
 from keras_attention.own_process import call_in_own_process
 from keras_attention.report import write_comparison_report
-from keras_attention.results import shown_examples
-from keras_attention.training import build_backbone, build_model, load_data, stages
+from keras_attention.runs import load_data
+from keras_attention.text import teller, time_left
+from keras_attention.training import build_backbone, build_model, fill_cache, shown_examples
 
 DEFAULT_CONFIG = TrainConfig(data_options={"count": 3000})  # 8 runs in less than 12 minutes on two slow cores
 DEFAULT_SEEDS = 2
@@ -81,7 +80,7 @@ def compare(
     """
     require_tensorflow()
     check_backend(jobs, backend, scheduler)
-    tell = print if verbose else _silence
+    tell = teller(verbose)
     comparison, plan = _claim(config, variants, seeds, costs, run, resume, overwrite)
     dataset = load_data(plan.config)
     backbone = _check_networks(plan, dataset)
@@ -96,8 +95,8 @@ def compare(
     if plan.costs:
         _measure_costs(comparison, plan, dataset, tell)
     summary = summarize(comparison, plan, errors) | about(plan, dataset, comparison.folder)
-    write_json(comparison.folder / "summary.json", summary)
     write_comparison_report(comparison, summary)
+    comparison.finish(summary)
     return comparison
 
 
@@ -122,10 +121,6 @@ def _claim(config, variants, seeds, costs, run, resume, overwrite):
     return comparison, comparison.claim(plan, resume, overwrite)
 
 
-def _silence(*_, **__):
-    pass
-
-
 def _check_networks(plan, dataset):
     """The backbone of all; raises for a variant whose network cannot be built on these data."""
     backbone = build_backbone(plan.config, dataset)
@@ -141,12 +136,11 @@ def _check_networks(plan, dataset):
 def _fill_cache(plan, dataset, backbone, verbose):
     """Computes the features of a frozen backbone for all variants at once, so that none has to."""
     configs = [variant.config(plan.config) for variant in plan.variants]
-    cached = [config for config in configs if config.freezes_all and config.cache_features]
+    cached = [config for config in configs if config.caches]
     cached = [config for config in cached if config.backbone == plan.config.backbone]
     if cached:
         layers = dict.fromkeys(layer for config in cached for layer in config.attend)
-        everything = dataclasses.replace(plan.config, attend=tuple(layers))
-        stages(everything, dataset, None, backbone, 2 if verbose else 0)[0].make_features()
+        fill_cache(plan.config, tuple(layers), dataset, backbone, verbose)
 
 
 def _run_all(comparison, plan, tell, jobs, backend, scheduler):
@@ -181,7 +175,7 @@ def _measure_costs(comparison, plan, dataset, tell):
             shape = (dataset.image_size, dataset.class_names)
             cost = call_in_own_process(measure_cost, config, reference, *shape, foreign_members())
         except Exception as error:
-            tell(f"cost {number}/{len(todo)} {variant.name}: not measured: {' '.join(str(error).split())}", flush=True)
+            tell(f"cost {number}/{len(todo)} {variant.name}: not measured: {one_line(error)}", flush=True)
             continue
         comparison.save_cost(variant.name, cost)
         ratio = cost["step_seconds"] / cost["reference_step_seconds"]

@@ -2,14 +2,14 @@
 
 import time
 
+from keras_attention.text import time_left
+
 
 def announce(comparison, plan, dataset):
     """The data, the variants, and how many runs there are to do."""
     runs = [comparison.run(variant.name, seed) for variant in plan.variants for seed in plan.seed_numbers]
     finished = sum(run.finished for run in runs)
-    counts = ", ".join(f"{dataset.split(name).count:,} {name}" for name in ("train", "validation", "test"))
-    lines = [f"data    {dataset.name}: {counts} images, {len(dataset.class_names)} classes, {dataset.image_size} px"]
-    lines += [f"        {note}" for note in dataset.notes]
+    lines = [dataset.described]
     lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
     before = f", {finished} of them finished before" if finished else ""
     seeds = "1 seed" if plan.seeds == 1 else f"{plan.seeds} seeds"
@@ -42,10 +42,3 @@ def _result(comparison, metric, outcome):
     value = comparison.run(outcome.task.variant, outcome.task.config.seed).metrics[metric]
     figure = "undefined" if value is None else f"{value:.3f}"
     return f"{metric} {figure}, {outcome.seconds:.0f} s"
-
-
-def time_left(seconds):
-    """The end of a line: about how long it will take; nothing where nothing is left."""
-    if not seconds:
-        return ""
-    return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"

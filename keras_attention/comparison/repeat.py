@@ -1,21 +1,21 @@
 """What a reader needs to repeat a comparison: the command, the versions, the machine."""
 
-import dataclasses
 import importlib.metadata
-import json
 import os
 import platform
 import shlex
 
 import keras
 
+from keras_attention import __version__
 from keras_attention.comparison.variants import REFERENCES, make_variants
-from keras_attention.config import TrainConfig
+from keras_attention.config import TrainConfig, settings_of
+from keras_attention.config.rules import OF_A_VARIANT
 from keras_attention.data.cluttered_digits import ClutteredDigitsConfig
 from keras_attention.models import BACKBONES
 from keras_attention.plugins import program
 
-PACKAGES = ("keras-attention", "tensorflow", "keras", "numpy", "scipy", "scikit-learn")
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn")
 
 
 def about(plan, dataset, folder):
@@ -36,7 +36,8 @@ def about(plan, dataset, folder):
 
 def versions():
     """Package → version, of those that decide the figures."""
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
+    own = {"python": platform.python_version(), "keras-spatial-attention": __version__}
+    return own | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def command(plan, folder):
@@ -56,29 +57,18 @@ def command(plan, folder):
 
 
 def _arguments(config):
-    """The flags of the settings that are not the defaults of `TrainConfig`; `None` where there is no flag for one."""
+    """The flags of the settings that are not the defaults of `TrainConfig`; `None` if one is for a variant to say."""
     arguments = []
-    for field in dataclasses.fields(TrainConfig):
-        value = getattr(config, field.name)
-        default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
-        if field.name == "attend":
+    for name, each in settings_of(TrainConfig).items():
+        value, default = getattr(config, name), each.default
+        if name == "attend":
             default = BACKBONES[config.backbone].attend
-        if value == default and field.name != "data_options":
+        if name == "data_options" and config.data == "cluttered_digits":
+            # Without one the command takes fewer images than `train`.
+            value = {"count": ClutteredDigitsConfig.count} | value
+        if value == default:
             continue
-        flag = f"--{field.name.replace('_', '-')}"
-        if field.name in ("score", "alignment", "score_options", "alignment_options"):
+        if name in OF_A_VARIANT:
             return None
-        if field.name == "data_options":
-            # The command has a count of its own where none is given.
-            count = {"count": ClutteredDigitsConfig.count} if config.data == "cluttered_digits" else {}
-            value = count | value
-            arguments += [part for name, number in value.items() for part in ("--data-option", f"{name}={number}")]
-        elif field.name == "attend":
-            arguments += [flag, ",".join(value) or "none"]
-        elif field.name == "cache_features":
-            arguments.append("--no-cache")
-        elif value is True:
-            arguments.append(flag)
-        else:
-            arguments += [flag, "none" if value is None else value if isinstance(value, str) else json.dumps(value)]
+        arguments += each.words(value)
     return arguments

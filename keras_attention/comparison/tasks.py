@@ -10,6 +10,7 @@ import pathlib
 import time
 import traceback
 
+from keras_attention.arguments import named_line
 from keras_attention.atomic import alone, remove, replacing
 from keras_attention.config import TrainConfig
 from keras_attention.layers import ALIGNMENTS, MAP_REGULARIZERS, SCORES
@@ -118,12 +119,12 @@ def _attempt(task):
         with replacing(task.beside("attempts")) as temporary:
             temporary.write_text(str(attempts + 1))
         try:
-            unfinished = (pathlib.Path(task.folder) / "config.json").exists() and not anew
+            unfinished = Run(task.folder).begun and not anew
             if not unfinished:
                 remove(task.folder)  # what a kill may have left before the run had its settings
             train(task.config, task.folder, resume=unfinished, overwrite=not unfinished, verbose=0, export=False)
         except Exception as failure:
-            error, anew = " ".join(f"{type(failure).__name__}: {failure}".split()), True
+            error, anew = named_line(failure), True
             with replacing(task.beside("error.txt")) as temporary:
                 temporary.write_text(traceback.format_exc(), "utf-8")
             continue

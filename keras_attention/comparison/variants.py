@@ -3,9 +3,10 @@
 import dataclasses
 
 from keras_attention.arguments import invalid, unknown
-from keras_attention.config import OF_YOUR_OWN, UNIFORM, usual_layers
+from keras_attention.config import DEFAULT_BACKBONE, UNIFORM
+from keras_attention.config.checks import CUSTOM
 from keras_attention.layers import ALIGNMENTS, SCORES
-from keras_attention.models.backbones import BACKBONES, DEFAULT_BACKBONE
+from keras_attention.models.backbones import BACKBONES, usual_layers
 
 # Name → the settings that make it. Each difference is taken to the references: the plain network, and the multi-scale
 # head without attention, which tells what attention adds from what more features add.
@@ -63,7 +64,7 @@ class Variant:
             # Options of one score are none of another.
             if settings.get(family, getattr(base, family)) != getattr(base, family):
                 settings.setdefault(f"{family}_options", {})
-        return base.changed(**settings, **({} if seed is None else {"seed": seed}))
+        return base.as_variant(**settings, **({} if seed is None else {"seed": seed}))
 
 
 def make_variants(names, backbone=DEFAULT_BACKBONE):
@@ -138,7 +139,7 @@ def _pair(name, kind):
         raise unknown("variant", name, choices, "variants")
     for family, part, members in (("score", score, SCORES), ("alignment", alignment, ALIGNMENTS)):
         if part not in members:
-            raise unknown(f"{family} in the variant {name!r}:", part, members, family, OF_YOUR_OWN)
+            raise unknown(f"{family} in the variant {name!r}:", part, members, family, CUSTOM)
     return {"score": score, "alignment": alignment}
 
 

@@ -1,7 +1,8 @@
 """The verdict of a comparison in words, by rules: each sentence follows from the figures."""
 
 from keras_attention.comparison.statistics import CONFIDENCE, HELPS, HURTS, LEVEL, NO_EVIDENCE, NO_INTERVAL, POWER
-from keras_attention.report.formatting import TITLES, interval, number, signed
+from keras_attention.metrics import METRICS
+from keras_attention.text import interval, number, signed
 
 RULES = (
     f"A variant helps (or hurts) where the {CONFIDENCE:.0%} interval of its paired difference to the reference leaves "
@@ -25,7 +26,7 @@ def conclusions(summary):
     if all(found == NO_INTERVAL for found in judged):
         return [
             "One seed gives no interval, so nothing can be said of whether attention helps: the differences below may "
-            "be chance. More seeds can tell: --seeds 3 --resume."
+            "be chance. More seeds can tell: resume it with 3 seeds."
         ]
     sentences = [_answer(against, summary), *(_against(name, each) for name, each in against.items() if each)]
     return [*sentences, *filter(None, (_detectable(name, each, summary) for name, each in against.items()))]
@@ -91,7 +92,7 @@ def _detectable(reference, found, summary):
     if not open_ones:
         return None
     name, difference = max(open_ones.items(), key=lambda item: abs(item[1]["mean"]))
-    title, detectable = TITLES[summary["metric"]], difference["detectable"]
+    title, detectable = METRICS[summary["metric"]].title, difference["detectable"]
     found = "no difference whatever" if detectable is None else f"a difference of {number(detectable)} in {title}"
     sentence = f"Against {_WANTED[reference]} this design could have found {found} (for {name}). "
     if difference["needed"] is None:

@@ -8,9 +8,9 @@ from keras_attention.data import cluttered_digits
 from keras_attention.data.arrays import load_arrays
 from keras_attention.data.catalog import load_builder, load_tfds
 from keras_attention.data.dataset import ImageDataset
-from keras_attention.data.digit_pairs import digit_pairs
 from keras_attention.data.folder import load_folder
 from keras_attention.data.split import Split
+from keras_attention.data.two_digits import digit_pairs
 
 __all__ = ["ImageDataset", "Split", "digit_pairs", "load"]
 

@@ -36,7 +36,7 @@ def load_tfds(name, image_size=None, data_dir=None):
         where = data_dir or "the default folder of TFDS"
         raise invalid(
             f"{name} is not in {where}, and could not be downloaded: {_first_line(error)}",
-            "a data set on disk (--data-dir) or a connection",
+            "a data set on disk in `data_dir`, or a connection",
             f"data={name!r}",
         ) from error
     return load_builder(builder, image_size)

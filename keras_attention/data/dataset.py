@@ -52,6 +52,13 @@ class ImageDataset:
     licence: str | None = None
     trains_on_validation: bool = False
 
+    @property
+    def described(self):
+        """The lines that a command begins with: the images of each split, the classes, the size, and the notes."""
+        counts = ", ".join(f"{self.split(name).count:,} {name}" for name in SPLITS)
+        about = f"data    {self.name}: {counts} images, {len(self.class_names)} classes, {self.image_size} px"
+        return "\n".join([about, *(f"        {note}" for note in self.notes)])
+
     @functools.cached_property
     def trained(self):
         """The split that is trained on: train, or train and validation as one."""
@@ -78,23 +85,36 @@ class ImageDataset:
         """Whole batches in what is trained on; a batch size above its count is one batch."""
         return self.trained.steps(batch_size)
 
-    def batches(self, split, batch_size=32, flipped=()):
+    def batches(self, split, batch_size=32, flipped=(), with_masks=False):
         """A split in its order, for `predict` and `evaluate`.
+
+        With masks each batch is a dictionary, because Keras would take a third element of a tuple for the weights of
+        the images.
 
         Args:
             split: its name.
             batch_size: images at a time; the last batch may be smaller.
             flipped: axes along which images and masks are mirrored: 1 upside down, 2 left to right.
+            with_masks: whether to give the masks too.
 
         Returns:
-            A `tf.data.Dataset` of `(images, labels)`, with masks `(images, labels, masks)`: float32 `(B, S, S, 3)` from
-            0 to 255, one-hot float32 `(B, classes)`, uint8 `(B, S, S, 1)`.
+            A `tf.data.Dataset` of `(images, labels)`, or with masks of `{"images": …, "labels": …, "masks": …}`:
+            float32 `(B, S, S, 3)` from 0 to 255, one-hot float32 `(B, classes)`, uint8 `(B, S, S, 1)`.
+
+        Raises:
+            ValueError: masks of a data set without any.
         """
         require_integer("batch_size", batch_size, at_least=1)
+        self._require_masks(with_masks)
         batches = self.split(split).examples().batch(batch_size)
         if flipped:
             batches = batches.map(lambda batch: _mirrored(batch, list(flipped)), num_parallel_calls=tf.data.AUTOTUNE)
-        return batches.map(self._as_tuple, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+        def as_keras_takes(batch):
+            images, labels = tf.cast(batch["image"], tf.float32), tf.one_hot(batch["label"], len(self.class_names))
+            return _batch(images, labels, batch["mask"] if with_masks else None)
+
+        return batches.map(as_keras_takes, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def training_batches(
         self, batch_size=32, augment="none", seed=0, first_epoch=0, with_masks=False, sampling="natural"
@@ -107,7 +127,7 @@ class ImageDataset:
         replacement, each class equally often.
 
         Returns:
-            A `tf.data.Dataset` of `(images, labels)`, or `(images, labels, masks)`, as in `batches`.
+            A `tf.data.Dataset` of `(images, labels)`, or with masks of dictionaries, as in `batches`.
         """
         augmentation = Augmentation(augment)
 
@@ -116,16 +136,15 @@ class ImageDataset:
             masks = batch.get("mask") if with_masks else None
             images, masks = augmentation(batch["image"], masks, tf.stack([seed + 7919 * epoch, 100_000 * step]))
             labels = tf.one_hot(batch["label"], len(self.class_names))
-            return (images, labels) if masks is None else (images, labels, masks)
+            return _batch(images, labels, masks)
 
-        if with_masks and not self.has_masks:
-            raise invalid(f"{self.name} has no masks.", "a data set with masks", "with_masks=True")
+        self._require_masks(with_masks)
         stream = self.trained.epochs(batch_size, seed, first_epoch, sampling)
         return stream.map(augmented, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
-    def _as_tuple(self, batch):
-        images, labels = tf.cast(batch["image"], tf.float32), tf.one_hot(batch["label"], len(self.class_names))
-        return (images, labels, batch["mask"]) if self.has_masks else (images, labels)
+    def _require_masks(self, with_masks):
+        if with_masks and not self.has_masks:
+            raise invalid(f"{self.name} has no masks.", "a data set with masks", "with_masks=True")
 
 
 def check_classes(dataset, class_names):
@@ -138,6 +157,11 @@ def check_classes(dataset, class_names):
         what = "The data have other classes than the model."
     names = [", ".join(names[:5]) for names in (wanted, found)]
     raise invalid(what, f"classes {names[0]}", f"classes {names[1]}")
+
+
+def _batch(images, labels, masks=None):
+    """What Keras takes for images and labels, or, with masks, what it does not take for anything else."""
+    return (images, labels) if masks is None else {"images": images, "labels": labels, "masks": masks}
 
 
 def _mirrored(batch, axes):

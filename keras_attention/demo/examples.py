@@ -5,12 +5,11 @@ import pathlib
 
 import numpy as np
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, one_line
 from keras_attention.data import load
 from keras_attention.data.split import evenly_spaced
-from keras_attention.explanations.examples import DataExamples, FileExamples
-from keras_attention.runs import Run
-from keras_attention.training import load_data
+from keras_attention.explanation.examples import DataExamples, FileExamples
+from keras_attention.runs import Run, load_data
 
 LIMIT = 24
 
@@ -62,8 +61,7 @@ def run_examples(predictor, folder, split="test", limit=LIMIT):
         dataset = load_data(Run(folder).config)
         return _read(DataExamples(dataset, split, predictor.class_names, limit), predictor.class_names, limit)
     except Exception as error:  # whatever it is that a source of data raises
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return [], [f"There are no examples, as the data of the run do not load: {reason}"]
+        return [], [f"There are no examples, as the data of the run do not load: {one_line(error)}"]
 
 
 def _read(source, class_names, limit):

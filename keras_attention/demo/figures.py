@@ -6,9 +6,9 @@ from html import escape
 
 from PIL import Image
 
-from keras_attention.explain.measures import JOINT
-from keras_attention.explain.pictures import scale_colours
-from keras_attention.explanations.reading import GRAD_CAM_TITLE
+from keras_attention.maps.cam import GRAD_CAM_TITLE
+from keras_attention.maps.pictures import scale_colours
+from keras_attention.models.outputs import JOINT
 
 COLOURS = ", ".join(scale_colours(13))
 STYLE = """

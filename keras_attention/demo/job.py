@@ -14,10 +14,10 @@ from keras_attention.arguments import invalid, require_choice, require_number
 def check_gradio():
     """Raises `ValueError` where Gradio, which the page is made with, is not installed."""
     if importlib.util.find_spec("gradio") is None:
-        raise invalid("The page needs Gradio.", "pip install 'keras-attention[demo]'", "no package gradio")
+        raise invalid("The page needs Gradio.", "pip install gradio", "no package gradio")
 
 
-def demo(model, images=(), data=None, data_dir=None, split=None, port=None, browser=True, seconds=None):
+def serve_demo(model, images=(), data=None, data_dir=None, split=None, port=None, browser=True, seconds=None):
     """Serves a page where the model is tried on images, until Ctrl-C.
 
     Args:
@@ -38,10 +38,10 @@ def demo(model, images=(), data=None, data_dir=None, split=None, port=None, brow
 
     >>> import pathlib, tempfile
     >>> from keras_attention import VGG16BN, attention_classifier
-    >>> from keras_attention.demo import demo
+    >>> from keras_attention import serve_demo
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.keras"
     >>> attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8).save(path)
-    >>> demo(path, browser=False, seconds=1)  # doctest: +ELLIPSIS
+    >>> serve_demo(path, browser=False, seconds=1)  # doctest: +ELLIPSIS
     page    http://127.0.0.1:...  (Ctrl-C ends it)
     """
     check_gradio()
@@ -63,7 +63,7 @@ def demo(model, images=(), data=None, data_dir=None, split=None, port=None, brow
 
 
 def prepared(model, images=(), data=None, data_dir=None, split=None):
-    """The function that makes the page, with the model and the examples loaded; arguments as of `demo`."""
+    """The function that makes the page, with the model and the examples loaded; arguments as of `serve_demo`."""
     from keras_attention.demo.viewing import Viewer
 
     viewer = Viewer(model)
@@ -91,7 +91,7 @@ def _examples(predictor, model, images, data, data_dir, split):
     if (pathlib.Path(model) / "config.json").is_file():
         return run_examples(predictor, model, **chosen)
     if split is not None:
-        raise invalid("There are no data to take a split of.", "--data, or a run, which knows its data", f"{model}")
+        raise invalid("There are no data to take a split of.", "`data`, or a run, which knows its data", f"{model}")
     return [], []
 
 

@@ -6,7 +6,7 @@ import gradio as gr
 from PIL import Image
 
 from keras_attention.demo import figures
-from keras_attention.explain.pictures import OPACITY
+from keras_attention.maps.pictures import OPACITY
 
 CLASSES = 5  # shown at most
 THUMBNAIL = 128  # pixels

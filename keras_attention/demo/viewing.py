@@ -11,10 +11,12 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_attention.arguments import invalid
-from keras_attention.explain import map_scales
-from keras_attention.explain.pictures import OPACITY, overlay
-from keras_attention.explanations.reading import MapReading
-from keras_attention.predict import load_predictor
+from keras_attention.explanation.reading import MapReading
+from keras_attention.maps import map_scales
+from keras_attention.maps.cam import GRAD_CAM
+from keras_attention.maps.pictures import OPACITY, overlay
+from keras_attention.models.outputs import PROBABILITIES
+from keras_attention.prediction import load_predictor
 
 SIDE = 384  # pixels of a picture at least: the images of many models are too small to look at
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
@@ -80,18 +82,18 @@ class Viewer:
 
     def __init__(self, model):
         self.predictor, self.notes = load_predictor(model), []
-        self.reading = self._with_gradcam(str(model)) or self._attention_alone(str(model))
+        self.reading = self._with_grad_cam(str(model)) or self._attention_alone(str(model))
 
-    def _with_gradcam(self, name):
+    def _with_grad_cam(self, name):
         if self.predictor.model is None:
             self.notes.append(NO_GRADIENTS)
             return None
         try:
-            reading = self._warm(MapReading(self.predictor, compare="gradcam", name=name))
+            reading = self._warm(MapReading(self.predictor, maps=GRAD_CAM, name=name))
         except ValueError as error:
             self.notes.append(f"Grad-CAM cannot be shown: {error}")
             return None
-        if not reading.blocks:
+        if not reading.attend:
             self.notes.append("The model has no attention layers: Grad-CAM alone is shown.")
         return reading
 
@@ -111,7 +113,7 @@ class Viewer:
     def __call__(self, image):
         """The `View` of an image, uint8 `(S, S, 3)`."""
         if self.reading is None:
-            probabilities, maps = self.predictor(image[None])["probabilities"], {}
+            probabilities, maps = self.predictor(image[None])[PROBABILITIES], {}
         else:
             probabilities, maps = self.reading(image[None])
         named = zip(self.predictor.class_names, map(float, probabilities[0]), strict=True)

@@ -11,10 +11,10 @@ from scipy.stats import binomtest
 from keras_attention import __version__
 from keras_attention.arguments import invalid
 from keras_attention.export.formats import FORMATS, QUANTIZATIONS
-from keras_attention.export.saved_model import ENDPOINTS, LABELS
+from keras_attention.export.saved_model import ENDPOINTS
 from keras_attention.files import read_json, write_json
-from keras_attention.layers import ALIGNMENTS, SCORES, SpatialAttention
-from keras_attention.models.classifier import PREFIX
+from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.models.outputs import LABELS, LOGITS, PROBABILITIES, attended_layer, attention_layers
 from keras_attention.report.rendering import load_template
 
 CARD = "card.json"
@@ -29,7 +29,7 @@ def write_card(folder, name, graph, written, training=None, result=None, data=No
         folder: of the export.
         name: of the model, for people.
         graph: its `InferenceGraph`.
-        written: name of each format → the quantization and the `Agreement` of what was written.
+        written: name of each format → the quantization and the `Deviation` of what was written.
         training: the settings it was trained with.
         result: what it reached on its test split.
         data: what is known of the images: `name`, `images` of each split, `licence`.
@@ -139,12 +139,12 @@ def damaged(folder, card, name):
 
 
 def _outputs(graph, written):
-    described = {"probabilities": "(batch, classes), from 0 to 1", "logits": "(batch, classes)"}
+    described = {PROBABILITIES: "(batch, classes), from 0 to 1", LOGITS: "(batch, classes)"}
     if "savedmodel" in written:
         described[LABELS] = "(batch, classes), the class names in the order of the probabilities; SavedModel only"
     for name in graph.maps:
         shape = ", ".join(map(str, graph.model.output[name].shape[1:]))
-        described[name] = f"(batch, {shape}), the weight of each position of {name.removeprefix(PREFIX)}"
+        described[name] = f"(batch, {shape}), the weight of each position of {attended_layer(name)}"
     return described
 
 
@@ -152,22 +152,16 @@ def attention_of(model):
     """The layer, score, alignment and heads of each attention of a model."""
     return [
         {
-            "layer": layer.name.removeprefix(PREFIX),
-            "score": _short_name(SCORES, layer.score),
-            "alignment": _short_name(ALIGNMENTS, layer.alignment),
+            "layer": name,
+            "score": SCORES.name_of(layer.score),
+            "alignment": ALIGNMENTS.name_of(layer.alignment),
             "heads": layer.num_heads,
         }
-        for layer in model.layers
-        if isinstance(layer, SpatialAttention)
+        for name, layer in attention_layers(model).items()
     ]
 
 
-def _short_name(registry, layer):
-    """The name under which a layer is listed, or that of its class where it is not."""
-    return next((name for name, cls in registry.items() if cls is type(layer)), type(layer).__name__)
-
-
-def _format(folder, name, quantize, agreement):
+def _format(folder, name, quantize, deviation):
     paths = FORMATS[name].files(folder, quantize)
     files = [{"path": str(p), "bytes": (folder / p).stat().st_size, "sha256": sha256(folder / p)} for p in paths]
     endpoints = {"endpoints": ENDPOINTS} if name == "savedmodel" else {}
@@ -175,15 +169,15 @@ def _format(folder, name, quantize, agreement):
         "files": files,
         "bytes": sum(file["bytes"] for file in files),
         "quantized": quantize,
-        "largest_difference": agreement.difference,
-        "same_class": agreement.same_class,
-        "compared_images": agreement.images,
+        "largest_difference": deviation.difference,
+        "same_class": deviation.same_class,
+        "compared_images": deviation.images,
     }
 
 
 def _versions(written):
     names = [*PACKAGES, *(package for name in written for package in PACKAGES_OF.get(name, ()))]
-    own = {"python": platform.python_version(), "keras-attention": __version__}
+    own = {"python": platform.python_version(), "keras-spatial-attention": __version__}
     return own | {name: version for name in names if (version := _version(name))}
 
 

@@ -5,10 +5,9 @@ import importlib.util
 from keras_attention.arguments import invalid
 
 
-def needs(extra, *packages):
-    """Raises `ValueError` that says what to install, where one of these packages is missing."""
+def needs(*packages):
+    """Raises `ValueError` that says what to install, if one of these packages cannot be imported."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise invalid(
-            f"{', '.join(missing)} is not installed.", f"pip install 'keras-attention[{extra}]'", f"no {missing[0]}"
-        )
+        listed = " ".join(name.replace("_", "-") for name in missing)
+        raise invalid(f"{', '.join(missing)} must be installed.", f"pip install {listed}", f"no {missing[0]}")

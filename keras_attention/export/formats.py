@@ -21,7 +21,7 @@ class Format:
         title: what people call it.
         write: function of an `InferenceGraph`, a path and, where the form can be quantized, a quantization.
         runtime: class that reads the path back and maps images to arrays.
-        packages: that must be importable to write it, `pip install 'keras-attention[<name of the format>]'`.
+        packages: that must be importable to write it.
         suffix: of its file; `None` for a form that is the folder itself.
     """
 
@@ -68,7 +68,7 @@ def check_formats(formats, quantize=None):
     """
     names = tuple(dict.fromkeys((formats,) if isinstance(formats, str) else formats))
     for name in names or ("",):
-        needs(name, *FORMATS[require_choice("format", name, FORMATS)].packages)
+        needs(*FORMATS[require_choice("format", name, FORMATS)].packages)
     if quantize is not None:
         require_choice("quantize", quantize, QUANTIZATIONS)
         if not any(FORMATS[name].suffix for name in names):

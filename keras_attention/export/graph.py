@@ -8,9 +8,7 @@ import tensorflow as tf
 
 from keras_attention.arguments import invalid
 from keras_attention.export.folding import fold_batch_normalization
-from keras_attention.models import attention_outputs
-from keras_attention.models.classifier import PREFIX
-from keras_attention.models.head import LOGITS, PROBABILITIES
+from keras_attention.models.outputs import attention_outputs, map_outputs, with_probabilities
 from keras_attention.precision import in_float32
 
 IMAGES = "images"  # the name of the input, in every format
@@ -45,14 +43,15 @@ class InferenceGraph:
         self.reference = attention_outputs(in_float32(model))
         self.model = fold_batch_normalization(self.reference) if fold else self.reference
         self.image_shape = model.input_shape[1:]
-        self.maps = [name for name in self.model.output if name.startswith(PREFIX)]
+        self.maps = map_outputs(self.model.output)
 
     def __call__(self, images):
-        return named(self.model(images, training=False))
+        return with_probabilities(self.model(images, training=False))
 
     def expected(self, images):
         """What the Keras model itself gives, before anything was folded or converted, as arrays."""
-        return {name: np.asarray(values) for name, values in named(self.reference(images, training=False)).items()}
+        expected = with_probabilities(self.reference(images, training=False))
+        return {name: np.asarray(values) for name, values in expected.items()}
 
     @property
     def signature(self):
@@ -69,14 +68,9 @@ class InferenceGraph:
 
         def call(images):
             constants = [[tf.constant(value) for value in values] for values in weights]
-            return named(self.model.stateless_call(*constants, images, training=False)[0])
+            return with_probabilities(self.model.stateless_call(*constants, images, training=False)[0])
 
         return tf.function(call, input_signature=[self.signature])
-
-
-def named(outputs):
-    """The outputs of a classifier with their probabilities: softmax, where the model has no activation of its own."""
-    return {PROBABILITIES: keras.ops.softmax(outputs[LOGITS]), **outputs}
 
 
 def _check_images(shape):

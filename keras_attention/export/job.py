@@ -9,7 +9,7 @@ from keras_attention.atomic import remove_leftovers, replacing
 from keras_attention.export.card import CARD, attention_of, is_card, write_card
 from keras_attention.export.formats import FORMATS, check_formats
 from keras_attention.export.graph import InferenceGraph
-from keras_attention.export.verification import DisagreementError, compare
+from keras_attention.export.verification import VerificationError, verify
 from keras_attention.files import read_json
 from keras_attention.quiet import silenced
 
@@ -100,14 +100,14 @@ def _images(images, shape):
 
 
 def _write(graph, name, folder, quantize, images):
-    """The quantization and the `Agreement` of a format that was written."""
+    """The quantization and the `Deviation` of a format that was written."""
     form = FORMATS[name]
     path = form.path(folder, quantize)
     with silenced():
         try:
             form.write(graph, path, **({} if quantize is None else {"quantize": quantize}))
-            return quantize, compare(graph, form.runtime(path), images, quantize)
-        except DisagreementError as error:
+            return quantize, verify(graph, form.runtime(path), images, quantize)
+        except VerificationError as error:
             raise RuntimeError(f"{_title(name, quantize)} is refused. {error} Nothing was written.") from error
         except Exception as error:  # converters and runtimes have exceptions of their own, and words of many lines
             raise _cannot_hold(form, graph, error) from error
@@ -119,11 +119,11 @@ def _cannot_hold(form, graph, error):
     return invalid(problem, "another format", "; ".join(pairs) or "no attention")
 
 
-def _line(name, folder, quantize, agreement):
+def _line(name, folder, quantize, deviation):
     size = sum((folder / path).stat().st_size for path in FORMATS[name].files(folder, quantize))
     return (
-        f"{_title(name, quantize):<16} {size / 1e6:6.1f} MB   largest difference {agreement.difference:.1e}, "
-        f"same class {agreement.same_class:.1%} of {agreement.images} images"
+        f"{_title(name, quantize):<16} {size / 1e6:6.1f} MB   largest difference {deviation.difference:.1e}, "
+        f"same class {deviation.same_class:.1%} of {deviation.images} images"
     )
 
 

@@ -5,7 +5,7 @@ import warnings
 
 from keras_attention.atomic import TEMPORARY, replacing
 from keras_attention.export.card import CARD, read_card
-from keras_attention.report.formatting import cell, number
+from keras_attention.text import cell, number
 
 FOLDER = "saved_models"
 BEGIN, END = "<!-- models -->", "<!-- end of models -->"

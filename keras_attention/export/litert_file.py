@@ -48,7 +48,7 @@ class LiteRTRuntime:
     """
 
     def __init__(self, path):
-        needs("litert", "ai_edge_litert")
+        needs("ai_edge_litert")
         from ai_edge_litert.interpreter import Interpreter
 
         try:

@@ -72,7 +72,7 @@ class OnnxRuntime:
     """
 
     def __init__(self, path):
-        needs("onnx", "onnxruntime")
+        needs("onnxruntime")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -8,10 +8,10 @@ import keras
 
 from keras_attention.export.job import export_model
 from keras_attention.export.listing import FOLDER, refresh_listing
+from keras_attention.metrics import headlines
 from keras_attention.registry import require_classes
 from keras_attention.runs import load_data
 
-HEADLINES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "count")
 COMPARED_IMAGES = 64
 
 
@@ -56,7 +56,7 @@ def export_run(
     described = {
         "name": run.folder.resolve().name,
         "training": dataclasses.asdict(run.config),
-        "result": {name: metrics[name] for name in HEADLINES},
+        "result": headlines(metrics),
         "data": {
             "name": pathlib.Path(run.config.data).name,
             "images": metrics["images"],

@@ -5,17 +5,16 @@ import tensorflow as tf
 
 from keras_attention.arguments import invalid, reason
 from keras_attention.data.images import decode_image
-from keras_attention.explain.maps import joint, resized
 from keras_attention.export.graph import IMAGES
-from keras_attention.models.classifier import PREFIX
+from keras_attention.maps.attention import joint, resized
+from keras_attention.models.outputs import JOINT, LABELS, PROBABILITIES, map_output
 
 BYTES = "image_bytes"
-LABELS = "labels"
-JOINT = f"{PREFIX}joint"
+JOINT_MAP = map_output(JOINT)
 ENDPOINTS = {
     "serve": f"`{IMAGES}`: RGB, uint8 or float, from 0 to 255; `serving_default` is the same",
     "serve_bytes": f"`{BYTES}`: encoded JPEG, PNG, GIF or BMP files of any size",
-    "explain": f"`{IMAGES}`; maps at their size, and `{JOINT}`, the product of several",
+    "explain": f"`{IMAGES}`; maps at their size, and `{JOINT_MAP}`, the product of several",
 }
 
 
@@ -74,13 +73,13 @@ def _labelled(graph, classify, images):
 
 def _explained(graph, classify, images):
     outputs = _labelled(graph, classify, images)
-    best = tf.argmax(outputs["probabilities"], axis=-1)
+    best = tf.argmax(outputs[PROBABILITIES], axis=-1)
     found = {
         name: outputs[name] if outputs[name].shape.rank == 3 else tf.gather(outputs[name], best, batch_dims=1)
         for name in graph.maps
     }
     if len(found) > 1:
-        found[JOINT] = joint(found)
+        found[JOINT_MAP] = joint(found)
     return outputs | {name: resized(values, graph.image_shape[:2]) for name, values in found.items()}
 
 

@@ -6,20 +6,21 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention.export.saved_model import BYTES, SavedModelRuntime
+from keras_attention.models.outputs import LOGITS, PROBABILITIES
 
 CHUNK = 16
 # The largest difference in probabilities and maps that is borne: of float32 the rounding of another order of sums, of
 # quantized weights what their digits allow.
 TOLERANCES = {None: 1e-4, "float16": 1e-2, "dynamic": 0.1}
-LEAST_AGREEMENT = 0.95  # of predicted classes, where weights are quantized
+LEAST_SAME_CLASS = 0.95  # of predicted classes, where weights are quantized
 
 
-class DisagreementError(RuntimeError):
+class VerificationError(RuntimeError):
     """An exported model that does not give what the Keras model gives."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Agreement:
+class Deviation:
     """How near an exported model is to the Keras model.
 
     Args:
@@ -33,7 +34,7 @@ class Agreement:
     images: int
 
 
-def compare(graph, runtime, images, quantize=None):
+def verify(graph, runtime, images, quantize=None):
     """Runs both on the same images, the first of them alone, the others several at a time.
 
     Args:
@@ -43,10 +44,10 @@ def compare(graph, runtime, images, quantize=None):
         quantize: how the exported weights are rounded.
 
     Returns:
-        The `Agreement`.
+        The `Deviation`.
 
     Raises:
-        DisagreementError: other outputs, a difference above the tolerance, NaN, or other classes.
+        VerificationError: other outputs, a difference above the tolerance, NaN, or other classes.
     """
     images = np.asarray(images, "float32")
     parts = [images[:1], *(images[start : start + CHUNK] for start in range(1, len(images), CHUNK))]
@@ -57,12 +58,12 @@ def compare(graph, runtime, images, quantize=None):
     if isinstance(runtime, SavedModelRuntime):
         differences += _between_endpoints(runtime, images[:2], found)
     difference = float(np.max(differences))  # NaN where one of them is, which `max` would pass over
-    same = float((found["probabilities"].argmax(-1) == expected["probabilities"].argmax(-1)).mean())
+    same = float((found[PROBABILITIES].argmax(-1) == expected[PROBABILITIES].argmax(-1)).mean())
     if not difference <= TOLERANCES[quantize]:
         raise _refused("differs from the Keras model", f"at most {TOLERANCES[quantize]:g}", f"{difference:.2g}")
-    if quantize and same < LEAST_AGREEMENT:
-        raise _refused("predicts other classes", f"the same for {LEAST_AGREEMENT:.0%} of images", f"{same:.0%}")
-    return Agreement(difference, same, len(images))
+    if quantize and same < LEAST_SAME_CLASS:
+        raise _refused("predicts other classes", f"the same for {LEAST_SAME_CLASS:.0%} of images", f"{same:.0%}")
+    return Deviation(difference, same, len(images))
 
 
 def _joined(batches):
@@ -76,17 +77,17 @@ def _shapes(outputs):
 
 def _difference(name, found, expected):
     largest = float(np.abs(found - expected).max())
-    return largest / max(1.0, float(np.abs(expected).max())) if name == "logits" else largest
+    return largest / max(1.0, float(np.abs(expected).max())) if name == LOGITS else largest
 
 
 def _between_endpoints(runtime, images, served):
     """The difference of each other endpoint's probabilities to those that `serve` gave."""
     encoded = tf.stack([tf.io.encode_png(image) for image in images.astype("uint8")])
     whole = images.astype("uint8").astype("float32")
-    served = served["probabilities"][: len(images)] if (whole == images).all() else runtime(whole)["probabilities"]
+    served = served[PROBABILITIES][: len(images)] if (whole == images).all() else runtime(whole)[PROBABILITIES]
     others = runtime.call("serve_bytes", **{BYTES: encoded}), runtime.call("explain", images=tf.constant(whole))
-    return [_difference("probabilities", other["probabilities"], served) for other in others]
+    return [_difference(PROBABILITIES, other[PROBABILITIES], served) for other in others]
 
 
 def _refused(what, expected, received):
-    return DisagreementError(f"The exported model {what}. Expected {expected}. Received: {received}.")
+    return VerificationError(f"The exported model {what}. Expected {expected}. Received: {received}.")

@@ -54,7 +54,7 @@ def _told_when_full(folder):
     except OSError as error:
         raise invalid(
             f"The features could not be written: {error.strerror or error}.",
-            "free space in the folder of the cache, another --cache-dir, or --no-cache",
+            "free space in the folder of the cache, another `cache_dir`, or `cache_features=False`",
             f"cache_dir={str(folder)!r}",
         ) from error
 

@@ -48,7 +48,7 @@ class FeatureDataset:
 
     def training_batches(self, batch_size=32, seed=0, first_epoch=0, sampling="natural"):
         """An endless stream of training batches, as that of `ImageDataset`: `(features, labels)`, or with masks
-        `(features, labels, masks)`."""
+        `{"features": …, "labels": …, "masks": …}`."""
         readers = [self._reader(store) for store in self.views]
 
         def read(position, batch):
@@ -67,7 +67,8 @@ class FeatureDataset:
             shapes = [(None, *shape) for shape, _ in store.layers.values()]
             parts = tuple(tf.ensure_shape(array, shape) for array, shape in zip(arrays, shapes, strict=True))
             features, masks = parts[: len(self.layers)], parts[len(self.layers) :]
-            return features, tf.one_hot(batch["label"], len(self.class_names)), *masks
+            labels = tf.one_hot(batch["label"], len(self.class_names))
+            return {"features": features, "labels": labels, "masks": masks[0]} if masks else (features, labels)
 
         return read
 

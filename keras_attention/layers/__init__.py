@@ -1,6 +1,5 @@
 """Score functions, alignment functions, the attention layers that combine any two of them, and regularizers of maps."""
 
-from keras_attention.domains import Choices, Range
 from keras_attention.layers.alignment import (
     ALIGNMENTS,
     Alignment,
@@ -14,14 +13,15 @@ from keras_attention.layers.alignment import (
     SparsemaxAlignment,
 )
 from keras_attention.layers.attention import Attention
+from keras_attention.layers.domains import Choices, Range
 from keras_attention.layers.preprocessing import ChannelNormalization
 from keras_attention.layers.queries import LearnedQueries
 from keras_attention.layers.regularization import (
     MAP_REGULARIZERS,
-    MapAgreement,
+    MapDisagreement,
     MapEntropy,
     MapRegularizer,
-    MapSparsity,
+    MapSpread,
     MapTotalVariation,
 )
 from keras_attention.layers.score import (
@@ -61,10 +61,10 @@ __all__ = [
     "LearnedQueries",
     "LocalMonotonicAlignment",
     "LocalPredictiveAlignment",
-    "MapAgreement",
+    "MapDisagreement",
     "MapEntropy",
     "MapRegularizer",
-    "MapSparsity",
+    "MapSpread",
     "MapTotalVariation",
     "Range",
     "ReinforcedAlignment",

@@ -1,4 +1,4 @@
-"""Regularizers of attention maps: how even, how smooth, how spread out a map is, and whether two maps agree."""
+"""Regularizers of attention maps: how even, how rough, how spread out a map is, and how much two maps disagree."""
 
 from itertools import combinations
 
@@ -105,8 +105,8 @@ class MapTotalVariation(MapRegularizer):
         return down + _sum(ops.abs(shares[..., 1:] - shares[..., :-1]))
 
 
-@MAP_REGULARIZERS.register("sparsity")
-class MapSparsity(MapRegularizer):
+@MAP_REGULARIZERS.register("spread")
+class MapSpread(MapRegularizer):
     """rate · (Σ a)² / (n Σ a²): the share of the positions that the weight is spread over.
 
     It is 1 for a constant map, k/n for k equal weights, 1/n for one position.
@@ -117,8 +117,8 @@ class MapSparsity(MapRegularizer):
     Example:
 
     >>> import numpy as np
-    >>> from keras_attention.layers import MapSparsity
-    >>> float(MapSparsity(1.0)(np.array([[[3.0, 3.0], [0.0, 0.0]]])))
+    >>> from keras_attention.layers import MapSpread
+    >>> float(MapSpread(1.0)(np.array([[[3.0, 3.0], [0.0, 0.0]]])))
     0.5
 
     Reference:
@@ -132,8 +132,8 @@ class MapSparsity(MapRegularizer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class MapAgreement(WideLayer):
-    """Adds rate · mean over pairs of blocks of 1 − Σ min(p, q) to the loss; its output is the context it was given.
+class MapDisagreement(WideLayer):
+    """Adds rate · (mean over pairs of maps of 1 − Σ min(p, q)) to the loss; its output is the context it was given.
 
     p and q are the shares of two maps of the same image: 0 where they agree, 1 where they lie apart. They are compared
     on the coarser of their grids along each axis; the weight of the finer one is summed over the cells of the coarser,
@@ -155,8 +155,8 @@ class MapAgreement(WideLayer):
     Example:
 
     >>> import numpy as np
-    >>> from keras_attention.layers import MapAgreement
-    >>> layer = MapAgreement(1.0)
+    >>> from keras_attention.layers import MapDisagreement
+    >>> layer = MapDisagreement(1.0)
     >>> fine = np.array([[[0.5, 0.5, 0.0, 0.0]]], "float32")
     >>> context = layer(np.zeros((1, 3)), [fine, np.array([[[0.25, 0.75]]], "float32")])
     >>> [float(loss) for loss in layer.losses]
@@ -190,6 +190,11 @@ class MapAgreement(WideLayer):
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate}
+
+
+# Files that were saved under older names of these classes load too.
+for _old, _class in (("MapSparsity", MapSpread), ("MapAgreement", MapDisagreement)):
+    keras.saving.get_custom_objects()[f"{PACKAGE}>{_old}"] = _class
 
 
 def map_regularizers(identifier):

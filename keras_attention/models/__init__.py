@@ -1,9 +1,10 @@
-"""and the classifier that attends to their feature maps."""
+"""Backbones, and the classifier that attends to their feature maps."""
 
 from keras_attention.models.backbone import FeatureLayer, feature_layers, freeze, over_features, unfreeze
 from keras_attention.models.backbones import BACKBONES, Backbone
 from keras_attention.models.calibration import calibrate_batch_norm
-from keras_attention.models.classifier import attention_classifier, attention_outputs
+from keras_attention.models.classifier import attention_classifier
+from keras_attention.models.outputs import attention_outputs
 from keras_attention.models.reinforce import ReinforceModel
 from keras_attention.models.supervision import MaskDice, MaskOverlap, mask_losses
 from keras_attention.models.vgg import VGG16BN

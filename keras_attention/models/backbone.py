@@ -198,7 +198,12 @@ def _heights(image, outputs):
     return NOMINAL_SIDE, {name: shape[1] for name, shape in shapes.items()}
 
 
+def usual_names(names, others):
+    """What is usually attended among the layers that give a map: the poolings, or `others` if there are few."""
+    pools = tuple(name for name in names if name.endswith("pool"))
+    return pools if len(pools) > 2 else tuple(others)
+
+
 def _usual(maps):
-    """What is usually attended: the poolings, or, where there are none, the last map of each stride."""
-    pools = [name for name in maps if name.endswith("pool")]
-    return pools if len(pools) > 2 else list({feature.stride: name for name, feature in maps.items()}.values())
+    """What is usually attended: the poolings, or the last map of each stride."""
+    return usual_names(maps, {feature.stride: name for name, feature in maps.items()}.values())

@@ -7,11 +7,11 @@ import numpy as np
 
 from keras_attention.arguments import invalid, require_choice
 from keras_attention.models import layout
-from keras_attention.models.backbone import require_functional
+from keras_attention.models.backbone import require_functional, usual_names
 from keras_attention.models.vgg import VGG16BN
+from keras_attention.models.weight_files import read_weight_file
 from keras_attention.models.weights import LoadedWeights, load_pretrained
 from keras_attention.registry import Members, is_same
-from keras_attention.weight_files import read_weight_file
 
 
 def load_own_weights(model, source):
@@ -78,6 +78,7 @@ class Backbone:
         layers: names of all layers that give a map, in their order, against which settings are checked at once; where
             it is `None` they are checked when the network is built.
         load: `load(model, source)` → `LoadedWeights`, which puts pretrained weights into what was built.
+        smallest_image: the least side of the images in pixels.
 
     Example:
 
@@ -95,6 +96,7 @@ class Backbone:
     query: str
     layers: tuple | None = None
     load: Callable = load_own_weights
+    smallest_image: int = 32
 
     @property
     def description(self):
@@ -119,11 +121,11 @@ class Backbones(Members):
     def __init__(self):
         super().__init__("backbone")
 
-    def register(self, name, attend, query, layers=None, load=load_own_weights):
+    def register(self, name, attend, query, layers=None, load=load_own_weights, smallest_image=32):
         """A decorator that lists a builder under `name`; the other arguments are those of `Backbone`."""
 
         def decorate(build):
-            self.add(name, Backbone(build, tuple(attend), query, layers, load))
+            self.add(name, Backbone(build, tuple(attend), query, layers, load, smallest_image))
             return build
 
         return decorate
@@ -153,13 +155,22 @@ class Backbones(Members):
         return require_functional(self[name].build((image_size, image_size, 3), width=width), "backbone")
 
 
+def usual_layers(name):
+    """The layers of a backbone by name that are usually attended: its poolings, else all that it names.
+
+    What a backbone does not list is known when it is built; until then these are the layers that it attends.
+    """
+    known = BACKBONES[name].layers
+    return usual_names(known, known) if known else BACKBONES[name].attend
+
+
 BACKBONES = Backbones()
-DEFAULT_BACKBONE = "vgg16_bn"
 
 BACKBONES.register(
-    DEFAULT_BACKBONE,
+    "vgg16_bn",
     attend=("block3_pool", "block4_pool"),
     query="block5_pool",
     layers=layout.LAYER_NAMES,
     load=load_pretrained,
+    smallest_image=layout.SMALLEST_IMAGE,
 )(VGG16BN)

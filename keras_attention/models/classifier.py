@@ -4,14 +4,14 @@ import keras
 from keras import layers
 
 from keras_attention.arguments import invalid, require_integer, require_number
-from keras_attention.layers import LearnedQueries, MapAgreement, SpatialAttention
+from keras_attention.layers import LearnedQueries, MapDisagreement, SpatialAttention
 from keras_attention.layers.alignment import ALIGNMENTS
 from keras_attention.layers.score import SCORES
 from keras_attention.models.backbone import feature_map
-from keras_attention.models.head import LOGITS, PROBABILITIES, activate, class_logits, join, joint_logits
+from keras_attention.models.head import activate, class_logits, join, joint_logits
+from keras_attention.models.outputs import map_output
 from keras_attention.models.reinforce import ReinforceModel, needs_reward
 
-PREFIX = "attention_"
 CLASSES = "classes"
 
 
@@ -22,14 +22,14 @@ def attention_classifier(
     query="block5_pool",
     score="additive",
     alignment="softmax",
-    units=256,
+    units=128,
     num_heads=1,
     pool_query=False,
     attention_dropout=0.0,
     dropout=0.0,
     activation=None,
     map_regularizer=None,
-    agreement=0.0,
+    disagreement=0.0,
     name=None,
 ):
     """A classifier over a backbone that attends to some of its feature maps, asked by another one.
@@ -60,7 +60,7 @@ def attention_classifier(
         dropout: share of the head's inputs dropped in training.
         activation: `"softmax"` or `"sigmoid"`, for a model whose output is probabilities; `None` leaves the logits.
         map_regularizer: of each attention; see `SpatialAttention`.
-        agreement: rate of a `MapAgreement` of the maps of all blocks; at 0 there is none.
+        disagreement: rate of a `MapDisagreement` of the maps of all attended layers; at 0 there is none.
         name: of the model.
 
     Returns:
@@ -71,7 +71,8 @@ def attention_classifier(
     Raises:
         TypeError: a backbone that is no functional model.
         ValueError: a layer that the backbone does not have or that gives no map, or a number out of range; queries of
-            the classes with `pool_query`, without a score or without an attended map; agreement of fewer than two maps.
+            the classes with `pool_query`, without a score or without an attended map; disagreement of fewer than two
+            maps.
 
     Example:
 
@@ -102,40 +103,9 @@ def attention_classifier(
         "map_regularizer": map_regularizer,
     }
     contexts, maps = _contexts(features, queries, score, alignment, options)
-    joined = _agreeing(join([*pooled, *contexts], dropout), maps, agreement)
+    joined = _agreeing(join([*pooled, *contexts], dropout), maps, disagreement)
     logits = (class_logits if query == CLASSES else joint_logits)(joined, num_classes)
     return _model(backbone, activate(logits, activation), name or "attention_classifier")
-
-
-def attention_outputs(model):
-    """The same graph with its maps: images → {"logits": (B, classes), "attention_<feature>": (B, H, W), …}.
-
-    Of several heads it gives the mean map. Where the classes ask, maps are `(B, classes, H, W)`; where the model has an
-    activation, `"probabilities"` come too. Without attention layers there are no maps.
-
-    Args:
-        model: one built by `attention_classifier`, or loaded from a file.
-
-    Returns:
-        A model of the same class, which shares all layers, so that it can be trained through these names.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_attention.models import VGG16BN, attention_classifier, attention_outputs
-    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8)
-    >>> outputs = attention_outputs(model).predict(np.zeros((2, 32, 32, 3)), verbose=0)
-    >>> sorted(outputs), outputs["attention_block3_pool"].shape
-    (['attention_block3_pool', 'attention_block4_pool', 'logits'], (2, 4, 4))
-    """
-    maps = {
-        layer.name: layer.output[1] if layer.num_heads == 1 else keras.ops.mean(layer.output[1], axis=1)
-        for layer in model.layers
-        if isinstance(layer, SpatialAttention) and isinstance(layer.output, (tuple, list))
-    }
-    found = {layer.name: layer.output for layer in model.layers if layer.name in (LOGITS, PROBABILITIES)}
-    outputs = {LOGITS: model.output, **maps, **found}
-    return type(model)(model.input, outputs, name=f"{model.name}_outputs")
 
 
 def _features(backbone, attend):
@@ -151,21 +121,21 @@ def _contexts(features, queries, score, alignment, options):
     pairs = []
     for (name, map_), query in zip(features, queries, strict=True):
         parts = _fresh(SCORES, score), _fresh(ALIGNMENTS, alignment)
-        attention = SpatialAttention(*parts, name=PREFIX + name, **options)
+        attention = SpatialAttention(*parts, name=map_output(name), **options)
         pairs.append(attention(query, map_, return_attention_scores=True))
     return [context for context, _ in pairs], [attention_map for _, attention_map in pairs]
 
 
-def _agreeing(features, maps, agreement):
-    if not require_number("agreement", agreement):
+def _agreeing(features, maps, disagreement):
+    if not require_number("disagreement", disagreement):
         return features
     if len(maps) < 2:
         raise invalid(
-            "There are no two maps that could agree.",
-            "a score and at least two attended maps, or `agreement=0`",
-            f"{len(maps)} maps, agreement={agreement}",
+            "There are no two maps that could disagree.",
+            "a score and at least two attended maps, or `disagreement=0`",
+            f"{len(maps)} maps, disagreement={disagreement}",
         )
-    return MapAgreement(agreement, name="agreement")(features, maps)
+    return MapDisagreement(disagreement, name="disagreement")(features, maps)
 
 
 def _model(backbone, output, name):

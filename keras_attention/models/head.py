@@ -4,9 +4,9 @@ import keras
 from keras import layers
 
 from keras_attention.arguments import require_choice
+from keras_attention.models.outputs import LOGITS, PROBABILITIES
 
 ACTIVATIONS = ("softmax", "sigmoid")
-LOGITS, PROBABILITIES = "logits", "probabilities"
 
 
 def join(contexts, dropout):

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import invalid, require_choice
-from keras_attention.layers import SpatialAttention
 from keras_attention.layers.regularization import cell_sums, map_shares
+from keras_attention.models.outputs import map_output, require_attention_layers
 from keras_attention.registry import PACKAGE
 
 SMALL = 1e-12  # below every sum of weights that is not 0
@@ -102,18 +102,18 @@ class MaskOverlap(MaskLoss):
         return 1 - _sums(ops.minimum(map_shares(maps), map_shares(masks)))
 
 
-def mask_losses(model, blocks=None):
-    """The loss of each block of a model whose map is to meet a mask: `MaskDice`, or `MaskOverlap` for distributions.
+def mask_losses(model, attend=None):
+    """The loss of each attended layer whose map is to meet a mask: `MaskDice`, or `MaskOverlap` for distributions.
 
     Args:
         model: a classifier built by `attention_classifier`, or what `attention_outputs` made of it.
-        blocks: names of attended features, such as `"block3_pool"`; all of them where it is `None`.
+        attend: names of attended layers, such as `"block3_pool"`; all of them if `None`.
 
     Returns:
-        A dictionary for `compile(loss=…)`: the name of the output, `attention_<feature>` → a new loss.
+        A dictionary for `compile(loss=…)`: the name of the output, `attention_<attended layer>` → a new loss.
 
     Raises:
-        ValueError: a model without attention layers, or a block that is not attended.
+        ValueError: a model without attention layers, or a layer that is not attended.
 
     Example:
 
@@ -127,14 +127,13 @@ def mask_losses(model, blocks=None):
     Then `supervised.fit(x, {"logits": y, "attention_block3_pool": mask, "attention_block4_pool": mask})` trains the
     classifier and its attention, whose layers it shares.
     """
-    layers = {layer.name: layer for layer in model.layers if isinstance(layer, SpatialAttention)}
-    if not layers:
-        raise invalid("The model has no attention layers.", "a model with SpatialAttention layers", model.name)
-    names = {name.removeprefix("attention_"): name for name in layers}
-    for block in () if blocks is None else blocks:
-        require_choice("block", block, names)
-    wanted = [names[block] for block in names if blocks is None or block in blocks]
-    return {name: MaskDice() if layers[name].alignment.averages else MaskOverlap() for name in wanted}
+    attention = require_attention_layers(model)
+    for name in () if attend is None else attend:
+        require_choice("attend", name, attention)
+    wanted = {name: layer for name, layer in attention.items() if attend is None or name in attend}
+    return {
+        map_output(name): MaskDice() if layer.alignment.averages else MaskOverlap() for name, layer in wanted.items()
+    }
 
 
 def pooled_masks(masks, size):

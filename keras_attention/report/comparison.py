@@ -10,7 +10,10 @@ from PIL import Image
 
 from keras_attention.atomic import replacing
 from keras_attention.data.split import evenly_spaced
-from keras_attention.explain.pictures import map_scales, outlined, overlay
+from keras_attention.maps.measures import MEASURES
+from keras_attention.maps.pictures import map_scales, outlined, overlay
+from keras_attention.metrics import METRICS
+from keras_attention.models.outputs import JOINT, LOGITS
 from keras_attention.report.comparison_figures import (
     cost_figure,
     curve_figure,
@@ -19,19 +22,15 @@ from keras_attention.report.comparison_figures import (
     means_figure,
     svg,
 )
-from keras_attention.report.formatting import COSTS, MEASURES, TITLES, interval, number
 from keras_attention.report.rendering import load_template
+from keras_attention.text import COSTS, columns, interval, number
 
 SHOWN = 6  # test images whose maps stand side by side
 SIDE = 112  # pixels of a picture, at least
 RUN_COLUMNS = (
     "variant",
     "seed",
-    "accuracy",
-    "macro_f1",
-    "roc_auc",
-    "average_precision",
-    "loss",
+    *METRICS,
     "validation",
     "best_epoch",
     "epochs",
@@ -62,33 +61,35 @@ def write_comparison_report(comparison, summary):
 
 def results_table(summary):
     """The figures that decide, as text in columns."""
-    title = TITLES[summary["metric"]]
+    title = METRICS[summary["metric"]].title
     rows = [("variant", title, "to plain", "to multiscale")]
     for variant in summary["variants"]:
         found = variant["metrics"].get(summary["metric"])
-        cells = [_told(variant["differences"].get(name, {}).get(summary["metric"])) for name in ("plain", "multiscale")]
+        cells = [
+            _with_verdict(variant["differences"].get(name, {}).get(summary["metric"]))
+            for name in ("plain", "multiscale")
+        ]
         rows.append((variant["name"], "no run" if found is None else number(found["mean"]), *cells))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
-    return "\n".join("  ".join(row).rstrip() for row in padded)
+    return columns(rows)
 
 
 def best_run(summary):
     """The folder of the run to use: of the variant with the best mean, the seed that is best on validation."""
-    sign = 1 if summary["more_is_better"] else -1
+    sign = METRICS[summary["metric"]].sign
     variants = [variant for variant in summary["variants"] if summary["metric"] in variant["metrics"]]
     variant = max(variants, key=lambda each: sign * each["metrics"][summary["metric"]]["mean"])
     known = [run for run in variant["runs"] if run["validation"] is not None] or variant["runs"][:1]
     return max(known, key=lambda run: sign * (run["validation"] or 0))["folder"]
 
 
-def _told(difference):
+def _with_verdict(difference):
     return "" if difference is None else f"{interval(difference)} {difference['verdict']}"
 
 
 def _context(summary):
     """What the templates take: the summary, with the variants numbered from the best one."""
-    metric, sign = summary["metric"], -1 if summary["more_is_better"] else 1
+    metric = summary["metric"]
+    sign = -METRICS[metric].sign
 
     def rank(variant):
         found = variant["metrics"].get(metric)
@@ -99,8 +100,8 @@ def _context(summary):
     ]
     return summary | {
         "variants": variants,
-        "title": TITLES[metric],
-        "titles": TITLES,
+        "title": METRICS[metric].title,
+        "titles": {name: each.title for name, each in METRICS.items()},
         "measures": _measures(variants),
         "costs": COSTS,
         "blocks": _blocks(variants),
@@ -111,18 +112,18 @@ def _context(summary):
 def _measures(variants):
     """Name → title of the measures that all variants with maps have."""
     measured = [variant["maps"] for variant in variants if variant["maps"]]
-    return {name: title for name, title in MEASURES.items() if all(name in maps for maps in measured)}
+    return {name: each.title for name, each in MEASURES.items() if all(name in maps for maps in measured)}
 
 
 def _blocks(variants):
     """The blocks whose maps are measured, from shallow to deep, and the joint map last."""
     blocks = {block for variant in variants for found in variant["maps"].values() for block in found}
-    return sorted(blocks, key=lambda block: (block == "joint", block))
+    return sorted(blocks, key=lambda block: (block == JOINT, block))
 
 
 def _figures(variants, summary):
     """The figures as inline SVG."""
-    metric, title = summary["metric"], TITLES[summary["metric"]]
+    metric, title = summary["metric"], METRICS[summary["metric"]].title
     finished = [variant for variant in variants if variant["runs"]]
     reference = next((variant for variant in finished if variant["name"] == "plain"), None)
     limits, epochs = curve_limits(finished)
@@ -155,12 +156,12 @@ def _examples(comparison, summary):
         card["image"] = _picture(outlined(image, examples["mask"][place]) if "mask" in examples else image)
         for name, found in shown.items():
             if found:
-                blocks, chances = found
-                best = int(chances[row].argmax())
+                blocks, probabilities = found
+                best = int(probabilities[row].argmax())
                 pictures = [
                     (block, _picture(overlay(image, values[place], scale))) for block, (values, scale) in blocks.items()
                 ]
-                answer = {"label": names[best], "chance": float(chances[row][best])}
+                answer = {"label": names[best], "probability": float(probabilities[row][best])}
                 right = best == int(examples["label"][place])
                 card["variants"].append({"name": name, "pictures": pictures, "right": right, **answer})
         cards.append(card)
@@ -175,8 +176,8 @@ def _shown(comparison, variant):
     maps = {key.removeprefix("map/"): values for key, values in arrays.items() if key.startswith("map/")}
     if not maps:
         return None
-    chances = np.exp(arrays["logits"] - np.logaddexp.reduce(arrays["logits"], axis=-1, keepdims=True))
-    return {block: (maps[block], scale) for block, scale in map_scales(maps).items()}, chances
+    probabilities = np.exp(arrays[LOGITS] - np.logaddexp.reduce(arrays[LOGITS], axis=-1, keepdims=True))
+    return {block: (maps[block], scale) for block, scale in map_scales(maps).items()}, probabilities
 
 
 def _picture(pixels):
@@ -190,7 +191,7 @@ def _picture(pixels):
 
 
 def _write_runs(path, summary):
-    """A row for each run; those that failed have an error in place of figures."""
+    """A row for each run; those that failed have an error instead of figures."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=RUN_COLUMNS, restval="")
         writer.writeheader()

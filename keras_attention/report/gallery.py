@@ -6,7 +6,7 @@ import urllib.parse
 
 from keras_attention.arguments import invalid, require_number
 from keras_attention.atomic import replacing
-from keras_attention.explain.pictures import scale_colours
+from keras_attention.maps.pictures import scale_colours
 from keras_attention.report.rendering import load_template
 
 GENERATOR = '<meta name="generator" content="keras_attention gallery">'  # by which a page is known again

@@ -4,7 +4,7 @@ import importlib.resources
 
 import jinja2
 
-from keras_attention.report.formatting import bounds, cell, interval, number, setting, short, signed
+from keras_attention.text import bounds, cell, interval, number, setting, short, signed
 
 
 def load_template(name):

@@ -1,6 +1,5 @@
 """Training: settings in, a finished run out."""
 
-from keras_attention.runs import load_data
 from keras_attention.training.callbacks import best_row
 from keras_attention.training.fitting import fit_run, fit_stage
 from keras_attention.training.job import train
@@ -10,7 +9,8 @@ from keras_attention.training.networks import (
     build_networks,
     compile_network,
 )
-from keras_attention.training.stages import stages
+from keras_attention.training.results import shown_examples
+from keras_attention.training.stages import fill_cache, stages
 
 __all__ = [
     "best_row",
@@ -18,9 +18,10 @@ __all__ = [
     "build_model",
     "build_networks",
     "compile_network",
+    "fill_cache",
     "fit_run",
     "fit_stage",
-    "load_data",
+    "shown_examples",
     "stages",
     "train",
 ]

@@ -5,7 +5,9 @@ import time
 
 import keras
 
-from keras_attention.metrics import MONITORS, classification_metrics, predict_split
+from keras_attention.evaluation.figures import predict_split
+from keras_attention.metrics import MONITORS, classification_metrics
+from keras_attention.models.outputs import LOGITS
 
 
 class ValidationMetrics(keras.callbacks.Callback):
@@ -17,7 +19,7 @@ class ValidationMetrics(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         outputs, labels = predict_split(self.model, self.dataset, "validation")
-        logits = outputs["logits"] if isinstance(outputs, dict) else outputs
+        logits = outputs[LOGITS] if isinstance(outputs, dict) else outputs
         figures = classification_metrics(logits, labels, self.dataset.class_names)
         for name in MONITORS:
             value = figures[name.removeprefix("val_")]
@@ -26,8 +28,7 @@ class ValidationMetrics(keras.callbacks.Callback):
 
 def best_row(rows, monitor):
     """The number of the best row of a history, the first of equals; a row without a figure is the worst."""
-    sign = -1 if MONITORS[monitor] else 1
-    values = [sign * row[monitor] for row in rows]
+    values = [-MONITORS[monitor].sign * row[monitor] for row in rows]
     return min(range(len(values)), key=lambda index: (math.isnan(values[index]), values[index], index))
 
 
@@ -67,7 +68,7 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.seconds = time.monotonic() - self.began
         # Keras names a metric by its output where there are several.
-        logs = {"accuracy" if name == "logits_accuracy" else name: value for name, value in logs.items()}
+        logs = {"accuracy" if name == f"{LOGITS}_accuracy" else name: value for name, value in logs.items()}
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         # As the file holds them: a run that reads its rows back must find the same one best.
         self.rows = self.run.write_history([*self.rows, {"epoch": epoch + 1, **logs, "learning_rate": rate}])

@@ -4,23 +4,23 @@ from keras_attention.training.callbacks import Keeper, SeedEpochs, StopOnNaN, Va
 from keras_attention.training.networks import compile_network
 
 
-def fit_run(run, config, dataset, plan, verbose=0, keep_model=True):
+def fit_run(run, config, dataset, parts, verbose=0, keep_model=True):
     """Trains from where a run stands to its end.
 
     Args:
         run: the `Run`.
         config: its `TrainConfig`.
         dataset: its `ImageDataset`.
-        plan: its stages, as `stages` gives them.
+        parts: its stages, as `stages` gives them.
         verbose: as in `keras.Model.fit`.
         keep_model: whether the best model is saved.
 
     Returns:
         The `Keeper`, which has the rows of the history.
     """
-    keeper = Keeper(run, config, plan[0].model if keep_model else None, *run.progress())
+    keeper = Keeper(run, config, parts[0].model if keep_model else None, *run.progress())
     first, resumed_at = 0, len(keeper.rows)
-    for stage in plan:
+    for stage in parts:
         has_work = len(keeper.rows) < stage.until and not keeper.should_stop
         made_backup = first < resumed_at <= stage.until
         if has_work or made_backup:

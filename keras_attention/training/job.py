@@ -7,10 +7,10 @@ import keras
 from keras_attention.config import TrainConfig
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.precision import in_float32, resolve_precision
-from keras_attention.results import write_results
 from keras_attention.runs import Run, load_data
 from keras_attention.training.fitting import fit_run
 from keras_attention.training.networks import build_networks
+from keras_attention.training.results import write_results
 from keras_attention.training.stages import stages
 
 
@@ -45,30 +45,29 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     """
     require_tensorflow()  # of the export at the end, which must not fail only then
     config = config or TrainConfig()
-    run = Run.claim(run or f"runs/{config.name}", config, resume, overwrite)
-    if resume and run.finished:
-        return run
+    folder = Run(run or f"runs/{config.name}")
+    config = folder.claim(config, resume, overwrite)
+    if resume and folder.finished:
+        return folder
     verbose = (1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose
     dataset = load_data(config)
     precision = resolve_precision(config.precision)
     backbone, model = build_networks(config, dataset)
     if verbose:
         print(_describe(config, dataset, model, precision), flush=True)
-    plan = stages(config, dataset, model, backbone, verbose)
+    parts = stages(config, dataset, model, backbone, verbose)
     if not resume:
-        plan[0].make_features()  # a disk that is full is told before anything of the run is written
-        run.begin(config)
-    keeper = fit_run(run, config, dataset, plan, verbose)
-    best = in_float32(keras.models.load_model(run.model_path, compile=False))
-    features = plan[0].features if len(plan) == 1 and precision == "float32" else None
-    write_results(run, config, dataset, best, keeper, precision, features, export)
-    return run
+        parts[0].make_features()  # a disk that is full is told before anything of the run is written
+        folder.begin(config)
+    keeper = fit_run(folder, config, dataset, parts, verbose)
+    best = in_float32(keras.models.load_model(folder.model_path, compile=False))
+    features = parts[0].features if len(parts) == 1 and precision == "float32" else None
+    write_results(folder, config, dataset, best, keeper, precision, features, export)
+    return folder
 
 
 def _describe(config, dataset, model, precision):
-    counts = ", ".join(f"{dataset.split(split).count:,} {split}" for split in ("train", "validation", "test"))
-    lines = [f"data    {dataset.name}: {counts} images, {len(dataset.class_names)} classes, {dataset.image_size} px"]
-    lines += [f"        {note}" for note in dataset.notes]
+    lines = [dataset.described]
     if dataset.skipped:
         lines.append(f"        {len(dataset.skipped)} files skipped, which do not decode")
     attends = " and ".join(config.attend)

@@ -6,6 +6,7 @@ import numpy as np
 from keras_attention.features import calibrate_once
 from keras_attention.models import BACKBONES, attention_classifier, mask_losses
 from keras_attention.models.backbone import feature_map
+from keras_attention.models.outputs import LOGITS
 from keras_attention.precision import dtype_policy, resolve_precision
 from keras_attention.training.optimizers import make_optimizer
 
@@ -39,7 +40,7 @@ def frozen_up_to(config, backbone):
 
 def build_model(config, dataset, backbone=None):
     """The classifier that a configuration names, for the images and classes of a data set."""
-    map_regularizers, agreement = config.make_map_regularizers()
+    map_regularizers, disagreement = config.make_map_regularizers()
     return attention_classifier(
         backbone or build_backbone(config, dataset),
         len(dataset.class_names),
@@ -53,7 +54,7 @@ def build_model(config, dataset, backbone=None):
         attention_dropout=config.attention_dropout,
         dropout=config.dropout,
         map_regularizer=map_regularizers,
-        agreement=agreement,
+        disagreement=disagreement,
         name=f"{config.backbone}_attention",
     )
 
@@ -82,8 +83,8 @@ def compile_network(network, config, steps_per_epoch, backbone=None, optimizer=N
         network.compile(optimizer, loss, metrics=["accuracy"])
         return
     maps = mask_losses(network)
-    weights = {"logits": 1.0, **dict.fromkeys(maps, config.supervise_attention)}
-    network.compile(optimizer, {"logits": loss, **maps}, loss_weights=weights, metrics={"logits": ["accuracy"]})
+    weights = {LOGITS: 1.0, **dict.fromkeys(maps, config.supervise_attention)}
+    network.compile(optimizer, {LOGITS: loss, **maps}, loss_weights=weights, metrics={LOGITS: ["accuracy"]})
 
 
 def _classification_loss(config):

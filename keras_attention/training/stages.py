@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_attention.config import VIEWS
 from keras_attention.features import FeatureCache, FeatureDataset
 from keras_attention.models import attention_outputs, freeze, mask_losses, over_features, unfreeze
+from keras_attention.models.outputs import LOGITS
 from keras_attention.training.networks import class_weights, frozen_up_to
 
 
@@ -69,20 +70,25 @@ class Stage:
         )
 
     def with_targets(self, batches):
-        """Each batch with a target, and a weight, for every output."""
+        """Each batch as `fit` takes it: inputs with a target, and a weight if classes are weighed, for every output."""
         weight_of = class_weights(self.config, self.images)
         maps = list(mask_losses(self.model)) if self.supervised else []
 
-        def targets(inputs, labels, masks=None):
-            weights = () if weight_of is None else (tf.linalg.matvec(labels, weight_of),)
-            if masks is None:
-                return inputs, labels, *weights
-            # The weight of a class is that of its classification; what its masks say is as true as that of others.
-            even = dict.fromkeys(maps, tf.ones(tf.shape(labels)[:1]))
-            weights = tuple({"logits": weight, **even} for weight in weights)
-            return inputs, {"logits": labels, **dict.fromkeys(maps, masks)}, *weights
+        def weights(labels):
+            return () if weight_of is None else (tf.linalg.matvec(labels, weight_of),)
 
-        return batches.map(targets, num_parallel_calls=tf.data.AUTOTUNE)
+        def supervised(batch):
+            labels = batch["labels"]
+            # Class weights apply to the classification loss only.
+            even = dict.fromkeys(maps, tf.ones(tf.shape(labels)[:1]))
+            targets = {LOGITS: labels, **dict.fromkeys(maps, batch["masks"])}
+            inputs = batch["images"] if "images" in batch else batch["features"]
+            return inputs, targets, *({LOGITS: weight, **even} for weight in weights(labels))
+
+        def plain(inputs, labels):
+            return inputs, labels, *weights(labels)
+
+        return batches.map(supervised if self.supervised else plain, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 class FrozenStage(Stage):
@@ -107,7 +113,7 @@ class CachedStage(FrozenStage):
     def features(self):
         config = self.config
         cache = FeatureCache(config.cache_dir, self.backbone, config.network_layers, self.verbose)
-        return FeatureDataset(self.images, cache, config.augment, config.views or VIEWS, self.supervised)
+        return _features_of(config, self.images, cache)
 
     def make_features(self):
         _ = self.features
@@ -117,11 +123,22 @@ class CachedStage(FrozenStage):
         return self.features.training_batches(config.batch_size, config.seed, first_epoch, config.sampling)
 
 
+def fill_cache(config, layers, dataset, backbone, verbose):
+    """Computes the features of a frozen backbone at some layers, for all that will attend to any of them."""
+    cache = FeatureCache(config.cache_dir, backbone, config.layers_for(layers), verbose)
+    _features_of(config, dataset, cache)
+
+
+def _features_of(config, dataset, cache):
+    supervised = config.supervise_attention is not None
+    return FeatureDataset(dataset, cache, config.augment, config.views or VIEWS, supervised)
+
+
 def stages(config, dataset, model, backbone, verbose=0):
     """The stages of a run, in their order."""
     parts = []
     if config.freeze:
-        kind = CachedStage if config.freezes_all and config.cache_features else FrozenStage
+        kind = CachedStage if config.caches else FrozenStage
         parts.append((kind, config.unfreeze_after or config.epochs))
     if not config.freeze or config.unfreeze_after:
         parts.append((Stage, config.epochs))

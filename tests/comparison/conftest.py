@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_attention import TrainConfig
-from keras_attention.comparison.record import Comparison, Plan
+from keras_attention.comparison.folder import Comparison, Plan
 from keras_attention.comparison.variants import make_variants
 from keras_attention.metrics import classification_metrics
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from keras_attention.comparison.resampling import RESAMPLES, draw_weights, mean, resampled_metrics
+
 from keras_attention.metrics import classification_metrics
 
 METRICS = ("accuracy", "macro_f1", "roc_auc", "average_precision", "loss")

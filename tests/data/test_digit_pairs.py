@@ -7,7 +7,7 @@ import pytest
 
 from keras_attention.data import digit_pairs
 from keras_attention.data.cluttered_digits import split_scans
-from keras_attention.data.digit_pairs import PAIR_SIDES, PairPainter
+from keras_attention.data.two_digits import PAIR_SIDES, PairPainter
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from PIL import Image
 from keras_attention.demo import figures, viewing
 from keras_attention.demo.examples import file_examples
 from keras_attention.demo.viewing import SIDE, View, Viewer, header_pixels
-from keras_attention.explain import GradCam, MapScale, map_scales
-from keras_attention.explain.pictures import overlay
+from keras_attention.maps import GradCam, MapScale, map_scales
+from keras_attention.maps.pictures import overlay
 
 CLASSES = ("cat", "<b>dog", "hen")
 MAPS = {"block3_pool": np.full((4, 4), 1 / 16), "joint": np.array([[0.0, 1.0], [0.25, 0.5]])}

@@ -17,12 +17,12 @@ ALONE = {
     "keras_attention.demo.job",
     "keras_attention.export.run",
     "keras_attention.runs",
-    "keras_attention.search.job",
+    "keras_attention.tuning.job",
     "keras_attention.training.job",
 }
 NEEDS = {"keras_attention.demo.job": "gradio"}
 # These export or explain whole models.
-LONG = ("keras_attention.export.", "keras_attention.explanations.")
+LONG = ("keras_attention.export.", "keras_attention.explanation.")
 
 
 def modules_with_examples():

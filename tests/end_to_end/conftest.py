@@ -60,7 +60,7 @@ def finished(tiny, tmp_path_factory):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Leaves out the pictures of a run, which have tests of their own."""
-    monkeypatch.setattr("keras_attention.results._draw", lambda *_: None)
+    monkeypatch.setattr("keras_attention.training.results._draw", lambda *_: None)
 
 
 @pytest.fixture

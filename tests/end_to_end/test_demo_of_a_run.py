@@ -10,8 +10,8 @@ from PIL import Image
 from keras_attention.data import load
 from keras_attention.demo.examples import data_examples, run_examples
 from keras_attention.demo.viewing import NO_GRADIENTS, Viewer
-from keras_attention.explanations.reading import MapReading
-from keras_attention.predict import Predictor
+from keras_attention.explanation.reading import MapReading
+from keras_attention.prediction import Predictor
 
 
 @pytest.fixture(scope="module")

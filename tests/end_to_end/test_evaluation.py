@@ -14,9 +14,9 @@ from keras_attention.data import load
 from keras_attention.evaluation import evaluate
 from keras_attention.export import export_run
 from keras_attention.metrics import classification_metrics, predict_with_flips
-from keras_attention.predict import load_predictor
-from keras_attention.results import HEADLINES, maps_of
-from keras_attention.training import load_data
+from keras_attention.prediction import load_predictor
+from keras_attention.runs import load_data
+from keras_attention.training.results import HEADLINES, maps_of
 
 FORMS = ("folder", "model_path", "export_path")
 FIGURES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "loss", "count", "per_class", "confusion")

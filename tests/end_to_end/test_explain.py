@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from keras_attention.cli import main
-from keras_attention.explain import attention_maps, map_scales, measure
-from keras_attention.explanations import explain
-from keras_attention.explanations.drawing import different
+from keras_attention.explanation import explain
+from keras_attention.explanation.drawing import different
+from keras_attention.maps import attention_maps, map_scales, measure
 from keras_attention.models import VGG16BN, attention_classifier
-from keras_attention.training import load_data
+from keras_attention.runs import load_data
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_without_images_it_is_the_data_of_the_run(finished, tmp_path):
 def test_the_maps_are_those_of_the_library(finished, photos, tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(
-        "keras_attention.explanations.job.map_scales", lambda maps: drawn.update(maps) or map_scales(maps)
+        "keras_attention.explanation.job.map_scales", lambda maps: drawn.update(maps) or map_scales(maps)
     )
     explain(finished.folder, [photos / "photos"], tmp_path, formats=(), verbose=0)
     paths = sorted((photos / "photos").rglob("*.png"))

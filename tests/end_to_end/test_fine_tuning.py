@@ -11,8 +11,7 @@ from keras_attention.cli import main
 from keras_attention.features import cache
 from keras_attention.metrics import classification_metrics, predict_split, predict_with_flips
 from keras_attention.models import VGG16BN, layout
-from keras_attention.runs import Run
-from keras_attention.training import load_data
+from keras_attention.runs import Run, load_data
 from keras_attention.training.callbacks import Keeper
 
 WIDTH = 0.05

@@ -11,15 +11,14 @@ from keras_attention import load_predictor, train
 from keras_attention.cli import compare, main, parser, search
 from keras_attention.cli import train as train_command
 from keras_attention.comparison import Variant, make_variants
-from keras_attention.comparison.record import Plan
+from keras_attention.comparison.folder import Plan
 from keras_attention.comparison.repeat import command
 from keras_attention.comparison.tasks import foreign_members, register_members
-from keras_attention.explain import attention_maps, grad_cam
+from keras_attention.maps import attention_maps, grad_cam
 from keras_attention.models import BACKBONES
 from keras_attention.own_process import call_in_own_process
-from keras_attention.runs import Run
-from keras_attention.search.space import Space
-from keras_attention.training import load_data
+from keras_attention.runs import Run, load_data
+from keras_attention.tuning.space import Space
 
 pytestmark = pytest.mark.usefixtures("small_cnn")
 ATTENDED = ("stage2_relu", "stage3_relu")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from keras_attention import load_predictor
 from keras_attention.cli import main, predict
-from keras_attention.predict import predict_files
+from keras_attention.prediction import predict_files
 
 NAMES = [f"{number:02}.png" for number in range(7)]
 
@@ -103,7 +103,7 @@ def test_after_an_interrupt_nothing_has_the_name_of_the_file(finished, photos, m
         yield next(predict_files(*arguments))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_attention.predict.predict_files", interrupted)
+    monkeypatch.setattr("keras_attention.prediction.predict_files", interrupted)
     assert command(finished, "photos", "--out", "results.txt") == 130
     assert (photos.parent / "results.txt").read_text() == "of before"
     assert sorted(path.name for path in photos.parent.iterdir()) == ["photos", "results.txt"]

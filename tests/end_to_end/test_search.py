@@ -13,7 +13,7 @@ import pytest
 from keras_attention import AttentionHyperModel, Run, Search, TrainConfig, results, train
 from keras_attention.cli import main
 from keras_attention.models import layout
-from keras_attention.search import search, trials
+from keras_attention.tuning import search, trials
 
 NARROW = {"attend": "block4_pool", "units": 7, "num_heads": 1, "dropout": 0.0, "softmax.temperature": 1.0}
 CHOICE = {"score": ["dot", "general"], "alignment": ["softmax", "sigmoid"]}
@@ -182,7 +182,7 @@ def test_choices_that_fail_are_named_and_stop_nothing(settings, tmp_path, monkey
         return build(config, dataset)
 
     monkeypatch.setattr(trials, "build_networks", failing)
-    monkeypatch.setattr("keras_attention.search.winner.train", lambda *_, **__: None)
+    monkeypatch.setattr("keras_attention.tuning.winner.train", lambda *_, **__: None)
     choose = {"score": ["general", "dot"], "learning_rate": [0.01, 0.001]}
     hypermodel = AttentionHyperModel(settings, fix=NARROW | {"alignment": "softmax"}, choose=choose)
     record = search(hypermodel, 3, "grid", tmp_path / "search")

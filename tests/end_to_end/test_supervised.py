@@ -9,8 +9,8 @@ import pytest
 from keras_attention import TrainConfig, Variant, train
 from keras_attention.cli import main
 from keras_attention.models import VGG16BN, attention_outputs
-from keras_attention.runs import Run
-from keras_attention.training import load_data, networks, stages
+from keras_attention.runs import Run, load_data
+from keras_attention.training import networks, stages
 
 MAPS = ("attention_block3_pool", "attention_block4_pool")
 

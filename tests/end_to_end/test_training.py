@@ -17,7 +17,7 @@ from PIL import Image
 from keras_attention import TrainConfig, train
 from keras_attention.data import load
 from keras_attention.data.cluttered_digits import ClutteredDigits
-from keras_attention.explain import MEASURES
+from keras_attention.maps import MEASURES
 from keras_attention.models import layout
 from keras_attention.runs import Run
 from keras_attention.training.networks import class_weights
@@ -93,7 +93,7 @@ def test_config_round_trips_through_the_run(finished, tiny):
 def test_the_saved_model_is_the_best_epoch(finished, tiny):
     """The metrics on validation of `model.keras` are those of the best row of the history."""
     from keras_attention.metrics import classification_metrics, predict_split
-    from keras_attention.training import load_data
+    from keras_attention.runs import load_data
 
     dataset = load_data(tiny())
     logits, labels = predict_split(keras.models.load_model(finished.model_path), dataset, "validation")

@@ -8,8 +8,8 @@ from PIL import Image
 from keras_attention.config import TrainConfig
 from keras_attention.models import VGG16BN, attention_classifier, layout
 from keras_attention.precision import dtype_policy
-from keras_attention.results import HEADLINES, SPLITS
 from keras_attention.runs import Run, load_data
+from keras_attention.training.results import HEADLINES, SPLITS
 
 CLASSES = ("cat", "dog", "eel")
 SHALLOW_BLOCKS = tuple((1, filters) for _, filters in layout.BLOCKS)

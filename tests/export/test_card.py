@@ -17,7 +17,7 @@ from keras_attention.export import export_model, export_run, read_card
 from keras_attention.export.card import is_card, write_card
 from keras_attention.export.graph import InferenceGraph
 from keras_attention.export.verification import Agreement
-from keras_attention.results import _data
+from keras_attention.training.results import _data
 
 NAMES = ("cat", "dog", "eel")
 FORMATS = ("savedmodel", "onnx", "litert")

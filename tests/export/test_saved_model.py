@@ -12,9 +12,9 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_attention.data.images import decode_image
-from keras_attention.explain import joint_map, resize_maps
 from keras_attention.export import export_model, job, verification
 from keras_attention.export.saved_model import SavedModelRuntime
+from keras_attention.maps import joint_map, resize_maps
 from keras_attention.models import attention_outputs
 from keras_attention.precision import in_float32
 

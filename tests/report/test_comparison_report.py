@@ -9,11 +9,11 @@ import pytest
 
 from keras_attention import TrainConfig
 from keras_attention.comparison.analysis import summarize
-from keras_attention.comparison.record import Comparison, Plan
+from keras_attention.comparison.folder import Comparison, Plan
 from keras_attention.comparison.variants import make_variants
 from keras_attention.metrics import classification_metrics
 from keras_attention.report import best_run, results_table, write_comparison_report
-from keras_attention.report.formatting import bounds, interval, number, short, signed
+from keras_attention.text import bounds, interval, number, short, signed
 
 CLASSES = ("circle & square", "<star>")
 VARIANTS = ("plain", "multiscale", "additive+softmax", "dot+sparsemax@block4_pool")

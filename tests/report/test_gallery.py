@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_attention.explain import MapScale
+from keras_attention.maps import MapScale
 from keras_attention.report import gallery_columns, write_gallery
 
 SCALES = {

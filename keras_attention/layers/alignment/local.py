@@ -6,9 +6,9 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import invalid, keras_object, require_integer, require_number
-from keras_attention.domains import Choices
 from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment, check_mask
 from keras_attention.layers.alignment.soft import softmax
+from keras_attention.layers.domains import Choices
 
 
 @ALIGNMENTS.register("local_monotonic")

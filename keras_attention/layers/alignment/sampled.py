@@ -11,9 +11,9 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import require_choice, require_number
-from keras_attention.domains import Choices, Range
 from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
 from keras_attention.layers.alignment.soft import softmax
+from keras_attention.layers.domains import Choices, Range
 
 # Below every real score, and above the lowest finite one, by which the base class hides a key.
 HIDDEN = -1e30

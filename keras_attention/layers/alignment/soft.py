@@ -3,8 +3,8 @@
 from keras import ops
 
 from keras_attention.arguments import require_number
-from keras_attention.domains import Range
 from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
+from keras_attention.layers.domains import Range
 
 
 def softmax(scores, temperature=1.0):

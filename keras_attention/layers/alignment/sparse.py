@@ -13,8 +13,8 @@ import numpy as np
 from keras import ops
 
 from keras_attention.arguments import require_number, require_truth
-from keras_attention.domains import Choices, Range
 from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
+from keras_attention.layers.domains import Choices, Range
 
 
 @ALIGNMENTS.register("sparsemax")

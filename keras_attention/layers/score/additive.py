@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import keras_object, require_integer, require_truth
-from keras_attention.domains import Choices
+from keras_attention.layers.domains import Choices
 from keras_attention.layers.score.base import SCORES, WithBiases, WithKernels
 
 

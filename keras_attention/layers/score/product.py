@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import keras_object, require_truth
-from keras_attention.domains import Choices
+from keras_attention.layers.domains import Choices
 from keras_attention.layers.score.base import SCORES, Score, WithBiases, WithKernels
 
 

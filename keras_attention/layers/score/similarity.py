@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import require_number, require_truth
-from keras_attention.domains import Choices, Range
+from keras_attention.layers.domains import Choices, Range
 from keras_attention.layers.score.base import SCORES, Score
 
 

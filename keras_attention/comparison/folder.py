@@ -1,0 +1,157 @@
+"""The folder of a comparison: its plan, a run for each variant and seed, and what came of them.
+
+`comparison.json` is the plan, `runs/<variant>/seed-<n>/` the runs, `costs/` what each network costs, `examples.npz` the
+test images that the report shows; `summary.json`, `results.csv`, `report.md` and `report.html` are made from those.
+"""
+
+import dataclasses
+
+from keras_attention.arguments import invalid, require_integer, require_truth
+from keras_attention.atomic import remove
+from keras_attention.comparison.variants import Variant
+from keras_attention.config import TrainConfig
+from keras_attention.files import read_arrays, read_json, write_arrays, write_json
+from keras_attention.runs import Run, WorkFolder
+
+MOST_SEEDS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is compared.
+
+    Args:
+        config: the `TrainConfig` that all variants share; its seed is the first.
+        variants: the `Variant`s.
+        seeds: how many seeds, from that of `config` upwards.
+        costs: whether it is measured what each network costs.
+    """
+
+    config: TrainConfig
+    variants: tuple
+    seeds: int
+    costs: bool = True
+
+    def __post_init__(self):
+        require_integer("seeds", self.seeds, at_least=1, at_most=MOST_SEEDS)
+        require_truth("costs", self.costs)
+
+    @property
+    def seed_numbers(self):
+        """The seeds."""
+        return tuple(range(self.config.seed, self.config.seed + self.seeds))
+
+    @property
+    def metric(self):
+        """The figure that decides: that by which each run chooses its best epoch, measured on the test split."""
+        return self.config.monitor.removeprefix("val_")
+
+    def to_dict(self):
+        """As plain data."""
+        return {
+            "config": self.config.to_dict(),
+            "variants": {variant.name: variant.settings for variant in self.variants},
+            "seeds": self.seeds,
+            "costs": self.costs,
+        }
+
+    @classmethod
+    def from_dict(cls, plan):
+        """The plan that `to_dict` gave."""
+        variants = tuple(Variant(name, _with_tuples(settings)) for name, settings in plan["variants"].items())
+        return cls(TrainConfig.from_dict(plan["config"]), variants, plan["seeds"], plan.get("costs", True))
+
+    def extended(self, other):
+        """This plan with the variants and seeds of another that differs in nothing else.
+
+        Raises:
+            ValueError: other settings, a variant of the same name but other settings, or fewer seeds.
+        """
+        self.config.require_same(other.config, "comparison")
+        mine = {variant.name: variant for variant in self.variants}
+        for variant in other.variants:
+            known = mine.setdefault(variant.name, variant)
+            if known.config(self.config) != variant.config(self.config):
+                raise invalid(
+                    f"The variant {variant.name!r} differs from that of the comparison.",
+                    f"the settings {known.settings}",
+                    variant.settings,
+                )
+        if other.seeds < self.seeds:
+            raise invalid("The comparison has more seeds.", f"at least {self.seeds}", f"seeds={other.seeds}")
+        return Plan(self.config, tuple(mine.values()), other.seeds, other.costs)
+
+
+class Comparison(WorkFolder):
+    """The folder of a comparison, and what is in it.
+
+    Args:
+        folder: where it is, or will be.
+
+    Example:
+
+    >>> from keras_attention import Comparison
+    >>> comparison = Comparison("runs/photos-compare")  # what `compare` made there, or will make
+    >>> str(comparison.report_path), str(comparison.run("additive+softmax", seed=1).folder)
+    ('runs/photos-compare/report.html', 'runs/photos-compare/runs/additive+softmax/seed-1')
+    """
+
+    kind, plan_name, result_name, plan_type = "comparison", "comparison.json", "summary.json", Plan
+    grows = True
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.report_path = self.folder / "report.html"
+
+    @property
+    def summary(self):
+        """Everything that was found, as plain data: the content of `summary.json`.
+
+        Raises:
+            ValueError: a comparison that is not finished.
+        """
+        return self.result
+
+    @property
+    def verdict(self):
+        """The answer in words, a sentence a line."""
+        return "\n".join(self.summary["verdict"])
+
+    def run(self, variant, seed):
+        """The `Run` of a variant, by name, and a seed."""
+        return Run(self.folder / "runs" / variant / f"seed-{seed}")
+
+    def forget_damaged_runs(self, plan):
+        """Marks runs that are finished but cannot be read as unfinished, so that they are done again; their names."""
+        damaged = []
+        for variant in plan.variants:
+            for seed in plan.seed_numbers:
+                run = self.run(variant.name, seed)
+                try:
+                    _ = run.finished and (run.metrics, run.arrays())
+                except ValueError:
+                    remove(run.folder / "metrics.json")
+                    damaged.append(f"{variant.name}, seed {seed}")
+        return damaged
+
+    def save_examples(self, examples):
+        """Keeps the test images that the report shows."""
+        write_arrays(self.folder / "examples.npz", examples)
+
+    def examples(self):
+        """Arrays `number`, `image`, `label`, and `mask` where there are masks."""
+        return read_arrays(self.folder / "examples.npz")
+
+    def save_cost(self, variant, cost):
+        """Keeps what a variant costs."""
+        write_json(self.folder / "costs" / f"{variant}.json", cost)
+
+    def cost(self, variant):
+        """What a variant costs; `None` where it was not measured."""
+        path = self.folder / "costs" / f"{variant}.json"
+        return read_json(path) if path.is_file() else None
+
+
+def _with_tuples(settings):
+    """Settings from JSON, with a tuple where `TrainConfig` has one."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}

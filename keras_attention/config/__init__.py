@@ -1,0 +1,9 @@
+"""The settings of a run: each told in one row, which the parser, the checks and the documentation follow."""
+
+from keras_attention.config.model_settings import DEFAULT_BACKBONE
+from keras_attention.config.rules import UNIFORM, WHOLE_BACKBONE
+from keras_attention.config.setting import Setting, settings_of
+from keras_attention.config.train_config import TrainConfig
+from keras_attention.config.weight_settings import VIEWS
+
+__all__ = ["DEFAULT_BACKBONE", "UNIFORM", "VIEWS", "WHOLE_BACKBONE", "Setting", "TrainConfig", "settings_of"]

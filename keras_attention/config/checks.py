@@ -1,0 +1,236 @@
+"""What a setting may be, as data: each check refuses other values, and says how a value is read from the command line.
+
+Families that have members outside this package, such as the scores, are asked when a value is checked, so
+that the rows of the settings can be read before Keras is loaded.
+"""
+
+import dataclasses
+import importlib
+import json
+import os
+
+from keras_attention.arguments import (
+    invalid,
+    require_choice,
+    require_integer,
+    require_number,
+    require_path,
+    require_truth,
+    unknown,
+)
+
+NONE = "none"  # on the command line
+CUSTOM = ", or a custom one, whose module must be imported first (by --plugin FILE on the command line)"
+
+
+class Check:
+    """Any value. A check has these parts:
+
+    - `choices`, the names that help lists;
+    - `optional`, whether the value may be `None`;
+    - `kind`, what a value is, in words;
+    - a call with the name of a setting and its value, which returns the value to keep, or raises;
+    - `parse`, a text of the command line → a value, for `argparse`;
+    - `words`, a value → the texts of the command line, the inverse.
+    """
+
+    choices, optional, kind = (), False, "a value"
+
+    def __call__(self, name, value):
+        return value
+
+    def parse(self, text):
+        """The value that a text of the command line stands for."""
+        return text
+
+    def words(self, value):
+        """The texts that stand for a value on the command line."""
+        return [NONE if value is None else value if isinstance(value, str) else json.dumps(value)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Number(Check):
+    """A number inside a range.
+
+    Args:
+        whole: whether it must be an integer.
+        at_least, above, at_most, below: ends of the range.
+        optional: whether it may be `None`, which is `none` on the command line.
+    """
+
+    whole: bool = False
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    optional: bool = False
+
+    @property
+    def kind(self):
+        """What a value is."""
+        return "a whole number" if self.whole else "a number"
+
+    def __call__(self, name, value):
+        if value is None and self.optional:
+            return None
+        if self.whole:
+            return require_integer(name, value, self.at_least, self.at_most)
+        return require_number(name, value, self.at_least, self.above, self.at_most, self.below)
+
+    @property
+    def parse(self):
+        """`int` or `float`, after `none`; `argparse` shows its name to whoever types something else."""
+
+        def parse(text):
+            return None if self.optional and text == NONE else kind(text)
+
+        kind = int if self.whole else float
+        parse.__name__ = f"{kind.__name__} or {NONE}" if self.optional else kind.__name__
+        return parse
+
+
+def integer(at_least=None, at_most=None, optional=False):
+    """A whole number inside a range."""
+    return Number(whole=True, at_least=at_least, at_most=at_most, optional=optional)
+
+
+def number(optional=False, **limits):
+    """A finite number inside a range, given by `at_least`, `above`, `at_most` and `below`."""
+    return Number(optional=optional, **limits)
+
+
+class Path(Check):
+    """A path, kept as a text; or `None`."""
+
+    optional = True
+
+    def __call__(self, name, value):
+        return None if value is None else os.fspath(require_path(name, value))
+
+
+class Source(Check):
+    """A source of data: a name, or a path, which is kept as a text."""
+
+    def __call__(self, name, value):
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+class Truth(Check):
+    """True or False: a flag without a value."""
+
+    def __call__(self, name, value):
+        return require_truth(name, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf(Check):
+    """One of a few names.
+
+    Args:
+        choices: the names.
+    """
+
+    choices: tuple
+
+    def __call__(self, name, value):
+        return require_choice(name, value, self.choices)
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberOf(Check):
+    """The name of a member of a registry.
+
+    Args:
+        home: the module of the registry, below the package.
+        registry: its name there.
+        also: further names.
+        optional: whether there may be none, which is `none` on the command line.
+    """
+
+    home: str
+    registry: str
+    also: tuple = ()
+    optional: bool = False
+
+    @property
+    def members(self):
+        """The registry itself."""
+        return getattr(importlib.import_module(f"keras_attention.{self.home}"), self.registry)
+
+    def __call__(self, name, value):
+        if value is None and self.optional:
+            return None
+        return require_choice(name, value, (*self.members, *self.also), CUSTOM)
+
+    def parse(self, text):
+        return None if self.optional and text == NONE else text
+
+
+class Layers(Check):
+    """Names of layers: several, one, or `None`; on the command line separated by commas, `none` for no layer."""
+
+    optional = True
+
+    def __call__(self, name, value):
+        if value is None:
+            return None
+        layers = (value,) if isinstance(value, str) else tuple(value)
+        if len(set(layers)) < len(layers):
+            raise invalid("A layer is attended twice.", "different layers", f"{name}={', '.join(layers)}")
+        return layers
+
+    def parse(self, text):
+        return tuple(name for name in text.split(",") if name and name != NONE)
+
+    def words(self, value):
+        return [",".join(value) or NONE]
+
+
+class Part(Check):
+    """A part of the backbone, named by the layer that ends it; or `None`."""
+
+    optional = True
+
+    def __call__(self, name, value):
+        return value.removesuffix("_pool") if isinstance(value, str) else value
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(Check):
+    """Name → value; on the command line a flag for each.
+
+    Args:
+        names: the names that there are; any, if `None`.
+        value: the check of the values.
+        what: what a name is called in messages.
+    """
+
+    names: tuple | None = None
+    value: Check = dataclasses.field(default_factory=Check)
+    what: str = "option"
+
+    def __call__(self, name, value):
+        if not isinstance(value, dict):
+            raise invalid(f"`{name}` must be options.", "a dictionary", f"{name}={value!r}")
+        for option, given in value.items():
+            if self.names is not None and option not in self.names:
+                raise unknown(self.what, option, self.names, name)
+            self.value(f"{name}[{option!r}]", given)
+        return value
+
+    def parse(self, text):
+        option, equals, value = text.partition("=")
+        if not option or not equals:
+            raise ValueError(text)
+        return option, self.value.parse(value) if isinstance(self.value, Number) else plain_value(value)
+
+    def words(self, value):
+        return [f"{name}={option if isinstance(option, str) else json.dumps(option)}" for name, option in value.items()]
+
+
+def plain_value(text):
+    """A number, true, false, null or a list as in JSON, and a text otherwise."""
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except json.JSONDecodeError:
+        return text

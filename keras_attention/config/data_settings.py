@@ -1,0 +1,55 @@
+"""Settings of the data: which images, in which size and splits, and how they are drawn and changed."""
+
+import dataclasses
+
+from keras_attention.config.checks import OneOf, Options, Path, Source, integer
+from keras_attention.config.setting import setting
+from keras_attention.metrics import FLIPS
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """The images of a run."""
+
+    GROUP = "data"
+
+    data: str = setting(
+        "cluttered_digits", Source(), "cluttered_digits, a folder of images, or a TensorFlow Datasets name", "SOURCE"
+    )
+    data_dir: str | None = setting(
+        None, Path(), "where TensorFlow Datasets keeps data sets", "DIR", usual="its own folder"
+    )
+    data_options: dict = setting(
+        {},
+        Options(("clutter", "count", "seed"), integer(), "data option"),
+        "options of cluttered_digits: clutter, count, seed",
+        "KEY=N",
+        flag="--data-option",
+    )
+    masks: str | None = setting(None, Path(), "for a folder: the root of a parallel tree of masks", "DIR")
+    image_size: int | None = setting(
+        None,
+        integer(at_least=1, optional=True),
+        "side of the images in pixels; vgg16_bn takes 32 or more",
+        "N",
+        usual="that of the data, else 224",
+    )
+    split_seed: int = setting(0, integer(0, 2**31 - 1), "seed of the stratified split, if the source names none", "N")
+    augment: str = setting(
+        "none",
+        OneOf(("none", "shift", "photo", "isotropic", "crop")),
+        "random changes of the training images, and of their masks alike",
+        "NAME",
+    )
+    sampling: str = setting(
+        "natural",
+        OneOf(("natural", "balanced")),
+        "how the images of an epoch are drawn; balanced draws each class equally often, with replacement",
+        "NAME",
+    )
+    flips: str = setting(
+        "none",
+        OneOf(tuple(FLIPS)),
+        "also measures the test split with probabilities averaged over the flips of each image",
+        "NAME",
+    )

@@ -1,0 +1,132 @@
+"""Settings of the network: its backbone, what it attends to, and how."""
+
+import dataclasses
+
+from keras_attention.config.checks import Layers, MemberOf, Options, Truth, integer, number
+from keras_attention.config.rules import DISAGREEMENT, UNIFORM
+from keras_attention.config.setting import setting
+
+DEFAULT_BACKBONE = "vgg16_bn"
+NARROW = 0.25  # the width of a network that is trained from scratch
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The network of a run."""
+
+    GROUP = "model"
+
+    backbone: str = setting(
+        DEFAULT_BACKBONE,
+        MemberOf("models.backbones", "BACKBONES"),
+        "network whose feature maps are attended, see `keras-attention list`",
+        "NAME",
+    )
+    width: float | None = setting(
+        None,
+        number(above=0, optional=True),
+        "factor on the number of filters of the backbone, above 0",
+        "W",
+        usual="0.25; 1 with pretrained weights",
+    )
+    score: str | None = setting(
+        "additive",
+        MemberOf("layers", "SCORES", (UNIFORM,), optional=True),
+        "score function, see `keras-attention list`, or a control: {none} is the multi-scale head without attention, "
+        "uniform gives each of n positions the weight 1/n",
+        "NAME",
+    )
+    alignment: str = setting(
+        "softmax", MemberOf("layers", "ALIGNMENTS"), "alignment, see `keras-attention list`", "NAME"
+    )
+    score_options: dict = setting(
+        {},
+        Options(what="option of the score"),
+        "options of the score, see `keras-attention list`, such as activation=relu",
+        "KEY=VALUE",
+        flag="--score-option",
+    )
+    alignment_options: dict = setting(
+        {},
+        Options(what="option of the alignment"),
+        "options of the alignment, such as estimator=reinforce",
+        "KEY=VALUE",
+        flag="--alignment-option",
+    )
+    attend: tuple | None = setting(
+        None, Layers(), "attended layers; no layer at all is the plain network", "A,B", usual="those of the backbone"
+    )
+    units: int | None = setting(
+        128,
+        integer(1, optional=True),
+        "dimension in which query and features are compared; {none} compares them as they are",
+        "N",
+    )
+    num_heads: int = setting(
+        1, integer(1), "heads of each attention; each weighs its own part of the channels, which they must divide", "N"
+    )
+    pool_query: bool = setting(False, Truth(), "one averaged query for all positions, instead of a query map")
+    supervise_attention: float | None = setting(
+        None,
+        number(above=0, optional=True),
+        "teach the map of each attended layer with the masks, by a loss of that weight, such as 0.1",
+        "WEIGHT",
+    )
+    map_regularizers: dict = setting(
+        {},
+        Options(None, number(), "map regularizer"),
+        "rates of what is added to the loss: entropy, total_variation or spread of each map, disagreement of all",
+        "NAME=RATE",
+        flag="--map-regularizer",
+    )
+    attention_dropout: float = setting(
+        0.0, number(at_least=0, below=1), "share of the positions dropped in training", "F"
+    )
+    dropout: float = setting(0.0, number(at_least=0, below=1), "share of the head's inputs dropped in training", "F")
+
+    @property
+    def _backbone(self):
+        from keras_attention.models.backbones import BACKBONES
+
+        return BACKBONES[self.backbone]
+
+    @property
+    def attends(self):
+        """Whether the network has attention that compares anything, and not one of the controls."""
+        return bool(self.attend) and self.score not in (None, UNIFORM)
+
+    @property
+    def network_width(self):
+        """The width of the network: what was asked for, else that which goes with the weights."""
+        return self.width or (1.0 if self.weights else NARROW)
+
+    @property
+    def network_layers(self):
+        """The names of the layers whose maps the head takes: the attended ones and that of the query."""
+        return self.layers_for(self.attend)
+
+    def layers_for(self, attend):
+        """As `network_layers`, for other attended layers."""
+        return tuple(dict.fromkeys((*attend, self._backbone.query)))
+
+    def make_score(self):
+        """A new score as the settings say; `None` if they say none."""
+        from keras_attention.layers import SCORES, UniformScore
+
+        if self.score in (None, UNIFORM):
+            return None if self.score is None else UniformScore()
+        return SCORES.make(self.score, self.score_options, **({"units": self.units} if self.units else {}))
+
+    def make_map_regularizers(self):
+        """New regularizers of each map, and the rate of the disagreement of all, as the settings say."""
+        from keras_attention.layers import MAP_REGULARIZERS
+
+        rates = dict(self.map_regularizers)
+        disagreement = rates.pop(DISAGREEMENT, 0.0)
+        return [MAP_REGULARIZERS[name](rate) for name, rate in rates.items()], disagreement
+
+    def make_alignment(self):
+        """A new alignment, for the positions of a map, as the settings say."""
+        from keras_attention.layers import ALIGNMENTS
+
+        return ALIGNMENTS.make(self.alignment, self.alignment_options, axes=2)

@@ -1,0 +1,92 @@
+"""Rules between settings: what needs what, and what would have no effect. Each is a row; all stand here."""
+
+from keras_attention.arguments import invalid, require_integer, unknown
+
+WHOLE_BACKBONE = "all"
+UNIFORM = "uniform"  # the control that looks nowhere in particular
+DISAGREEMENT = "disagreement"  # of the maps of several layers; a regularizer too
+OF_A_VARIANT = ("score", "alignment", "score_options", "alignment_options")  # which the variants of a comparison decide
+POOL = "_pool"  # may be left out of what is frozen
+
+
+def check_rules(config):
+    """Raises `ValueError` for the first rule that a `TrainConfig` breaks."""
+    _check_layers(config)
+    _check_regularizers(config)
+    for broken, name, what, expected in (*_network(config), *_fine_tuning(config), *_fitting(config), *_maps(config)):
+        if broken:
+            raise invalid(what, expected, f"{name}={getattr(config, name)!r}")
+
+
+# Rows: whether a rule is broken, the setting that breaks it, what is wrong, what was expected.
+
+
+def _network(config):
+    no_score = config.score in (None, UNIFORM) and bool(config.score_options)
+    return ((no_score, "score_options", "There is no score to have options.", "a `score`"),)
+
+
+def _fine_tuning(config):
+    never_trained = config.freezes_all and config.unfreeze_after is None
+    last = config.epochs - 1
+    train = "`freeze` up to a layer, or `unfreeze_after`"
+    cache = "`freeze` of the whole backbone, a cache, and `augment`"
+    return (
+        (config.freeze and not config.weights, "freeze", "Random weights would be frozen.", "`weights`"),
+        (config.unfreeze_after and not config.freeze, "unfreeze_after", "Nothing is frozen.", "`freeze`"),
+        ((config.unfreeze_after or 0) > last, "unfreeze_after", "Nothing would be unfrozen.", f"at most {last}"),
+        (config.backbone_rate != 1 and never_trained, "backbone_rate", "The backbone is not trained.", train),
+        (config.views and not config.trains_from_views, "views", "No views are cached.", cache),
+    )
+
+
+def _fitting(config):
+    other_loss = config.focal_gamma != 2 and config.loss != "focal"
+    both = config.class_weights == config.sampling == "balanced"
+    unseen = "No validation images are left to see an epoch that is no better."
+    twice = "Rare classes would count twice: drawn more often, and with larger weights."
+    late = (config.stop_after or 0) > config.epochs
+    return (
+        (other_loss, "focal_gamma", "γ belongs to the focal loss.", '`loss="focal"`'),
+        (late, "stop_after", "The run ends before.", f"at most {config.epochs}"),
+        (config.patience and config.train_on_validation, "patience", unseen, "`train_on_validation=False`"),
+        (both, "sampling", twice, "one of `class_weights` and `sampling`"),
+    )
+
+
+def _maps(config):
+    teaches, regularizes = config.supervise_attention is not None, bool(config.map_regularizers)
+    alone = DISAGREEMENT in config.map_regularizers and len(config.attend) < 2
+    learned, without = "`attend`, and a `score` that learns", not config.attends
+    two = "two layers or more in `attend`"
+    return (
+        (teaches and without, "supervise_attention", "There is no attention to be taught.", learned),
+        (regularizes and without, "map_regularizers", "There is no attention to be regularized.", learned),
+        (alone, "map_regularizers", "There are no two maps that could disagree.", two),
+    )
+
+
+# Rules that ask the backbone or a registry.
+
+
+def _check_layers(config):
+    from keras_attention.models.backbones import BACKBONES, usual_layers
+
+    backbone, usual = BACKBONES[config.backbone], usual_layers(config.backbone)
+    if config.image_size is not None:
+        require_integer("image_size", config.image_size, at_least=backbone.smallest_image)
+    for name in config.attend if backbone.layers else ():
+        if name not in backbone.layers:
+            raise unknown("layer", name, usual, "attend")
+    parts = (WHOLE_BACKBONE, *(name.removesuffix(POOL) for name in usual))
+    known = not backbone.layers or config.freeze in (None, *parts, *backbone.layers)
+    if config.freeze is not None and not (isinstance(config.freeze, str) and known):
+        raise unknown("freeze", config.freeze, parts)
+
+
+def _check_regularizers(config):
+    from keras_attention.layers import MAP_REGULARIZERS
+
+    for name in config.map_regularizers:
+        if name not in (*MAP_REGULARIZERS, DISAGREEMENT):
+            raise unknown("map regularizer", name, (*MAP_REGULARIZERS, DISAGREEMENT), "map_regularizers")

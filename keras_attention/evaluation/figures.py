@@ -1,0 +1,69 @@
+"""What a model gives for a split, and the figures that follow, as `metrics.json` has them."""
+
+import numpy as np
+
+from keras_attention.maps import mean_figures, measure_maps
+from keras_attention.metrics import FLIPS, classification_metrics, headlines, mean_over_flips
+
+
+def predict_split(model, dataset, split, batch_size=128, flipped=()):
+    """What a model gives for the images of a split, or for their features, and their labels `(n,)`, in its order.
+
+    A model of several outputs, such as `attention_outputs` makes, gives a dictionary.
+
+    Args:
+        model: images, or their features, → one output or several.
+        dataset: an `ImageDataset` or a `FeatureDataset`.
+        split: its name.
+        batch_size: images at a time.
+        flipped: axes along which the images are mirrored first.
+    """
+    batches = dataset.batches(split, batch_size, **({"flipped": flipped} if flipped else {}))
+    labels = np.concatenate([labels.argmax(-1) for _, labels in batches.as_numpy_iterator()])
+    return model.predict(batches, verbose=0), labels
+
+
+def predict_with_flips(model, dataset, split, flips, batch_size=128):
+    """As `predict_split`, with probabilities averaged over flipped copies of each image.
+
+    Args:
+        model: a classifier, images → logits.
+        dataset: an `ImageDataset`.
+        split: its name.
+        flips: one of `FLIPS`.
+        batch_size: images at a time.
+
+    Returns:
+        Logarithms of the averaged probabilities, `(n, classes)`, which serve as logits; and the labels.
+    """
+    logits, labels = zip(
+        *(predict_split(model, dataset, split, batch_size, axes) for axes in FLIPS[flips]), strict=True
+    )
+    return mean_over_flips(logits), labels[0]
+
+
+def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=None):
+    """The figures of a model on a split, as `metrics.json` has them.
+
+    Args:
+        logits: `(n, classes)`.
+        labels: `(n,)`, integers from 0.
+        class_names: the name of each class.
+        maps: attended layer → `(n, H, W)`.
+        masks: `(n, S, S, 1)`, or `None`.
+        flipped: one of `FLIPS` and the logits averaged over such copies; `None` leaves them out.
+
+    Returns:
+        What `classification_metrics` returns, with `with_flips`, the headlines of `flipped`, and each measure of the
+        maps by attended layer, if there are masks; `{measure: {attended layer: (n,)}}`, the figures of each image; and
+        chance `(n,)`, or `None`.
+    """
+    metrics = classification_metrics(logits, labels, class_names)
+    if flipped is not None:
+        metrics["with_flips"] = {"flips": flipped[0]} | headlines(
+            classification_metrics(flipped[1], labels, class_names)
+        )
+    measures, chance = measure_maps(maps, masks) if maps and masks is not None else ({}, None)
+    for measure, layers in measures.items():
+        metrics[measure] = {layer: mean_figures(values, chance) for layer, values in layers.items()}
+    return metrics, measures, chance

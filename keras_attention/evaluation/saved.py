@@ -1,0 +1,171 @@
+"""How good a saved model of any form is, on its own data or on others: the figures that `train` gives."""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+from keras_attention.arguments import invalid, require_choice, require_integer
+from keras_attention.config import TrainConfig
+from keras_attention.data import ImageDataset, load
+from keras_attention.data.dataset import SPLITS, check_classes
+from keras_attention.evaluation.figures import split_metrics
+from keras_attention.export.card import CARD
+from keras_attention.files import read_json
+from keras_attention.metrics import FLIPS, mean_over_flips
+from keras_attention.models.outputs import LOGITS, map_outputs, maps_of
+from keras_attention.prediction import load_predictor
+from keras_attention.prediction.stream import even_batch_size, predict_padded
+from keras_attention.runs import load_data
+
+__all__ = ["evaluate"]
+
+
+def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_size=32, flips="none", verbose=0):
+    """Measures a saved model on a split of a data set.
+
+    Args:
+        model: what `load_predictor` takes: a run folder, an exported folder, or a `.keras`, `.onnx` or `.tflite` file.
+        data: an `ImageDataset`, or what `keras_attention.data.load` takes; `None` for the data of the run, or of the
+            settings in the card of an export.
+        data_dir: where TensorFlow Datasets keeps data sets.
+        masks: for a folder of images, the root of a parallel tree of masks.
+        split: `"train"`, `"validation"` or `"test"`.
+        batch_size: images at a time, at most.
+        flips: `"none"`, or `"horizontal"`, `"both"`: measures averages over flipped copies too, as `with_flips`.
+        verbose: whether to say on standard error which data these are, with a progress bar on a terminal.
+
+    Returns:
+        The figures under the names that they have in `metrics.json` of a run: `accuracy`, `macro_f1`, `roc_auc`,
+        `average_precision`, `loss`, `count`, `per_class`, `confusion`, and with masks and maps `pointing_game` and the
+        other measures, each by attended block.
+
+    Raises:
+        ValueError: a model or data that are not there, data of other classes than the model's or of the same in
+            another order, masks or a folder of data beside an `ImageDataset`, or logits that are not finite.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.data import load
+    >>> from keras_attention.evaluation import evaluate
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.keras"
+    >>> attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8).save(path)
+    >>> images, labels = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3)), np.arange(60) % 3
+    >>> figures = evaluate(path, load((images, labels)))
+    >>> figures["count"], len(figures["per_class"]), 0 <= figures["accuracy"] <= 1
+    (9, 3, True)
+    """
+    require_choice("split", split, SPLITS)
+    require_choice("flips", flips, FLIPS)
+    require_integer("batch_size", batch_size, at_least=1)
+    predictor = load_predictor(model)
+    dataset = _dataset(model, predictor.image_size, data, data_dir, masks, verbose)
+    _check_fit(model, predictor, dataset)
+    count = dataset.split(split).count
+    with _bar(count * len(FLIPS[flips]), verbose) as bar:
+        reading = _Reading(predictor, dataset, split, even_batch_size(count, batch_size), bar)
+        outputs, labels, covers = reading.outputs()
+        copies = [outputs[LOGITS], *(reading.logits(axes) for axes in FLIPS[flips][1:])]
+    if not all(np.isfinite(logits).all() for logits in copies):
+        raise invalid("The model gives logits that are not finite.", "numbers", f"model={str(model)!r}")
+    flipped = None if flips == "none" else (flips, mean_over_flips(copies))
+    return split_metrics(outputs[LOGITS], labels, dataset.class_names, maps_of(outputs), covers, flipped)[0]
+
+
+class _Reading:
+    """A split through a `Predictor`, batch by batch."""
+
+    def __init__(self, predictor, dataset, split, size, bar):
+        self.predictor, self.dataset, self.split, self.size, self.bar = predictor, dataset, split, size, bar
+
+    def outputs(self):
+        """Logits and maps by name, labels `(n,)`, and masks `(n, S, S, 1)` or `None`."""
+        outputs, batches = zip(*self._batches(), strict=True)
+        # Sorted, as an export gives them in any order.
+        names = sorted([LOGITS, *map_outputs(outputs[0])])
+        joined = {name: np.concatenate([part[name] for part in outputs]) for name in names}
+        labels = np.concatenate([batch["labels"].argmax(-1) for batch in batches])
+        masks = np.concatenate([batch["masks"] for batch in batches]) if self.dataset.has_masks else None
+        return joined, labels, masks
+
+    def logits(self, flipped):
+        """Those of the images mirrored along these axes."""
+        return np.concatenate([outputs[LOGITS] for outputs, _ in self._batches(flipped)])
+
+    def _batches(self, flipped=()):
+        """What the model gives for each batch, and the batch."""
+        batches = self.dataset.batches(self.split, self.size, flipped, with_masks=self.dataset.has_masks)
+        for batch in batches.as_numpy_iterator():
+            batch = batch if isinstance(batch, dict) else dict(zip(("images", "labels"), batch, strict=True))
+            yield predict_padded(self.predictor, batch["images"], self.size), batch
+            self.bar.update(len(batch["images"]))
+
+
+def _dataset(model, size, data, data_dir, masks, verbose):
+    """The data that are named, or those that the settings of the model name."""
+    given = {name: value for name, value in (("data_dir", data_dir), ("masks", masks)) if value is not None}
+    if isinstance(data, ImageDataset):
+        if given:
+            raise invalid("An `ImageDataset` has its masks and its place.", "neither data_dir nor masks", given)
+        return data
+    settings, home = _settings(model)
+    if settings is not None and (data is None or (isinstance(data, str) and data == settings.data)):
+        _say(verbose, f"{settings.data}, with the settings in {home}")
+        return load_data(dataclasses.replace(settings, **given))
+    if data is None:
+        expected = "`data`, or a run or an export with its settings"
+        raise invalid(f"{model} does not know its data.", expected, f"model={str(model)!r}")
+    _say(verbose, data if isinstance(data, (str, pathlib.Path)) else "arrays")
+    # The test images of a source without splits are then those that the model was not trained on.
+    seed = settings.split_seed if settings else 0
+    return load(data, image_size=size, split_seed=seed, **given)
+
+
+def _say(verbose, data):
+    if verbose:
+        print(f"data    {data}", file=sys.stderr, flush=True)
+
+
+def _settings(model):
+    """The `TrainConfig` of a model and the file that has it, or `(None, None)`."""
+    folder = pathlib.Path(model)
+    folder = folder if folder.is_dir() else folder.parent
+    card, config = folder / CARD, folder / "config.json"
+    if card.is_file():
+        found = read_json(card)
+        training = found.get("training") if isinstance(found, dict) else None
+        return (_config(json.dumps(training), card), card) if training else (None, None)
+    return (_config(config.read_text("utf-8"), config), config) if config.is_file() else (None, None)
+
+
+def _config(text, home):
+    try:
+        return TrainConfig.from_json(text)
+    except ValueError as error:
+        raise ValueError(f"The settings in {home} are damaged. {error}") from error
+
+
+def _check_fit(model, predictor, dataset):
+    if dataset.image_size != predictor.image_size:
+        received = f"images of {dataset.image_size} px"
+        raise invalid("The data have another size than the model.", f"{predictor.image_size} px", received)
+    path, numbers = pathlib.Path(model), tuple(map(str, range(len(predictor.class_names))))
+    # A file alone may not know the names of its classes, which are then called by their numbers.
+    alone = path.is_file() and not any((path.parent / name).is_file() for name in ("metrics.json", CARD))
+    names = dataset.class_names if alone and predictor.class_names == numbers else predictor.class_names
+    if len(predictor.class_names) != len(names):
+        raise invalid(
+            "The data have another number of classes than the model.", f"{len(predictor.class_names)}", f"{len(names)}"
+        )
+    check_classes(dataset, names)
+
+
+def _bar(count, verbose):
+    from tqdm import tqdm
+
+    return tqdm(total=count, unit="image", disable=not (verbose and sys.stderr.isatty()), file=sys.stderr, leave=False)

@@ -1,0 +1,104 @@
+"""The images that are explained, from files, folders or a data set: each with what is known of it."""
+
+import pathlib
+
+import tensorflow as tf
+
+from keras_attention.arguments import invalid
+from keras_attention.data.dataset import check_classes
+from keras_attention.data.folder import pair_with_masks
+from keras_attention.data.images import decode_mask
+from keras_attention.prediction.sources import images_in
+
+
+class FileExamples:
+    """Image files, and all those in folders, read when they are asked for.
+
+    The true class is known where a folder that holds the image has the name of one.
+
+    Args:
+        paths: of files and folders.
+        predictor: the `Predictor` of the model, which knows its classes and reads images as it takes them.
+        masks: a folder with masks under the same paths as in each folder, or, for a file, of the same stem.
+
+    Raises:
+        ValueError: a path that is not there, a folder without images, or masks that fit none or that have another size.
+    """
+
+    def __init__(self, paths, predictor, masks=None):
+        self.predictor, self.paths, self.names, self.stems, mask_of = predictor, [], [], [], {}
+        for path in _different(paths):
+            root, files = (path, images_in(path)) if path.is_dir() else (path.parent, [path])
+            self.paths += files
+            self.names += [str(file.relative_to(root)) if path.is_dir() else str(file) for file in files]
+            self.stems += ["-".join(file.relative_to(root).with_suffix("").parts) for file in files]
+            if masks is not None:
+                found = [(file, None) for file in files if file.is_file()]
+                mask_of |= pair_with_masks({"": found}, root, pathlib.Path(masks), some=False)[0]
+        if masks is not None and not mask_of:
+            raise invalid("No image has a mask.", f"files of the same paths and stems below {masks}", self.names[0])
+        self.mask_of = mask_of
+        self.labels = [_class_of(path, predictor.class_names) for path in self.paths]
+
+    def __len__(self):
+        return len(self.paths)
+
+    def read(self, number):
+        """The image, uint8 `(S, S, 3)`, and its mask, uint8 `(S, S, 1)`, or `None`.
+
+        Raises:
+            ValueError: a file that is no image.
+        """
+        path = self.paths[number]
+        mask = self.mask_of.get(path)
+        size = self.predictor.image_size
+        return self.predictor.read(path), None if mask is None else decode_mask(
+            tf.io.read_file(str(mask)), size
+        ).numpy()
+
+
+class DataExamples:
+    """Images of a split of a data set, evenly over it, held in memory.
+
+    Args:
+        dataset: an `ImageDataset`.
+        split: the name of the split.
+        class_names: those of the model.
+        limit: images at most.
+
+    Raises:
+        ValueError: data of other classes than the model's.
+    """
+
+    def __init__(self, dataset, split, class_names, limit):
+        check_classes(dataset, class_names)
+        self.examples = dataset.evenly(split, limit)
+        self.numbers = self.examples["number"].tolist()
+        self.names = [f"{split} {number}" for number in self.numbers]
+        self.stems = [f"{split}-{number:05d}" for number in self.numbers]
+        self.paths = []
+        self.labels = self.examples["label"].tolist()
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def read(self, number):
+        """The image, uint8 `(S, S, 3)`, and its mask, uint8 `(S, S, 1)`, or `None`."""
+        masks = self.examples.get("mask")
+        return self.examples["image"][number], None if masks is None else masks[number]
+
+
+def _different(paths):
+    """The paths, each place once."""
+    if not all(str(path) for path in paths):
+        raise invalid("The path of an image is empty.", "the path of a file or a folder", "''")
+    found = {}
+    for path in map(pathlib.Path, paths):
+        found.setdefault(path.resolve(), path)
+    return found.values()
+
+
+def _class_of(path, class_names):
+    """The number of the class that the nearest folder around a file is named after, or `None`."""
+    names = [parent.name for parent in path.resolve().parents]
+    return next((class_names.index(name) for name in names if name in class_names), None)

@@ -1,0 +1,202 @@
+"""Attention maps of a model, at their own resolution and at that of the images."""
+
+import functools
+
+import keras
+import numpy as np
+
+from keras_attention.arguments import require_choice
+from keras_attention.maps.classifier import Classifier, check_images, in_batches
+from keras_attention.models.outputs import require_attention_layers
+
+RESOLUTIONS = ("map", "image")
+KINDS = ("weights", "probabilities", "choice")
+
+
+def attention_maps(model, images, resolution="map", per_head=False, kind="weights", class_index=None, batch_size=32):
+    """The maps of a model with attention layers.
+
+    Args:
+        model: any functional model with `SpatialAttention` layers, such as `attention_classifier` builds, or one loaded
+            from a file.
+        images: `(B, height, width, 3)` from 0 to 255, as the model takes them.
+        resolution: `"map"`, that of the attended features, or `"image"`, to which maps are resized bilinearly with
+            half-pixel centres.
+        per_head: whether to give each head its map; otherwise they are averaged.
+        kind: `"weights"`, or, of an alignment that samples, its `"probabilities"` (`hard`: of each position to be the
+            one; `reinforced`: to be kept) or its `"choice"`, 1 where it looks and 0 elsewhere.
+        class_index: of attention that has a map for each class (`query="classes"`), whose map: a class for all images,
+            or one for each; `None` is the class with the largest output.
+        batch_size: images at a time.
+
+    Returns:
+        Name of each attended feature, such as `"block3_pool"` → its map, float32 `(B, H, W)`, in the order of the
+        model; with `per_head`, `(B, h, H, W)`. A layer that is not called `attention_<feature>` is given by its name.
+
+    Raises:
+        ValueError: a model without attention layers, images that it does not take, a `kind` that an alignment does not
+            have, or a class that is none.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.maps import attention_maps
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8)
+    >>> images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    >>> {name: maps.shape for name, maps in attention_maps(model, images).items()}
+    {'block3_pool': (2, 4, 4), 'block4_pool': (2, 2, 2)}
+    >>> attention_maps(model, images, resolution="image")["block4_pool"].shape
+    (2, 32, 32)
+    """
+    return AttentionMaps(model)(images, resolution, per_head, kind, class_index, batch_size)
+
+
+class AttentionMaps:
+    """`attention_maps` of one model for many calls, for which it is prepared once.
+
+    Args:
+        model: as there.
+
+    Call arguments:
+        images, resolution, per_head, kind, class_index, batch_size: as there.
+
+    Returns:
+        What `attention_maps` returns.
+
+    Raises:
+        ValueError: what `attention_maps` raises; a model without attention layers at once.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.maps import AttentionMaps
+    >>> maps_of = AttentionMaps(attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8))
+    >>> for frame in np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)):
+    ...     print(maps_of(frame[None])["block3_pool"].shape)
+    (1, 4, 4)
+    (1, 4, 4)
+    """
+
+    def __init__(self, model):
+        self.model, self.layers = model, require_attention_layers(model)
+
+    def __call__(self, images, resolution="map", per_head=False, kind="weights", class_index=None, batch_size=32):
+        require_choice("resolution", resolution, RESOLUTIONS)
+        require_choice("kind", kind, KINDS)
+        images = check_images(self.model, images)
+        in_graph = kind == "weights" and all(isinstance(layer.output, (tuple, list)) for layer in self.layers.values())
+        maps = self._from_graph(images, batch_size) if in_graph else self._from_inputs(images, kind, batch_size)
+        maps = self._of_classes(maps, images, class_index, batch_size)
+        for name, layer in self.layers.items():
+            heads = maps[name] if layer.num_heads > 1 else maps[name][:, None]
+            maps[name] = heads if per_head else heads.mean(axis=1)
+        return maps if resolution == "map" else {name: _at_size(values, images) for name, values in maps.items()}
+
+    @functools.cached_property
+    def _outputs(self):
+        return keras.Model(self.model.input, {name: layer.output[1] for name, layer in self.layers.items()})
+
+    @functools.cached_property
+    def _inputs(self):
+        return keras.Model(self.model.input, {name: list(layer.input) for name, layer in self.layers.items()})
+
+    @functools.cached_property
+    def _classifier(self):
+        return Classifier(self.model)
+
+    def _from_graph(self, images, batch_size):
+        predicted = self._outputs.predict(images, batch_size=batch_size, verbose=0)
+        return {name: np.asarray(predicted[name], "float32") for name in self.layers}
+
+    def _from_inputs(self, images, kind, batch_size):
+        """The maps computed anew from what each layer is given, for what is not among the tensors of the graph."""
+        parts = {name: [] for name in self.layers}
+        for batch in in_batches(images, batch_size):
+            for name, given in self._inputs.predict_on_batch(batch).items():
+                parts[name].append(np.asarray(_computed(self.layers[name], kind, *given), "float32"))
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    def _of_classes(self, maps, images, class_index, batch_size):
+        """Of the maps of a layer that is asked one question for each class, those of the wanted classes."""
+        asked = [name for name, layer in self.layers.items() if len(layer.input[0].shape) == 3]
+        if not asked:
+            return maps
+        classes, rows = self._classifier.classes(images, class_index, batch_size), np.arange(len(images))
+        # The classes stand before height and width.
+        return maps | {name: np.moveaxis(maps[name], -3, 1)[rows, classes] for name in asked}
+
+
+def resize_maps(maps, size):
+    """Maps at another size, bilinear with half-pixel centres.
+
+    Args:
+        maps: `(n, H, W)`.
+        size: (height, width), or one number for both.
+
+    Returns:
+        float32 `(n, height, width)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.maps import resize_maps
+    >>> resize_maps(np.array([[[0.0, 1.0]]]), (1, 4))
+    array([[[0.  , 0.25, 0.75, 1.  ]]], dtype=float32)
+    """
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    return keras.ops.convert_to_numpy(resized(np.asarray(maps, "float32"), size))
+
+
+def joint_map(maps, size=None):
+    """Where all blocks look at once: the product of their resized maps, each divided by its largest value.
+
+    Args:
+        maps: name → `(n, H, W)`, as `attention_maps` gives them.
+        size: (height, width) of the result, or one number for both; that of the finest map where it is `None`.
+
+    Returns:
+        float32 `(n, height, width)` from 0 to 1.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.maps import joint_map
+    >>> joint_map({"fine": np.array([[[4.0, 2.0, 2.0, 4.0]]]), "coarse": np.array([[[0.0, 0.5]]])})
+    array([[[0.   , 0.125, 0.375, 1.   ]]], dtype=float32)
+    """
+    size = (size, size) if isinstance(size, int) else size
+    return keras.ops.convert_to_numpy(
+        joint({name: np.asarray(values, "float32") for name, values in maps.items()}, size)
+    )
+
+
+def resized(maps, size):
+    """`resize_maps` of tensors, inside a graph too; `size` is (height, width)."""
+    return keras.ops.image.resize(maps[..., None], size, interpolation="bilinear", data_format="channels_last")[..., 0]
+
+
+def joint(maps, size=None):
+    """`joint_map` of tensors, inside a graph too."""
+    size = max((tuple(values.shape[1:]) for values in maps.values()), key=np.prod) if size is None else size
+    product = 1.0
+    for values in maps.values():
+        values = resized(values, size)
+        largest = keras.ops.max(values, axis=(1, 2), keepdims=True)
+        product = product * (values / keras.ops.where(largest > 0, largest, 1.0))
+    return product
+
+
+def _computed(layer, kind, query, features):
+    if kind == "weights":
+        found = layer(query, features, return_attention_scores=True)[1]
+    else:
+        found = layer.policy(query, features)[KINDS.index(kind) - 1]
+    return keras.ops.convert_to_numpy(found)
+
+
+def _at_size(maps, images):
+    """Maps `(B, …, H, W)` at the size of the images."""
+    flat = resize_maps(maps.reshape(-1, *maps.shape[-2:]), images.shape[1:3])
+    return flat.reshape(*maps.shape[:-2], *images.shape[1:3])

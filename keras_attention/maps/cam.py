@@ -1,0 +1,175 @@
+"""Grad-CAM: where a class stands in the feature map of any layer, seen from outside by gradients."""
+
+import keras
+import numpy as np
+
+from keras_attention.arguments import invalid, require_choice
+from keras_attention.maps.attention import RESOLUTIONS, resize_maps
+from keras_attention.maps.classifier import Classifier, check_images, functional, in_batches
+from keras_attention.maps.gradient import gradient
+from keras_attention.models.backbone import feature_layers, feature_map
+from keras_attention.precision import in_float32
+
+GRAD_CAM, GRAD_CAM_TITLE = "grad_cam", "Grad-CAM"
+
+
+def grad_cam(model, images, layer=None, class_index=None, resolution="map", batch_size=32):
+    """ReLU(Σ_c α_c A_c), with α_c the mean over the positions of ∂y/∂A_c: A the features of a layer, y a logit.
+
+    The derivative is that of the logit, not of the probability, which is flat where the network is sure. It is taken in
+    float32 whatever precision the model computes in. Where a dense layer stands on the average over A's positions, this
+    is CAM over their number, cut at 0.
+
+    Args:
+        model: a functional model, images → `(B, classes)`, logits or probabilities.
+        images: `(B, height, width, 3)` as the model takes them.
+        layer: a layer whose output is a feature map `(B, H, W, C)`, or its name; `None` is the last one before the
+            last pooling.
+        class_index: the class that is asked for: one for all images, or one for each; `None` is the most probable.
+        resolution: `"map"`, that of the layer, or `"image"`.
+        batch_size: images at a time.
+
+    Returns:
+        float32 `(B, H, W)`, at least 0, not scaled. A map of zeros says that nothing in A speaks for the class.
+
+    Raises:
+        TypeError: a model that is no functional one.
+        ValueError: a layer that the model does not have or that gives no feature map, images that it does not take, or
+            a class that is none.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.maps import grad_cam
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8)
+    >>> images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    >>> grad_cam(model, images, "block4_pool", class_index=1).shape
+    (2, 2, 2)
+
+    Reference:
+        Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization*, ICCV 2017,
+        eqs. 1 and 2.
+    """
+    return GradCam(model, layer)(images, class_index, resolution, batch_size)
+
+
+class GradCam:
+    """`grad_cam` of one layer of a model for many calls, for which it is prepared once.
+
+    Args:
+        model, layer: as there.
+
+    Call arguments:
+        images, class_index, resolution, batch_size: as there.
+
+    Returns:
+        What `grad_cam` returns.
+
+    Raises:
+        TypeError, ValueError: what `grad_cam` raises; of the model and the layer at once.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier
+    >>> from keras_attention.maps import GradCam
+    >>> camera = GradCam(attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8))
+    >>> camera.layer
+    'block5_relu3'
+    >>> images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    >>> [camera(images, class_index, resolution="image").shape for class_index in range(3)]
+    [(2, 32, 32), (2, 32, 32), (2, 32, 32)]
+    """
+
+    def __init__(self, model, layer=None):
+        model = functional(model)
+        layer = layer.name if isinstance(layer, keras.layers.Layer) else layer
+        self.layer = default_layer(model) if layer is None else layer
+        feature_map(model, self.layer)  # which refuses what gives no map
+        self.classifier = Classifier(in_float32(model))
+        self.model = self.classifier.model
+        self.lower, self.upper = self._parts()
+
+    def __call__(self, images, class_index=None, resolution="map", batch_size=32):
+        require_choice("resolution", resolution, RESOLUTIONS)
+        images = check_images(self.model, images)
+        classes = self.classifier.classes(images, class_index, batch_size)
+        batches = zip(in_batches(images, batch_size), in_batches(classes, batch_size), strict=True)
+        maps = np.concatenate([self._maps(self.lower.predict_on_batch(batch), chosen) for batch, chosen in batches])
+        return maps if resolution == "map" else resize_maps(maps, images.shape[1:3])
+
+    def _parts(self):
+        """The model in two, cut at the features of the layer: images → (features, …), and these → logits.
+
+        What reaches the logits on other ways than through the features is among what the first gives, so that the
+        derivative is that of all ways which lead through them.
+        """
+        features, logits = self.model.get_layer(self.layer).output, self.classifier.logits
+        tensors = [features, *_beside(features, logits)]
+        # By number, as a model of one output in a list gives it bare.
+        numbered = {str(number): tensor for number, tensor in enumerate(tensors)}
+        return keras.Model(self.model.inputs[0], numbered), keras.Model(tensors, logits)
+
+    def _maps(self, tensors, classes):
+        """The maps of a batch, from the features and what else the logits stand on."""
+        features, *others = (tensors[str(number)] for number in range(len(tensors)))
+        chosen = keras.ops.one_hot(classes, self.classifier.count)
+        others = [keras.ops.convert_to_tensor(tensor) for tensor in others]
+
+        def logits_of_classes(tensor):
+            # An image's logit depends on its own features alone, so that the sum has the derivative of each.
+            return keras.ops.sum(self.upper([tensor, *others], training=False) * chosen)
+
+        slope = gradient(logits_of_classes, features)
+        weights = slope.mean(axis=(1, 2), keepdims=True)
+        return np.maximum((weights * features).sum(axis=-1), 0).astype("float32")
+
+
+def default_layer(model):
+    """The last layer that gives a feature map of several positions and is no pooling."""
+    names = [name for name in feature_layers(model) if "pool" not in type(model.get_layer(name)).__name__.lower()]
+    if not names:
+        raise invalid(
+            "The model has no feature map.", "a layer that gives (batch, height, width, channels)", model.name
+        )
+    return names[-1]
+
+
+def _beside(features, logits):
+    """The tensors that, with the features, decide the logits, and do not depend on the features."""
+    inputs_of = _graph(logits)
+    consumers = {}
+    for name, (_, inputs) in inputs_of.items():
+        for each in inputs:
+            consumers.setdefault(_name(each), []).append(name)
+    downstream, waiting = set(), [_name(features)]
+    while waiting:
+        name = waiting.pop()
+        if name not in downstream:
+            downstream.add(name)
+            waiting += consumers.get(name, [])
+    if _name(logits) not in downstream:
+        expected = "a layer between images and logits, of the model itself and not of one inside it"
+        raise invalid("The logits do not depend on the layer.", expected, f"layer of {features.name}")
+    taken = {_name(each): each for name in downstream - {_name(features)} for each in inputs_of[name][1]}
+    return [tensor for name, tensor in taken.items() if name not in downstream]
+
+
+def _graph(output):
+    """Name of each tensor that an output stands on, and of itself → (the tensor, those it is made of)."""
+    graph, waiting = {}, [output]
+    while waiting:
+        tensor = waiting.pop()
+        if _name(tensor) not in graph:
+            history = tensor._keras_history
+            inputs = history.operation._inbound_nodes[history.node_index].input_tensors
+            graph[_name(tensor)] = tensor, inputs
+            waiting += inputs
+    return graph
+
+
+def _name(tensor):
+    """What tells a symbolic tensor from all others: who made it, in which call, and which of the results it is."""
+    history = tensor._keras_history
+    return id(history.operation), history.node_index, history.tensor_index

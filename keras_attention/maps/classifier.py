@@ -1,0 +1,119 @@
+"""A classifier as explanations see it: its logits, its probabilities, and the classes that are to be explained."""
+
+import functools
+
+import keras
+import numpy as np
+from scipy.special import softmax
+
+from keras_attention.arguments import invalid
+from keras_attention.models.backbone import require_functional
+from keras_attention.models.outputs import LOGITS
+
+# Outputs of these are probabilities already.
+SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
+
+
+class Classifier:
+    """A functional model, images → one number for each class.
+
+    Args:
+        model: with one output `(B, classes)`, logits or probabilities, or with several of which one is called
+            `"logits"`.
+
+    Raises:
+        TypeError: what is no functional model of one input.
+        ValueError: a model whose output is none of classes.
+    """
+
+    def __init__(self, model):
+        self.model = functional(model)
+        output = self.model.output
+        self.output = output.get(LOGITS) if isinstance(output, dict) else output
+        shape = getattr(self.output, "shape", ())
+        if len(shape) != 2 or shape[-1] is None:
+            expected = f"one output (B, classes), or one called {LOGITS!r} among several"
+            raise invalid("The model is no classifier.", expected, f"{model.name} with {model.output_shape}")
+        self.count = shape[-1]
+
+    @functools.cached_property
+    def logits(self):
+        """The symbolic logits: the output, or what stands before its softmax or sigmoid."""
+        layer = self.output._keras_history.operation
+        if isinstance(layer, keras.layers.Softmax) or (isinstance(layer, keras.layers.Activation) and _squashes(layer)):
+            return layer.input
+        if isinstance(layer, keras.layers.Dense) and _squashes(layer):
+            linear = keras.layers.Dense.from_config({**layer.get_config(), "activation": None})
+            logits = linear(layer.input)
+            linear.set_weights(layer.get_weights())
+            return logits
+        return self.output
+
+    @functools.cached_property
+    def _outputs(self):
+        return keras.Model(self.model.input, self.output)
+
+    def probabilities(self, images, batch_size=32):
+        """The probability of each class, `(B, classes)`: the outputs, or the softmax of logits."""
+        # Many short calls, each of which `predict` would prepare at length.
+        batches = [self._outputs.predict_on_batch(batch) for batch in in_batches(images, batch_size)]
+        outputs = np.concatenate(batches).astype("float32")
+        return softmax(outputs, axis=-1) if self.logits is self.output else outputs
+
+    def classes(self, images, class_index=None, batch_size=32):
+        """A class for each image, `(B,)`: those given, or where it is `None` the most probable ones.
+
+        Raises:
+            ValueError: what is no class of the model, or not one for each image.
+        """
+        if class_index is None:
+            return self.probabilities(images, batch_size).argmax(-1)
+        classes = np.asarray(class_index)
+        whole = np.issubdtype(classes.dtype, np.integer) and classes.shape in ((), (len(images),))
+        if not whole or classes.min() < 0 or classes.max() >= self.count:
+            expected = f"a whole number from 0 to {self.count - 1}, or one for each of {len(images)} images"
+            raise invalid("There is no such class.", expected, f"class_index={class_index!r}")
+        return np.broadcast_to(classes, len(images))
+
+
+def functional(model):
+    """The model as a functional one, which a `Sequential` that knows its input is underneath.
+
+    Raises:
+        TypeError: what is no functional model of one input.
+    """
+    if isinstance(model, keras.Sequential) and model.built:
+        model = keras.Model(model.inputs, model.outputs[0], name=model.name)
+    return require_functional(model, "model")
+
+
+def check_images(model, images):
+    """The images as one array that a model takes.
+
+    Raises:
+        ValueError: images of different sizes, or of another size than the model's, or none.
+    """
+    expected = tuple(model.input_shape[1:])
+    shown = f"({', '.join(['B', *(str(side or 'any') for side in expected)])})"
+    try:
+        images = np.asarray(images)
+    except ValueError as error:
+        raise invalid("The images differ in size.", f"one array {shown}", "arrays of several shapes") from error
+    fits = images.ndim == len(expected) + 1 and all(
+        side in (None, given) for side, given in zip(expected, images.shape[1:], strict=True)
+    )
+    if not fits or not len(images) or images.dtype.kind not in "uif":
+        received = f"{images.dtype} {images.shape}"
+        raise invalid("The images do not fit the model.", f"numbers {shown}, B at least 1", received)
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise invalid("The images are not finite.", f"numbers {shown}", "NaN or infinity")
+    return images
+
+
+def in_batches(images, batch_size):
+    """Slices of so many images, the last one maybe shorter."""
+    return (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+
+
+def _squashes(layer):
+    return any(layer.activation is function for function in SQUASHING)

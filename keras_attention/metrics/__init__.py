@@ -1,0 +1,29 @@
+"""How good a classifier is: one table of metrics, each with its facts, its value, and its value under resamples."""
+
+from keras_attention.metrics.answers import Answers
+from keras_attention.metrics.flips import FLIPS, mean_over_flips
+from keras_attention.metrics.resampling import draw_weights, mean
+from keras_attention.metrics.table import (
+    CLASS_METRICS,
+    METRICS,
+    MONITORS,
+    Metric,
+    classification_metrics,
+    headlines,
+    resampled_metrics,
+)
+
+__all__ = [
+    "CLASS_METRICS",
+    "FLIPS",
+    "METRICS",
+    "MONITORS",
+    "Answers",
+    "Metric",
+    "classification_metrics",
+    "draw_weights",
+    "headlines",
+    "mean",
+    "mean_over_flips",
+    "resampled_metrics",
+]

@@ -1,0 +1,69 @@
+"""`Answers`: what a classifier said of some images, and what was true; all metrics are computed from it.
+
+SciPy and scikit-learn are imported where they are needed, because the command line reads the table of metrics before
+anything slow is loaded.
+"""
+
+import functools
+
+import numpy as np
+
+
+class Answers:
+    """Logits and labels of the same images.
+
+    Args:
+        logits: `(n, classes)`.
+        labels: `(n,)`, integers from 0.
+    """
+
+    def __init__(self, logits, labels):
+        self.logits, self.labels = np.asarray(logits, "float64"), np.asarray(labels)
+
+    @property
+    def classes(self):
+        """The numbers of the classes."""
+        return np.arange(self.logits.shape[1])
+
+    @functools.cached_property
+    def predicted(self):
+        """The most probable class of each image, `(n,)`."""
+        return self.logits.argmax(-1)
+
+    @functools.cached_property
+    def probabilities(self):
+        """`(n, classes)`."""
+        from scipy.special import softmax
+
+        return softmax(self.logits, axis=-1)
+
+    @functools.cached_property
+    def losses(self):
+        """The cross-entropy of each image in nats, `(n,)`."""
+        from scipy.special import log_softmax
+
+        return -log_softmax(self.logits, axis=-1)[np.arange(len(self.labels)), self.labels]
+
+    @functools.cached_property
+    def by_class(self):
+        """Precision, recall, F1 and the number of images, each `(classes,)`; 0 where one is not defined."""
+        from sklearn.metrics import precision_recall_fscore_support
+
+        return precision_recall_fscore_support(self.labels, self.predicted, labels=self.classes, zero_division=0)
+
+    @property
+    def confusion(self):
+        """The confusion matrix as lists: rows true, columns predicted."""
+        from sklearn.metrics import confusion_matrix
+
+        return confusion_matrix(self.labels, self.predicted, labels=self.classes).tolist()
+
+    def one_against_rest(self, measure, number):
+        """A measure of scikit-learn for one class; `None` unless some images are of the class and some are not."""
+        truth = self.labels == number
+        return float(measure(truth, self.probabilities[:, number])) if 0 < truth.sum() < len(truth) else None
+
+    def drawn(self, times):
+        """The answers of a resample: image i as often as `times[i]` says."""
+        rows = np.repeat(np.arange(len(self.labels)), np.asarray(times, "int64"))
+        return Answers(self.logits[rows], self.labels[rows])

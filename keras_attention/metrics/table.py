@@ -1,0 +1,167 @@
+"""The metrics of a classifier. A row here is all that a new metric needs.
+
+Training can choose its best epoch by it, a run, a comparison and a report show it, and it leaves with an export.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_attention.figures import Figure, by_name
+from keras_attention.metrics import resampling
+from keras_attention.metrics.answers import Answers
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric(Figure):
+    """A figure of a classifier on a split.
+
+    Args:
+        of: `Answers` → its value, or `None` if they do not define it.
+        resampled: `Answers` and weights `(resamples, n)` → its value under each resample, `(resamples,)`, NaN where
+            one does not define it; if `None`, `of` is called once for each resample, which is slower.
+    """
+
+    of: Callable
+    resampled: Callable | None = None
+
+    def under(self, answers, weights):
+        """Its value under each resample, `(resamples,)`."""
+        if self.resampled is not None:
+            return self.resampled(answers, weights)
+        values = (self.of(answers.drawn(times)) for times in weights)
+        return np.array([math.nan if value is None else value for value in values])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassMetric(Figure):
+    """A figure of one class.
+
+    Args:
+        of: `Answers` and the number of the class → its value, or `None`.
+    """
+
+    of: Callable
+
+
+def _roc_auc(answers, number):
+    from sklearn.metrics import roc_auc_score
+
+    return answers.one_against_rest(roc_auc_score, number)
+
+
+def _average_precision(answers, number):
+    from sklearn.metrics import average_precision_score
+
+    return answers.one_against_rest(average_precision_score, number)
+
+
+def _mean_over_classes(of):
+    """The mean of a figure over the classes that define it; `None` if none does."""
+
+    def mean(answers):
+        defined = [value for number in answers.classes if (value := of(answers, number)) is not None]
+        return float(np.mean(defined)) if defined else None
+
+    return mean
+
+
+CLASS_METRICS = by_name(
+    ClassMetric(name="precision", title="precision", of=lambda answers, number: float(answers.by_class[0][number])),
+    ClassMetric(name="recall", title="recall", of=lambda answers, number: float(answers.by_class[1][number])),
+    ClassMetric(name="f1", title="F1", of=lambda answers, number: float(answers.by_class[2][number])),
+    ClassMetric(name="roc_auc", title="ROC-AUC", of=_roc_auc),
+    ClassMetric(name="average_precision", title="average precision", of=_average_precision),
+)
+METRICS = by_name(
+    Metric(
+        name="accuracy",
+        title="accuracy",
+        headline=True,
+        of=lambda answers: float((answers.predicted == answers.labels).mean()),
+        resampled=resampling.accuracy,
+    ),
+    Metric(
+        name="macro_f1",
+        title="macro F1",
+        headline=True,
+        of=lambda answers: float(answers.by_class[2].mean()),
+        resampled=resampling.macro_f1,
+    ),
+    Metric(
+        name="roc_auc",
+        title="ROC-AUC",
+        headline=True,
+        of=_mean_over_classes(_roc_auc),
+        resampled=resampling.roc_auc,
+    ),
+    Metric(
+        name="average_precision",
+        title="average precision",
+        headline=True,
+        of=_mean_over_classes(_average_precision),
+        resampled=resampling.average_precision,
+    ),
+    Metric(
+        name="loss",
+        title="cross-entropy",
+        more_is_better=False,
+        most=math.inf,
+        unit="nats",
+        of=lambda answers: float(answers.losses.mean()),
+        resampled=resampling.loss,
+    ),
+)
+# The same on the validation split, by which a run chooses its best epoch: name in the history → `Metric`.
+MONITORS = {f"val_{name}": metric for name, metric in METRICS.items()}
+
+
+def classification_metrics(logits, labels, class_names):
+    """The figures of a classifier on a split.
+
+    ROC-AUC and average precision are exact (no bins), one class against the rest, and their means are taken over the
+    classes for which they are defined: those with at least one image in the split and one outside.
+
+    Args:
+        logits: `(n, classes)`.
+        labels: `(n,)`, integers from 0.
+        class_names: the name of each class.
+
+    Returns:
+        A dictionary: each of `METRICS`, `None` if no class defines it (`loss` in nats, the others from 0 to 1);
+        `count`; `per_class` by name, with each of `CLASS_METRICS` and `count`; and `confusion`, rows true, columns
+        predicted.
+    """
+    answers = Answers(logits, labels)
+    return {
+        **{name: metric.of(answers) for name, metric in METRICS.items()},
+        "count": len(answers.labels),
+        "per_class": {name: _of_class(answers, number) for number, name in enumerate(class_names)},
+        "confusion": answers.confusion,
+    }
+
+
+def resampled_metrics(logits, labels, weights):
+    """Each of `METRICS` under each resample of the images.
+
+    Args:
+        logits, labels: as in `classification_metrics`.
+        weights: `(resamples, n)`, as `draw_weights` gives them.
+
+    Returns:
+        Name → `(resamples,)`; NaN where a resample does not define the metric.
+    """
+    answers = Answers(logits, labels)
+    return {name: metric.under(answers, weights) for name, metric in METRICS.items()}
+
+
+def headlines(metrics):
+    """The headlines of what `classification_metrics` returns, and the number of images."""
+    return {name: metrics.get(name) for name in (*(name for name in METRICS if METRICS[name].headline), "count")}
+
+
+def _of_class(answers, number):
+    figures = {name: metric.of(answers, number) for name, metric in CLASS_METRICS.items()}
+    return figures | {"count": int(answers.by_class[3][number])}

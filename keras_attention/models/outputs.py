@@ -1,0 +1,89 @@
+"""The names of what a model gives, and which of its outputs is what; every other module takes them from here."""
+
+import keras
+import numpy as np
+
+from keras_attention.arguments import invalid
+from keras_attention.layers import SpatialAttention
+
+LOGITS, PROBABILITIES = "logits", "probabilities"
+LABELS = "labels"  # of a SavedModel: the class names
+MAP_PREFIX = "attention_"  # an attention layer, and the output that is its map: attention_<attended layer>
+JOINT = "joint"  # the product of the maps of all attended layers
+
+
+def map_output(attended):
+    """The name of the output that is the map of an attended layer, and of its attention layer."""
+    return f"{MAP_PREFIX}{attended}"
+
+
+def attended_layer(output):
+    """The attended layer whose map an output is; the name itself for anything else."""
+    return output.removeprefix(MAP_PREFIX)
+
+
+def map_outputs(outputs):
+    """Those names among `outputs` that are of maps, in their order."""
+    return [name for name in outputs if name.startswith(MAP_PREFIX)]
+
+
+def attention_layers(model):
+    """Attended layer → its `SpatialAttention`, in the order of a model; empty if there is none."""
+    layers = getattr(model, "layers", ())
+    return {attended_layer(layer.name): layer for layer in layers if isinstance(layer, SpatialAttention)}
+
+
+def require_attention_layers(model):
+    """`attention_layers` of a model.
+
+    Raises:
+        ValueError: a model without any.
+    """
+    found = attention_layers(model)
+    if not found:
+        name = getattr(model, "name", repr(model))
+        raise invalid("The model has no attention layers.", "a model with SpatialAttention layers", name)
+    return found
+
+
+def attention_outputs(model):
+    """The same graph with its maps: images → {"logits": (B, classes), "attention_<attended layer>": (B, H, W), …}.
+
+    With several heads it gives the mean map. If the classes have queries of their own, maps are `(B, classes, H, W)`;
+    if the model has an activation, `"probabilities"` come too. Without attention layers there are no maps.
+
+    Args:
+        model: one built by `attention_classifier`, or loaded from a file.
+
+    Returns:
+        A model of the same class, which shares all layers, so that it can be trained through these names.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.models import VGG16BN, attention_classifier, attention_outputs
+    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8)
+    >>> outputs = attention_outputs(model).predict(np.zeros((2, 32, 32, 3)), verbose=0)
+    >>> sorted(outputs), outputs["attention_block3_pool"].shape
+    (['attention_block3_pool', 'attention_block4_pool', 'logits'], (2, 4, 4))
+    """
+    maps = {
+        layer.name: layer.output[1] if layer.num_heads == 1 else keras.ops.mean(layer.output[1], axis=1)
+        for layer in attention_layers(model).values()
+        if isinstance(layer.output, (tuple, list))
+    }
+    found = {layer.name: layer.output for layer in model.layers if layer.name in (LOGITS, PROBABILITIES)}
+    outputs = {LOGITS: model.output, **maps, **found}
+    return type(model)(model.input, outputs, name=f"{model.name}_outputs")
+
+
+def with_probabilities(outputs):
+    """The outputs of a classifier with their probabilities: softmax, if the model has no activation of its own."""
+    return {PROBABILITIES: keras.ops.softmax(outputs[LOGITS]), **outputs}
+
+
+def maps_of(outputs):
+    """Attended layer → its maps `(B, H, W)`, from arrays by name; of maps for each class, that of the best class."""
+    maps = {attended_layer(name): outputs[name] for name in map_outputs(outputs)}
+    rows, best = np.arange(len(outputs[LOGITS])), outputs[LOGITS].argmax(-1)
+    return {name: values if values.ndim == 3 else values[rows, best] for name, values in maps.items()}

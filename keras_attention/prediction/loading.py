@@ -1,0 +1,163 @@
+"""A run, a `.keras` file or an export in any format → its `Predictor`."""
+
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_attention.arguments import invalid, reason
+from keras_attention.export.card import CARD, damaged, is_card, read_card
+from keras_attention.export.formats import FORMATS, format_of
+from keras_attention.files import read_json
+from keras_attention.models.outputs import LOGITS, PROBABILITIES, attention_outputs, with_probabilities
+from keras_attention.precision import in_float32
+from keras_attention.prediction.predictor import Predictor
+from keras_attention.quiet import silenced
+from keras_attention.registry import require_classes
+from keras_attention.runs import Run
+
+MODELS = "a run folder, an exported folder, or a .keras, .onnx or .tflite file"
+
+
+def load_predictor(path):
+    """The `Predictor` of a run folder, a `.keras` file, an exported folder, or a single `.onnx` or `.tflite` file.
+
+    Of a folder with several formats the SavedModel is taken, else ONNX, else LiteRT. What has a card is compared with
+    it first, file by file, and every export answers for one black image before it is handed over.
+
+    Nothing is unpickled, and of a `.keras` file no code is run: one with Lambda layers or classes of others is refused.
+    An export, though, is a program for its runtime, and the card beside it can be forged: take them from people whom
+    you trust.
+
+    Args:
+        path: of one of these.
+
+    Returns:
+        A `Predictor`. Of a single file that does not know the names of its classes they are `"0"`, `"1"`, ….
+
+    Raises:
+        ValueError: a path that is none of them, a run that is not finished, a file that is damaged or not of this
+            package, or a runtime that is not installed.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from keras_attention import VGG16BN, attention_classifier, load_predictor
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> attention_classifier(VGG16BN((32, 32, 3), width=0.05), 3, units=8).save(folder / "model.keras")
+    >>> predictor = load_predictor(folder / "model.keras")
+    >>> predictor.class_names, predictor.image_size
+    (('0', '1', '2'), 32)
+    >>> predictor(np.zeros((2, 32, 32, 3)))["probabilities"].shape
+    (2, 3)
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        return _from_folder(path)
+    if path.is_file() and path.suffix == ".keras":
+        return _from_keras(path, _names_beside(path))
+    if path.is_file() and format_of(path):
+        return _from_file(path, format_of(path))
+    raise _no_model(path)
+
+
+def _no_model(path):
+    return invalid(f"{path} is no model.", MODELS, f"model={str(path)!r}")
+
+
+def _from_folder(path):
+    if (path / CARD).is_file():
+        card = read_card(path)
+        return _from_export(path, card, next(name for name in FORMATS if name in card["formats"]))
+    if (path / "saved_model.pb").is_file():
+        raise invalid(f"{path} has no {CARD}.", "a folder that `keras-attention export` wrote", f"model={str(path)!r}")
+    run = Run(path)
+    if not run.finished and not (path / "config.json").is_file():
+        raise _no_model(path)
+    names = _class_names(run.metrics)
+    if not names:
+        raise invalid(
+            f"{path / 'metrics.json'} has no class names.", "a run as it was finished", f"model={str(path)!r}"
+        )
+    return _from_keras(run.model_path, names)
+
+
+def _from_file(path, name):
+    """A single file; with the card beside it where it is of the same export."""
+    card = read_json(path.parent / CARD) if (path.parent / CARD).is_file() else None
+    form = card["formats"].get(name) if is_card(card) else None
+    if form and any(file["path"] == path.name for file in form["files"]):
+        return _from_export(path.parent, card, name)
+    runtime = _runtime(path, name)
+    names = getattr(runtime, "class_names", None)
+    return _tried(path, runtime, names)
+
+
+def _from_export(folder, card, name):
+    problem = damaged(folder, card, name)
+    if problem:
+        raise invalid(f"{problem}.", "the files as they were exported", f"model={str(folder)!r}")
+    path = FORMATS[name].path(folder, card["formats"][name]["quantized"])
+    runtime = _runtime(path, name)
+    if runtime.image_size != card["image_size"]:
+        expected = f"an image_size of {runtime.image_size}, as the model has it"
+        raise invalid(f"{folder / CARD} does not fit its model.", expected, f"{card['image_size']}")
+    return _tried(path, runtime, card["class_names"])
+
+
+def _runtime(path, name):
+    with silenced():
+        return FORMATS[name].runtime(path)
+
+
+def _tried(path, runtime, names):
+    """The predictor of an export that answered for one black image; its classes by number where they have no names."""
+    size = runtime.image_size
+    try:
+        with silenced():
+            found = runtime(np.zeros((1, size, size, 3), "float32"))
+        _, classes = found[PROBABILITIES].shape
+        found[LOGITS].reshape(1, classes)
+    except Exception as error:  # each runtime has exceptions of its own, and a foreign model other outputs
+        raise _foreign(path, reason(error)) from error
+    _check_names(path, names, classes)
+    return Predictor(runtime, names or _numbers(classes), size)
+
+
+def _foreign(path, received):
+    return invalid(f"{path} is not of this package, or damaged.", "what `keras-attention export` wrote", received)
+
+
+def _check_names(path, names, classes):
+    if names and len(names) != classes:
+        raise invalid(f"The class names do not fit {path}.", f"{classes} names", f"{len(names)}")
+
+
+def _from_keras(path, class_names):
+    require_classes(path)
+    try:
+        model = in_float32(keras.models.load_model(path, compile=False, safe_mode=True))
+        graph = attention_outputs(model)
+        (_, size, _, _), (_, classes) = model.input_shape, model.output_shape
+    except Exception as error:  # a damaged archive fails in the reader of whatever the damaged byte belongs to
+        problem = f"{path} does not load: {reason(error)}"
+        raise invalid(problem, "a model of this package", f"model={str(path)!r}") from error
+    _check_names(path, class_names, classes)
+    names = class_names or _numbers(classes)
+    return Predictor(lambda images: with_probabilities(graph.predict_on_batch(images)), names, size, model)
+
+
+def _names_beside(path):
+    metrics = path.parent / "metrics.json"
+    return _class_names(read_json(metrics)) if metrics.is_file() else None
+
+
+def _class_names(metrics):
+    """Those in the `metrics.json` of a run; `None` where it is of something else."""
+    names = metrics.get("class_names") if isinstance(metrics, dict) else None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+
+
+def _numbers(count):
+    return [str(number) for number in range(count)]

@@ -1,0 +1,51 @@
+"""A model of any form as one callable from images to probabilities and maps."""
+
+import numpy as np
+
+from keras_attention.prediction.reading import read_image
+
+
+class Predictor:
+    """Images in, `probabilities`, `logits` and `attention_<feature>` maps out, as NumPy arrays.
+
+    Args:
+        outputs: function from float32 images `(n, S, S, 3)` to a dictionary of tensors.
+        class_names: the name of each class.
+        image_size: S.
+        model: the Keras model in float32; `None` where there is none, as of an export.
+
+    Call arguments:
+        images: `(n, S, S, 3)` from 0 to 255.
+
+    Returns:
+        A dictionary of arrays: `probabilities` and `logits`, `(n, classes)`, and one `attention_<feature>` for each
+        attended block, `(n, H, W)`.
+
+    Example:
+
+    `load_predictor` makes one of a saved model; here a function decides by the brightness of an image alone.
+
+    >>> import numpy as np
+    >>> from keras_attention import Predictor
+    >>> def outputs(images):
+    ...     bright = images.mean(axis=(1, 2, 3)) / 256
+    ...     return {"probabilities": np.stack([1 - bright, bright], axis=1)}
+    >>> predictor = Predictor(outputs, class_names=("night", "day"), image_size=32)
+    >>> predictor(np.full((1, 32, 32, 3), 192))["probabilities"]
+    array([[0.25, 0.75]], dtype=float32)
+    """
+
+    def __init__(self, outputs, class_names, image_size, model=None):
+        self.outputs, self.class_names, self.image_size = outputs, tuple(class_names), image_size
+        self.model = model
+
+    def __call__(self, images):
+        return {name: np.asarray(values) for name, values in self.outputs(np.asarray(images, "float32")).items()}
+
+    def read(self, path):
+        """An image file → uint8 `(S, S, 3)`.
+
+        Raises:
+            ValueError: a path that is not there, or a file that does not decode.
+        """
+        return read_image(path, self.image_size)

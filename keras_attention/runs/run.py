@@ -1,0 +1,126 @@
+"""One run is one folder: `config.json`, `history.csv`, `metrics.json`, `predictions.npz`, `model.keras`, and `backup/`
+while unfinished.
+
+Every file is written whole. `metrics.json` comes last: where it stands, the run is finished.
+"""
+
+import csv
+
+from keras_attention.atomic import remove, remove_leftovers, replacing
+from keras_attention.config import TrainConfig
+from keras_attention.files import read_arrays, read_json, write_arrays, write_json
+from keras_attention.runs.folder import WorkFolder
+
+BACKUPS = "epoch-*.weights.h5"
+
+
+class Run(WorkFolder):
+    """The folder of a run, and what is in it.
+
+    Args:
+        folder: where it is, or will be.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention import Run, TrainConfig, train
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "first"
+    >>> config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, units=16, epochs=1)
+    >>> _ = train(config, folder, verbose=0, export=False)
+    >>> run = Run(folder)  # later, in another process
+    >>> run.finished, run.config == config, run.metrics["count"]
+    (True, True, 10)
+    >>> run.arrays()["logits"].shape, sorted(path.name for path in folder.glob("*.png"))
+    ((10, 10), ['attention.png', 'confusion.png', 'history.png'])
+    """
+
+    kind, plan_name, result_name, plan_type = "run", "config.json", "metrics.json", TrainConfig
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.model_path = self.folder / "model.keras"
+        self.export_path = self.folder / "saved_model"
+
+    @property
+    def config(self):
+        """The settings of the run."""
+        return self.plan
+
+    @property
+    def metrics(self):
+        """What the run reached on its test split."""
+        return self.result
+
+    def history(self):
+        """The rows of `history.csv`, a dictionary an epoch."""
+        path = self.folder / "history.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+    def write_history(self, rows):
+        """Writes `history.csv`; returns the rows as the file holds them, with nine digits."""
+        rows = [{name: float(f"{value:.9g}") for name, value in row.items()} for row in rows]
+        with (
+            replacing(self.folder / "history.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows({name: f"{value:.9g}" for name, value in row.items()} for row in rows)
+        return rows
+
+    def back_up(self, model, epochs, seconds):
+        """Keeps the weights and the optimizer after `epochs` epochs, and removes the backup before."""
+        folder = self.folder / "backup"
+        folder.mkdir(exist_ok=True)
+        write_json(folder / "seconds.json", seconds)
+        path = folder / f"epoch-{epochs:06d}.weights.h5"
+        with replacing(path) as temporary:
+            model.save_weights(temporary)
+        for old in set(folder.glob(BACKUPS)) - {path}:
+            remove(old)
+
+    def progress(self):
+        """The rows of the epochs that the newest backup covers, and the seconds that they took; `([], 0.0)` without."""
+        backup = self._newest_backup()
+        if backup is None:
+            return [], 0.0
+        epochs = int(backup.name.removeprefix("epoch-").split(".")[0])
+        return self.history()[:epochs], read_json(self.folder / "backup" / "seconds.json")
+
+    def load_backup(self, model):
+        """Loads the newest backup, of weights and optimizer, into the built and compiled model that made it."""
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(self._newest_backup())
+
+    def _newest_backup(self):
+        return max((self.folder / "backup").glob(BACKUPS), default=None)
+
+    def save_model(self, model):
+        """Writes `model.keras`: while the run goes on, its best epoch so far; without the optimizer."""
+        with replacing(self.model_path) as temporary:
+            model.save(temporary, include_optimizer=False)
+
+    def save_arrays(self, **arrays):
+        """Writes `predictions.npz`: what the best model gave for each test image."""
+        write_arrays(self.folder / "predictions.npz", arrays)
+
+    def arrays(self):
+        """What `predictions.npz` holds: `logits (n, classes)` and `labels (n,)` of the test split; with attention
+        `map/<attended layer>` of the images that are shown; with masks `measure/<measure>/<attended layer>` and
+        `chance`, `(n,)`."""
+        return read_arrays(self.folder / "predictions.npz")
+
+    def save_figure(self, name, figure):
+        """Writes a figure as `name`, a PNG."""
+        with replacing(self.folder / name) as temporary:
+            figure.savefig(temporary, dpi=130)
+        return self.folder / name
+
+    def finish(self, metrics):
+        """Writes `metrics.json`, which marks the run as finished, and removes the backups."""
+        super().finish(metrics)
+        remove(self.folder / "backup")
+        remove_leftovers(self.folder)

@@ -1,0 +1,81 @@
+"""How figures stand in texts: the same signs, digits and columns everywhere."""
+
+import functools
+
+COSTS = {
+    "parameters": "parameters",
+    "trained_parameters": "trained parameters",
+    "gigaflops": "GFLOP an image",
+    "step_milliseconds": "ms a training step",
+    "image_milliseconds": "ms an image at inference",
+    "step_megabytes": "MB at the peak of training",
+}
+
+
+def number(value, digits=3):
+    """A figure as text; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value, digits=3):
+    """A difference as text, with its sign."""
+    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def bounds(found, form=number):
+    """The interval of an estimate as text; nothing where there is none."""
+    return "" if found["low"] is None else f"[{form(found['low'])}, {form(found['high'])}]"
+
+
+def interval(difference):
+    """A difference with its interval as text."""
+    return f"{signed(difference['mean'])} {bounds(difference, signed)}".rstrip()
+
+
+def cell(text):
+    """Text as it stands in a cell of a Markdown table: on one line, and no sign of it is read as Markdown's or HTML's
+    structure."""
+    line = " ".join(str(text).split())
+    return line.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("<", "&lt;")
+
+
+def setting(value):
+    """A setting as text: options as `name=value`, several values with commas between, a dash for none."""
+    if value is None or value == {}:
+        return "–"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={part}" for name, part in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def short(value):
+    """A cost as text, with three digits that count, or whole where it is large."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def columns(rows, right=False):
+    """Rows of cells as text in columns, the cells to the left, or all but the first of a row to the right."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if right and place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def time_left(seconds):
+    """The end of a line: about how long it will take; nothing if nothing is left."""
+    if not seconds:
+        return ""
+    return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
+
+
+def teller(verbose):
+    """A function that prints at once, or, without `verbose`, does nothing."""
+    return functools.partial(print, flush=True) if verbose else lambda *_, **__: None

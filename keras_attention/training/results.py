@@ -1,0 +1,130 @@
+"""What a finished run holds: figures on the test split, pictures, and the export."""
+
+import numpy as np
+
+from keras_attention.data.dataset import SPLITS
+from keras_attention.evaluation.figures import predict_split, predict_with_flips, split_metrics
+from keras_attention.export.run import export_run
+from keras_attention.maps import attention_figure
+from keras_attention.models import attention_outputs, over_features
+from keras_attention.models.outputs import LOGITS, maps_of
+from keras_attention.report import confusion_figure, history_figure
+
+SHOWN_IMAGES = 12
+LONGEST_NAME = 21  # letters that fit above an image
+
+
+def write_results(run, config, dataset, model, keeper, precision, features=None, export=True):
+    """Measures the best model on the test split, writes the pictures and the export, and finishes the run.
+
+    Args:
+        run: the `Run`.
+        config: its `TrainConfig`.
+        dataset: its `ImageDataset`.
+        model: the best model, in float32.
+        keeper: the `Keeper` of its training, with the rows of its history.
+        precision: what it was trained in.
+        features: the cached features of these images, a `FeatureDataset`, where the backbone is still what made them;
+            they spare it the test split.
+        export: whether to export the model.
+    """
+    outputs, labels = _predict(model, features or dataset, getattr(features, "layers", None))
+    logits, maps = outputs[LOGITS], maps_of(outputs)
+    if not np.isfinite(logits).all():
+        raise FloatingPointError(
+            "The trained model gives logits that are not finite: the training diverged. Expected finite ones; a lower "
+            f"learning rate often helps. Received: learning_rate={config.learning_rate}."
+        )
+    flipped = None
+    if config.flips != "none":
+        flipped = config.flips, predict_with_flips(model, dataset, "test", config.flips)[0]
+    masks = _test_masks(dataset) if maps and dataset.has_masks else None
+    metrics, measures, chance = split_metrics(logits, labels, dataset.class_names, maps, masks, flipped)
+    baseline = {"chance": chance} if measures else {}
+    examples = shown_examples(dataset)
+    shown = {name: values[examples["number"]] for name, values in maps.items()}
+    run.save_arrays(logits=logits, labels=labels, **_flat("map", shown), **_flat("measure", measures), **baseline)
+    run.save_model(model)
+    _draw(run, keeper, metrics["confusion"], dataset.class_names, logits, examples, shown)
+    training = {"parameters": int(model.count_params()), "precision": precision}
+    metrics |= _selection(keeper) | training | _data(dataset)
+    if export:
+        card = export_run(run, run.export_path, model=model, metrics=metrics, images=examples["image"])
+        metrics["export_difference"] = card["formats"]["savedmodel"]["largest_difference"]
+    run.finish(metrics)
+
+
+def _predict(model, dataset, layers=None):
+    """What a model gives for the test split, from images, or from their features at these layers; and the labels."""
+    outputs = attention_outputs(model)
+    return predict_split(outputs if layers is None else over_features(outputs, layers), dataset, "test")
+
+
+def _draw(run, keeper, confusion, class_names, logits, examples, maps):
+    run.save_figure("history.png", history_figure(keeper.rows))
+    run.save_figure("confusion.png", confusion_figure(confusion, class_names))
+    if maps:
+        titles = _titles(logits[examples["number"]].argmax(-1), examples["label"], class_names)
+        figure = attention_figure(examples["image"], maps, titles, masks=examples.get("mask"))
+        run.save_figure("attention.png", figure)
+
+
+def _selection(keeper):
+    best = keeper.rows[keeper.best_row]
+    # NaN, a figure that the validation split does not define, has no place in JSON.
+    validation = {name: value for name, value in best.items() if name.startswith("val_") and value == value}
+    return {
+        "validation": validation,
+        "best_epoch": int(best["epoch"]),
+        "epochs": len(keeper.rows),
+        "seconds": round(keeper.seconds, 2),
+    }
+
+
+def _data(dataset):
+    return {
+        "class_names": list(dataset.class_names),
+        "image_size": dataset.image_size,
+        "licence": dataset.licence,
+        "images": {split: dataset.split(split).count for split in SPLITS},
+        "skipped_files": list(dataset.skipped),
+        "skipped_count": len(dataset.skipped),
+        "notes": list(dataset.notes),
+    }
+
+
+def shown_examples(dataset):
+    """The test images that pictures show, evenly over the split, as a folder is in the order of its classes.
+
+    Returns:
+        A dictionary of arrays: `number` in the split, `image`, `label`, and `mask` where there are masks.
+    """
+    return dataset.evenly("test", SHOWN_IMAGES)
+
+
+def _flat(prefix, nested):
+    """Nested dictionaries of arrays as one, with names such as `measure/jaccard/joint`."""
+    flat = {}
+    for name, value in nested.items():
+        key = f"{prefix}/{name}"
+        flat |= _flat(key, value) if isinstance(value, dict) else {key: value}
+    return flat
+
+
+def _test_masks(dataset):
+    batches = dataset.batches("test", 256, with_masks=True)
+    return np.concatenate([batch["masks"] for batch in batches.as_numpy_iterator()])
+
+
+def _titles(predicted, true, class_names):
+    """True and predicted class of each image, in red where they differ."""
+    titles = []
+    for guess, label in zip(predicted, true, strict=True):
+        names = [_shortened(class_names[number]) for number in (label, guess)]
+        arrow = " → " if sum(map(len, names)) < LONGEST_NAME else "\n→ "
+        titles.append((arrow.join(names), "black" if label == guess else "crimson"))
+    return titles
+
+
+def _shortened(name):
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

@@ -1,0 +1,7 @@
+"""The search: KerasTuner over the two registries, and the winner as a finished run."""
+
+from keras_attention.tuning.folder import Search
+from keras_attention.tuning.hypermodel import AttentionHyperModel
+from keras_attention.tuning.job import search
+
+__all__ = ["AttentionHyperModel", "Search", "search"]

@@ -1,0 +1,188 @@
+"""KerasTuner's oracles, which choose the settings of each trial, made to survive a kill."""
+
+import glob
+import warnings
+
+import keras_tuner
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from keras_attention.arguments import invalid
+from keras_attention.files import read_json, write_json
+from keras_attention.metrics import MONITORS
+
+TUNERS = ("random", "grid", "hyperband", "bayesian")
+HALVING = 3  # of Hyperband: what is left of the trials from one rung to the next
+ENDLESS = 10**6  # iterations of Hyperband; the number of trials ends it
+
+
+class Durable:
+    """An oracle whose files are written whole, and which counts no trial twice and loses none.
+
+    KerasTuner writes its files in place, so that a kill in between leaves half of one; and a kill between two of them
+    leaves a trial that runs nowhere.
+    """
+
+    def save(self):
+        write_json(self._get_oracle_fname(), self.get_state())
+
+    def _save_trial(self, trial):
+        write_json(f"{self._get_trial_dir(trial.trial_id)}/trial.json", trial.get_state())
+
+    def reload(self):
+        """Takes up what the files say.
+
+        Raises:
+            ValueError: a file that is damaged.
+        """
+        for path in (self._get_oracle_fname(), *glob.glob(f"{self._project_dir}/trial_*/trial.json")):
+            read_json(path)  # an error that names the file
+        try:
+            super().reload()
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise invalid(f"{self._get_oracle_fname()} is not that of a tuner.", "one as written", error) from error
+        # A trial that the oracle does not know of was never given to anyone: the same one is drawn again.
+        self.trials = {trial_id: trial for trial_id, trial in self.trials.items() if trial_id in self.start_order}
+        # KerasTuner takes the trial that ended last for one that runs. The next is taken from the end of the queue.
+        self._retry_queue = sorted(set(self._retry_queue) - set(self.end_order), reverse=True)
+
+    @keras_tuner.synchronized
+    def create_trial(self, tuner_id):
+        """A trial to run; no worker is let go while another one may die over the last trial."""
+        trial = super().create_trial(tuner_id)
+        if trial.status == "STOPPED" and self.ongoing_trials:
+            self.tuner_ids.add(tuner_id)
+            trial.status = "IDLE"
+        return trial
+
+    @keras_tuner.synchronized
+    def run_again(self, trial_id):
+        """Takes a trial for one that has not ended."""
+        self.end_order = [ended for ended in self.end_order if ended != trial_id]
+        self._retry_queue = sorted({*self._retry_queue, trial_id}, reverse=True)
+        self.save()
+
+    @property
+    def pending(self):
+        """The trials that are to be run again."""
+        return tuple(self._retry_queue)
+
+    @keras_tuner.synchronized
+    def give_back(self, tuner_id):
+        """Lets another worker do the trial of one that is gone; returns the trial's number, or `None`."""
+        self.tuner_ids.discard(tuner_id)
+        trial = self.ongoing_trials.pop(tuner_id, None)
+        if trial is None:
+            return None
+        self._retry_queue.append(trial.trial_id)
+        self.save()
+        return trial.trial_id
+
+
+class RandomOracle(Durable, keras_tuner.oracles.RandomSearchOracle):
+    """Each hyperparameter by chance; no settings twice."""
+
+
+class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
+    """One value of one hyperparameter after the other; it keeps its place, which KerasTuner's own forgets."""
+
+    def get_state(self):
+        ordered = sorted(self._ordered_ids._memory, key=self._place_of)
+        return super().get_state() | {"ordered": ordered, "populate_next": self._populate_next}
+
+    def set_state(self, state):
+        super().set_state(state)
+        for trial_id in state["ordered"]:
+            self._ordered_ids.insert(trial_id)
+        # KerasTuner notes what follows a trial after it has written that the trial ended. What is known is passed over.
+        self._populate_next = [*state["populate_next"], *self.end_order]
+
+    def _place_of(self, trial_id):
+        """How many trials come after this one, in the order of the grid, counted down."""
+        after, following = 0, trial_id
+        while (following := self._ordered_ids.next(following)) is not None:
+            after += 1
+        return -after
+
+
+class HyperbandOracle(Durable, keras_tuner.oracles.HyperbandOracle):
+    """Many settings for few epochs, and the best of them for more.
+
+    A bracket, the settings that compete for more epochs, is begun only where the trials suffice to end it. KerasTuner's
+    own knows no number of trials: of too few, none would come to its last epoch.
+
+    Args:
+        max_trials: the number of trials.
+        **settings: of KerasTuner's oracle.
+    """
+
+    def __init__(self, max_trials, **settings):
+        self.most = max_trials
+        super().__init__(**settings)
+        self.max_trials = max_trials
+
+    def _get_num_brackets(self):
+        brackets = range(1, super()._get_num_brackets() + 1)
+        return max((count for count in brackets if self._trials_of(count - 1) <= self.most), default=1)
+
+    def _increment_bracket_num(self):
+        super()._increment_bracket_num()
+        while self._current_bracket and self._trials_of(self._current_bracket) > self.max_trials - len(self.trials):
+            self._current_bracket -= 1
+
+    def _trials_of(self, bracket):
+        return sum(self._get_size(bracket, rung) for rung in range(bracket + 1))
+
+
+class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
+    """Where a Gaussian process over the trials so far expects most.
+
+    KerasTuner takes the names to choose from for points on a line. Here the process sees each name as a direction of
+    its own (Garrido-Merchán, Hernández-Lobato, *Dealing with Categorical and Integer-valued Variables in Bayesian
+    Optimization with Gaussian Processes*, Neurocomputing 380, 2020).
+    """
+
+    def populate_space(self, trial_id):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # of few trials; nothing that a person could mend
+            return super().populate_space(trial_id)
+
+    def _make_gpr(self):
+        return make_pipeline(FunctionTransformer(self._with_directions), super()._make_gpr())
+
+    def _with_directions(self, points):
+        """Points with a column in 0…1 for each hyperparameter → with a column for each name to choose from."""
+        columns = []
+        for hp, column in zip(self._nonfixed_space(), np.asarray(points).T, strict=True):
+            if isinstance(hp, keras_tuner.engine.hyperparameters.Choice) and not hp.ordered:
+                chosen = [hp.prob_to_value(float(probability)) for probability in column]
+                columns += [np.array([value == name for value in chosen], float) for name in hp.values]
+            else:
+                columns.append(column)
+        return np.stack(columns, axis=-1)
+
+
+def make_oracle(tuner, monitor, max_trials, epochs, seed):
+    """The oracle of that name.
+
+    Args:
+        tuner: `"random"`, `"grid"`, `"hyperband"` or `"bayesian"`.
+        monitor: a name in `MONITORS`.
+        max_trials: the number of trials.
+        epochs: of a whole trial.
+        seed: the same for the same trials.
+    """
+    settings = {
+        "objective": keras_tuner.Objective(monitor, "max" if MONITORS[monitor].more_is_better else "min"),
+        "seed": seed + 1,  # 0 would be none
+        "max_consecutive_failed_trials": ENDLESS,
+    }
+    if tuner == "hyperband":
+        settings |= {"max_epochs": epochs, "factor": HALVING, "hyperband_iterations": ENDLESS}
+        return HyperbandOracle(max_trials, **settings)
+    if tuner == "bayesian":
+        settings["num_initial_points"] = max(3, max_trials // 3)
+    kinds = {"random": RandomOracle, "grid": GridOracle, "bayesian": BayesianOracle}
+    return kinds[tuner](max_trials=max_trials, **settings)

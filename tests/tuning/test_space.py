@@ -1,0 +1,169 @@
+"""What is searched: every member with its options, narrowed as a person asked, and nothing that is not active."""
+
+import dataclasses
+import itertools
+
+import keras_tuner
+import pytest
+
+from keras_attention import ALIGNMENTS, SCORES, TrainConfig
+from keras_attention.layers.domains import Choices, Range
+from keras_attention.tuning.space import CONTROLS, Space, draw
+
+MEMBERS = [(registry, name) for registry in (SCORES, ALIGNMENTS) for name in registry]
+every_member = pytest.mark.parametrize(("registry", "name"), MEMBERS, ids=[name for _, name in MEMBERS])
+
+
+def hyperparameters(space, **values):
+    """Declared hyperparameters of which some have these values."""
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
+    space.settings(hp)
+    return hp
+
+
+@every_member
+def test_every_option_that_is_searched_can_have_every_value(registry, name):
+    for option, domain in registry.search_space(registry[name]).items():
+        values = domain.values if isinstance(domain, Choices) else (domain.least, domain.most)
+        for value in values:
+            layer = registry.make(name, {option: value})
+            assert layer.get_config()[option] == value
+
+
+def test_an_option_that_the_constructor_does_not_take_is_named(monkeypatch):
+    monkeypatch.setattr(SCORES["dot"], "search_space", {"temprature": Range(1.0, 2.0)}, raising=False)
+    with pytest.raises(ValueError, match=r"^Unknown option of DotScore in its search space: 'temprature'"):
+        SCORES.search_space(SCORES["dot"])
+
+
+@pytest.mark.parametrize(("score", "alignment"), list(itertools.product(SCORES, ALIGNMENTS)))
+def test_every_pair_makes_settings_of_its_own_options_alone(score, alignment, config):
+    space = Space(config)
+    settings = space.settings(hyperparameters(space, score=score, alignment=alignment))
+    assert set(settings["score_options"]) == set(SCORES.search_space(SCORES[score]))
+    assert set(settings["alignment_options"]) == set(ALIGNMENTS.search_space(ALIGNMENTS[alignment]))
+    made = dataclasses.replace(config, **settings)
+    assert (made.score, made.alignment) == (score, alignment)
+
+
+def test_inactive_hyperparameters_have_no_values(config):
+    space = Space(config, choose={"score": ["none", "cosine"], "alignment": ["softmax", "entmax"]})
+    hp = hyperparameters(space, score="none")
+    assert set(hp.values) == {"score", "attend", "dropout", "learning_rate"}
+    assert "units" not in space.settings(hp)
+    hp = hyperparameters(space, score="cosine", alignment="entmax")
+    options = {"cosine.temperature", "cosine.learned", "entmax.alpha", "entmax.learned"}
+    assert options <= set(hp.values)
+    assert "softmax.temperature" not in hp.values
+    assert "softmax.temperature" in {each.name for each in hp.space}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_controls_can_be_among_the_scores(control, config):
+    settings = Space(config, fix={"score": control}).settings(keras_tuner.HyperParameters())
+    assert settings["score"] == (None if control == "none" else control)
+    assert dataclasses.replace(config, **settings).alignment == "softmax"
+
+
+def test_what_is_fixed_has_one_value_and_what_is_chosen_those(config):
+    fix = {"score": "additive", "units": 64, "additive.activation": "relu", "attend": ("block2_pool", "block4_pool")}
+    space = Space(config, fix, {"alignment": ["softmax", "hard"], "dropout": [0, 0.25], "hard.temperature": 2})
+    values = {each.name: getattr(each, "values", None) for each in hyperparameters(space).space}
+    assert list(values["score"]) == ["additive"]
+    assert list(values["alignment"]) == ["softmax", "hard"]
+    assert list(values["dropout"]) == [0.0, 0.25]
+    assert list(values["hard.temperature"]) == [2]
+    assert "concat.activation" not in values
+    settings = space.settings(keras_tuner.HyperParameters())
+    assert settings["attend"] == ("block2_pool", "block4_pool")
+    assert settings["score_options"] == {"activation": "relu"}
+    assert (settings["units"], settings["alignment"]) == (64, "softmax")
+    assert space.layers == ("block2_pool", "block4_pool")
+
+
+def test_units_may_be_none(config):
+    assert Space(config, fix={"score": "general", "units": None}).settings(hyperparameters_of())["units"] is None
+    space = Space(config, choose={"units": ["none", 64]})
+    found = [space.settings(hyperparameters_of(units=units))["units"] for units in ("none", "64")]
+    assert found == [None, 64]
+
+
+def hyperparameters_of(**values):
+    hp = keras_tuner.HyperParameters()
+    hp.values = values
+    return hp
+
+
+def test_options_that_are_given_are_not_searched_for_their_member(config):
+    given = dataclasses.replace(config, score="cosine", score_options={"temperature": 5.0, "learned": True})
+    space = Space(given)
+    names = {each.name for each in hyperparameters(space).space}
+    assert not {"cosine.temperature", "cosine.learned"} & names
+    cosine = space.settings(hyperparameters(space, score="cosine"))
+    assert cosine["score_options"] == {"temperature": 5.0, "learned": True}
+    assert "temperature" not in space.settings(hyperparameters(space, score="additive"))["score_options"]
+
+
+def test_a_grid_begins_with_the_settings_of_the_config(config):
+    settings = Space(config).settings(keras_tuner.HyperParameters())
+    for name in ("score", "alignment", "attend", "dropout", "num_heads", "units", "learning_rate"):
+        assert settings[name] == getattr(config, name)
+    assert settings["alignment_options"] == {"temperature": 1.0}
+
+
+def test_units_are_powers_of_two_from_32_to_512(config):
+    units = next(each for each in hyperparameters(Space(config)).space if each.name == "units")
+    assert sorted({units.random_sample(seed) for seed in range(200)}) == [32, 64, 128, 256, 512]
+
+
+def test_heads_divide_the_channels_of_all_layers():
+    odd = Space(TrainConfig(width=0.05))  # 13 and 26 channels
+    assert odd.values("num_heads") == (1,)
+    assert Space(TrainConfig(width=0.05), fix={"attend": "block4_pool"}).values("num_heads") == (1, 2)
+
+
+@pytest.mark.parametrize("kind", [bool, int, float])
+def test_a_value_keeps_its_type(kind):
+    domains = {bool: Choices((True,)), int: Range(2, 4), float: Range(0.1, 0.3)}
+    assert type(draw(keras_tuner.HyperParameters(), "x", domains[kind])) is kind
+
+
+BAD = {
+    "name": ({"fix": {"scores": "dot"}}, "Unknown hyperparameter 'scores' (did you mean 'score'?)"),
+    "score": ({"fix": {"score": "aditive"}}, "`score` cannot be 'aditive'. Unknown score 'aditive' (did you mean"),
+    "alignment": (
+        {"choose": {"alignment": ["softmax", "max"]}},
+        "`alignment` cannot be 'max'. Unknown alignment",
+    ),
+    "units": ({"choose": {"units": [64, 0]}}, "`units` cannot be 0. `units` is out of range. Expected an integer at"),
+    "layer": ({"fix": {"attend": "block9_pool"}}, "`attend` cannot be 'block9_pool'. Unknown layer 'block9_pool'"),
+    "no layer": ({"fix": {"attend": ()}}, "A search attends to something. Expected names of layers."),
+    "option": ({"fix": {"softmax.temperature": -1}}, "`softmax.temperature` cannot be -1. `temperature` is out of"),
+    "other member": (
+        {"fix": {"score": "dot", "additive.activation": "relu"}},
+        "'additive.activation' is not searched. Expected 'additive' among the scores, its activation not given.",
+    ),
+    "both": ({"fix": {"units": 64}, "choose": {"units": [32]}}, "A hyperparameter is fixed and to be chosen."),
+    "heads": ({"choose": {"num_heads": [1, 3]}}, "3 heads do not divide block3_pool. Expected a divisor of its 64"),
+    "nothing": ({"choose": {"score": []}}, "There is nothing to choose from."),
+    "kind": ({"fix": {"dropout": None}}, "`dropout` has no such value. Expected a text, a number, true or false."),
+    "no attention": (
+        {"fix": {"score": "none", "units": 64}},
+        "'units' is not searched. Expected a score with attention to choose. Received: units.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named(case, config):
+    arguments, message = BAD[case]
+    with pytest.raises((TypeError, ValueError)) as raised:
+        Space(config, **arguments)
+    assert str(raised.value).startswith(message)
+
+
+def test_domains_refuse_what_holds_nothing():
+    for bad in (lambda: Choices(()), lambda: Range(2, 2), lambda: Range(0.0, 1.0, logarithmic=True)):
+        with pytest.raises(ValueError, match="Expected"):
+            bad()
