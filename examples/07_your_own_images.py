@@ -247,12 +247,12 @@ Before you trust a model, look at what it looks at, on images that it was not tr
 chapter takes ten files, most of which it was). `explain` takes files or folders and writes a picture for each file: the
 image, the map of each attended block, their product, and Grad-CAM beside them.
 
-    keras-attention explain runs/tutorial/07-search/winner FILE FILE --compare gradcam --out pictures
+    keras-attention explain runs/tutorial/07-search/winner FILE FILE --maps grad_cam --out pictures
 """
 
 # %%
 new = files[:: max(1, len(files) // 10)] if options.images else sorted((FOLDER / "07-new").rglob("*.png"))
-explanation = explain(winner.folder, new[::3][:3], FOLDER / "07-pictures", compare="gradcam", verbose=0)
+explanation = explain(winner.folder, new[::3][:3], FOLDER / "07-pictures", maps="grad_cam", verbose=0)
 figure, cells = plt.subplots(len(explanation.figures), 1, figsize=(8, 8), layout="constrained")
 for cell, path in zip(cells, explanation.figures, strict=True):
     cell.imshow(plt.imread(path))

@@ -380,8 +380,8 @@ def test_another_backbone_brings_its_layers():
     assert config.attend == ("stage2_relu", "stage3_relu")
     assert config.network_layers == ("stage2_relu", "stage3_relu", "stage4_relu")
     assert TrainConfig(attend=("block4_pool",)).with_settings(backbone="small_cnn") == config
-    assert TrainConfig().changed(backbone="small_cnn", attend=("stage3_relu",)).attend == ("stage3_relu",)
-    assert TrainConfig(attend=()).changed(backbone="small_cnn").attend == ()
+    assert TrainConfig().as_variant(backbone="small_cnn", attend=("stage3_relu",)).attend == ("stage3_relu",)
+    assert TrainConfig(attend=()).as_variant(backbone="small_cnn").attend == ()
     assert config.with_settings(attend=("stage3_relu",)).with_settings(attend=None) == config
     # What it has is known when it is built; of VGG16-BN it is known at once.
     assert TrainConfig(backbone="small_cnn", attend="stage1_relu", weights="a.keras", freeze="stage1_relu").freeze

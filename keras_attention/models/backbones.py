@@ -9,7 +9,7 @@ from keras_attention.arguments import invalid, require_choice
 from keras_attention.models import layout
 from keras_attention.models.backbone import require_functional, usual_names
 from keras_attention.models.vgg import VGG16BN
-from keras_attention.models.weight_files import read_weight_file
+from keras_attention.weight_files import read_weight_file
 from keras_attention.models.weights import LoadedWeights, load_pretrained
 from keras_attention.registry import Members, is_same
 

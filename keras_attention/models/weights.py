@@ -10,7 +10,7 @@ import numpy as np
 from keras_attention.arguments import invalid, require_path, require_truth
 from keras_attention.models import layout
 from keras_attention.models.backbone import require_functional
-from keras_attention.models.weight_files import read_weight_file
+from keras_attention.weight_files import read_weight_file
 
 # The VGG16 of Keras, trained by its authors, without the classifier.
 IMAGENET_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"

@@ -89,7 +89,7 @@ def test_a_gallery_of_a_folder(finished, photos, tmp_path):
 
 
 def test_without_images_it_is_the_data_of_the_run(finished, tmp_path):
-    done = explain(finished.folder, out=tmp_path, split="validation", limit=4, compare="gradcam@block4_pool", verbose=0)
+    done = explain(finished.folder, out=tmp_path, split="validation", limit=4, compare="grad_cam@block4_pool", verbose=0)
     data = cards_of(done.gallery)
     assert data["columns"][-1] == "Grad-CAM block4_pool"
     labels = load_data(finished.config).validation.labels()
@@ -126,7 +126,7 @@ def test_a_network_without_attention_has_grad_cam_alone(photos, tmp_path, capsys
     attention_classifier(VGG16BN((32, 32, 3), width=0.05), 10, attend=()).save(path)
     assert run(path, photos / "photos", "--out", tmp_path / "out") == 2
     assert "The model has no attention layers. Expected a model trained with attention, or --compare" in _error(capsys)
-    assert run(path, photos / "photos", "--out", tmp_path / "out", "--compare", "gradcam@block3_pool") == 0
+    assert run(path, photos / "photos", "--out", tmp_path / "out", "--compare", "grad_cam@block3_pool") == 0
     assert cards_of(tmp_path / "out" / "index.html")["columns"] == ["input", "Grad-CAM block3_pool"]
     assert run(path, "--compare", "gradcam") == 2
     assert "No images are named." in _error(capsys)
@@ -175,7 +175,7 @@ def test_measures(finished, photos, tmp_path, capsys):
 
 def test_measures_of_files(finished, photos, tmp_path, capsys):
     given = (photos / "photos", "--measure", "--perturbed", "0", "--masks", photos / "masks")
-    assert run(finished.folder, *given, "--out", tmp_path, "--compare", "gradcam@block4_pool") == 0
+    assert run(finished.folder, *given, "--out", tmp_path, "--compare", "grad_cam@block4_pool") == 0
     summary = json.loads((tmp_path / "measures.json").read_text())
     assert summary["images"] == 6
     assert summary["grad_cam_layer"] == "block4_pool"
@@ -196,13 +196,13 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     for arguments, message in (
         ((image, "--layers", "block5_pool"), "Unknown layers 'block5_pool'"),
-        ((image, "--compare", "cam"), "There is nothing to compare with. Expected gradcam, or gradcam@LAYER."),
-        ((image, "--compare", "gradcam@"), "There is nothing to compare with."),
+        ((image, "--compare", "cam"), "There is nothing to compare with. Expected gradcam, or grad_cam@LAYER."),
+        ((image, "--compare", "grad_cam@"), "There is nothing to compare with."),
         (("",), "The path of an image is empty."),
         ((image, "--format", ""), "--format is empty."),
         (("--measure", "--perturbed", "1", "--seed", "-1"), "`seed` is out of range."),
-        ((image, "--compare", "gradcam@logits"), "Layer 'logits' gives no feature map."),
-        ((image, "--compare", "gradcam@block9"), "Unknown layer 'block9'"),
+        ((image, "--compare", "grad_cam@logits"), "Layer 'logits' gives no feature map."),
+        ((image, "--compare", "grad_cam@block9"), "Unknown layer 'block9'"),
         ((image, "--format", "gif"), "Unknown format 'gif'"),
         ((tmp_path / "empty",), "holds no images"),
         ((image, "--split", "test"), "--split has no effect on images that are named."),

@@ -63,7 +63,7 @@ def changed_layers(run, weights):
 
 
 def test_a_frozen_backbone_trains_from_its_cache_and_is_joined_again(tuned, weights, tmp_path, monkeypatch, capsys):
-    run = train(tuned(freeze="all", test_flips="both"), tmp_path / "run", verbose=2)
+    run = train(tuned(freeze="all", flips="both"), tmp_path / "run", verbose=2)
     printed = capsys.readouterr().out
     assert f"weights {weights}, the whole backbone frozen" in printed
     assert "train: features into" in printed

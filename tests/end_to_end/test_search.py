@@ -228,7 +228,7 @@ def test_the_winner_is_trained_again_from_its_file(searched, tmp_path, monkeypat
 
 
 BAD = {
-    "objective": (["--objective", "val_f2"], "Unknown objective 'val_f2'"),
+    "objective": (["--monitor", "val_f2"], "Unknown objective 'val_f2'"),
     "trials": (["--max-trials", "0"], "`max_trials` is out of range. Expected an integer at least 1"),
     "tuner": (["--tuner", "rndom"], "Unknown tuner 'rndom' (did you mean 'random'?)"),
     "choice": (["--choose", "alignment=softmax,max"], "`alignment` cannot be 'max'. Unknown alignment 'max'"),

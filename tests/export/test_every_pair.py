@@ -6,7 +6,7 @@ import pytest
 
 from keras_attention.export import FORMATS, export_model
 from keras_attention.layers import ALIGNMENTS, SCORES, HardAlignment, SpatialAttention
-from keras_attention.models.classifier import PREFIX
+from keras_attention.models.outputs import MAP_PREFIX
 
 KINDS = {**{name: name for name in ALIGNMENTS}, "hard by reinforce": HardAlignment("reinforce")}
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 6, 6, 3)).astype("uint8")
@@ -21,7 +21,7 @@ def every_score_with(alignment):
     contexts = []
     for score in SCORES:
         given = keras.saving.serialize_keras_object(alignment) if alignment not in ALIGNMENTS else alignment
-        attention = SpatialAttention(score, given, units=4, seed=3, name=f"{PREFIX}{score}")
+        attention = SpatialAttention(score, given, units=4, seed=3, name=f"{MAP_PREFIX}{score}")
         contexts.append(attention(question, features, return_attention_scores=True)[0])
     return keras.Model(images, keras.layers.Dense(3, name="logits")(keras.layers.Concatenate()(contexts)))
 

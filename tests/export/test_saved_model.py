@@ -207,7 +207,7 @@ class Other(SavedModelRuntime):
 def test_nan_and_other_shapes_are_told_from_agreement(plain, images, runtime, message):
     model, _, folder = plain
     graph = job.InferenceGraph(model, NAMES)
-    with pytest.raises(verification.DisagreementError, match=message):
+    with pytest.raises(verification.VerificationError, match=message):
         verification.compare(graph, runtime(folder), images)
 
 
@@ -221,7 +221,7 @@ def test_another_endpoint_that_disagrees_is_noticed(plain, images, monkeypatch):
         return outputs | {"probabilities": outputs["probabilities"] + 0.01} if endpoint == "serve_bytes" else outputs
 
     monkeypatch.setattr(runtime, "call", call)
-    with pytest.raises(verification.DisagreementError, match=r"Received: 0\.01"):
+    with pytest.raises(verification.VerificationError, match=r"Received: 0\.01"):
         verification.compare(job.InferenceGraph(model, NAMES), runtime, images)
 
 

@@ -9,10 +9,10 @@ from keras import ops
 
 from keras_attention.layers import (
     MAP_REGULARIZERS,
-    MapAgreement,
+    MapDisagreement,
     MapEntropy,
     MapRegularizer,
-    MapSparsity,
+    MapSpread,
     SpatialAttention,
 )
 
@@ -120,7 +120,7 @@ def attended(**arguments):
         MapEntropy,
         MapEntropy(0.3),
         keras.saving.serialize_keras_object(MapEntropy(0.3)),
-        [MapSparsity(-0.1), "total_variation", keras.regularizers.L2(0.1)],
+        [MapSpread(-0.1), "total_variation", keras.regularizers.L2(0.1)],
     ],
     ids=["name", "class", "instance", "config", "list"],
 )
@@ -153,7 +153,7 @@ def test_without_a_regularizer_there_is_no_loss():
             ValueError,
         ),
         (
-            lambda: MapAgreement()(np.ones((1, 2)), [CONSTANT[None]]),
+            lambda: MapDisagreement()(np.ones((1, 2)), [CONSTANT[None]]),
             "There are no two maps of the same image to compare. Expected at least two maps (..., height, width) of "
             "the same leading axes. Received: maps of shape [(1, 4, 6)].",
             ValueError,
@@ -170,7 +170,7 @@ def test_errors_have_three_parts(make, message, error):
 
 
 def disagreement(*maps):
-    layer, context = MapAgreement(1.0), np.arange(3, dtype="float32")[None]
+    layer, context = MapDisagreement(1.0), np.arange(3, dtype="float32")[None]
     given = layer(context, [one[None] for one in maps])
     np.testing.assert_array_equal(numpy(given), context)
     (loss,) = layer.losses
@@ -200,7 +200,7 @@ def test_maps_are_compared_on_the_coarser_grid():
 
 
 def test_agreement_of_several_heads_has_a_finite_gradient(gradients, rng):
-    layer, context = MapAgreement(0.5), np.ones((2, 3), "float32")
+    layer, context = MapDisagreement(0.5), np.ones((2, 3), "float32")
 
     def loss(first, second):
         layer(context, [first, second])
@@ -209,5 +209,5 @@ def test_agreement_of_several_heads_has_a_finite_gradient(gradients, rng):
     shapes = (2, 3, 7, 5), (2, 3, 4, 6)
     found = gradients(loss, *(rng.uniform(size=shape).astype("float32") for shape in shapes))
     assert all(np.isfinite(gradient).all() and np.abs(gradient).max() > 0 for gradient in found)
-    again = MapAgreement.from_config(layer.get_config())
+    again = MapDisagreement.from_config(layer.get_config())
     assert again.rate == 0.5

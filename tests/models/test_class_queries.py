@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_attention.layers import SCORES, LearnedQueries, MapAgreement, MapEntropy
+from keras_attention.layers import SCORES, LearnedQueries, MapDisagreement, MapEntropy
 from keras_attention.models import ReinforceModel, attention_classifier, attention_outputs, over_features
 
 CLASSES, UNITS, IMAGES = 5, 3, 6
@@ -169,4 +169,4 @@ def test_errors_have_three_parts(arguments, message):
 
 
 def test_without_agreement_there_is_no_layer_for_it():
-    assert not any(isinstance(layer, MapAgreement) for layer in classifier().layers)
+    assert not any(isinstance(layer, MapDisagreement) for layer in classifier().layers)
