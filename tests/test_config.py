@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_attention import TrainConfig
-from keras_attention.config import OF_YOUR_OWN
+from keras_attention.config.checks import CUSTOM
 from keras_attention.data.augmentation import AUGMENTATIONS
 from keras_attention.layers import ALIGNMENTS, SCORES, AdditiveScore, UniformScore
 from keras_attention.metrics import MONITORS
@@ -217,7 +217,7 @@ CHOICES = {
 def test_an_unknown_choice(name):
     choices = list(CHOICES[name])
     wrong = f"Unknown {name.replace('_', ' ')} '{choices[-1]}x' (did you mean '{choices[-1]}'?)."
-    also = OF_YOUR_OWN if name in ("score", "alignment") else ""
+    also = CUSTOM if name in ("score", "alignment") else ""
     wanted = exactly(wrong, f"one of: {', '.join(choices)}{also}", f"{name}='{choices[-1]}x'")
     with pytest.raises(ValueError, match=wanted):
         TrainConfig(**{name: f"{choices[-1]}x"})
@@ -391,7 +391,7 @@ def test_another_backbone_brings_its_layers():
 
 def test_an_unknown_backbone():
     wanted = exactly(
-        "Unknown backbone 'small_cn' (did you mean 'small_cnn'?).", f"one of: vgg16_bn, small_cnn{OF_YOUR_OWN}", "X"
+        "Unknown backbone 'small_cn' (did you mean 'small_cnn'?).", f"one of: vgg16_bn, small_cnn{CUSTOM}", "X"
     )
     with pytest.raises(ValueError, match=wanted.replace("X", "backbone='small_cn'")):
         TrainConfig(backbone="small_cn")

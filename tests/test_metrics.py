@@ -10,7 +10,8 @@ from scipy.special import softmax
 from sklearn import metrics
 
 from keras_attention.data import load
-from keras_attention.metrics import MONITORS, classification_metrics, predict_split
+from keras_attention.evaluation import predict_split
+from keras_attention.metrics import MONITORS, classification_metrics
 
 NAMES = ("ant", "bee", "cat")
 TOP = ("accuracy", "macro_f1", "roc_auc", "average_precision", "loss", "count", "per_class", "confusion")

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from keras_attention.comparison.resampling import RESAMPLES, draw_weights, mean, resampled_metrics
+from keras_attention.metrics import draw_weights, mean, resampled_metrics
+from keras_attention.metrics.resampling import RESAMPLES
 
 from keras_attention.metrics import classification_metrics
 

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from keras_attention.comparison.resampling import draw_weights
+from keras_attention.metrics import draw_weights
 from scipy import stats
 
 from keras_attention.comparison.statistics import (

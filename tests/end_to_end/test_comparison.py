@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention import Comparison, TrainConfig, compare, results
+from keras_attention import Comparison, TrainConfig, compare
 from keras_attention.cli import main
 from keras_attention.comparison import job, tasks
 from keras_attention.models import VGG16BN, layout
@@ -32,7 +32,7 @@ def compared(settings, cost, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
         patched.setattr(job, "call_in_own_process", lambda *_: cost)
-        patched.setattr(results, "_draw", lambda *_: None)
+        patched.setattr("keras_attention.training.results._draw", lambda *_: None)
         original = Stage.training_batches
 
         def recording(stage, first_epoch):

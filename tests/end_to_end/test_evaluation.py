@@ -13,10 +13,12 @@ from keras_attention.cli.evaluate import table
 from keras_attention.data import load
 from keras_attention.evaluation import evaluate
 from keras_attention.export import export_run
-from keras_attention.metrics import classification_metrics, predict_with_flips
+from keras_attention.evaluation import predict_with_flips
+from keras_attention.metrics import classification_metrics
 from keras_attention.prediction import load_predictor
 from keras_attention.runs import load_data
-from keras_attention.training.results import HEADLINES, maps_of
+from keras_attention.metrics import headlines
+from keras_attention.models.outputs import maps_of
 
 FORMS = ("folder", "model_path", "export_path")
 FIGURES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "loss", "count", "per_class", "confusion")
@@ -64,7 +66,7 @@ def test_flips_are_those_of_training(finished, dataset):
     found = evaluate(finished.export_path, dataset, flips="both")
     model = load_predictor(finished.folder).model
     figures = classification_metrics(*predict_with_flips(model, dataset, "test", "both"), dataset.class_names)
-    assert_same(found["with_flips"], {"flips": "both"} | {name: figures[name] for name in HEADLINES})
+    assert_same(found["with_flips"], {"flips": "both"} | headlines(figures))
     assert found["accuracy"] == finished.metrics["accuracy"]
     assert figures["roc_auc"] != finished.metrics["roc_auc"]
 

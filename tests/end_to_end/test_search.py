@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-from keras_attention import AttentionHyperModel, Run, Search, TrainConfig, results, train
+from keras_attention import AttentionHyperModel, Run, Search, TrainConfig, train
 from keras_attention.cli import main
 from keras_attention.models import layout
 from keras_attention.tuning import search, trials
@@ -33,7 +33,7 @@ def searched(settings, tmp_path_factory):
     folder, printed = tmp_path_factory.mktemp("searches") / "finished", io.StringIO()
     with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(printed):
         patched.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
-        patched.setattr(results, "_draw", lambda *_: None)
+        patched.setattr("keras_attention.training.results._draw", lambda *_: None)
         search(AttentionHyperModel(settings, fix=NARROW, choose=CHOICE), 3, "random", folder)
     return Search(folder), printed.getvalue()
 

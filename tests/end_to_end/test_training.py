@@ -92,7 +92,8 @@ def test_config_round_trips_through_the_run(finished, tiny):
 
 def test_the_saved_model_is_the_best_epoch(finished, tiny):
     """The metrics on validation of `model.keras` are those of the best row of the history."""
-    from keras_attention.metrics import classification_metrics, predict_split
+    from keras_attention.evaluation import predict_split
+    from keras_attention.metrics import classification_metrics
     from keras_attention.runs import load_data
 
     dataset = load_data(tiny())

@@ -9,7 +9,8 @@ from keras_attention.config import TrainConfig
 from keras_attention.models import VGG16BN, attention_classifier, layout
 from keras_attention.precision import dtype_policy
 from keras_attention.runs import Run, load_data
-from keras_attention.training.results import HEADLINES, SPLITS
+from keras_attention.data.dataset import SPLITS
+from keras_attention.metrics import METRICS
 
 CLASSES = ("cat", "dog", "eel")
 SHALLOW_BLOCKS = tuple((1, filters) for _, filters in layout.BLOCKS)
@@ -79,6 +80,6 @@ def untrained_run(tiny_model, image_folder, tmp_path_factory):
     run.save_model(tiny_model())
     data = load_data(config)
     counts = {split: data.split(split).count for split in SPLITS}
-    figures = dict.fromkeys(HEADLINES, 0.5) | {"count": counts["test"]}
+    figures = dict.fromkeys(METRICS, 0.5) | {"count": counts["test"]}
     run.finish(figures | {"class_names": list(data.class_names), "images": counts, "licence": data.licence})
     return run

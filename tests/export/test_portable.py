@@ -197,7 +197,7 @@ def test_a_quantized_file_that_disagrees_is_refused(refused, monkeypatch):
 
 
 def test_a_quantized_file_that_predicts_others_is_refused(refused, monkeypatch):
-    monkeypatch.setattr(verification, "LEAST_AGREEMENT", 1.1)
+    monkeypatch.setattr(verification, "LEAST_SAME_CLASS", 1.1)
     assert "predicts other classes" in refused(RuntimeError, "litert", quantize="dynamic")
 
 
@@ -258,7 +258,7 @@ def test_an_interrupted_export_leaves_nothing(refused, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(export_job, "compare", interrupt)
+    monkeypatch.setattr(export_job, "verify", interrupt)
     refused(KeyboardInterrupt, "savedmodel")
 
 

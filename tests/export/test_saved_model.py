@@ -208,7 +208,7 @@ def test_nan_and_other_shapes_are_told_from_agreement(plain, images, runtime, me
     model, _, folder = plain
     graph = job.InferenceGraph(model, NAMES)
     with pytest.raises(verification.VerificationError, match=message):
-        verification.compare(graph, runtime(folder), images)
+        verification.verify(graph, runtime(folder), images)
 
 
 def test_another_endpoint_that_disagrees_is_noticed(plain, images, monkeypatch):
@@ -222,7 +222,7 @@ def test_another_endpoint_that_disagrees_is_noticed(plain, images, monkeypatch):
 
     monkeypatch.setattr(runtime, "call", call)
     with pytest.raises(verification.VerificationError, match=r"Received: 0\.01"):
-        verification.compare(job.InferenceGraph(model, NAMES), runtime, images)
+        verification.verify(job.InferenceGraph(model, NAMES), runtime, images)
 
 
 def test_an_export_replaces_an_older_one(tiny_model, tmp_path):

@@ -27,13 +27,13 @@ from keras_attention.maps import (
     resize_maps,
     sparsity,
 )
-from keras_attention.maps.map_report import AGAINST_MASKS, BEST
-from keras_attention.maps.measures import THRESHOLDS
+from keras_attention.maps.measures import BEST_JACCARD, MEASURES, THRESHOLDS
 from keras_attention.models import attention_classifier
 
 COUNT, SIDE, CLASSES, BATCH = 24, 16, 3, 8
 BLOCKS = ["conv1", "conv2"]
 NAMES = [*BLOCKS, "joint", "grad_cam"]
+AGAINST_MASKS = [name for name, measure in MEASURES.items() if measure.against_mask]
 EMPTY = [0, 5, 23]  # images without a mask
 
 
@@ -95,7 +95,7 @@ def test_each_figure_is_that_of_its_function(report, model, arrays):
     assert (values["label"] == labels).all()
     logits = keras.ops.convert_to_numpy(model(images.astype("float32")))
     np.testing.assert_allclose(values["probabilities"], keras.ops.softmax(logits), rtol=1e-3, atol=1e-5)
-    others = {f"{kind}/{name}" for kind in ("random_weights", BEST) for name in NAMES}
+    others = {f"{kind}/{name}" for kind in ("random_weights", BEST_JACCARD) for name in NAMES}
     others |= {f"{kind}/{name}" for kind in ("deletion", "insertion") for name in [*NAMES, "chance"]}
     assert set(values) == set(expected) | others | {"label", "probabilities"}
 
@@ -117,7 +117,7 @@ def test_the_best_threshold_of_the_split(report, model, arrays):
     images, _, masks = arrays
     for name, maps in attention_maps(model, images, resolution="image").items():
         scores = [jaccard(maps, masks, threshold)["score"] for threshold in THRESHOLDS]
-        assert report.summary["maps"][name][BEST]["score"] == pytest.approx(max(scores), rel=1e-3)
+        assert report.summary["maps"][name][BEST_JACCARD]["score"] == pytest.approx(max(scores), rel=1e-3)
         assert scores[round(100 * report.thresholds[name])] == pytest.approx(max(scores), rel=1e-3)
 
 
@@ -213,7 +213,7 @@ def test_without_masks(report, model, arrays):
 
 def test_masks_that_are_all_empty(model, arrays):
     found = measure(model, [*(part[:BATCH] for part in arrays[:2]), np.zeros((BATCH, 3, 5))], perturbed=0)
-    figure = found.summary["maps"]["joint"][BEST]
+    figure = found.summary["maps"]["joint"][BEST_JACCARD]
     assert figure == {"score": None, "low": None, "high": None, "chance": None, "count": 0, "skipped": BATCH}
     assert found.summary["thresholds"] == {}
     assert f"\nnot measured against a mask, as theirs is missing or empty: {BATCH}" in found.table()
