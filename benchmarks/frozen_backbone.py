@@ -19,8 +19,8 @@ import time
 import keras
 
 from keras_attention import TrainConfig, train
-from keras_attention.features import FeatureCache, FeatureDataset
 from keras_attention.evaluation import predict_split
+from keras_attention.features import FeatureCache, FeatureDataset
 from keras_attention.metrics import classification_metrics
 from keras_attention.models import over_features
 from keras_attention.runs import load_data

@@ -106,7 +106,7 @@ def test_every_monitor_is_a_figure(rng):
     found = classification_metrics(rng.normal(size=(9, 3)), np.arange(9) % 3, NAMES)
     for name in MONITORS:
         assert isinstance(found[name.removeprefix("val_")], float)
-    assert [name for name, more_is_better in MONITORS.items() if not more_is_better] == ["val_loss"]
+    assert [name for name, metric in MONITORS.items() if not metric.more_is_better] == ["val_loss"]
 
 
 @pytest.mark.parametrize("batch_size", [4, 128])

@@ -17,7 +17,7 @@ from keras_attention.data import ImageDataset
 from keras_attention.models import BACKBONES
 from keras_attention.models.outputs import LOGITS
 from keras_attention.precision import dtype_policy, resolve_precision
-from keras_attention.training import build_model, compile_network, stages
+from keras_attention.training import build_model, compile_network, make_stages
 
 REPEATS = (5, 40)  # at least and at most
 SECONDS_OF_MEASURING = 3.0
@@ -71,7 +71,7 @@ def _calls(config, shape):
     """A training step and an inference of a batch, both without arguments; the model, and what of it is trained."""
     backbone = BACKBONES.make(config.backbone, shape.image_size, config.network_width)
     model = build_model(config, shape, backbone)
-    stage = stages(config, shape, model, backbone)[-1]
+    stage = make_stages(config, shape, model, backbone)[-1]
     network = stage.prepare()
     compile_network(network, config, 100, stage.backbone)
     rng = np.random.default_rng(0)

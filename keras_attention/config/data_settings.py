@@ -29,8 +29,8 @@ class DataSettings:
     masks: str | None = setting(None, Path(), "for a folder: the root of a parallel tree of masks", "DIR")
     image_size: int | None = setting(
         None,
-        integer(at_least=1, optional=True),
-        "side of the images in pixels; vgg16_bn takes 32 or more",
+        integer(at_least=32, optional=True),
+        "side of the images in pixels, at least 32",
         "N",
         usual="that of the data, else 224",
     )

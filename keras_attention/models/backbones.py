@@ -9,9 +9,9 @@ from keras_attention.arguments import invalid, require_choice
 from keras_attention.models import layout
 from keras_attention.models.backbone import require_functional, usual_names
 from keras_attention.models.vgg import VGG16BN
-from keras_attention.weight_files import read_weight_file
 from keras_attention.models.weights import LoadedWeights, load_pretrained
 from keras_attention.registry import Members, is_same
+from keras_attention.weight_files import read_weight_file
 
 
 def load_own_weights(model, source):
@@ -78,7 +78,7 @@ class Backbone:
         layers: names of all layers that give a map, in their order, against which settings are checked at once; where
             it is `None` they are checked when the network is built.
         load: `load(model, source)` → `LoadedWeights`, which puts pretrained weights into what was built.
-        smallest_image: the least side of the images in pixels.
+        smallest_image: the least side of the images in pixels, at least 32.
 
     Example:
 

@@ -10,7 +10,7 @@ from keras_attention.training.networks import (
     compile_network,
 )
 from keras_attention.training.results import shown_examples
-from keras_attention.training.stages import fill_cache, stages
+from keras_attention.training.stages import fill_cache, make_stages
 
 __all__ = [
     "best_row",
@@ -21,7 +21,7 @@ __all__ = [
     "fill_cache",
     "fit_run",
     "fit_stage",
+    "make_stages",
     "shown_examples",
-    "stages",
     "train",
 ]

@@ -11,7 +11,7 @@ def fit_run(run, config, dataset, parts, verbose=0, keep_model=True):
         run: the `Run`.
         config: its `TrainConfig`.
         dataset: its `ImageDataset`.
-        parts: its stages, as `stages` gives them.
+        parts: its stages, as `make_stages` gives them.
         verbose: as in `keras.Model.fit`.
         keep_model: whether the best model is saved.
 

@@ -11,7 +11,7 @@ from keras_attention.runs import Run, load_data
 from keras_attention.training.fitting import fit_run
 from keras_attention.training.networks import build_networks
 from keras_attention.training.results import write_results
-from keras_attention.training.stages import stages
+from keras_attention.training.stages import make_stages
 
 
 def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", export=True):
@@ -55,7 +55,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     backbone, model = build_networks(config, dataset)
     if verbose:
         print(_describe(config, dataset, model, precision), flush=True)
-    parts = stages(config, dataset, model, backbone, verbose)
+    parts = make_stages(config, dataset, model, backbone, verbose)
     if not resume:
         parts[0].make_features()  # a disk that is full is told before anything of the run is written
         folder.begin(config)

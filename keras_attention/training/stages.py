@@ -134,7 +134,7 @@ def _features_of(config, dataset, cache):
     return FeatureDataset(dataset, cache, config.augment, config.views or VIEWS, supervised)
 
 
-def stages(config, dataset, model, backbone, verbose=0):
+def make_stages(config, dataset, model, backbone, verbose=0):
     """The stages of a run, in their order."""
     parts = []
     if config.freeze:

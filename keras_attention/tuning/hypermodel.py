@@ -10,7 +10,7 @@ import keras_tuner
 from keras_attention.arguments import invalid, unknown
 from keras_attention.config import TrainConfig
 from keras_attention.runs import load_data
-from keras_attention.training import build_networks, compile_network, fit_stage, stages
+from keras_attention.training import build_networks, compile_network, fit_stage, make_stages
 from keras_attention.tuning.space import Space
 
 
@@ -93,7 +93,7 @@ class AttentionHyperModel(keras_tuner.HyperModel):
         config = self.configure(hp, execution)
         backbone, model = build_networks(config, self.dataset)
         self._backbones[model] = backbone
-        stages(config, self.dataset, model, backbone)[0].prepare()  # freezes
+        make_stages(config, self.dataset, model, backbone)[0].prepare()  # freezes
         compile_network(model, config, self.dataset.steps_per_epoch(config.batch_size), backbone)
         return model
 
@@ -117,13 +117,13 @@ class AttentionHyperModel(keras_tuner.HyperModel):
             return model.fit(*data, callbacks=callbacks, epochs=epochs, **common, **options)
         config = self.configure(hp, max(0, self._executions.get(hp, 1) - 1))
         history = keras.callbacks.History()
-        plan = stages(config, self.dataset, model, self._backbones[model])
+        parts = make_stages(config, self.dataset, model, self._backbones[model])
         watching = [_OnBehalf(model, [*(callbacks or ()), history])]
         first = initial_epoch
-        for stage in plan:
-            until = epochs if stage is plan[-1] else min(stage.until, epochs)
+        for stage in parts:
+            until = epochs if stage is parts[-1] else min(stage.until, epochs)
             if first < until:
-                network = self._network(stage, model, config, first, is_first=stage is plan[0])
+                network = self._network(stage, model, config, first, is_first=stage is parts[0])
                 fit_stage(network, config, self.dataset, stage, watching, first, until, verbose)
                 first = until
         return history

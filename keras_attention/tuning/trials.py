@@ -21,7 +21,7 @@ from keras_attention.config import UNIFORM
 from keras_attention.files import read_json, write_json
 from keras_attention.metrics import MONITORS
 from keras_attention.runs import Run
-from keras_attention.training import best_row, build_networks, fit_run, stages
+from keras_attention.training import best_row, build_networks, fit_run, make_stages
 
 COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
 MOST_KILLS = 2
@@ -197,7 +197,7 @@ class TrialRunner:
         if not run.begun:
             run.begin(config)
         shortened = dataclasses.replace(config, stop_after=epochs)
-        keeper = fit_run(run, shortened, dataset, stages(shortened, dataset, model, backbone), keep_model=False)
+        keeper = fit_run(run, shortened, dataset, make_stages(shortened, dataset, model, backbone), keep_model=False)
         # Where patience ended it, more epochs would not be trained either.
         ended = len(keeper.rows) < epochs or epochs == config.last_epoch
         about = {"parameters": parameters, "seconds": round(keeper.seconds, 2), "ended": ended}

@@ -17,7 +17,7 @@ SETTINGS = {
     "digits": {"data_options": {"count": 120, "clutter": 3}, "seed": 5},
     "the other default": {"data_options": {}},
     "model": {"attend": ("block4_pool",), "units": None, "width": 0.5, "pool_query": True, "dropout": 0.1},
-    "frozen": {"data": "x", "weights": "w.npz", "freeze": "all", "cache_features": False, "test_flips": "both"},
+    "frozen": {"data": "x", "weights": "w.npz", "freeze": "all", "cache_features": False, "flips": "both"},
     "part": {"data": "x", "weights": "w.npz", "freeze": "block3", "backbone_rate": 0.1, "clip_norm": 1.0},
     "training": {"epochs": 3, "learning_rate": 1e-5, "loss": "focal", "focal_gamma": 1.5, "monitor": "val_loss"},
 }
@@ -35,7 +35,7 @@ def test_the_command_asks_for_the_same(settings):
         config = dataclasses.replace(config, data_options=plan.config.data_options)
     assert config == plan.config
     assert make_variants(options.variants.split(",")) == plan.variants
-    assert (options.seeds, options.run_folder) == (3, "runs/a b")
+    assert (options.seeds, options.run) == (3, "runs/a b")
 
 
 def test_what_only_python_can_ask_for():
@@ -59,4 +59,4 @@ def test_only_controls_are_named_too():
 
 
 def test_versions():
-    assert {"python", "keras", "tensorflow", "keras-attention"} <= set(versions())
+    assert {"python", "keras", "tensorflow", "keras-spatial-attention"} <= set(versions())

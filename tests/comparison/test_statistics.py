@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pytest
-from keras_attention.metrics import draw_weights
 from scipy import stats
 
 from keras_attention.comparison.statistics import (
@@ -19,6 +18,7 @@ from keras_attention.comparison.statistics import (
     holm,
     verdict,
 )
+from keras_attention.metrics import draw_weights
 
 SIMULATIONS = 1000
 SEEDS, IMAGES, RESAMPLES = 3, 80, 100

@@ -11,14 +11,12 @@ from PIL import Image
 from keras_attention.cli import main
 from keras_attention.cli.evaluate import table
 from keras_attention.data import load
-from keras_attention.evaluation import evaluate
+from keras_attention.evaluation import evaluate, predict_with_flips
 from keras_attention.export import export_run
-from keras_attention.evaluation import predict_with_flips
-from keras_attention.metrics import classification_metrics
+from keras_attention.metrics import classification_metrics, headlines
+from keras_attention.models.outputs import maps_of
 from keras_attention.prediction import load_predictor
 from keras_attention.runs import load_data
-from keras_attention.metrics import headlines
-from keras_attention.models.outputs import maps_of
 
 FORMS = ("folder", "model_path", "export_path")
 FIGURES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "loss", "count", "per_class", "confusion")

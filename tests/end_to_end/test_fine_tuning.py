@@ -8,8 +8,8 @@ import pytest
 
 from keras_attention import load_predictor, train
 from keras_attention.cli import main
-from keras_attention.features import cache
 from keras_attention.evaluation import predict_split, predict_with_flips
+from keras_attention.features import cache
 from keras_attention.metrics import classification_metrics
 from keras_attention.models import VGG16BN, layout
 from keras_attention.runs import Run, load_data

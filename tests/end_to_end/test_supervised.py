@@ -10,7 +10,7 @@ from keras_attention import TrainConfig, Variant, train
 from keras_attention.cli import main
 from keras_attention.models import VGG16BN, attention_outputs
 from keras_attention.runs import Run, load_data
-from keras_attention.training import networks, stages
+from keras_attention.training import make_stages, networks
 
 MAPS = ("attention_block3_pool", "attention_block4_pool")
 
@@ -67,7 +67,7 @@ def test_what_is_trained_on(tiny, frozen):
     config = tiny(supervise_attention=0.5, class_weights="balanced")
     dataset = load_data(config)
     backbone, model = networks.build_networks(config, dataset)
-    (stage,) = stages(config, dataset, model, backbone)
+    (stage,) = make_stages(config, dataset, model, backbone)
     _, targets, weights = next(stage.training_batches(0).as_numpy_iterator())
     assert set(targets) == set(weights) == {"logits", *MAPS}
     numbers = targets["logits"].argmax(-1)

@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 
 from keras_attention.config import TrainConfig
+from keras_attention.data.dataset import SPLITS
+from keras_attention.metrics import METRICS
 from keras_attention.models import VGG16BN, attention_classifier, layout
 from keras_attention.precision import dtype_policy
 from keras_attention.runs import Run, load_data
-from keras_attention.data.dataset import SPLITS
-from keras_attention.metrics import METRICS
 
 CLASSES = ("cat", "dog", "eel")
 SHALLOW_BLOCKS = tuple((1, filters) for _, filters in layout.BLOCKS)

@@ -35,7 +35,7 @@ def trained(monkeypatch):
         return types.SimpleNamespace(rows=rows, seconds=SECONDS_AN_EPOCH * len(rows))
 
     monkeypatch.setattr(trials, "fit_run", fit_run)
-    monkeypatch.setattr(trials, "stages", lambda *_: None)
+    monkeypatch.setattr(trials, "make_stages", lambda *_: None)
     monkeypatch.setattr(keras.backend, "clear_session", lambda: None)  # there is nothing, and it takes a while
     monkeypatch.setattr(trials, "build_networks", lambda *_: (None, types.SimpleNamespace(count_params=lambda: 1234)))
     return fits
