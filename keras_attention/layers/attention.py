@@ -37,7 +37,7 @@ class Attention(keras.layers.Layer):
         query: `(B, ..., Tq, dq)`.
         value: `(B, ..., Tk, dv)`.
         key: `(B, ..., Tk, dk)`; `value` if `None`.
-        query_mask: `(B, ..., Tq)` boolean; a masked query gets weights of 0 and, before heads are joined, a context of 0.
+        query_mask: `(B, ..., Tq)` boolean; a masked query has weights of 0 and, before heads are joined, a context of 0.
         value_mask, key_mask: `(B, ..., Tk)` boolean; a masked key has weight 0.
         attention_mask: boolean, broadcastable to `(B, ..., Tq, Tk)`.
         return_attention_scores: whether to return the weights too.
@@ -50,8 +50,8 @@ class Attention(keras.layers.Layer):
         or with heads `(B, ..., h, Tq, Tk)`; feature-wise weights have one more axis, of length dv, at the end.
 
     Raises:
-        ValueError: different numbers of keys and values, a query and key that the score cannot compare, a mask that does
-            not fit, `key_dim` or `value_dim` without `num_heads`, or `feature_wise` with a score that gives only one
+        ValueError: different numbers of keys and values, a query and key that the score cannot compare, a mask that
+            does not fit, `key_dim` or `value_dim` without `num_heads`, or `feature_wise` with a score that gives only one
             number for each pair.
         TypeError: a mask that is not boolean or integer.
 
@@ -274,7 +274,9 @@ def check_shapes(query_shape, value_shape, key_shape):
     received = ", ".join(f"{name} shape={shape}" for name, shape in shapes.items())
     if any(len(shape) < 3 for shape in shapes.values()) or len({len(shape) for shape in shapes.values()}) > 1:
         raise invalid(
-            "Query, value and key must have the same rank, at least 3.", "(batch, ..., positions, dimension) for each", received
+            "Query, value and key must have the same rank, at least 3.",
+            "(batch, ..., positions, dimension) for each",
+            received,
         )
     if len({shape[0] for shape in shapes.values()} - {None}) > 1:
         raise invalid("Query, value and key must have the same batch size.", "one batch size", received)

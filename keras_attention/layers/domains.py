@@ -57,7 +57,7 @@ class Range:
     def __post_init__(self):
         if not self.least < self.most or (self.logarithmic and self.least <= 0):
             raise invalid(
-                "The ends of the range must fit.",
+                "`least` must be below `most`.",
                 "`least` below `most`, and above 0 if `logarithmic=True`",
                 f"least={self.least}, most={self.most}, logarithmic={self.logarithmic}",
             )

@@ -20,7 +20,9 @@ def check_masks(query_shape, value_shape, query_mask, value_mask, key_mask, atte
         require_booleans(name, mask)
         if not broadcasts(mask.shape, shape) or (name != "attention_mask" and len(mask.shape) != len(shape)):
             kind = "a shape that broadcasts to" if name == "attention_mask" else "the shape"
-            raise invalid(f"`{name}` must fit the scores.", f"{kind} {tuple(shape)}", f"{name} shape={tuple(mask.shape)}")
+            raise invalid(
+                f"`{name}` must fit the scores.", f"{kind} {tuple(shape)}", f"{name} shape={tuple(mask.shape)}"
+            )
 
 
 def join_masks(query_mask, value_mask, key_mask, attention_mask, inner_axes=0):

@@ -41,12 +41,16 @@ class ChannelNormalization(keras.layers.Layer):
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         if len(self.mean) != len(self.std) or min(self.std) <= 0:
             raise invalid(
-                "`mean` and `std` must fit.", "a mean and a standard deviation above 0 for each channel", f"{mean=}, {std=}"
+                "`mean` and `std` must have one length, and `std` must be above 0.",
+                "a mean and a standard deviation above 0 for each channel",
+                f"{mean=}, {std=}",
             )
 
     def build(self, input_shape):
         if input_shape[-1] != len(self.mean):
-            raise invalid("Each channel must have a mean.", f"{len(self.mean)} channels", f"input shape={tuple(input_shape)}")
+            raise invalid(
+                "Each channel must have a mean.", f"{len(self.mean)} channels", f"input shape={tuple(input_shape)}"
+            )
         for name in ("mean", "std"):
             initial = keras.initializers.Constant(list(getattr(self, name)))
             weight = self.add_weight((len(self.mean),), initial, trainable=False, name=name)

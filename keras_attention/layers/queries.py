@@ -65,5 +65,7 @@ class LearnedQueries(keras.layers.Layer):
 def _require_channels(shape):
     if shape[-1] is None:
         raise invalid(
-            "The number of channels must be known.", "features of shape (batch, ..., channels)", f"features shape={tuple(shape)}"
+            "The number of channels must be known.",
+            "features of shape (batch, ..., channels)",
+            f"features shape={tuple(shape)}",
         )

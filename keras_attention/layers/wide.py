@@ -15,6 +15,6 @@ class WideLayer(keras.layers.Layer):
         return keras.backend.result_type(self.compute_dtype, "float32")
 
     def add_weight(self, *args, **kwargs):
-        # Not in half precision, even under a pure half-precision policy: weights must match the dtype of the computation.
+        # Not in half precision, even under a pure half-precision policy: weights need the dtype of the computation.
         dtype = keras.backend.result_type(self.variable_dtype, "float32")
         return super().add_weight(*args, **{"dtype": dtype, "autocast": False, **kwargs})

@@ -141,7 +141,9 @@ class LocalPredictiveAlignment(Alignment):
         grid = _grid(scores, grid)
         if len(grid) != self.axes:
             raise invalid(
-                "`axes` of `local_predictive` must be the number of axes of the grid.", f"axes={len(grid)}", f"axes={self.axes}"
+                "`axes` of `local_predictive` must be the number of axes of the grid.",
+                f"axes={len(grid)}",
+                f"axes={self.axes}",
             )
         return weights * self._nearness(ops.cast(query, weights.dtype), grid)
 

@@ -59,7 +59,7 @@ class SampledAlignment(Alignment):
         )
 
     def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False, policy_scores=None):
-        """As for every alignment; `policy_scores` are the same scores, through which the gradient of REINFORCE flows."""
+        """As for every alignment; `policy_scores` are the same scores, through which REINFORCE's gradient flows."""
         self._kept.policy_scores = policy_scores
         weights = super().call(scores, mask, training, grid, query, finite)
         self._kept.policy_scores = None

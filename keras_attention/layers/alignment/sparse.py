@@ -21,9 +21,9 @@ from keras_attention.layers.domains import Choices, Range
 class SparsemaxAlignment(Alignment):
     """a = max(e − τ, 0), Σ a = 1: the distribution nearest to e, in which keys with low scores get exactly 0.
 
-    The solution of argmin ‖p − e‖² over the distributions p. The set of keys above τ is found without sorting: it starts
-    too large, and the keys below the threshold that it implies are removed until none is left to remove (Michelot
-    1986). The gradient is g − mean(g) over that set, and 0 elsewhere.
+    The solution of argmin ‖p − e‖² over the distributions p. The set of keys above τ is found without sorting: it
+    starts too large, and the keys below the threshold that it implies are removed until none is left to remove
+    (Michelot 1986). The gradient is g − mean(g) over that set, and 0 elsewhere.
 
     Example:
 

@@ -100,8 +100,8 @@ class AdditiveScore(HiddenLayerScore):
 class ConcatScore(HiddenLayerScore):
     """e = wᵀ act(W[q; k] + b) (+ c): `additive` with one weight over query and key together.
 
-    W ∈ R^(dw×(dq+dk)). The vector [q; k] is never built: W[q; k] is the first dq columns of W times q, computed once per
-    query, plus the other columns times k, computed once per key. The only difference from `additive` is that
+    W ∈ R^(dw×(dq+dk)). The vector [q; k] is never built: W[q; k] is the first dq columns of W times q, computed once
+    per query, plus the other columns times k, computed once per key. The only difference from `additive` is that
     initializer, regularizer and constraint apply to one matrix. The arguments are the same.
 
     Example:

@@ -66,7 +66,7 @@ class Score(WideLayer):
         return self.table(self.project_query(query), self.project_key(key))
 
     def project_query(self, query):
-        """`(..., dq)` → the query as `pair` takes it; must be affine, so that it commutes with bilinear interpolation."""
+        """`(..., dq)` → the query as `pair` takes it; must be affine, to commute with bilinear interpolation."""
         return self.in_score_dtype(query)
 
     def project_key(self, key):
@@ -107,8 +107,8 @@ class Score(WideLayer):
         if query_shape[-1] != key_shape[-1]:
             raise invalid(
                 f"`{SCORES.name_of(self)}` needs a query and a key of the same dimension.",
-                "the same dimension; or `additive`, `concat` or `general`, which take any two dimensions; or `units` of "
-                "`SpatialAttention` or `attention_classifier`, to which both are projected",
+                "the same dimension; or `additive`, `concat` or `general`, which take any two dimensions; or `units` "
+                "of `SpatialAttention` or `attention_classifier`, to which both are projected",
                 f"query dimension {query_shape[-1]} and key dimension {key_shape[-1]}",
             )
 

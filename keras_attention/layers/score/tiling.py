@@ -49,7 +49,7 @@ def _split(query, rows):
 
 
 def _join(scores, queries, axis):
-    """`(tiles, ..., rows, Tk)` → `(..., Tq, Tk)`; `axis` counts from the end and says where the tiles go, before rows."""
+    """`(tiles, ..., rows, Tk)` → `(..., Tq, Tk)`; `axis`, from the end, is where the tiles go, before the rows."""
     scores = ops.moveaxis(scores, 0, -axis)
     shape = ops.shape(scores)
     scores = ops.reshape(scores, (*shape[:-axis], shape[-axis] * shape[1 - axis], *shape[2 - axis :]))

@@ -11,8 +11,8 @@ from keras_attention.registry import PACKAGE
 class UniformScore(Score):
     """e = 0: no key is preferred, so softmax, sparsemax and entmax give each of n keys the weight 1/n.
 
-    It has no parameters, and nothing is projected for it. Attention must do better than a network with this score. It is
-    not in `SCORES`, which holds the functions that a search chooses from.
+    It has no parameters, and nothing is projected for it. Attention must do better than a network with this score. It
+    is not in `SCORES`, which holds the functions that a search chooses from.
 
     Example:
 
