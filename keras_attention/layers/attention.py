@@ -37,7 +37,7 @@ class Attention(keras.layers.Layer):
         query: `(B, ..., Tq, dq)`.
         value: `(B, ..., Tk, dv)`.
         key: `(B, ..., Tk, dk)`; `value` if `None`.
-        query_mask: `(B, ..., Tq)` boolean; a masked query has weights of 0 and, before heads are joined, a context of 0.
+        query_mask: `(B, ..., Tq)` boolean; a masked query has weights of 0, and a context of 0 before heads are joined.
         value_mask, key_mask: `(B, ..., Tk)` boolean; a masked key has weight 0.
         attention_mask: boolean, broadcastable to `(B, ..., Tq, Tk)`.
         return_attention_scores: whether to return the weights too.
@@ -51,8 +51,8 @@ class Attention(keras.layers.Layer):
 
     Raises:
         ValueError: different numbers of keys and values, a query and key that the score cannot compare, a mask that
-            does not fit, `key_dim` or `value_dim` without `num_heads`, or `feature_wise` with a score that gives only one
-            number for each pair.
+            does not fit, `key_dim` or `value_dim` without `num_heads`, or `feature_wise` with a score that gives only
+            one number for each pair.
         TypeError: a mask that is not boolean or integer.
 
     Example:
