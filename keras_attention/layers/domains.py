@@ -27,7 +27,7 @@ class Choices:
     def __post_init__(self):
         object.__setattr__(self, "values", tuple(self.values))
         if not self.values:
-            raise invalid("`values` must not be empty.", "at least one value", "values=()")
+            raise invalid("There must be values to choose from.", "at least one value", "values=()")
 
 
 @dataclasses.dataclass(frozen=True)

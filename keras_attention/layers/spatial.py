@@ -289,7 +289,7 @@ def _require_sampled(alignment):
     if not isinstance(alignment, SampledAlignment):
         name = ALIGNMENTS.name_of(alignment)
         sampled = ", ".join(name for name, cls in ALIGNMENTS.items() if issubclass(cls, SampledAlignment))
-        raise invalid("`policy` needs an alignment that samples.", f"one of: {sampled}", f"alignment={name!r}")
+        raise invalid("The alignment must be one that samples.", f"one of: {sampled}", f"alignment={name!r}")
 
 
 def _resize(query_map, size):

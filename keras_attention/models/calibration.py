@@ -90,7 +90,10 @@ def _batches(images, batch_size, shape):
     """NumPy batches, each in the shape that the model takes."""
     if not hasattr(images, "__iter__") or isinstance(images, str):
         raise invalid(
-            "`images` must be an array or an iterable of image batches.", "images", f"images={images!r}", TypeError
+            "`images` must be an array or an iterable of image batches.",
+            "(n, H, W, 3) each",
+            f"images={images!r}",
+            TypeError,
         )
     is_array = hasattr(images, "shape")
     starts = range(0, len(images), batch_size) if is_array else ()

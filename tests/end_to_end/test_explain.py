@@ -89,7 +89,9 @@ def test_a_gallery_of_a_folder(finished, photos, tmp_path):
 
 
 def test_without_images_it_is_the_data_of_the_run(finished, tmp_path):
-    done = explain(finished.folder, out=tmp_path, split="validation", limit=4, compare="grad_cam@block4_pool", verbose=0)
+    done = explain(
+        finished.folder, out=tmp_path, split="validation", limit=4, compare="grad_cam@block4_pool", verbose=0
+    )
     data = cards_of(done.gallery)
     assert data["columns"][-1] == "Grad-CAM block4_pool"
     labels = load_data(finished.config).validation.labels()
@@ -201,7 +203,7 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
         (("",), "The path of an image is empty."),
         ((image, "--format", ""), "--format is empty."),
         (("--measure", "--perturbed", "1", "--seed", "-1"), "`seed` is out of range."),
-        ((image, "--compare", "grad_cam@logits"), "Layer 'logits' gives no feature map."),
+        ((image, "--compare", "grad_cam@logits"), "Layer 'logits' must give a feature map."),
         ((image, "--compare", "grad_cam@block9"), "Unknown layer 'block9'"),
         ((image, "--format", "gif"), "Unknown format 'gif'"),
         ((tmp_path / "empty",), "holds no images"),

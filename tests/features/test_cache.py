@@ -259,7 +259,7 @@ def test_damage_is_noticed_and_mended(damage, told, tmp_path, backbone, dataset,
     folder = cached(tmp_path, backbone, dataset).folder
     files = sorted(folder.rglob("*.npy"))
     damage(sorted((folder / "block3_pool").iterdir())[1])
-    with pytest.warns(UserWarning, match="1 damaged files of features in .* are made again") if told else nullcontext():
+    with pytest.warns(UserWarning, match="1 damaged feature files in .* are computed again") if told else nullcontext():
         cached(tmp_path, backbone, dataset)
     assert_right(cached(tmp_path, backbone, dataset), expected["train"], np.arange(150))
     assert sorted(path for path in folder.rglob("*") if path.suffix == ".npy") == files
@@ -361,7 +361,7 @@ def test_a_disk_that_becomes_full(tmp_path, backbone, dataset, monkeypatch):
     monkeypatch.setattr(store.np, "save", full)
     expected = (
         "The features could not be written: No space left on device. Expected free space in the folder of the cache, "
-        f"another --cache-dir, or --no-cache. Received: cache_dir={str(tmp_path)!r}."
+        f"another `cache_dir`, or `cache_features=False`. Received: cache_dir={str(tmp_path)!r}."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         cached(tmp_path, backbone, dataset)
@@ -374,7 +374,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, backbone, dataset):
         lambda folder: FeatureCache(folder, backbone, LAYERS),
         lambda folder: calibrate_once(backbone, dataset.train, folder),
     ):
-        with pytest.raises(ValueError, match=r"^There can be no cache: .* Expected a folder that"):
+        with pytest.raises(ValueError, match=r"^The cache needs a folder: .* Expected a folder that"):
             make(tmp_path / "file")
 
 

@@ -395,8 +395,8 @@ def test_one_key_gets_everything(case):
 
 
 def test_a_mask_of_numbers_that_are_meant_to_be_added(scores):
-    expected = "Expected booleans or integers, true where a key may be seen. Received: mask dtype=float32."
-    with pytest.raises(TypeError, match=re.escape(f"`mask` does not hold truth values. {expected}")):
+    expected = "Expected booleans or integers, true for what is visible. Received: mask dtype=float32."
+    with pytest.raises(TypeError, match=re.escape(f"`mask` must be boolean or integer. {expected}")):
         SoftmaxAlignment()(scores, mask=np.where(MASK, 0, -1e9).astype("float32"))
 
 
@@ -417,7 +417,7 @@ def test_a_temperature_out_of_range(temperature):
 @pytest.mark.parametrize("shape", [(KEYS + 1,), (QUERIES + 1, 1), (1, BATCH, QUERIES, KEYS)], ids=str)
 def test_a_mask_that_cannot_be_broadcast(case, shape, scores):
     expected = f"Expected a shape that broadcasts to {scores.shape}. Received: mask shape={shape}."
-    with pytest.raises(ValueError, match=re.escape(f"The mask does not fit the scores. {expected}")):
+    with pytest.raises(ValueError, match=re.escape(f"The mask must fit the scores. {expected}")):
         case.layer()(scores, mask=np.ones(shape, "bool"))
 
 

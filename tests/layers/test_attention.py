@@ -357,37 +357,37 @@ ERRORS = [
     (
         "rank",
         lambda: Attention("dot")(*shaped((2, 5), (2, 5))),
-        "Attention got tensors of the wrong rank.",
+        "Query, value and key must have the same rank, at least 3.",
         "Received: query shape=(2, 5), value shape=(2, 5), key shape=(2, 5).",
     ),
     (
         "ranks",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 1, 7, 5))),
-        "Attention got tensors of the wrong rank.",
+        "Query, value and key must have the same rank, at least 3.",
         "Received: query shape=(2, 3, 5), value shape=(2, 1, 7, 5), key shape=(2, 1, 7, 5).",
     ),
     (
         "batches",
         lambda: Attention("dot")(*shaped((2, 3, 5), (3, 7, 5))),
-        "The batch sizes of attention differ.",
+        "Query, value and key must have the same batch size.",
         "Received: query shape=(2, 3, 5), value shape=(3, 7, 5), key shape=(3, 7, 5).",
     ),
     (
         "numbers of keys",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 11), (2, 13, 5))),
-        "Keys and values differ in number.",
+        "There must be as many values as keys.",
         "Received: query shape=(2, 3, 5), value shape=(2, 7, 11), key shape=(2, 13, 5).",
     ),
     (
         "dimensions",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 11))),
-        "`dot` compares vectors of one dimension.",
+        "`dot` needs a query and a key of the same dimension.",
         "Received: query dimension 5 and key dimension 11.",
     ),
     (
         "mask",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 5)), attention_mask=np.ones((3, 11), "bool")),
-        "`attention_mask` does not fit.",
+        "`attention_mask` must fit the scores.",
         "Received: attention_mask shape=(3, 11).",
     ),
     (
@@ -395,25 +395,25 @@ ERRORS = [
         lambda: Attention("dot")(
             keras.Input((3, 5)), keras.Input((7, 5)), attention_mask=keras.Input((3, 11), dtype="bool")
         ),
-        "`attention_mask` does not fit.",
+        "`attention_mask` must fit the scores.",
         "Received: attention_mask shape=(None, 3, 11).",
     ),
     (
         "mask of the keys",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 5)), value_mask=np.ones((2, 3), "bool")),
-        "`value_mask` does not fit. Expected the shape (2, 7).",
+        "`value_mask` must fit the scores. Expected the shape (2, 7).",
         "Received: value_mask shape=(2, 3).",
     ),
     (
         "mask of the queries",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 5)), query_mask=np.ones((3,), "bool")),
-        "`query_mask` does not fit. Expected the shape (2, 3).",
+        "`query_mask` must fit the scores. Expected the shape (2, 3).",
         "Received: query_mask shape=(3,).",
     ),
     (
         "mask of numbers",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 5)), attention_mask=np.zeros((3, 7), "float32")),
-        "`attention_mask` does not hold truth values.",
+        "`attention_mask` must be boolean or integer.",
         "Received: attention_mask dtype=float32.",
     ),
 ]

@@ -166,31 +166,31 @@ ERRORS = [
     (
         "no heads",
         lambda: Attention(key_dim=3),
-        "There are no heads to have dimensions.",
+        "`key_dim` and `value_dim` need `num_heads`.",
         "num_heads=None, key_dim=3, value_dim=None.",
     ),
     (
         "shares",
         lambda: Attention(num_heads=4)(np.ones((2, 3, 6)), np.ones((2, 7, 6))),
-        "The heads do not divide the query.",
+        "The dimension of the query must be a multiple of `num_heads`.",
         "num_heads=4 and query dimension 6.",
     ),
     (
         "feature-wise",
         lambda: Attention("dot", feature_wise=True),
-        "`dot` gives one number for a pair.",
+        "`feature_wise=True` needs a score with an output for each dimension of the value.",
         "score='dot', feature_wise=True.",
     ),
     (
         "features",
         lambda: Attention(AdditiveScore(4, features=3), feature_wise=True)(np.ones((2, 3, 6)), np.ones((2, 7, 6))),
-        "The score has another number of features than the value.",
+        "`features` of the score must be the dimension of the value.",
         "features=3.",
     ),
     (
         "features without feature-wise",
         lambda: Attention(AdditiveScore(4, features=3)),
-        "The score gives several numbers for a pair.",
+        "A score with several outputs needs `feature_wise=True`.",
         "features=3, feature_wise=False.",
     ),
 ]

@@ -100,7 +100,7 @@ def test_a_mask_hides_keys_of_a_window_and_an_empty_window_gives_nothing():
 
 
 def test_a_mask_of_numbers_that_are_meant_to_be_added():
-    with pytest.raises(TypeError, match=r"`mask` does not hold truth values\. Expected booleans or integers"):
+    with pytest.raises(TypeError, match=r"`mask` must be boolean or integer\. Expected booleans or integers"):
         LocalMonotonicAlignment(3)(np.zeros((5, 5), "float32"), mask=np.zeros(5, "float32"))
 
 
@@ -199,22 +199,32 @@ ERRORS = [
     ("window", lambda: LocalMonotonicAlignment(0), "`window` is out of range.", "window=0."),
     ("windows", lambda: LocalMonotonicAlignment((3, 0)), "`window` is out of range.", "window=0."),
     ("half a key", lambda: LocalMonotonicAlignment(2.5), "`window` is out of range.", "window=2.5."),
-    ("axes", lambda: LocalMonotonicAlignment((3, 3))(SCORES), "The window has other axes", "window=(3, 3)."),
+    (
+        "axes",
+        lambda: LocalMonotonicAlignment((3, 3))(SCORES),
+        "`window` must fit the axes of the grid.",
+        "window=(3, 3).",
+    ),
     (
         "grid",
         lambda: LocalMonotonicAlignment()(SCORES, grid=(2, 2)),
-        "The grid does not hold the keys.",
+        "`grid` must have a position for every key.",
         "grid=(2, 2).",
     ),
-    ("places", lambda: LocalMonotonicAlignment()(SCORES, grid=(2, 3)), "The queries have no place", "3 queries on"),
+    (
+        "places",
+        lambda: LocalMonotonicAlignment()(SCORES, grid=(2, 3)),
+        "The number of queries must fit the grid.",
+        "3 queries on",
+    ),
     ("D", lambda: LocalPredictiveAlignment(0.5), "`window` is out of range.", "window=0.5."),
     ("units", lambda: LocalPredictiveAlignment(units=0), "`units` is out of range.", "units=0."),
     ("three axes", lambda: LocalPredictiveAlignment(axes=3), "`axes` is out of range.", "axes=3."),
-    ("no query", lambda: LocalPredictiveAlignment()(SCORES), "no query to predict from.", "query shape=None."),
+    ("no query", lambda: LocalPredictiveAlignment()(SCORES), "needs a query to predict from.", "query shape=None."),
     (
         "other axes",
         lambda: LocalPredictiveAlignment(axes=2)(SCORES, query=QUERY),
-        "The grid has other axes than `local_predictive` predicts.",
+        "`axes` of `local_predictive` must be the number of axes of the grid.",
         "axes=2.",
     ),
 ]

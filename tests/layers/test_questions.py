@@ -123,7 +123,7 @@ def test_learned_queries_are_the_same_for_every_image(features):
         (lambda: LearnedQueries(0), "`count` is out of range. Expected an integer at least 1. Received: count=0."),
         (
             lambda: LearnedQueries(2).build((None, 3, 3, None)),
-            "The dimension of the queries is not known. Expected features of known channels. "
+            "The number of channels must be known. Expected features of shape (batch, ..., channels). "
             "Received: features shape=(None, 3, 3, None).",
         ),
     ],
@@ -191,8 +191,7 @@ def test_a_hidden_key_has_no_part_in_the_policy(alignment):
 
 def test_an_alignment_that_does_not_sample_has_no_policy(questions, features):
     message = (
-        "`softmax` does not sample. Expected an alignment that has a policy: hard, reinforced. "
-        "Received: alignment='softmax'."
+        "The alignment must be one that samples. Expected one of: hard, reinforced. Received: alignment='softmax'."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         SpatialAttention("additive", "softmax").policy(questions, features)

@@ -154,8 +154,8 @@ def test_without_a_regularizer_there_is_no_loss():
         ),
         (
             lambda: MapDisagreement()(np.ones((1, 2)), [CONSTANT[None]]),
-            "There are no two maps of the same image to compare. Expected at least two maps (..., height, width) of "
-            "the same leading axes. Received: maps of shape [(1, 4, 6)].",
+            "A disagreement needs at least two maps of the same image. Expected two or more maps (..., height, width) "
+            "with the same leading axes. Received: maps of shape [(1, 4, 6)].",
             ValueError,
         ),
         (lambda: SpatialAttention(map_regularizer=3), "This is no map regularizer. Expected a name (", TypeError),

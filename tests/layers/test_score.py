@@ -474,24 +474,34 @@ def test_without_pair_a_score_says_what_is_missing(rng):
 
 
 ERRORS = [
-    ("rank", lambda: DotScore().build((5,), (7, 5)), "The query of a score has the wrong shape.", "query shape=(5,)"),
-    ("key rank", lambda: DotScore().build((3, 5), (5,)), "The key of a score has the wrong shape.", "key shape=(5,)"),
+    (
+        "rank",
+        lambda: DotScore().build((5,), (7, 5)),
+        "The query of a score must have positions and a known dimension.",
+        "query shape=(5,)",
+    ),
+    (
+        "key rank",
+        lambda: DotScore().build((3, 5), (5,)),
+        "The key of a score must have positions and a known dimension.",
+        "key shape=(5,)",
+    ),
     (
         "unknown dimension",
         lambda: AdditiveScore(3).build((2, 3, 5), (2, 7, None)),
-        "The key of a score has the wrong shape.",
+        "The key of a score must have positions and a known dimension.",
         "key shape=(2, 7, None)",
     ),
     (
         "dimensions",
         lambda: DotScore()(np.ones((2, 3, 5), "float32"), np.ones((2, 7, 11), "float32")),
-        "`dot` compares vectors of one dimension.",
+        "`dot` needs a query and a key of the same dimension.",
         "query dimension 5 and key dimension 11",
     ),
     (
         "dimensions of a class without a name",
         lambda: ProductScore().build((3, 5), (7, 11)),
-        "`ProductScore` compares vectors of one dimension.",
+        "`ProductScore` needs a query and a key of the same dimension.",
         "query dimension 5 and key dimension 11",
     ),
     ("no units", lambda: AdditiveScore(units=0), "`units` is out of range.", "units=0"),
@@ -539,5 +549,7 @@ def test_a_text_is_no_truth_value(name, option):
 
 
 def test_the_error_for_different_dimensions_names_the_way_out():
-    with pytest.raises(ValueError, match=r"or `additive`, `concat` or `general`, which take any two, or `units=`"):
+    with pytest.raises(
+        ValueError, match=r"or `additive`, `concat` or `general`, which take any two dimensions; or `units`"
+    ):
         DotScore().build((3, 5), (7, 11))

@@ -306,31 +306,31 @@ ERRORS = [
     (
         "features",
         lambda: SpatialAttention()(*shaped((2, 5), (2, 7, 5))),
-        "The features are no map.",
+        "The features must be a feature map.",
         "Received: query shape=(2, 5), features shape=(2, 7, 5).",
     ),
     (
         "query",
         lambda: SpatialAttention()(*shaped((2, 1, 1, 3, 5), (2, 7, 5, 11))),
-        "The query is neither a vector, nor several, nor a map.",
+        "The query must be a vector, several vectors or a map.",
         "Received: query shape=(2, 1, 1, 3, 5), features shape=(2, 7, 5, 11).",
     ),
     (
         "batches",
         lambda: SpatialAttention("dot", units=3)(*shaped((3, 5), (2, 7, 5, 11))),
-        "The batch sizes of query and features differ.",
+        "Query and features must have the same batch size.",
         "Received: query shape=(3, 5), features shape=(2, 7, 5, 11).",
     ),
     (
         "size",
         lambda: SpatialAttention()(keras.Input((3, 3, 5)), keras.Input((None, None, 11))),
-        "A query map cannot be resized to an unknown size.",
+        "A query map needs feature maps of known size.",
         "Received: query shape=(None, 3, 3, 5), features shape=(None, None, None, 11).",
     ),
     (
         "dimensions",
         lambda: SpatialAttention("dot")(*shaped((2, 5), (2, 7, 5, 11))),
-        "`dot` compares vectors of one dimension.",
+        "`dot` needs a query and a key of the same dimension.",
         "Received: query dimension 5 and key dimension 11.",
     ),
 ]
@@ -397,11 +397,16 @@ def test_heads_reload_with_their_weights(queries, features, reload):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_heads": 2}, "The heads do not divide the channels. Expected a divisor of 11. Received: num_heads=2."),
+        (
+            {"num_heads": 2},
+            "The number of channels must be a multiple of `num_heads`. Expected a divisor of 11. "
+            "Received: num_heads=2.",
+        ),
         ({"num_heads": 0}, "`num_heads` is out of range. Expected an integer at least 1. Received: num_heads=0."),
         (
             {"num_heads": 11, "units": None},
-            "All heads of `dot` would be alike. Expected `units`, to which each projects. "
+            "Several heads of `dot` need `units`, or they would all be the same. Expected `units`, the dimension to "
+            "which each head projects. "
             "Received: score='dot', units=None.",
         ),
     ],

@@ -93,8 +93,8 @@ def test_probabilities_follow_the_logits(activation, query, images, reload):
 
 
 def test_regularized_maps_add_to_the_loss_after_a_reload_too(images, reload):
-    model = reload(classifier(map_regularizer=["entropy", "sparsity"], agreement=0.5))
-    assert model.get_layer("agreement").rate == 0.5
+    model = reload(classifier(map_regularizer=["entropy", "sparsity"], disagreement=0.5))
+    assert model.get_layer("disagreement").rate == 0.5
     model(images)
     assert len(model.losses) == 5
     features = keras.Model(model.input, [model.get_layer(name).output for name in ("conv2", "conv3")])(images)
@@ -128,17 +128,17 @@ def test_a_rewarded_model_trains_through_its_named_outputs(images, labels):
 ERRORS = [
     (
         {"pool_query": True},
-        '`pool_query` has no map to average. Expected `pool_query=False` with `query="classes"`. '
+        '`pool_query=True` needs a query map to average. Expected `pool_query=False` with `query="classes"`. '
         'Received: query="classes", pool_query=True.',
     ),
     (
         {"attend": ()},
-        'The classes have no map to ask. Expected at least one layer in `attend` with `query="classes"`. '
+        'Queries of the classes need an attended layer. Expected at least one layer in `attend` with `query="classes"`. '
         'Received: query="classes", attend=().',
     ),
     (
         {"score": None},
-        'The classes cannot ask without a score. Expected a score with `query="classes"`. '
+        'Queries of the classes need a score. Expected a score with `query="classes"`. '
         'Received: query="classes", score=None.',
     ),
     (
@@ -146,18 +146,20 @@ ERRORS = [
         "Unknown activation 'relu'. Expected one of: softmax, sigmoid. Received: activation='relu'.",
     ),
     (
-        {"attend": "conv2", "agreement": 0.1},
-        "There are no two maps that could agree. Expected a score and at least two attended maps, or `agreement=0`. "
-        "Received: 1 maps, agreement=0.1.",
+        {"attend": "conv2", "disagreement": 0.1},
+        "`disagreement` needs at least two maps. Expected a score and at least two attended layers, or "
+        "`disagreement=0`. "
+        "Received: 1 maps, disagreement=0.1.",
     ),
     (
-        {"query": "conv3", "score": None, "agreement": 0.1},
-        "There are no two maps that could agree. Expected a score and at least two attended maps, or `agreement=0`. "
-        "Received: 0 maps, agreement=0.1.",
+        {"query": "conv3", "score": None, "disagreement": 0.1},
+        "`disagreement` needs at least two maps. Expected a score and at least two attended layers, or "
+        "`disagreement=0`. "
+        "Received: 0 maps, disagreement=0.1.",
     ),
     (
-        {"agreement": float("inf")},
-        "`agreement` is out of range. Expected a number. Received: agreement=inf.",
+        {"disagreement": float("inf")},
+        "`disagreement` is out of range. Expected a number. Received: disagreement=inf.",
     ),
 ]
 

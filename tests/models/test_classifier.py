@@ -281,7 +281,7 @@ def test_errors_have_three_parts(arguments, wrong, expected, received):
 
 
 def test_a_layer_without_a_map_is_told_from_one_that_is_not_there():
-    wrong = r"^Layer 'pooled' gives no feature map\. Expected one of: conv1, conv2, conv3"
+    wrong = r"^Layer 'pooled' must give a feature map\. Expected one of: conv1, conv2, conv3"
     with pytest.raises(ValueError, match=wrong) as error:
         attention_classifier(small_network(), CLASSES, ("pooled",), "conv3")
     assert str(error.value).endswith(" Received: output shape=(None, 11).")

@@ -140,7 +140,7 @@ def test_without_a_loss_there_is_no_reward(rng):
     inputs, labels, _ = problem(rng)
     model, _ = model_with(HardAlignment("reinforce", seed=1), GeneralScore(kernel_regularizer="l2"))
     model.compile("sgd")
-    with pytest.raises(ValueError, match=r"Attention that samples has no reward\. Expected `compile"):
+    with pytest.raises(ValueError, match=r"Attention that samples needs a loss as its reward\. Expected `compile"):
         model.fit(inputs, labels, verbose=0)
 
 

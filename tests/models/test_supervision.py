@@ -108,7 +108,7 @@ def test_several_maps_of_an_image_meet_one_mask(loss, rng):
 
 @pytest.mark.parametrize("shape", [(2, 2, 2), (2, 8, 8, 3), (2, 8), (2, 3, 8)])
 def test_masks_that_do_not_fit(shape):
-    message = "The masks do not fit the map. Expected (B, S, S) or (B, S, S, 1) of at least (4, 4)."
+    message = "The masks must fit the map. Expected (B, S, S) or (B, S, S, 1) of at least (4, 4)."
     with pytest.raises(ValueError, match=re.escape(message)):
         pooled_masks(ops.ones(shape), (4, 4))
 
@@ -201,10 +201,12 @@ def test_which_losses_and_for_whom():
     model = classifier("softmax")
     assert list(mask_losses(model)) == ["attention_conv1", "attention_conv2"]
     assert list(mask_losses(attention_outputs(model), ["conv2"])) == ["attention_conv2"]
-    with pytest.raises(ValueError, match=r"^Unknown block 'conv3' \(did you mean 'conv2'\?\)\. Expected one of: conv1"):
+    with pytest.raises(
+        ValueError, match=r"^Unknown attended layer 'conv3' \(did you mean 'conv2'\?\)\. Expected one of: conv1"
+    ):
         mask_losses(model, ["conv3"])
     plain = attention_classifier(network(), CLASSES, (), "conv2", name="plain")
-    message = "The model has no attention layers. Expected a model with SpatialAttention layers. Received: plain."
+    message = "The model must have attention layers. Expected a model with `SpatialAttention` layers. Received: plain."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         mask_losses(plain)
 

@@ -178,8 +178,8 @@ def test_imagenet_without_a_connection(monkeypatch):
 
     monkeypatch.setattr(keras.utils, "get_file", fail)
     expected = (
-        "The weights of ImageNet could not be downloaded: URL fetch failure: no route. Expected a connection, or the "
-        "path of a file of VGG16 weights. Received: weights='imagenet'."
+        "The ImageNet weights could not be downloaded: URL fetch failure: no route. Expected a network connection, or "
+        "the path of a file with VGG16 weights. Received: weights='imagenet'."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         VGG16BN((SIDE, SIDE, 3), "imagenet")
@@ -272,7 +272,7 @@ def test_a_partial_file(torch_bn, tmp_path):
     path = save(torch_bn, tmp_path / "partial.npz")
     expected = (
         f"{path} lacks weights of 2 layers: block2_conv1, block3_bn1. Expected weights of every layer, or "
-        f"strict=False, which leaves these as they are. Received: weights={str(path)!r}."
+        f"`strict=False`, which leaves these as they are. Received: weights={str(path)!r}."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         VGG16BN((SIDE, SIDE, 3), path)
@@ -303,7 +303,7 @@ def test_a_file_that_is_refused_changes_nothing(torch_bn, tmp_path):
 
 def test_another_width(torch_bn, tmp_path):
     path = save(torch_bn, tmp_path / "a.npz")
-    expected = f"{path} holds a VGG16 of another width. Expected width=1. Received: width=0.5."
+    expected = f"The width must be that of the weights in {path}. Expected width=1. Received: width=0.5."
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         VGG16BN((SIDE, SIDE, 3), path, width=0.5)
 
@@ -311,7 +311,7 @@ def test_another_width(torch_bn, tmp_path):
 def test_kernels_of_another_size(torch_bn, tmp_path):
     torch_bn["features.0.weight"] = torch_bn["features.0.weight"][..., :1]
     with pytest.raises(
-        ValueError, match=r"The arrays of block1_conv1 in .* do not fit. Expected shapes \[\(3, 3, 3, 4\)"
+        ValueError, match=r"The arrays of block1_conv1 in .* must fit the model. Expected shapes \[\(3, 3, 3, 4\)"
     ):
         VGG16BN((SIDE, SIDE, 3), save(torch_bn, tmp_path / "a.npz"))
 
@@ -339,7 +339,7 @@ def test_a_renamed_file(suffix, other, tmp_path):
 def test_a_foreign_file(tmp_path, rng):
     path = save({f"layer{n}.weight": rng.normal(size=3) for n in range(7)}, tmp_path / "resnet.npz")
     expected = (
-        f"{path} holds no VGG16. Expected arrays named as in torchvision (features.0.weight) or as in Keras "
+        f"{path} must hold weights of VGG16. Expected arrays named as in torchvision (features.0.weight) or as in Keras "
         "(block1_conv1). Received: 7 arrays: layer0.weight, layer1.weight, layer2.weight, layer3.weight, layer4.weight "
         "and 2 more."
     )
@@ -364,7 +364,7 @@ def test_a_path_that_is_none(tmp_path):
 
 def test_weights_that_are_not_finite(torch_bn, tmp_path):
     torch_bn["features.7.bias"][2] = np.nan
-    expected = "The weights of block2_bn1 in .* are not all finite. Expected finite numbers. Received: NaN or infinity."
+    expected = "The weights of block2_bn1 in .* must be finite. Expected finite numbers. Received: NaN or infinity."
     with pytest.raises(ValueError, match=rf"^{expected}$"):
         VGG16BN((SIDE, SIDE, 3), save(torch_bn, tmp_path / "a.npz"))
 
@@ -381,14 +381,16 @@ def test_the_advice_of_other_libraries_is_not_passed_on(tmp_path):
 
 @pytest.mark.parametrize("model", [5, None, "vgg", keras.layers.Dense(3)], ids=type)
 def test_what_is_no_model(model, torch_bn, tmp_path):
-    with pytest.raises(TypeError, match=r"^The model cannot be looked into. Expected a functional"):
+    with pytest.raises(
+        TypeError, match=r"^The model must be a functional `keras.Model` with one input. Expected a model"
+    ):
         load_pretrained(model, save(torch_bn, tmp_path / "a.npz"))
 
 
 def test_a_model_that_is_no_vgg(torch_bn, tmp_path):
     images = keras.Input((8, 8, 3))
     model = keras.Model(images, keras.layers.Conv2D(2, 3)(images), name="other")
-    with pytest.raises(ValueError, match=r"^The model has no layers of a VGG16BN. Expected a VGG16BN, or a classifier"):
+    with pytest.raises(ValueError, match=r"^The model must have layers of a `VGG16BN`. Expected a `VGG16BN`, or a"):
         load_pretrained(model, save(torch_bn, tmp_path / "a.npz"))
 
 
