@@ -80,7 +80,8 @@ class FeatureStore:
         if needed > free:
             raise invalid(
                 f"The features need {needed / 1e6:,.0f} MB in {self.folder.parent}.",
-                f"so much free space and {FREE_AFTERWARDS / 1e6:,.0f} MB more, another `cache_dir`, or `cache_features=False`",
+                f"so much free space and {FREE_AFTERWARDS / 1e6:,.0f} MB more, another `cache_dir`, or "
+                "`cache_features=False`",
                 f"{(free + FREE_AFTERWARDS) / 1e6:,.0f} MB free",
             )
 

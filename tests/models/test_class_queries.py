@@ -93,7 +93,7 @@ def test_probabilities_follow_the_logits(activation, query, images, reload):
 
 
 def test_regularized_maps_add_to_the_loss_after_a_reload_too(images, reload):
-    model = reload(classifier(map_regularizer=["entropy", "sparsity"], disagreement=0.5))
+    model = reload(classifier(map_regularizer=["entropy", "spread"], disagreement=0.5))
     assert model.get_layer("disagreement").rate == 0.5
     model(images)
     assert len(model.losses) == 5
@@ -133,8 +133,8 @@ ERRORS = [
     ),
     (
         {"attend": ()},
-        'Queries of the classes need an attended layer. Expected at least one layer in `attend` with `query="classes"`. '
-        'Received: query="classes", attend=().',
+        "Queries of the classes need an attended layer. Expected at least one layer in `attend` with "
+        '`query="classes"`. Received: query="classes", attend=().',
     ),
     (
         {"score": None},

@@ -339,8 +339,8 @@ def test_a_renamed_file(suffix, other, tmp_path):
 def test_a_foreign_file(tmp_path, rng):
     path = save({f"layer{n}.weight": rng.normal(size=3) for n in range(7)}, tmp_path / "resnet.npz")
     expected = (
-        f"{path} must hold weights of VGG16. Expected arrays named as in torchvision (features.0.weight) or as in Keras "
-        "(block1_conv1). Received: 7 arrays: layer0.weight, layer1.weight, layer2.weight, layer3.weight, layer4.weight "
+        f"{path} must hold weights of VGG16. Expected arrays named as in torchvision (features.0.weight) or as in "
+        "Keras (block1_conv1). Received: 7 arrays: layer0.weight, layer1.weight, layer2.weight, layer3.weight, layer4.weight "
         "and 2 more."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
