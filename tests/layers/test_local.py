@@ -19,7 +19,7 @@ def softmax(scores):
     return shares / shares.sum(axis=-1, keepdims=True)
 
 
-# For each window the keys that a query sees, by hand: five positions, one query at each.
+# For each window, the keys that each query sees, by hand: five positions, with one query at each.
 LINES = [
     (1, ["x....", ".x...", "..x..", "...x.", "....x"]),
     (2, ["xx...", ".xx..", "..xx.", "...xx", "....x"]),
@@ -29,7 +29,7 @@ LINES = [
 ]
 # One query in the middle of six positions, between the third and the fourth.
 MIDDLES = [(1, "...x.."), (2, "..xx.."), (3, "..xxx."), (4, ".xxxx."), (7, "xxxxxx")]
-# A map of three rows and four columns, seen from a corner, an edge, and the inside.
+# A map of three rows and four columns, with a query at a corner, at an edge, and inside.
 MAPS = [
     (3, (0, 0), ["xx..", "xx..", "...."]),
     (3, (2, 3), ["....", "..xx", "..xx"]),
@@ -87,7 +87,7 @@ def test_one_question_for_a_map_looks_at_its_middle(height, width, window, rows,
 
 
 def test_fewer_queries_are_spread_over_the_keys():
-    # Two queries for six keys stand at 1 and 4.
+    # Two queries for six keys are at the positions 1 and 4.
     weights = numpy(LocalMonotonicAlignment(1)(np.zeros((2, 6), "float32")))
     np.testing.assert_array_equal(weights > 0, seen([".x....", "....x."]))
 
@@ -128,7 +128,7 @@ def test_the_gaussian_stands_where_the_query_predicts(grid, rng):
     weights = numpy(layer(scores, grid=grid, query=query))
     expected = softmax(scores.astype("float64")) * gaussian(layer, query, grid, 3.0)
     np.testing.assert_allclose(weights, expected, rtol=2e-5, atol=1e-9)
-    # On the scale of the grid, and moved by the query.
+    # The predicted positions span the grid, and depend on the query.
     places = numpy(layer.places(ops.convert_to_tensor(query), grid))
     assert (places >= 0).all()
     assert (places <= np.array(grid)).all()
@@ -155,7 +155,7 @@ def test_attention_passes_query_and_grid(rng):
         context, weights = layer(query, value, key, return_attention_scores=True, grid=(3, 4))
         expected = numpy(alone(layer.score(query, key), grid=(3, 4), query=query))
         np.testing.assert_allclose(numpy(weights), expected, rtol=1e-5, atol=1e-8)
-        # Weights that do not sum to 1 are summed all the same, as in the paper.
+        # As in the paper, the context is a sum, although the weights do not sum to 1.
         np.testing.assert_allclose(numpy(context), expected @ value, rtol=1e-4, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Any backbone: which of its layers can be attended, that attention works there, and freezing."""
+"""Any backbone: which of its layers can be attended, attention over them, and freezing."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ from keras_attention.models import (
 
 applications = keras.applications
 
-# (network, attended layers, the layer that asks); strides and channels of all three differ.
+# (network, attended layers, query layer); strides and channels of all three differ.
 BACKBONES = {
     "resnet50": (applications.ResNet50, ("conv2_block3_out", "conv4_block6_out"), "conv5_block3_out"),
     "efficientnetv2b0": (applications.EfficientNetV2B0, ("block2b_add", "block5e_add"), "top_activation"),
@@ -190,7 +190,7 @@ def test_freezing_up_to_a_block():
 def test_frozen_batch_normalization_computes_as_in_inference(rng):
     backbone = VGG16BN((32, 32, 3), width=0.05)
     images = rng.uniform(0, 255, (3, 32, 32, 3)).astype("float32")
-    training = ops.convert_to_numpy(backbone(images, training=True))  # moves the statistics too
+    training = ops.convert_to_numpy(backbone(images, training=True))  # changes the statistics too
     inference = ops.convert_to_numpy(backbone(images))
     assert (training != inference).any()
     freeze(backbone)

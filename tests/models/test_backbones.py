@@ -1,4 +1,4 @@
-"""The table of backbones: what it finds, what it refuses, and weights that go by the names of layers."""
+"""The registry of backbones: what it finds and refuses, and weights that are loaded by names of layers."""
 
 import re
 
@@ -14,7 +14,7 @@ SIDE, WIDTH = 32, 0.1
 
 @pytest.fixture
 def build(small_cnn):
-    """Makes the second backbone with other weights each time, those of its statistics too."""
+    """Makes the second backbone with different weights and statistics each time."""
 
     def make(seed=0, width=WIDTH):
         backbone = BACKBONES.make(small_cnn, SIDE, width)

@@ -1,4 +1,4 @@
-"""Calibration changes the statistics of batch normalization and nothing of what the model computes."""
+"""Calibration changes the statistics of batch normalization, but not the outputs of the model."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ def images(rng):
 
 @pytest.fixture
 def model(rng):
-    """A network whose batch normalizations are far from what its images ask for."""
+    """A network whose batch normalization statistics are far from those of its images."""
     model = VGG16BN((32, 32, 3), width=0.05)
     for layer in norms(model):
         size = layer.gamma.shape
@@ -30,7 +30,7 @@ def norms(model):
 
 
 def inputs_of(model, layer, images):
-    """What the layer gets, in float64."""
+    """The input of the layer, in float64."""
     return ops.convert_to_numpy(keras.Model(model.input, layer.input)(images)).astype("float64")
 
 
@@ -51,7 +51,7 @@ def test_the_statistics_are_those_of_the_images(model, images):
 
 
 def test_an_identity_becomes_the_identity_of_the_paper(images):
-    """Under weights without batch normalization: γ = √(σ² + ε), β = μ."""
+    """With weights trained without batch normalization: γ = √(σ² + ε), β = μ."""
     model = VGG16BN((32, 32, 3), width=0.05)
     for layer in norms(model):
         gamma, beta, mean, variance = layer.get_weights()
@@ -64,7 +64,7 @@ def test_an_identity_becomes_the_identity_of_the_paper(images):
 
 
 def test_training_starts_from_the_same_function(model, images):
-    """Normalised by the statistics of the very images, training computes what inference does."""
+    """Normalised by the statistics of the same images, training computes the same as inference."""
     calibrate_batch_norm(model, images)
     inference, training = (ops.convert_to_numpy(model(images, training=mode)) for mode in (False, True))
     np.testing.assert_allclose(training, inference, atol=1e-3 * np.abs(inference).max())

@@ -1,4 +1,4 @@
-"""The classifier whose classes ask, its activation, its regularized maps, and its outputs as a model to train."""
+"""The classifier with a query for each class, its activation, its regularized maps, and training by its outputs."""
 
 import re
 
@@ -19,7 +19,7 @@ def numpy(tensor):
 
 
 def network():
-    """Three convolutions, whose maps are of 12×10, 6×5 and 3×3 positions."""
+    """Three convolutions, whose maps have 12×10, 6×5 and 3×3 positions."""
     inputs = x = keras.Input((12, 10, 3))
     for number, filters in enumerate((4, 6, 8), start=1):
         stride = 1 if number == 1 else 2
@@ -48,7 +48,7 @@ def test_each_class_has_a_map_and_a_logit_of_its_own(images):
     assert {name: tensor.shape for name, tensor in outputs.output.items()} == {"logits": (None, CLASSES), **maps}
     queries = {layer.name: tuple(layer.queries.shape) for layer in model.layers if isinstance(layer, LearnedQueries)}
     assert queries == {"queries_conv2": (CLASSES, 6), "queries_conv3": (CLASSES, 8)}
-    # logit_k = w_k · [context_k of F₁ | context_k of F₂] + b_k, the contexts those of the maps.
+    # logit_k = w_k · [context_k of F₁ | context_k of F₂] + b_k, with the contexts that belong to the maps.
     model.get_layer("logits").bias.assign(np.arange(CLASSES))
     features = keras.Model(model.input, [model.get_layer(name).output for name in ("conv2", "conv3")])(images)
     found = {name: numpy(tensor) for name, tensor in outputs(images).items()}

@@ -1,4 +1,4 @@
-"""Losses between maps and masks: worked by hand, under ordinary `fit` through the names of the outputs."""
+"""Losses between maps and masks: computed by hand, and in ordinary `fit` by the names of the outputs."""
 
 import re
 
@@ -37,18 +37,18 @@ def test_dice_by_hand():
     assert value(MaskDice(), MASK, maps) == pytest.approx(1 - 2 * 0.75 / 3.75)
     assert value(MaskDice(), MASK, MASK) == pytest.approx(0, abs=1e-6)
     assert value(MaskDice(), MASK, 1 - MASK) == pytest.approx(1)
-    # Weights that sum to 1 are far from the mask even where they are as good as they can be.
+    # Weights that sum to 1 are far from the mask even at their best.
     assert value(MaskDice(), MASK, MASK / 2) == pytest.approx(1 - 2 / 3)
 
 
 def test_overlap_by_hand():
-    maps = [[[0.2, 0.6, 0.1, 0.1], [0, 0, 0, 0]]]  # .2 + .5 lie inside the two halves
+    maps = [[[0.2, 0.6, 0.1, 0.1], [0, 0, 0, 0]]]  # .2 + .5 overlap in the two halves
     assert value(MaskOverlap(), MASK, maps) == pytest.approx(0.3)
     assert value(MaskOverlap(), MASK, MASK / 2) == pytest.approx(0, abs=1e-6)
     assert value(MaskOverlap(), MASK, 3.0 * MASK) == pytest.approx(0, abs=1e-6)
     assert value(MaskOverlap(), MASK, 1 - MASK) == pytest.approx(1)
     assert value(MaskOverlap(), MASK, np.full(MASK.shape, 1 / 8)) == pytest.approx(0.75)
-    # Half of the distance in L1.
+    # Half of the L1 distance.
     first, second = np.array(maps), MASK / 2
     assert value(MaskOverlap(), MASK, maps) == pytest.approx(np.abs(first - second).sum() / 2)
 
@@ -114,7 +114,7 @@ def test_masks_that_do_not_fit(shape):
 
 
 def network():
-    """Two convolutions, whose maps are of 12×10 and 4×4 positions."""
+    """Two convolutions, whose maps have 12×10 and 4×4 positions."""
     inputs = keras.Input((HEIGHT, WIDTH, 3))
     x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv1")(inputs)
     x = layers.Conv2D(5, 3, strides=3, padding="same", activation="relu", name="conv2")(x)
@@ -129,7 +129,7 @@ def classifier(alignment, **arguments):
 
 @pytest.fixture
 def data(rng):
-    """Bright squares on noise, and where they are."""
+    """Bright squares on noise, with masks of the squares."""
     images, masks = rng.normal(size=(IMAGES, HEIGHT, WIDTH, 3)), np.zeros((IMAGES, HEIGHT, WIDTH), "uint8")
     for image, mask in zip(images, masks, strict=True):
         top, left = rng.integers(0, 7), rng.integers(0, 5)
@@ -157,7 +157,7 @@ def test_fit_by_the_names_of_the_outputs(alignment, data):
         assert history[name][-1] < 0.75 * history[name][0]
     kind = MaskDice if alignment == "sigmoid" else MaskOverlap
     assert {type(loss) for loss in mask_losses(model).values()} == {kind}
-    # The classifier shares the layers that were taught.
+    # The classifier shares the layers that were trained.
     np.testing.assert_array_equal(model.predict(images, verbose=0), supervised.predict(images, verbose=0)["logits"])
 
 
@@ -183,7 +183,7 @@ def test_a_compiled_model_is_saved_and_goes_on(data, reload):
 
 
 def test_attention_that_samples_is_rewarded_for_its_map(data):
-    """With a classification that counts nothing, the weighted loss of the map alone is the reward."""
+    """The loss of the maps, times its weight, is a part of the reward."""
     images, labels, masks = data
     supervised = compiled(classifier(HardAlignment("reinforce", seed=1)), weight=5.0)
     assert isinstance(supervised, ReinforceModel)

@@ -1,4 +1,4 @@
-"""Pretrained weights: every layout and format gives the network that they were trained in."""
+"""Pretrained weights: every layout and format gives the network in which they were trained."""
 
 import itertools
 import re
@@ -32,7 +32,7 @@ def images(rng):
 
 
 def places(step):
-    """Where torch's convolutions stand, counted by hand for the blocks above."""
+    """The numbers of torch's convolutions, counted by hand for the blocks above."""
     return {3: [0, 3, 7, 10, 14, 18, 22], 2: [0, 2, 5, 7, 10, 13, 16]}[step]
 
 
@@ -79,7 +79,7 @@ def test_the_places_of_the_whole_network(step, expected, monkeypatch):
 
 
 def convolve(x, kernel, bias):
-    """3×3 "same" convolution of NHWC with an OIHW kernel, written out."""
+    """The 3×3 "same" convolution of NHWC with an OIHW kernel, written out."""
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     height, width = x.shape[1:3]
     windows = [padded[:, i : i + height, j : j + width] @ kernel[:, :, i, j].T for i in range(3) for j in range(3)]
@@ -122,7 +122,7 @@ def assert_features(model, expected, images, rtol=1e-4):
 
 
 def save_keras(path, state, modern=False):
-    """The arrays of a plain network as Keras wrote them: HWIO, the first kernel for BGR."""
+    """The arrays of a network without batch normalization in Keras's layout: HWIO, the first kernel for BGR."""
     with h5py.File(path, "w") as file:
         for name, place in zip(layout.convolution_names(), places(2), strict=True):
             group = file.create_group(name)
@@ -206,7 +206,7 @@ def test_a_pickle_is_not_run(tmp_path):
 
 
 def test_pytorch_itself_agrees(torch_bn, images, tmp_path):
-    """The network of torch, built here as torchvision builds it, on logits too."""
+    """The network in PyTorch, built here as torchvision builds it; its logits are compared too."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     parts, pairs = [], iter(channels())
     for convolutions, _ in layout.BLOCKS:
@@ -283,7 +283,7 @@ def test_a_partial_file(torch_bn, tmp_path):
 
 
 def test_batch_norm_without_its_statistics_is_missing(torch_bn, tmp_path):
-    """γ and β alone must not pass for a network without batch normalization."""
+    """γ and β without statistics must not be taken for a network without batch normalization."""
     partial = {name: array for name, array in torch_bn.items() if "running" not in name}
     model = VGG16BN((SIDE, SIDE, 3))
     loaded = load_pretrained(model, save(partial, tmp_path / "partial.npz"), strict=False)
@@ -340,8 +340,8 @@ def test_a_foreign_file(tmp_path, rng):
     path = save({f"layer{n}.weight": rng.normal(size=3) for n in range(7)}, tmp_path / "resnet.npz")
     expected = (
         f"{path} must hold weights of VGG16. Expected arrays named as in torchvision (features.0.weight) or as in "
-        "Keras (block1_conv1). Received: 7 arrays: layer0.weight, layer1.weight, layer2.weight, layer3.weight, layer4.weight "
-        "and 2 more."
+        "Keras (block1_conv1). Received: 7 arrays: layer0.weight, layer1.weight, layer2.weight, layer3.weight, "
+        "layer4.weight and 2 more."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         VGG16BN((SIDE, SIDE, 3), path)
