@@ -97,7 +97,7 @@ class FeatureCache:
             ValueError: a disk that is full, or has too little space for the features.
         """
         fingerprint = split.fingerprint()
-        return [self._filled(name, split, fingerprint, augment, view) for view in range(views)]
+        return [self._store_of_view(name, split, fingerprint, augment, view) for view in range(views)]
 
     def masks(self, name, split, augment="none", views=1):
         """The masks of a split, augmented like the images from which `split` computes features.
@@ -110,10 +110,10 @@ class FeatureCache:
         for view in range(views):
             about = {"format": FORMAT, "masks": fingerprint, "count": split.count, "augment": augment, "view": view}
             store = FeatureStore(self._folder(f"masks-{name}", about), about, {MASK: (shape, "uint8")}, split.count)
-            stores.append(self._opened(store, split, f"{name}, masks"))
+            stores.append(self._complete(store, split, f"{name}, masks"))
         return stores
 
-    def _filled(self, name, split, fingerprint, augment, view):
+    def _store_of_view(self, name, split, fingerprint, augment, view):
         about = {
             "format": FORMAT,
             "backbone": self.backbone_digest,
@@ -124,12 +124,12 @@ class FeatureCache:
         }
         layers = {name: (tuple(output.shape[1:]), output.dtype) for name, output in self.outputs.items()}
         store = FeatureStore(self._folder(f"{self.name}-{name}", about), about, layers, split.count)
-        return self._opened(store, split, f"{name}, view {view + 1}" if augment != "none" else name)
+        return self._complete(store, split, f"{name}, view {view + 1}" if augment != "none" else name)
 
     def _folder(self, name, about):
         return self.folder / f"{name}-{_digest(about)[:16]}"
 
-    def _opened(self, store, split, label):
+    def _complete(self, store, split, label):
         """The store, after computing what it lacks."""
         # One process computes; another that needs the same features waits, and then finds them.
         with _disk_errors_explained(self.folder), alone(store.folder.with_suffix(".lock")):

@@ -51,7 +51,7 @@ class FeatureStore:
             remove_leftovers(self.folder / layer)
         remove_leftovers(self.folder)
         write_json(self.folder / "about.json", self.about)
-        damaged = [path for path in self.folder.glob("*/*.npy") if not self._verified(path)]
+        damaged = [path for path in self.folder.glob("*/*.npy") if not self._is_intact(path)]
         for path in damaged:
             remove(path)
         if damaged:
@@ -115,7 +115,7 @@ class FeatureStore:
     def _files(self, layer, shard):
         return sorted((self.folder / layer).glob(f"{shard:05d}-*.npy"))
 
-    def _verified(self, path):
+    def _is_intact(self, path):
         """Whether the rows in a file have the CRC-32 in its name; files of layers that are not in `layers` pass."""
         if path.parent.name not in self.layers:
             return True

@@ -138,9 +138,9 @@ def data(rng):
     return images.astype("float32"), np.arange(IMAGES) % CLASSES, masks
 
 
-def compiled(model, blocks=None, weight=1.0):
+def compiled(model, attend=None, weight=1.0):
     supervised = attention_outputs(model)
-    maps = mask_losses(model, blocks)
+    maps = mask_losses(model, attend)
     losses = {"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True), **maps}
     supervised.compile(keras.optimizers.Adam(0.02), losses, loss_weights={"logits": 1.0, **dict.fromkeys(maps, weight)})
     return supervised
@@ -162,9 +162,9 @@ def test_fit_by_the_names_of_the_outputs(alignment, data):
 
 
 @pytest.mark.slow
-def test_one_block_alone(data):
+def test_one_attended_layer_alone(data):
     images, labels, masks = data
-    supervised = compiled(classifier("sigmoid"), blocks=("conv1",))
+    supervised = compiled(classifier("sigmoid"), attend=("conv1",))
     history = supervised.fit(images, {"logits": labels, "attention_conv1": masks}, epochs=2, verbose=0).history
     assert "attention_conv1_loss" in history
     assert "attention_conv2_loss" not in history

@@ -68,13 +68,13 @@ class SampledAlignment(Alignment):
     def compute_output_spec(self, scores, *args, policy_scores=None, **kwargs):
         return super().compute_output_spec(scores, *args, **kwargs)
 
-    def taught(self, scores):
+    def with_policy_gradient(self, scores):
         """The same scores, with the gradient of the policy flowing through `policy_scores` if given."""
-        taught = self._kept.policy_scores
-        if taught is None:
+        policy_scores = self._kept.policy_scores
+        if policy_scores is None:
             return scores
-        taught = ops.cast(ops.where(ops.isfinite(taught), taught, 0.0), scores.dtype)
-        return ops.stop_gradient(scores - taught) + taught
+        policy_scores = ops.cast(ops.where(ops.isfinite(policy_scores), policy_scores, 0.0), scores.dtype)
+        return ops.stop_gradient(scores - policy_scores) + policy_scores
 
     def probabilities(self, scores):
         """The policy: the probability of each key for finite scores `(..., Tq, Tk)`, in the same shape."""
@@ -195,7 +195,7 @@ class HardAlignment(SampledAlignment):
         if not self.needs_reward:
             smooth = softmax(noisy, self.temperature)
             return choice + (smooth - ops.stop_gradient(smooth))
-        logarithms = ops.log_softmax(self.taught(scores))
+        logarithms = ops.log_softmax(self.with_policy_gradient(scores))
         self.keep_sample(choice * logarithms, -ops.exp(logarithms) * logarithms)
         return choice
 
@@ -257,7 +257,7 @@ class ReinforcedAlignment(SampledAlignment):
         if not training:
             return softmax(ops.where(self.choice(scores) > 0, scores, HIDDEN))
         kept = ops.stop_gradient(self.probabilities(scores)) > self.random_numbers(scores)
-        self._keep_subset(self.taught(scores), kept)
+        self._keep_subset(self.with_policy_gradient(scores), kept)
         return softmax(ops.where(_or_largest(kept, scores), scores, HIDDEN))
 
     def _logits(self, scores):
