@@ -38,19 +38,19 @@ CONSTANT, ZEROS = np.full((HEIGHT, WIDTH), 0.3, "float32"), np.zeros((HEIGHT, WI
 
 # Map → its value for each regularizer.
 FIGURES = {
-    "constant": (CONSTANT, {"entropy": 1, "total_variation": 0, "sparsity": 1}),
-    "one position": (one_position(), {"entropy": 0, "total_variation": 4, "sparsity": 1 / POSITIONS}),
-    "corner": (one_position(0, 0), {"entropy": 0, "total_variation": 2, "sparsity": 1 / POSITIONS}),
+    "constant": (CONSTANT, {"entropy": 1, "total_variation": 0, "spread": 1}),
+    "one position": (one_position(), {"entropy": 0, "total_variation": 4, "spread": 1 / POSITIONS}),
+    "corner": (one_position(0, 0), {"entropy": 0, "total_variation": 2, "spread": 1 / POSITIONS}),
     "checkerboard": (
         CHECKERBOARD,
         {
             "entropy": np.log(POSITIONS / 2) / np.log(POSITIONS),
             "total_variation": NEIGHBOURS * 2 / POSITIONS,
-            "sparsity": 0.5,
+            "spread": 0.5,
         },
     ),
-    "zeros": (ZEROS, {"entropy": 0, "total_variation": 0, "sparsity": 0}),
-    "single": (np.full((1, 1), 0.4, "float32"), {"entropy": 0, "total_variation": 0, "sparsity": 1}),
+    "zeros": (ZEROS, {"entropy": 0, "total_variation": 0, "spread": 0}),
+    "single": (np.full((1, 1), 0.4, "float32"), {"entropy": 0, "total_variation": 0, "spread": 1}),
 }
 
 

@@ -168,7 +168,7 @@ def test_straight_through_is_biased_by_what_its_docstring_says(gradients):
     found = estimates(layer, gradients, 400_000, task_too=True).mean(axis=0)
     expected = numerical_gradient(expected_loss_of_hard, SCORES)
     bias = np.linalg.norm(found - expected) / np.linalg.norm(expected)
-    documented = float(re.search(r"is off by ([\d.]+) of the\s+length", HardAlignment.__doc__)[1])
+    documented = float(re.search(r"the\s+true\s+gradient\s+by\s+([\d.]+)", HardAlignment.__doc__)[1])
     assert bias == pytest.approx(documented, abs=0.02)
 
 
