@@ -34,9 +34,9 @@ def attention_classifier(
 ):
     """A classifier that attends to some feature maps of a backbone, with another feature map as the query.
 
-    Each attended layer F, named in `attend`, gets a `SpatialAttention` called `attention_<F>`, whose query is the map
-    of the layer `query`. The head is one dense layer over [average of the query map | context of F₁ | context of F₂ |
-    …].
+    Each attended layer F, named in `attend`, gets a `SpatialAttention` called `attention_<F>`. Its query is the map of
+    the layer `query`. The head is one dense layer over
+    [average of the query map | context of F₁ | context of F₂ | …].
 
     With `query="classes"` each class has a learned query for each F, and therefore a separate map and context. Its
     logit is w·[context of F₁ | context of F₂ | …] + b, with separate weights w and b for each class.

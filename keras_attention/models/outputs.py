@@ -9,7 +9,7 @@ from keras_attention.layers import SpatialAttention
 LOGITS, PROBABILITIES = "logits", "probabilities"
 LABELS = "labels"  # an output of a SavedModel: the class names
 MAP_PREFIX = "attention_"  # an attention layer and the output with its map are both called attention_<attended layer>
-JOINT = "joint"  # the product of the maps of all attended layers
+JOINT = "joint"  # the joint map, the product of the maps of all attended layers
 
 
 def map_output(attended):

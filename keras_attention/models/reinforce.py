@@ -54,7 +54,7 @@ class ReinforceModel(keras.Model):
     def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, **kwargs):
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
         # In a plain namespace, so that Keras does not track it as state to save.
-        self._compile_arguments = types.SimpleNamespace(loss_weights=loss_weights)
+        self._untracked = types.SimpleNamespace(loss_weights=loss_weights)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -73,12 +73,9 @@ class ReinforceModel(keras.Model):
             return loss
         several = isinstance(sample_weight, (dict, list, tuple))
         if several or (sample_weight is not None and len(sample_weight.shape) > 1):
-            task_loss, weight = (
-                _example_losses(self.loss, y, y_pred, self._compile_arguments.loss_weights, sample_weight),
-                1.0,
-            )
+            task_loss, weight = _example_losses(self.loss, y, y_pred, self._untracked.loss_weights, sample_weight), 1.0
         else:
-            task_loss = _example_losses(self.loss, y, y_pred, self._compile_arguments.loss_weights)
+            task_loss = _example_losses(self.loss, y, y_pred, self._untracked.loss_weights)
             weight = 1.0 if sample_weight is None else mean_examples(sample_weight)
         return loss + sum(ops.mean(alignment.reinforce_loss(task_loss, weight)) for alignment in sampled)
 
