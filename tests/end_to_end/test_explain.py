@@ -203,7 +203,7 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
         (("",), "The path of an image is empty."),
         ((image, "--format", ""), "--format is empty."),
         (("--measure", "--perturbed", "1", "--seed", "-1"), "`seed` is out of range."),
-        ((image, "--compare", "grad_cam@logits"), "Layer 'logits' gives no feature map."),
+        ((image, "--compare", "grad_cam@logits"), "Layer 'logits' must give a feature map."),
         ((image, "--compare", "grad_cam@block9"), "Unknown layer 'block9'"),
         ((image, "--format", "gif"), "Unknown format 'gif'"),
         ((tmp_path / "empty",), "holds no images"),

@@ -176,7 +176,10 @@ def test_what_is_refused(images):
     model = tiny()
     refused("Unknown layer 'conf' (did you mean 'conv'?). Expected one of: conv.", model, images, "conf")
     refused(
-        "Layer 'hidden' gives no feature map. Expected one of: conv. Received: output shape=", model, images, "hidden"
+        "Layer 'hidden' must give a feature map. Expected one of: conv. Received: output shape=",
+        model,
+        images,
+        "hidden",
     )
     refused("There is no such class. Expected a whole number from 0 to 2,", model, images, "conv", 3)
     refused("The images do not fit the model. Expected numbers (B, 6, 6, 3)", model, images[0], "conv")
@@ -191,7 +194,7 @@ def test_what_is_refused(images):
     several = keras.Model(model.input, {"a": model.output, "b": model.output})
     refused("The model is no classifier.", several, images, "conv")
     sequential = keras.Sequential([layers.Dense(3)])
-    refused("The model cannot be looked into.", sequential, images, "conv", error=TypeError)
+    refused("The model must be a functional `keras.Model` with one input.", sequential, images, "conv", error=TypeError)
     nested = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.Sequential([layers.Conv2D(2, 3)], name="inside")])
     nested.add(layers.Flatten())
     nested.add(layers.Dense(3))

@@ -111,7 +111,7 @@ def test_what_a_subset_is_drawn_from(images):
 
 
 def test_an_alignment_that_does_not_sample_has_no_choice(model, images):
-    message = "`softmax` does not sample. Expected an alignment that has a policy: hard, reinforced."
+    message = "The alignment must be one that samples. Expected one of: hard, reinforced."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         attention_maps(model, images, kind="choice")
 
@@ -150,7 +150,9 @@ def test_a_model_in_half_precision_has_maps_in_float32(images):
 @pytest.mark.parametrize("arguments", [{"attend": ()}, {"score": None}], ids=["plain", "no score"])
 def test_a_model_without_attention(arguments):
     model = classifier(name="control", **arguments)
-    message = "The model has no attention layers. Expected a model with SpatialAttention layers. Received: control."
+    message = (
+        "The model must have attention layers. Expected a model with `SpatialAttention` layers. Received: control."
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         attention_maps(model, np.zeros((1, HEIGHT, WIDTH, 3)))
 

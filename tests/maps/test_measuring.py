@@ -429,7 +429,7 @@ def test_arrays_that_are_refused(change, message, model, arrays):
 
 def test_a_model_without_attention_and_a_number_of_images_below_zero(model, arrays):
     plain = attention_classifier(network(), CLASSES, attend=(), query="conv3", name="plain")
-    message = "The model has no attention layers. Expected a model with SpatialAttention layers. Received: plain."
+    message = "The model must have attention layers. Expected a model with `SpatialAttention` layers. Received: plain."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         measure(plain, arrays)
     message = "`perturbed` is out of range. Expected an integer at least 0. Received: perturbed=-1."
