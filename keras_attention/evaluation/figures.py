@@ -51,7 +51,7 @@ def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=No
         class_names: the name of each class.
         maps: attended layer → `(n, H, W)`.
         masks: `(n, S, S, 1)`, or `None`.
-        flipped: `(one of FLIPS, the logits averaged over these copies)`, or `None` to leave them out.
+        flipped: a pair: one of `FLIPS`, and the logits averaged over its copies; `None` leaves them out.
 
     Returns:
         Three results. First, what `classification_metrics` returns, with the headlines of `flipped` as `with_flips`

@@ -74,6 +74,8 @@ class Drawing:
                     self._card(row) | {"picture": f"pictures/{row:05d}.jpg", "figures": self._measures(row, mask)}
                 )
         about = [f"{len(cards):,} images, each with its maps; a column has the same colour scale for all images."]
+        if JOINT in self.found.maps:
+            about.append(f"The map {JOINT} is the joint map: the product of the maps of all attended layers.")
         if any(card["figures"] for card in cards):
             about.append(f"The figures below an image measure the map {self._measured_map} against the mask.")
         page = write_gallery(out, cards, gallery_columns(self.scales), title, about)

@@ -47,7 +47,7 @@ class FileExamples:
         """The image, uint8 `(S, S, 3)`, and its mask, uint8 `(S, S, 1)`, or `None`.
 
         Raises:
-            ValueError: a file that is missing or cannot be read as an image.
+            ValueError: a file that cannot be read as an image.
         """
         path = self.paths[number]
         mask = self.mask_of.get(path)

@@ -80,7 +80,7 @@ class MapReading:
     def _attended(self):
         if self.model is None:
             blank = np.zeros((1, self.predictor.image_size, self.predictor.image_size, 3))
-            # An export has its outputs in any order; sorted by their numbers, layers are in that of the network.
+            # An export has its outputs in any order; sorted by their numbers, layers are in network order.
             names = [attended_layer(name) for name in map_outputs(self.predictor(blank))]
             return sorted(names, key=_sort_key)
         return list(attention_layers(self.model))

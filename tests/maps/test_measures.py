@@ -232,7 +232,7 @@ def index_by_hand(values, inside, threshold):
 
 
 def random_images(rng, count):
-    """Maps and masks of random size and random coverage; maps with many ties, with few ties, and with negative values."""
+    """Maps and masks of random size and random coverage; maps with many or few ties or negative values."""
     for number in range(count):
         size = tuple(rng.integers(1, 9, 2))
         kind = number % 4

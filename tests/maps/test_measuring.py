@@ -294,7 +294,8 @@ def test_the_table(report):
     assert [line.split("  ")[0] for line in agreements.splitlines()[1:]] == list(report.summary["agreement"])
     lines = notes.splitlines()
     assert lines[:2] == [
-        "24 images; Grad-CAM of conv3; joint is the joint map, the product of the maps of all attended layers; 95 % intervals in brackets",
+        "24 images; Grad-CAM of conv3; joint is the joint map, the product of the maps of all attended layers; "
+        "95 % intervals in brackets",
         "images not measured against a mask, because it is missing or empty: 3",
     ]
     listed = ", ".join(f"{name} {threshold:g}" for name, threshold in report.thresholds.items())

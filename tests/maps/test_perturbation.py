@@ -191,13 +191,13 @@ def test_blur_keeps_constants_and_channels_apart(images):
         ),
         (
             {"class_index": 3},
-            "`class_index` must be a class of the model. Expected a whole number from 0 to 2, or one for each of 7 images. "
-            "Received: class_index=3.",
+            "`class_index` must be a class of the model. Expected a whole number from 0 to 2, or one for each of 7 "
+            "images. Received: class_index=3.",
         ),
         (
             {"class_index": [0, 1]},
-            "`class_index` must be a class of the model. Expected a whole number from 0 to 2, or one for each of 7 images. "
-            "Received: class_index=[0, 1].",
+            "`class_index` must be a class of the model. Expected a whole number from 0 to 2, or one for each of 7 "
+            "images. Received: class_index=[0, 1].",
         ),
     ],
 )

@@ -133,7 +133,10 @@ def test_constant_maps_agree_with_nothing(rng):
     ("first", "second"), [((3, 4, 4), (2, 4, 4)), ((4, 4), (4, 4)), ((3, 4, 4), (3, 4, 4, 1))], ids=str
 )
 def test_maps_that_do_not_fit(first, second):
-    message = f"`first` and `second` must be maps of the same images. Expected two arrays (B, H, W) with the same B. Received: {first} and {second}."
+    message = (
+        "`first` and `second` must be maps of the same images. Expected two arrays (B, H, W) with the same B. "
+        f"Received: {first} and {second}."
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         agreement(np.ones(first), np.ones(second))
 
