@@ -46,7 +46,7 @@ def pointing_game(maps, masks):
 
 
 def energy_inside(maps, masks):
-    """Σ a·m / Σ a: the share of a map's weight that lies inside the mask, on average over the images.
+    """Σ a·m / Σ a: the share of a map's weight inside the mask, on average over the images.
 
     Values below 0 count as 0. Arguments, result and errors are those of `pointing_game`.
 

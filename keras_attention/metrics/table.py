@@ -152,7 +152,7 @@ def resampled_metrics(logits, labels, weights):
         weights: `(resamples, n)`, as `draw_weights` gives them.
 
     Returns:
-        Name → `(resamples,)`; NaN where a resample does not define the metric.
+        Name → `(resamples,)`; NaN if a resample does not define the metric.
     """
     answers = Answers(logits, labels)
     return {name: metric.under(answers, weights) for name, metric in METRICS.items()}
