@@ -43,8 +43,8 @@ def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_si
         `pointing_game` and the other measures, each by attended layer.
 
     Raises:
-        ValueError: a model or data that do not exist, data whose classes differ from the model's, or are in another order,
-            `masks` or `data_dir` given with an `ImageDataset`, or logits that are not finite.
+        ValueError: a model or data that do not exist, data whose classes differ from the model's, or are in another
+            order, `masks` or `data_dir` given with an `ImageDataset`, or logits that are not finite.
 
     Example:
 
