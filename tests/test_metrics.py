@@ -1,4 +1,4 @@
-"""Figures of a classifier: worked by hand, against scikit-learn, and defined where they can be."""
+"""Figures of a classifier: computed by hand, compared with scikit-learn, and defined whenever they can be."""
 
 import json
 import math
@@ -18,7 +18,7 @@ TOP = ("accuracy", "macro_f1", "roc_auc", "average_precision", "loss", "count", 
 
 
 def test_by_hand():
-    # Probabilities of (¼, ¾) and the like: logits are their logarithms, up to a constant.
+    # Probabilities such as (¼, ¾): the logits are their logarithms, up to a constant.
     logits = np.log([[0.75, 0.25], [0.25, 0.75], [0.6, 0.4], [0.1, 0.9], [0.2, 0.8]]) + 7
     found = classification_metrics(logits, [0, 0, 1, 1, 1], ("ant", "bee"))
     assert tuple(found) == TOP
