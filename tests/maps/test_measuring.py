@@ -11,7 +11,6 @@ from keras import layers
 
 from keras_attention.data import load
 from keras_attention.maps import (
-    MEASURES,
     MapReport,
     agreement,
     attention_maps,
@@ -87,7 +86,7 @@ def test_each_figure_is_that_of_its_function(report, model, arrays):
     expected["agreement/conv2/grad_cam"] = agreement(maps["conv2"], maps["grad_cam"])
     of_blocks, expected["chance"] = measure_maps(blocks, masks)
     of_cam = measure_maps({"grad_cam": maps["grad_cam"]}, masks)[0]
-    for name in MEASURES:
+    for name in of_blocks:
         expected |= {f"{name}/{block}": found for block, found in of_blocks[name].items()}
         expected[f"{name}/grad_cam"] = of_cam[name]["grad_cam"]
     for key, found in expected.items():
@@ -246,8 +245,8 @@ def test_a_model_with_the_random_weights_agrees_with_itself(model, arrays):
 def test_a_data_set(model, arrays):
     data = load(arrays, split_seed=1)
     found = measure(model, data, split="validation", perturbed=0)
-    images, labels, masks = next(iter(data.batches("validation", 100)))
-    direct = measure(model, (images.numpy(), labels.numpy().argmax(-1), masks.numpy()), perturbed=0)
+    batch = next(data.batches("validation", 100, with_masks=True).as_numpy_iterator())
+    direct = measure(model, (batch["images"], batch["labels"].argmax(-1), batch["masks"]), perturbed=0)
     assert found.count == data.validation.count < COUNT
     assert list(direct.values) == list(found.values)
     for key, values in direct.values.items():
@@ -287,7 +286,7 @@ def test_the_table(report):
         for kind in AGAINST_MASKS:
             figure = report.summary["maps"][name][kind]
             assert f"{figure['score']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]" in rows[name]
-    heads = ["map", "insertion", "deletion", "entropy", "sparsity", "as untrained"]
+    heads = ["map", "insertion", "deletion", "entropy", "sparsity", "agreement with random weights"]
     assert re.split(r"  +", alone.splitlines()[0]) == heads
     by_chance = report.summary["chance"]
     assert alone.splitlines()[-1].split() == ["chance", *(f"{by_chance[kind]['score']:.3f}" for kind in heads[1:3])]
@@ -338,7 +337,7 @@ def test_a_report_of_figures_that_are_not_defined():
     }
     assert report.summary["accuracy"] is None
     assert report.table().splitlines() == [
-        "map  entropy               sparsity  as untrained",
+        "map  entropy               sparsity  agreement with random weights",
         "a    0.500 [0.500, 0.500]  –         –",
         "",
         "agreement (rank correlation)",
@@ -346,7 +345,7 @@ def test_a_report_of_figures_that_are_not_defined():
         "",
         "3 images; Grad-CAM of last; 95 % intervals in brackets",
         "entropy of a is not defined for 1 image",
-        "as untrained of a is not defined for 3 images",
+        "agreement with random weights of a is not defined for 3 images",
     ]
 
 
