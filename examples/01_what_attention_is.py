@@ -32,7 +32,7 @@ classifiers average the vectors over all places and put a dense layer on the ave
 of twelve; the average gives it two twelfths of the say, and the background the rest.
 
 The cell below makes a feature map by hand. The image is cut into 3 × 4 places, and two numbers describe each: how
-round and how red it is there, counted from the middle of the scale. A red ball lies on two places in the
+round and how red it is there, counted from the middle of the scale. A red ball covers two places in the
 middle. At the upper right is a red sign, which is not round; at the lower left a wheel, which is not red. The rest is
 grass, neither round nor red.
 """
@@ -69,7 +69,7 @@ $$e_l = \mathrm{score}(q, k_l), \qquad a = \mathrm{align}(e), \qquad c = \sum_{l
 - The *context* is the mean of the values, weighted by $a$. Keys say where to look; values are what is taken from
   there. Here, as in most networks for images, both are the features.
 
-The query (1, 1) asks for what is round and red. In NumPy the three steps are three lines.
+The query (1, 1) looks for what is round and red. In NumPy the three steps are three lines.
 """
 
 # %%

@@ -61,7 +61,7 @@ the network of chapter 4, always from the same initial weights, and trains it on
 - `"nothing"`: attention learns from the labels alone, as in chapter 4.
 - `"digit"`: a second loss compares each map with the mask of the digit.
 - `"corner"`: the same loss with one and the same mask for all images, 16 × 16 pixels in the upper left corner. This
-  network is told to look where mostly nothing is.
+  network is taught to look where there is mostly nothing.
 
 The losses of the maps are ordinary Keras losses of named outputs. `attention_outputs` gives a model of the same layers
 that has the maps among its outputs, and `mask_losses` gives the loss that fits each of them. For softmax, whose weights

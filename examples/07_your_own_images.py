@@ -328,5 +328,5 @@ that were trained on many, and freeze them: training takes seconds then, and a s
 minutes. Judge by test images on which nothing was chosen, and by where the maps point. What you hand on is the export
 with its card.
 
-In the next chapter, *A score function of your own*, you add a score function to the nine of the package.
+In the next chapter, *Your own score function*, you add a score function to the nine of the package.
 """

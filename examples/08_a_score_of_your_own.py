@@ -1,6 +1,6 @@
 # %% [markdown]
 """
-# A score function of your own
+# Your own score function
 
 *Shows:* a score function in ten lines, and everything that then works with it: every alignment, the classifier, files,
 exports, the comparison, the search and the command line.
