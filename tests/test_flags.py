@@ -19,8 +19,8 @@ MESSAGES = {
         "--units is out of range. Expected an integer at least 1. Received: --units 0.",
     ),
     "two arguments": (
-        "runs/x holds a run that is finished. Expected `resume=True` or `overwrite=True`, or another `run`. Received: x.",
-        "runs/x holds a run that is finished. Expected --resume or --overwrite, or another --run. Received: x.",
+        "x holds a run that is finished. Expected `resume=True` or `overwrite=True`, or another `run`. Received: x.",
+        "x holds a run that is finished. Expected --resume or --overwrite, or another --run. Received: x.",
     ),
     "a flag that switches off": (
         "No space. Expected another `cache_dir`, or `cache_features=False`. Received: 3 MB free.",

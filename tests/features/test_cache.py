@@ -91,7 +91,8 @@ def test_masks_go_with_the_features_of_their_images(masked, backbone, tmp_path):
     cache = FeatureCache(tmp_path, backbone, LAYERS)
     augment = "isotropic"
     data = FeatureDataset(masked, cache, augment, views=2, with_masks=True)
-    features, labels, masks = next(data.training_batches(20, seed=3).as_numpy_iterator())
+    batch = next(data.training_batches(20, seed=3).as_numpy_iterator())
+    features, labels, masks = (batch[name] for name in ("features", "labels", "masks"))
     assert (masks.shape, masks.dtype, set(np.unique(masks))) == ((20, 32, 32, 1), np.uint8, {0, 1})
     # Every row of the batch has the features, the label and the mask of one image, augmented alike.
     images = masked.train.examples().batch(64)
