@@ -5,6 +5,7 @@ it knows.
 """
 
 import importlib.util
+import inspect
 import pathlib
 import re
 import textwrap
@@ -31,7 +32,16 @@ class ReadableDocstrings(griffe.Extension):
     def on_object(self, *, obj, **kwargs):
         """Rewrites the docstring of a module, class, function or attribute."""
         if obj.docstring is not None:
-            obj.docstring.value = to_markdown(obj.docstring.value)
+            obj.docstring.value = to_markdown(_completed(obj.docstring.value))
+
+
+def _completed(docstring):
+    """The docstring of `TrainConfig` with its arguments, which are written where the settings are."""
+    if "{arguments}" not in docstring:
+        return docstring
+    from keras_attention.config import TrainConfig
+
+    return inspect.getdoc(TrainConfig)
 
 
 def to_markdown(docstring):

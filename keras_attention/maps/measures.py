@@ -74,6 +74,7 @@ MEASURES = by_name(
     MapMeasure(name="entropy", title="entropy", more_is_better=None, of_maps=entropy),
     MapMeasure(name="sparsity", title="sparsity", more_is_better=None, of_maps=sparsity),
     MapMeasure(name="random_weights", title="agreement with random weights", more_is_better=False, least=-1.0),
+    # A new measure is a row here.
 )
 OF_PIXELS = {name: measure for name, measure in MEASURES.items() if measure.of_pixels is not None}
 

@@ -114,6 +114,7 @@ METRICS = by_name(
         of=lambda answers: float(answers.losses.mean()),
         resampled=resampling.loss,
     ),
+    # A new metric is a row here.
 )
 # The metrics on the validation split, by which a run can choose its best epoch: name in the history → `Metric`.
 MONITORS = {f"val_{name}": metric for name, metric in METRICS.items()}
