@@ -89,7 +89,9 @@ def test_a_gallery_of_a_folder(finished, photos, tmp_path):
 
 
 def test_without_images_it_is_the_data_of_the_run(finished, tmp_path):
-    done = explain(finished.folder, out=tmp_path, split="validation", limit=4, compare="grad_cam@block4_pool", verbose=0)
+    done = explain(
+        finished.folder, out=tmp_path, split="validation", limit=4, compare="grad_cam@block4_pool", verbose=0
+    )
     data = cards_of(done.gallery)
     assert data["columns"][-1] == "Grad-CAM block4_pool"
     labels = load_data(finished.config).validation.labels()
@@ -204,7 +206,7 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
         ((image, "--compare", "grad_cam@logits"), "Layer 'logits' gives no feature map."),
         ((image, "--compare", "grad_cam@block9"), "Unknown layer 'block9'"),
         ((image, "--format", "gif"), "Unknown format 'gif'"),
-        ((tmp_path / "empty",), "holds no images"),
+        ((tmp_path / "empty",), "has no images"),
         ((image, "--split", "test"), "--split has no effect on images that are named."),
         (("--masks", folder), "--masks goes with images, or with --data."),
         (("--split", "tests"), "Unknown split 'tests' (did you mean 'test'?)"),
@@ -212,7 +214,7 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
         (("--measure", "--limit", "3"), "--limit has no effect here. Expected it without --measure."),
         (("--perturbed", "3"), "--perturbed has no effect here. Expected it with --measure."),
         ((folder, "--masks", tmp_path / "empty"), "No image has a mask."),
-        ((folder, "--masks", tmp_path / "none"), "There is no folder of masks."),
+        ((folder, "--masks", tmp_path / "none"), "The folder of masks does not exist."),
     ):
         assert run(finished.folder, *arguments, "--out", tmp_path / "out") == 2, arguments
         assert message in _error(capsys), arguments
@@ -226,7 +228,7 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(finished, photos, tmp
     )
     printed = capsys.readouterr()
     assert "notes.png does not decode" in printed.err
-    assert "none.png is no file" in printed.err
+    assert "none.png must be an existing file" in printed.err
     assert len(list((tmp_path / "a").iterdir())) == 1
 
 
