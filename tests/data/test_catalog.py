@@ -20,7 +20,7 @@ def exactly(wrong, expected, received):
 
 
 class NumberedConfig(tfds.core.BuilderConfig):
-    """The content of a `Numbered` data set: the count of each split, and features added to the usual or replacing them."""
+    """The content of a `Numbered` data set: the count of each split, and features besides or instead of the usual."""
 
     def __init__(self, name, splits=None, label=None, **features):
         super().__init__(name=name)

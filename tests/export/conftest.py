@@ -31,7 +31,7 @@ def _shallow_backbone():
 
 @pytest.fixture(scope="session")
 def tiny_model():
-    """`tiny_model(policy, backbone, …)`: a classifier of images of 32 pixels whose normalizations are not the identity."""
+    """`tiny_model(policy, …)`: a classifier of images of 32 pixels whose normalizations are not the identity."""
 
     def make(policy="float32", backbone=None, width=0.05, **options):
         with dtype_policy(policy):

@@ -1,4 +1,4 @@
-"""Batch normalization folded into the layer before it: the outputs stay the same, and it is folded only if it may be."""
+"""Batch normalization folded into the layer before it: the outputs stay the same, and only allowed cases are folded."""
 
 import keras
 import numpy as np
