@@ -23,11 +23,11 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):
     Raises:
         ValueError: arrays whose shapes or types are wrong, or images from 0 to 1.
     """
-    named = arrays if isinstance(arrays, dict) else {"train": arrays}
-    for name in named:
+    by_split = arrays if isinstance(arrays, dict) else {"train": arrays}
+    for name in by_split:
         if name not in SPLITS:
             raise unknown("split", name, SPLITS)
-    checked = {name: _check_split(name, parts) for name, parts in named.items()}
+    checked = {name: _check_split(name, parts) for name, parts in by_split.items()}
     if "train" not in checked:
         raise invalid("There is no train split.", "arrays for 'train'", f"splits {', '.join(checked)}")
     size = image_size or max(checked["train"]["image"].shape[1:3])

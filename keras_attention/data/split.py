@@ -53,7 +53,7 @@ class Split:
         return self.records.map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
 
     def images(self, batch_size):
-        """The decoded images alone, in their order, in batches."""
+        """The decoded images in batches, in their order, without labels and masks."""
         return self.examples().map(lambda example: example["image"]).batch(batch_size)
 
     def drawn(self, seed, sampling="natural"):

@@ -84,7 +84,7 @@ class _Parts:
             OPACITY,
             step=0.05,
             label="Opacity of the maps",
-            info="0 is the image in grey, 1 the colours alone",
+            info="0 shows the image in grey, 1 only the colours",
             visible=viewer.reading is not None,
             elem_id="opacity",
         )

@@ -179,8 +179,8 @@ def _format(folder, name, quantize, deviation):
 
 def _versions(written):
     names = [*PACKAGES, *(package for name in written for package in PACKAGES_OF.get(name, ()))]
-    own = {"python": platform.python_version(), "keras-spatial-attention": __version__}
-    return own | {name: version for name in names if (version := _version(name))}
+    versions = {"python": platform.python_version(), "keras-spatial-attention": __version__}
+    return versions | {name: version for name in names if (version := _version(name))}
 
 
 def _version(package):

@@ -39,8 +39,8 @@ def list_models(folder=FOLDER):
     [('pets', 32)]
     """
     models = {}
-    own = pathlib.Path(folder) / CARD
-    for path in [own] if own.is_file() else sorted(pathlib.Path(folder).glob(f"*/{CARD}")):
+    card = pathlib.Path(folder) / CARD
+    for path in [card] if card.is_file() else sorted(pathlib.Path(folder).glob(f"*/{CARD}")):
         if not path.parent.name.startswith(TEMPORARY):
             try:
                 models[path.parent] = read_card(path.parent)
