@@ -1,4 +1,4 @@
-"""Images from anywhere, in train, validation and test: `load`."""
+"""Labelled images from any source, split into train, validation and test: `load`."""
 
 import os
 import pathlib
@@ -20,20 +20,20 @@ def load(source="cluttered_digits", data_dir=None, masks=None, image_size=None, 
 
     Args:
         source: `"cluttered_digits"`, the embedded data set; a folder, `<root>/<split>/<class>/*` or
-            `<root>/<class>/*`; the name of a data set of TensorFlow Datasets; or arrays, `(images, labels)`,
-            `(images, labels, masks)` or a dictionary of such by split.
-        data_dir: where TFDS keeps data sets; its own default where it is `None`.
+            `<root>/<class>/*`; the name of a data set of TensorFlow Datasets (TFDS); or arrays, `(images, labels)`,
+            `(images, labels, masks)` or a dictionary that maps each split to such a tuple.
+        data_dir: the folder where TFDS keeps data sets; its default folder if `None`.
         masks: for a folder, the root of a parallel tree of masks.
-        image_size: S, the side in pixels to which images are scaled; where it is `None`, that of the data if it has
-            one, else 224.
-        split_seed: of the stratified split, where the source does not name one.
-        **options: of `cluttered_digits` (`clutter`, `count`, `seed`) or of arrays (`class_names`).
+        image_size: S, the side in pixels to which images are scaled; if `None`, the size of the data if it has a fixed
+            size, else 224.
+        split_seed: seed of the stratified split, used for the splits that the source lacks.
+        **options: options of `cluttered_digits` (`clutter`, `count`, `seed`) or of arrays (`class_names`).
 
     Returns:
         An `ImageDataset`. Splits that the source lacks are taken from its training images; `notes` says so.
 
     Raises:
-        ValueError: a source that is not there, or that does not hold what it should.
+        ValueError: a source that does not exist, or whose content does not fit.
 
     Example:
 
@@ -50,7 +50,7 @@ def load(source="cluttered_digits", data_dir=None, masks=None, image_size=None, 
     is_folder = is_name and pathlib.Path(source).is_dir()
     if masks is not None and not is_folder:
         received = source if is_name else "arrays"
-        raise invalid("Masks in a tree of their own belong to a folder of images.", "a folder as source", received)
+        raise invalid("`masks` needs a folder of images.", "a folder as the source", received)
     if not is_name:
         for name in options:
             if name != "class_names":
@@ -60,7 +60,7 @@ def load(source="cluttered_digits", data_dir=None, masks=None, image_size=None, 
         size = {} if image_size is None else {"image_size": image_size}
         return load_builder(cluttered_digits.prepare(data_dir, **size, **options))
     if options:
-        raise invalid(f"{source} takes no options.", "none", ", ".join(options))
+        raise invalid(f"{source} takes no options.", "no options", ", ".join(options))
     if is_folder:
         return load_folder(source, image_size, masks, split_seed)
     if not isinstance(source, str) or _looks_like_a_path(source):
@@ -69,5 +69,5 @@ def load(source="cluttered_digits", data_dir=None, masks=None, image_size=None, 
 
 
 def _looks_like_a_path(source):
-    # One slash may stand in a TFDS name, between a data set and its configuration.
+    # A TFDS name may contain one slash, between a data set and its configuration.
     return source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1

@@ -1,4 +1,4 @@
-"""Arrays → `ImageDataset`: `(images, labels)` or a dictionary of splits."""
+"""Arrays → `ImageDataset`: `(images, labels)`, `(images, labels, masks)` or a dictionary of splits."""
 
 import numpy as np
 
@@ -10,24 +10,24 @@ from keras_attention.data.split import Split
 
 
 def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):
-    """Takes images from memory.
+    """Makes a data set from images in memory.
 
     Args:
-        arrays: `(images, labels)` or `(images, labels, masks)`, or a dictionary of such by split: "train",
-            "validation", "test". Images `(n, H, W, 3)`, `(n, H, W, 1)` or `(n, H, W)` from 0 to 255, labels `(n,)`
-            integers from 0, masks `(n, H, W)` or `(n, H, W, 1)`.
-        image_size: S, the side in pixels to which images are scaled; the larger side of the images where it is `None`.
-        class_names: the name of each label; "0", "1", … where it is `None`.
-        split_seed: of the split where `arrays` does not name it.
+        arrays: `(images, labels)` or `(images, labels, masks)`, or a dictionary that maps splits ("train",
+            "validation", "test") to such tuples. Images `(n, H, W, 3)`, `(n, H, W, 1)` or `(n, H, W)` from 0 to 255,
+            labels `(n,)` integers from 0, masks `(n, H, W)` or `(n, H, W, 1)`.
+        image_size: S, the side in pixels to which images are scaled; the larger side of the images if `None`.
+        class_names: the name of each label; "0", "1", … if `None`.
+        split_seed: seed of the draw of the splits that `arrays` lacks.
 
     Raises:
-        ValueError: arrays that do not belong together, or images from 0 to 1.
+        ValueError: arrays whose shapes or types are wrong, or images from 0 to 1.
     """
-    named = arrays if isinstance(arrays, dict) else {"train": arrays}
-    for name in named:
+    by_split = arrays if isinstance(arrays, dict) else {"train": arrays}
+    for name in by_split:
         if name not in SPLITS:
             raise unknown("split", name, SPLITS)
-    checked = {name: _check_split(name, parts) for name, parts in named.items()}
+    checked = {name: _check_split(name, parts) for name, parts in by_split.items()}
     if "train" not in checked:
         raise invalid("There is no train split.", "arrays for 'train'", f"splits {', '.join(checked)}")
     size = image_size or max(checked["train"]["image"].shape[1:3])
@@ -37,7 +37,7 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):
     if highest >= len(class_names):
         raise invalid("There are more labels than class names.", f"labels below {len(class_names)}", f"label {highest}")
     if len(class_names) < 2:
-        raise invalid("The arrays hold one class only.", "at least two classes", f"classes {', '.join(class_names)}")
+        raise invalid("The arrays have only one class.", "at least two classes", f"classes {', '.join(class_names)}")
     splits = {name: Split.from_arrays(**_scaled(parts, size)) for name, parts in checked.items()}
     splits, notes = complete_splits(splits, labels, class_names, split_seed)
     has_masks = all("mask" in parts for parts in checked.values())
@@ -45,29 +45,33 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):
 
 
 def _check_split(name, parts):
-    """The arrays of a split under their names, images with three channels."""
+    """The arrays of a split by name: `image` with three channels, `label` and, if there are masks, `mask`."""
     if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
-        raise invalid(f"The {name} arrays are incomplete.", "(images, labels) or (images, labels, masks)", type(parts))
+        raise invalid(
+            f"The {name} data must be two or three arrays.", "(images, labels) or (images, labels, masks)", type(parts)
+        )
     images, labels = np.asarray(parts[0]), np.asarray(parts[1])
     images = images[..., None] if images.ndim == 3 else images
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or labels.shape != images.shape[:1] or not len(labels):
         raise invalid(
-            f"The {name} arrays do not belong together.",
+            f"The {name} arrays have wrong shapes.",
             "images (n, H, W, 3) and integer labels (n,), n at least 1",
             f"images {images.shape}, labels {labels.shape}",
         )
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-        raise invalid("The labels are no class numbers.", "integers from 0", f"{labels.dtype}, least {labels.min()}")
+        raise invalid(
+            "The labels must be class numbers.", "integers from 0", f"{labels.dtype}, lowest label {labels.min()}"
+        )
     if images.max() <= 1 < images.size and np.issubdtype(images.dtype, np.floating):
         raise invalid(
-            "The images seem to go from 0 to 1.", "raw RGB from 0 to 255", f"largest value {images.max():.3g}"
+            "The images seem to be scaled from 0 to 1.", "raw RGB from 0 to 255", f"largest value {images.max():.3g}"
         )
     arrays = {"image": np.repeat(images, 3, -1) if images.shape[-1] == 1 else images, "label": labels.astype("int64")}
     if len(parts) == 3:
         masks = np.asarray(parts[2])
         arrays["mask"] = masks[..., None] if masks.ndim == 3 else masks
         if arrays["mask"].shape != (*images.shape[:3], 1):
-            raise invalid(f"The {name} masks do not fit.", f"(n, H, W) of {images.shape[:3]}", f"{masks.shape}")
+            raise invalid(f"The {name} masks must fit the images.", f"shape {images.shape[:3]}", f"{masks.shape}")
     return arrays
 
 

@@ -1,4 +1,4 @@
-"""Random changes of training images, and of their masks alike: Keras preprocessing layers, seeded from outside."""
+"""Random changes of training images and, in the same way, of their masks: Keras layers with seeds from outside."""
 
 import keras
 import tensorflow as tf
@@ -15,7 +15,7 @@ def _shift():
 
 
 def _flips():
-    # Two layers: with "horizontal_and_vertical" one draw decides both, so that an image is only ever turned by 180°.
+    # Two layers, because "horizontal_and_vertical" decides both flips by one draw: an image could only turn by 180°.
     return [layers.RandomFlip("horizontal"), layers.RandomFlip("vertical")]
 
 
@@ -24,12 +24,12 @@ def _light():
 
 
 class RandomCrop:
-    """Cuts a square out of each image, at a place of its own, and scales it to the size of the image.
+    """Cuts a square out of each image, at a random place, and scales it to the size of the image.
 
-    Not `keras.layers.RandomCrop`, which takes one place for the whole batch.
+    `keras.layers.RandomCrop` cannot do this: it cuts at the same place in all images of a batch.
 
     Args:
-        share: side of the square over that of the image.
+        share: the side of the square divided by the side of the image.
     """
 
     def __init__(self, share):
@@ -50,7 +50,7 @@ class RandomCrop:
 
 
 class RandomTranspose:
-    """Swaps rows and columns of every other image; with random flips, each quarter turn is then equally likely."""
+    """Swaps rows and columns of an image at random; together with flips, all quarter turns are equally likely."""
 
     def get_random_transformation(self, data, training=True, seed=None):
         count = tf.shape(data["images"])[0]
@@ -62,9 +62,9 @@ class RandomTranspose:
     transform_segmentation_masks = transform_images
 
 
-# Name → the layers in their order. `shift` suits signs and digits, `photo` whatever may be mirrored, `isotropic` and
-# `crop` whatever has no up and down: skin, cells, the ground from above. `crop` is that of Yan et al., IPMI 2019: 224
-# of 256 pixels, quarter turns, flips.
+# Name → the layers in their order. `shift` suits signs and digits, `photo` suits objects that may be mirrored,
+# `isotropic` and `crop` suit images without an up and a down: skin, cells, the ground from above. `crop` follows
+# Yan et al., IPMI 2019: 224 of 256 pixels, quarter turns, flips.
 AUGMENTATIONS = {
     "none": list,
     "shift": _shift,
@@ -75,18 +75,18 @@ AUGMENTATIONS = {
 
 
 class Augmentation:
-    """Augments a batch; the same seed gives the same batch, whatever ran before it.
+    """Augments a batch; the same seed gives the same batch, whatever ran before.
 
     Args:
         name: one of `AUGMENTATIONS`.
 
     Call arguments:
         images: `(B, H, W, 3)` from 0 to 255.
-        masks: `(B, H, W, 1)` or `None`; gets the same shifts and flips, by the nearest neighbour.
-        seed: two integers, a tensor.
+        masks: `(B, H, W, 1)` or `None`; they are shifted and flipped as the images are, by the nearest neighbour.
+        seed: a tensor of two integers.
 
     Returns:
-        Images in float32 and masks in their dtype, or `None`.
+        The images in float32, and the masks in their dtype or `None`.
     """
 
     def __init__(self, name):
@@ -103,8 +103,10 @@ class Augmentation:
 
 
 class _Seeds(keras.random.SeedGenerator):
-    """Seeds that follow from a given one: what the layers' own generators, which count their calls, cannot give to a
-    run that is continued in its middle."""
+    """Seeds that depend only on a given seed.
+
+    The generators of the layers count their calls, so a resumed run would get other seeds than one without a break.
+    """
 
     def __init__(self, seed, number):
         self.seed, self.drawn = seed, 1000 * number

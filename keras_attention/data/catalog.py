@@ -14,21 +14,21 @@ MASK_FEATURES = ("mask", "segmentation_mask")
 
 
 def load_tfds(name, image_size=None, data_dir=None):
-    """A data set by its TFDS name, from `data_dir` where it lies prepared, else downloaded there.
+    """A data set by its TFDS name, read from `data_dir`; it is downloaded and prepared there if missing.
 
     Raises:
-        ValueError: a name that TFDS does not know, a data set without images and class labels, or one that is neither
-            on disk nor to be downloaded.
+        ValueError: a name that TFDS does not know, a data set without images and class labels, or one that is not on
+            disk and cannot be downloaded.
     """
     try:
         builder = tfds.builder(name, data_dir=data_dir)
-    except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:  # the last for an unknown version
+    except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:  # AssertionError: unknown version
         known = ["cluttered_digits", *tfds.list_builders()]
         if name.split("/")[0].split(":")[0] in known:
             raise invalid(f"TFDS cannot read {name!r}: {_first_line(error)}", "a data set it can read", name) from error
         hint = unknown("data source", name, known).args[0].split(" Expected")[0]
         raise invalid(
-            hint, "cluttered_digits, a folder of images, or a name of TensorFlow Datasets", f"data={name!r}"
+            hint, "cluttered_digits, a folder of images, or a name in TensorFlow Datasets", f"data={name!r}"
         ) from error
     try:
         builder.download_and_prepare()
@@ -43,12 +43,15 @@ def load_tfds(name, image_size=None, data_dir=None):
 
 
 def load_builder(builder, image_size=None):
-    """Any prepared TFDS builder with one image feature and one class label; a feature `mask` becomes the mask."""
+    """The data set of a prepared TFDS builder with one image feature and one class label.
+
+    If there is a feature `mask` or `segmentation_mask`, it gives the masks.
+    """
     features = builder.info.features
     image_key = _only_feature(builder, tfds.features.Image, skip=MASK_FEATURES)
     label_key = _only_feature(builder, tfds.features.ClassLabel)
     mask_key = next((key for key in MASK_FEATURES if key in features), None)
-    size = image_size or _own_size(features[image_key])
+    size = image_size or _default_size(features[image_key])
 
     def decode(record):
         example = {"image": decode_image(record[image_key], size), "label": record[label_key]}
@@ -69,7 +72,7 @@ def load_builder(builder, image_size=None):
 
 
 def _slices(builder):
-    """The TFDS slice for each split; a split that is not there is a tenth of train, which TFDS has shuffled."""
+    """The TFDS slice for each split, and notes; a missing split is a tenth of train, which TFDS has shuffled."""
     available = builder.info.splits
     if "train" not in available:
         raise invalid(f"{builder.name} has no train split.", "a split named train", f"splits {', '.join(available)}")
@@ -84,7 +87,7 @@ def _slices(builder):
 def _load_split(builder, piece, decode, keys, size):
     *encoded, _ = keys
     keep_encoded = {key: tfds.decode.SkipDecoding() for key in encoded}
-    # In the order of the files: what is on disk is shuffled already, and the order must be the same on each reading.
+    # In the order of the files: the records on disk are already shuffled, and each reading must give the same order.
     records = builder.as_dataset(split=piece, decoders=keep_encoded, shuffle_files=False)
     records = records.map(lambda record: {key: record[key] for key in keys})
     label = keys[-1]
@@ -98,9 +101,9 @@ def _load_split(builder, piece, decode, keys, size):
     numbers, labels, in_memory = split.decode_all(size)
     if len(numbers) != split.count or np.any(labels < 0):
         raise invalid(
-            f"The split {piece} of {builder.name} has images that do not decode, or no labels.",
+            f"The split {piece} of {builder.name} has images that do not decode or have no label.",
             f"{split.count} images with labels",
-            f"{len(numbers)} images, least label {labels.min(initial=0)}",
+            f"{len(numbers)} images, lowest label {labels.min(initial=0)}",
         )
     return in_memory or split
 
@@ -109,14 +112,15 @@ def _only_feature(builder, kind, skip=()):
     found = [key for key, value in builder.info.features.items() if isinstance(value, kind) and key not in skip]
     if len(found) != 1:
         raise invalid(
-            f"{builder.name} is no data set of labelled images.",
+            f"{builder.name} must have one image and one class label.",
             f"one {kind.__name__} feature",
             f"features {', '.join(builder.info.features)}",
         )
     return found[0]
 
 
-def _own_size(feature):
+def _default_size(feature):
+    """The side of the images if all are squares of one size, else 224."""
     height, width = feature.shape[:2]
     return height if height and height == width else DEFAULT_IMAGE_SIZE
 

@@ -1,6 +1,6 @@
-"""`cluttered_digits`: real handwritten digits among clutter, with a mask of the digit; the embedded data set.
+"""`cluttered_digits`, the embedded data set: real handwritten digits among clutter, with a mask of each digit.
 
-Because the true place of the digit is known, attention can be measured on it. Nothing is downloaded.
+Because the place of the digit is known, attention can be measured on it. Nothing is downloaded.
 """
 
 import contextlib
@@ -27,20 +27,20 @@ SPLITS = ("train", "validation", "test")
 SHARE_OF_SCANS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 SHARE_OF_COUNT = {"train": 1, "validation": 1 / 6, "test": 1 / 6}
 
-# Sides of a whole digit and of a fragment, as shares of the image's side.
+# Sides of whole digits and of fragments, as shares of the side of the image.
 DIGIT_SIDES = (0.5, 0.56, 0.62)
 FRAGMENT_SIDE = 0.16
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class ClutteredDigitsConfig(tfds.core.BuilderConfig):
-    """What an image holds and how many there are.
+    """What the images contain and how many there are.
 
     Args:
         image_size: side of the square images in pixels, at least 32.
         clutter: fragments of other digits in each image, at least 0.
-        count: training images, at least 60; validation and test have a sixth of it each.
-        seed: of the draw of scans, places and colours.
+        count: number of training images, at least 60; validation and test have a sixth of it each.
+        seed: seed of the draw of scans, places and colours.
     """
 
     name: str = ""
@@ -99,7 +99,7 @@ class ClutteredDigits(tfds.core.GeneratorBasedBuilder):
 
 
 def split_scans(seed):
-    """scikit-learn's digits, disjoint and stratified: split → (scans `(n, 8, 8)` from 0 to 1, labels `(n,)`)."""
+    """scikit-learn's digits in disjoint, stratified splits: split → (scans `(n, 8, 8)` from 0 to 1, labels `(n,)`)."""
     scans, labels = load_digits(return_X_y=True)
     scans = scans.reshape(-1, 8, 8) / 16.0
     rest = np.arange(len(labels))
@@ -116,10 +116,10 @@ class Painter:
 
     Args:
         scans: `(n, 8, 8)` from 0 to 1.
-        labels: `(n,)`.
+        labels: the digit of each scan, `(n,)`.
         image_size: side of the image in pixels.
-        clutter: fragments an image.
-        digit_sides: of a digit, as shares of the image's side.
+        clutter: fragments in each image.
+        digit_sides: sides of the digits, as shares of the side of the image.
     """
 
     def __init__(self, scans, labels, image_size, clutter, digit_sides=DIGIT_SIDES):
@@ -157,7 +157,7 @@ class Painter:
         return ink[top : top + side, left : left + side]
 
     def place(self, ink, rng):
-        """A random place `(top, left)` where ink fits whole."""
+        """A random place `(top, left)` where the whole ink fits."""
         return tuple(rng.integers(self.image_size - length + 1) for length in ink.shape)
 
     def lay(self, canvas, ink, place, rng):
@@ -166,7 +166,7 @@ class Painter:
         area += ink[..., None] * (rng.uniform(120, 255, 3) - area)
 
     def mask(self, ink, place):
-        """The region `(size, size)` that a digit covers: its ink with a margin, and the holes that it encloses."""
+        """The region `(size, size)` that a digit covers: its ink with a margin, and the holes that the ink encloses."""
         mask = np.zeros((self.image_size, self.image_size), "uint8")
         mask[_box(ink, place)] = ndimage.binary_fill_holes(ndimage.binary_dilation(ink > 0.2, iterations=self.margin))
         return mask
@@ -177,7 +177,7 @@ def _box(ink, place):
 
 
 def _trimmed(ink):
-    """Without the empty border of the scan, so that a digit's place is where its ink is."""
+    """Ink without the empty border of the scan, so that a digit's place is where its ink is."""
     rows, columns = np.flatnonzero(ink.max(1) > 0.1), np.flatnonzero(ink.max(0) > 0.1)
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].clip(0, 1)
 
@@ -190,25 +190,25 @@ def _png(array):
 
 
 def prepare(data_dir=None, **options):
-    """The builder with its data on disk: generated on the first call, found there on the next.
+    """The builder with its data on disk, which the first call generates and later calls find.
 
     Args:
-        data_dir: where TFDS keeps data sets; its own default where it is `None`.
-        **options: of `ClutteredDigitsConfig`.
+        data_dir: the folder where TFDS keeps data sets; its default folder if `None`.
+        **options: arguments of `ClutteredDigitsConfig`.
     """
     for name in options:
         if name not in OPTIONS:
             raise unknown("option", name, OPTIONS)
     config = ClutteredDigitsConfig(**options)
-    # TFDS wants its own listed config rather than an equal one, and warns of one that it has not listed.
+    # TFDS wants the config that it lists, not an equal one, and warns of a config that it does not list.
     with only_errors():
         builder = ClutteredDigits(config=ClutteredDigits.builder_configs.get(config.name, config), data_dir=data_dir)
     if not pathlib.Path(builder.data_dir).exists():
         logger.info("generating cluttered_digits, once, in %s", builder.data_dir)
-        # What TFDS prints is about downloads, and there is none.
+        # What TFDS prints is about downloads, but nothing is downloaded.
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             try:
                 builder.download_and_prepare()
-            except FileExistsError:  # another process has written the same meanwhile
+            except FileExistsError:  # another process has written the same data meanwhile
                 return prepare(data_dir, **options)
     return builder

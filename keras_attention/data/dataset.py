@@ -18,15 +18,15 @@ class ImageDataset:
     """Labelled images in train, validation and test, all of one square size.
 
     Args:
-        name: for people and for the name of a run.
+        name: name for people; runs are named after it too.
         class_names: the name of each label.
         image_size: S, the side in pixels.
         train, validation, test: the splits.
         has_masks: whether each image has a mask of its object.
         skipped: files that were left out because they do not decode.
-        notes: what a person should know about how the splits came to be.
-        licence: under which the images may be used, where that is known.
-        trains_on_validation: whether the validation images are trained on too.
+        notes: sentences on how the splits were made.
+        licence: the licence of the images, if known.
+        trains_on_validation: whether training uses the validation images too.
 
     Example:
 
@@ -54,25 +54,25 @@ class ImageDataset:
 
     @property
     def described(self):
-        """The lines that a command begins with: the images of each split, the classes, the size, and the notes."""
+        """The first lines that a command prints: the images of each split, the classes, the size, and the notes."""
         counts = ", ".join(f"{self.split(name).count:,} {name}" for name in SPLITS)
         about = f"data    {self.name}: {counts} images, {len(self.class_names)} classes, {self.image_size} px"
         return "\n".join([about, *(f"        {note}" for note in self.notes)])
 
     @functools.cached_property
     def trained(self):
-        """The split that is trained on: train, or train and validation as one."""
+        """The split used for training: train, or train and validation joined."""
         return self.train.joined(self.validation) if self.trains_on_validation else self.train
 
     def split(self, name):
-        """The split of that name."""
+        """The split with a given name."""
         return getattr(self, require_choice("split", name, SPLITS))
 
     def evenly(self, split, count):
-        """So many examples, spread evenly over a split in its order, held in memory.
+        """`count` examples in memory, spread evenly over a split, in its order.
 
         Returns:
-            A dictionary of arrays: `number` in the split, `image`, `label`, and `mask` where there are masks.
+            A dictionary of arrays: `number` in the split, `image`, `label`, and `mask` if there are masks.
         """
         numbers = evenly_spaced(self.split(split).count, count)
         chosen = set(numbers.tolist())
@@ -82,27 +82,27 @@ class ImageDataset:
         return {"number": numbers} | {name: np.stack([example[name] for example in shown]) for name in names}
 
     def steps_per_epoch(self, batch_size):
-        """Whole batches in what is trained on; a batch size above its count is one batch."""
+        """The number of whole batches in an epoch of training; a batch size above the image count gives one batch."""
         return self.trained.steps(batch_size)
 
     def batches(self, split, batch_size=32, flipped=(), with_masks=False):
-        """A split in its order, for `predict` and `evaluate`.
+        """The batches of a split in its order, for `predict` and `evaluate`.
 
-        With masks each batch is a dictionary, because Keras would take a third element of a tuple for the weights of
+        With masks each batch is a dictionary, because Keras would take the third element of a tuple as the weights of
         the images.
 
         Args:
-            split: its name.
+            split: name of the split.
             batch_size: images at a time; the last batch may be smaller.
             flipped: axes along which images and masks are mirrored: 1 upside down, 2 left to right.
-            with_masks: whether to give the masks too.
+            with_masks: whether to return the masks too.
 
         Returns:
             A `tf.data.Dataset` of `(images, labels)`, or with masks of `{"images": …, "labels": …, "masks": …}`:
             float32 `(B, S, S, 3)` from 0 to 255, one-hot float32 `(B, classes)`, uint8 `(B, S, S, 1)`.
 
         Raises:
-            ValueError: masks of a data set without any.
+            ValueError: masks of a data set that has none.
         """
         require_integer("batch_size", batch_size, at_least=1)
         self._require_masks(with_masks)
@@ -110,21 +110,21 @@ class ImageDataset:
         if flipped:
             batches = batches.map(lambda batch: _mirrored(batch, list(flipped)), num_parallel_calls=tf.data.AUTOTUNE)
 
-        def as_keras_takes(batch):
+        def for_keras(batch):
             images, labels = tf.cast(batch["image"], tf.float32), tf.one_hot(batch["label"], len(self.class_names))
             return _batch(images, labels, batch["mask"] if with_masks else None)
 
-        return batches.map(as_keras_takes, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        return batches.map(for_keras, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def training_batches(
         self, batch_size=32, augment="none", seed=0, first_epoch=0, with_masks=False, sampling="natural"
     ):
         """An endless stream of training batches, `steps_per_epoch` to an epoch, for `fit(steps_per_epoch=…)`.
 
-        Each epoch has an order and augmentations that follow from `seed` and its number alone, so that a run which
-        starts at `first_epoch` sees what an undisturbed one sees. Batches are whole: of an epoch's images, the last few
-        that fill no batch are left out, others each time. With `sampling="balanced"` they are drawn with
-        replacement, each class equally often.
+        The order and the augmentations of an epoch depend only on `seed` and the number of the epoch, so a run that
+        resumes at `first_epoch` sees the same batches as a run without a break. All batches are whole: the last few
+        images of an epoch that do not fill a batch are left out, different ones in each epoch. With
+        `sampling="balanced"` images are drawn with replacement, each class equally often.
 
         Returns:
             A `tf.data.Dataset` of `(images, labels)`, or with masks of dictionaries, as in `batches`.
@@ -148,7 +148,7 @@ class ImageDataset:
 
 
 def check_classes(dataset, class_names):
-    """Raises `ValueError` where the classes of a data set are not those of a model, in their order."""
+    """Raises `ValueError` unless a data set has the classes of a model, in the same order."""
     found, wanted = tuple(dataset.class_names), tuple(class_names)
     if found == wanted:
         return
@@ -160,7 +160,7 @@ def check_classes(dataset, class_names):
 
 
 def _batch(images, labels, masks=None):
-    """What Keras takes for images and labels, or, with masks, what it does not take for anything else."""
+    """A tuple, as Keras takes it; with masks a dictionary, so that Keras does not take the masks as weights."""
     return (images, labels) if masks is None else {"images": images, "labels": labels, "masks": masks}
 
 

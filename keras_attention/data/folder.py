@@ -23,18 +23,18 @@ LICENCES = ("license", "licence", "copying")
 
 
 def load_folder(root, image_size=None, masks=None, split_seed=0):
-    """Reads the names, checks that each file decodes, and keeps the decoded images where they fit in memory.
+    """Lists the files, checks that each of them decodes, and keeps the decoded images if they fit in memory.
 
     Args:
         root: the folder.
-        image_size: S, the side in pixels to which images are scaled; 224 where it is `None`.
-        masks: the root of a tree that holds a mask of the same relative path and stem for each image, or for some of
-            them; the others get an empty one, which counts as none, and a note says how many they are.
-        split_seed: of the split where the folder does not name it.
+        image_size: S, the side in pixels to which images are scaled; 224 if `None`.
+        masks: the root of a tree of masks; the mask of an image has the same relative path and stem. An image without
+            a mask gets an empty one, which counts as no mask, and a note gives the number of such images.
+        split_seed: seed of the draw of the splits that the folder lacks.
 
     Raises:
-        ValueError: no images, one class, an empty split or class, too many files that do not decode, no image with a
-            mask, or a mask of another size than its image.
+        ValueError: no images, only one class, an empty split or class, too many files that do not decode, no image
+            with a mask, or a mask of another size than its image.
     """
     root, image_size = pathlib.Path(root), image_size or DEFAULT_IMAGE_SIZE
     files, class_names = _list_files(root)
@@ -64,19 +64,19 @@ def load_folder(root, image_size=None, masks=None, split_seed=0):
 
 
 def _licence(root):
-    """Which file of the folder holds the terms of the images, if one does."""
+    """The name of the file in the folder that holds the licence of the images, if there is one."""
     found = sorted(path.name for path in root.iterdir() if path.is_file() and path.stem.lower() in LICENCES)
     return f"see {found[0]}" if found else None
 
 
 def _list_files(root):
-    """Split → [(path, label)], and the class names; a folder without splits is all "train"."""
+    """Split → [(path, label)], and the class names; a folder without splits is all train."""
     folders = _subfolders(root)
     split_of = {
         folder: split for folder in folders for split, names in SPLIT_FOLDERS.items() if folder.name.lower() in names
     }
     if not folders:
-        raise invalid(f"{root} holds no classes.", "<root>/<class>/* or <root>/<split>/<class>/*", f"data={root}")
+        raise invalid(f"{root} has no class folders.", "<root>/<class>/* or <root>/<split>/<class>/*", f"data={root}")
     class_folders = {"train": folders}
     if split_of:
         strangers = [folder.name for folder in folders if folder not in split_of]
@@ -97,7 +97,7 @@ def _list_files(root):
     if empty:
         raise _empty(root, empty[0])
     if len(class_names) < 2:
-        raise invalid(f"{root} has one class only.", "at least two class folders", f"classes {', '.join(class_names)}")
+        raise invalid(f"{root} has only one class.", "at least two class folders", f"classes {', '.join(class_names)}")
     return files, class_names
 
 
@@ -130,40 +130,47 @@ def _hidden(path):
 
 
 def pair_with_masks(files, root, masks, some=True):
-    """Image path → mask path, and the images without a mask.
+    """Image path → mask path, and the paths of the images without a mask.
 
-    Raises for the first mask of another size, and, with `some`, where there are images and none of them has a mask.
+    Args:
+        files: split → [(path of an image, label)].
+        root: the folder of the images.
+        masks: the folder of the masks.
+        some: whether at least one image must have a mask.
+
+    Raises:
+        ValueError: a mask of another size than its image, or, with `some`, no image with a mask.
     """
     if not masks.is_dir():
-        raise invalid("There is no folder of masks.", "an existing folder", f"masks={masks}")
+        raise invalid("The folder of masks does not exist.", "an existing folder", f"masks={masks}")
     by_stem = {path.relative_to(masks).with_suffix(""): path for path in masks.rglob("*") if path.is_file()}
     mask_of, without = {}, []
     for path in (path for pairs in files.values() for path, _ in pairs):
         mask = by_stem.get(path.relative_to(root).with_suffix(""))
         image_shape = _shape(path)
         if image_shape is None:
-            continue  # not an image: it is skipped by name later, and needs no mask
+            continue  # not an image: it needs no mask, and is reported as skipped later
         if mask is None:
             without.append(path)
             continue
         if _shape(mask) != image_shape:
             raise invalid(
-                f"The mask {mask.relative_to(masks)} does not fit its image.",
+                f"The mask {mask.relative_to(masks)} must have the size of its image.",
                 f"width and height {image_shape}",
-                f"{_shape(mask) or 'no image'}",
+                f"{_shape(mask) or 'a file that is not an image'}",
             )
         mask_of[path] = mask
     if some and not mask_of and without:
         raise invalid(
             "No image has a mask.",
-            f"files of the same paths and stems below {masks}",
+            f"files with the same relative paths and stems in {masks}",
             f"{without[0].relative_to(root)}",
         )
     return mask_of, without
 
 
 def _shape(path):
-    """(width, height) from the header alone; `None` for what is no image."""
+    """(width, height) as the header of an image file gives them; `None` for other files."""
     try:
         with Image.open(path) as image:
             return image.size
@@ -172,7 +179,7 @@ def _shape(path):
 
 
 def _load_split(pairs, mask_of, image_size):
-    """The split of the files that decode, its labels, and the paths of those that do not."""
+    """The split of the files that decode, its labels, and the paths of the files that do not decode."""
     numbers, labels, in_memory = _reader(pairs, mask_of, image_size).decode_all(image_size)
     kept = [pairs[number] for number in numbers]
     bad = [pairs[number][0] for number in sorted(set(range(len(pairs))) - set(numbers.tolist()))]
@@ -180,7 +187,7 @@ def _load_split(pairs, mask_of, image_size):
 
 
 def _reader(pairs, mask_of, image_size):
-    """A split that reads its files when asked."""
+    """A split that reads its files whenever its examples are taken."""
     paths = tf.constant([str(path) for path, _ in pairs])
     labels = tf.constant([label for _, label in pairs], tf.int64)
     masks = tf.constant([str(mask_of.get(path, "")) for path, _ in pairs])
@@ -195,7 +202,7 @@ def _reader(pairs, mask_of, image_size):
 
 
 def _mask(path, image_size):
-    """The mask in a file, or an empty one where there is no file."""
+    """The mask in a file, or an empty mask if the path is empty."""
     empty = tf.zeros((image_size, image_size, 1), tf.uint8)
     return tf.cond(path == "", lambda: empty, lambda: decode_mask(tf.io.read_file(path), image_size))
 

@@ -1,18 +1,19 @@
-"""Encoded bytes → pixels: the one way in which training, prediction and the checks read an image."""
+"""Encoded bytes → pixels: training, prediction and checks all read images in this way."""
 
 import tensorflow as tf
 
-# Where the headers of two kinds of files tell what `tf.io.decode_image` does not heed, in bytes from the beginning.
+# Positions in the headers of WebP and BMP files, in bytes, of details that `tf.io.decode_image` ignores.
 HEADER = 64
 WEBP_KIND, WEBP_FLAGS, WEBP_ANIMATED, WEBP_ALPHA = slice(12, 16), 20, 0x02, 0x10
 BMP_HEADER_SIZE, BMP_BITS, BMP_FILE_HEADER, BMP_COLOURS = slice(14, 18), 28, 14, 256
 
 
 def decode_image(encoded, size):
-    """Encoded JPEG, PNG, BMP, WebP or GIF, of an animation the first frame → RGB uint8 `(size, size, 3)`.
+    """Encoded JPEG, PNG, BMP, WebP or GIF → RGB uint8 `(size, size, 3)`.
 
-    The whole frame is scaled to a square, with antialiasing, so that a mask scaled alike still fits. Of 16 bits the
-    upper eight are taken, opacity is left out, a palette and CMYK become RGB.
+    The whole image is scaled to a square, with antialiasing, so that a mask scaled in the same way still fits. Of an
+    animation the first frame is taken, of 16 bits the upper eight; opacity is ignored, and palettes and CMYK become
+    RGB.
     """
     return resize_image(_decode(encoded), size)
 
@@ -20,14 +21,14 @@ def decode_image(encoded, size):
 def resize_image(image, size):
     """`(height, width, 3)` from 0 to 255 → uint8 `(size, size, 3)`."""
     pixels = tf.ensure_shape(image, (None, None, 3))
-    # `resize` calculates in float32 with bytes too, and a large image of floats would only be moved about.
+    # `resize` computes in float32 with bytes too; casting them first would only move more data.
     pixels = pixels if pixels.dtype == tf.uint8 else tf.cast(pixels, tf.float32)
     return tf.cast(tf.clip_by_value(tf.round(_resize(pixels, size)), 0, 255), tf.uint8)
 
 
 def decode_mask(encoded, size):
-    """An encoded mask, 0 and any one other value → uint8 `(size, size, 1)`, 0 or 1."""
-    # Three channels, because BMP, GIF and WebP are not decoded to one; a coloured mask keeps its colour's strength.
+    """An encoded mask of zeros and one other value → uint8 `(size, size, 1)`, 0 or 1."""
+    # Three channels, because BMP, GIF and WebP cannot be decoded to one; of a coloured mask the largest channel counts.
     return resize_mask(tf.reduce_max(_decode(encoded), axis=-1, keepdims=True), size)
 
 
@@ -41,11 +42,11 @@ def resize_mask(mask, size):
 def _decode(encoded):
     """Encoded bytes → uint8 `(height, width, 3)`, in a graph too."""
     if isinstance(encoded, bytes) and not encoded.startswith((b"RIFF", b"BM")):
-        return _decode_plain(encoded)  # outside of a graph the operations below take longer than the decoding
+        return _decode_plain(encoded)  # outside a graph the operations below take longer than the decoding
     padded = tf.strings.join([tf.strings.substr(encoded, 0, HEADER), b"\0" * HEADER])
     header = tf.cast(tf.io.decode_raw(tf.strings.substr(padded, 0, HEADER), tf.uint8), tf.int32)
-    is_webp = _says(header[:4], b"RIFF") & _says(header[8:12], b"WEBP")
-    has_palette = _says(header[:2], b"BM") & (header[BMP_BITS] == 8)
+    is_webp = _equals(header[:4], b"RIFF") & _equals(header[8:12], b"WEBP")
+    has_palette = _equals(header[:2], b"BM") & (header[BMP_BITS] == 8)
     return tf.cond(
         is_webp,
         lambda: _decode_webp(encoded, header),
@@ -53,7 +54,7 @@ def _decode(encoded):
     )
 
 
-def _says(header, text):
+def _equals(header, text):
     return tf.reduce_all(header == tf.constant(list(text)))
 
 
@@ -64,9 +65,9 @@ def _decode_plain(encoded, channels=3):
 
 
 def _decode_webp(encoded, header):
-    # `decode_image` neither drops the opacity of a WebP image nor adds one, so it must give what there is. Of an
-    # animation it always writes four channels, also where the header promises three and room is made for three.
-    animated = _says(header[WEBP_KIND], b"VP8X") & (header[WEBP_FLAGS] & WEBP_ANIMATED > 0)
+    # `decode_image` can neither drop the opacity of a WebP image nor add one, so it must give the channels of the file
+    # (0). For an animation it always writes four channels, even if the header promises three and it allocates three.
+    animated = _equals(header[WEBP_KIND], b"VP8X") & (header[WEBP_FLAGS] & WEBP_ANIMATED > 0)
     return _decode_plain(tf.cond(animated, lambda: _with_opacity(encoded, header), lambda: encoded), 0)[..., :3]
 
 
@@ -77,7 +78,7 @@ def _with_opacity(encoded, header):
 
 
 def _decode_palette_bmp(encoded, header):
-    # `decode_image` takes the numbers of the colours for greys.
+    # `decode_image` takes the indices into the palette for greys.
     numbers = tf.cast(_decode_plain(encoded)[..., 0], tf.int32)
     start = BMP_FILE_HEADER + tf.tensordot(header[BMP_HEADER_SIZE], [1, 2**8, 2**16, 2**24], 1)
     bytes_of_it = tf.strings.substr(tf.strings.join([encoded, b"\0" * 4 * BMP_COLOURS]), start, 4 * BMP_COLOURS)

@@ -1,4 +1,4 @@
-"""Splits that a source does not name are taken from its training images: stratified, and always the same for a seed."""
+"""Splits that a source lacks are taken from its training images: stratified, and always the same for a seed."""
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -9,16 +9,16 @@ SHARE_TAKEN = 0.15
 
 
 def complete_splits(splits, labels, class_names, seed):
-    """Takes a stratified 15 % of train for validation and for test, where the source has none.
+    """Takes a stratified 15 % of train for each of validation and test that the source lacks.
 
     Args:
-        splits: name → `Split` whose records are their own numbers; "train" is there.
+        splits: name → `Split`, "train" among them; the records of each split are the numbers of its examples.
         labels: name → the labels of the split, `(count,)`.
         class_names: the classes.
-        seed: of the draw.
+        seed: seed of the draw.
 
     Returns:
-        The three splits by name, and notes that say what was taken from where.
+        The three splits by name, and notes on what was taken from train.
     """
     _check_classes(labels["train"], class_names, needed=1 + sum(name not in splits for name in ("validation", "test")))
     rest = np.arange(splits["train"].count)

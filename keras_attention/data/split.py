@@ -1,4 +1,4 @@
-"""`Split`: records in their order, the drawing of an epoch from them, and their decoding."""
+"""`Split`: records in a fixed order, how an epoch is drawn from them, and how they are decoded."""
 
 import dataclasses
 import functools
@@ -13,21 +13,22 @@ from keras_attention.arguments import require_choice, require_integer
 # Ways to draw an epoch; see `Split.drawn`.
 SAMPLINGS = ("natural", "balanced")
 
-# A split whose decoded images fit in here is decoded once and kept; a larger one is decoded again in every epoch.
+# In bytes: a split whose decoded images fit is decoded once and kept; a larger one is decoded again in every epoch.
 MEMORY_FOR_A_SPLIT = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """One split: cheap records in their order, and what makes an example of one.
+    """One split: records in a fixed order, and functions that turn a record into an example.
 
     Args:
-        records: a `tf.data.Dataset` of whatever is cheap to shuffle: indices, paths, encoded images.
-        decode: record → {"image": uint8 `(S, S, 3)`, "label": int64, and "mask": uint8 `(S, S, 1)` where there is one}.
-        label: record → its label, without decoding; also of a batch of records.
+        records: a `tf.data.Dataset` of elements that are cheap to shuffle: indices, paths, encoded images.
+        decode: record → {"image": uint8 `(S, S, 3)`, "label": int64, and, if there are masks, "mask": uint8
+            `(S, S, 1)`}.
+        label: record → its label, without decoding; it also takes a batch of records.
         count: number of records.
-        window: records that are shuffled among each other, for a stream whose records are too large to hold them all;
-            all of them where it is `None`.
+        window: how many records are held and shuffled at a time, for records too large to hold them all; all of them
+            if `None`.
 
     Example:
 
@@ -52,18 +53,19 @@ class Split:
         return self.records.map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
 
     def images(self, batch_size):
-        """The decoded images alone, in their order, in batches."""
+        """The decoded images in batches, in their order, without labels and masks."""
         return self.examples().map(lambda example: example["image"]).batch(batch_size)
 
     def drawn(self, seed, sampling="natural"):
-        """The decoded examples of one epoch, in an order that follows from `seed`, two integers in a tensor, alone.
+        """The decoded examples of one epoch, in an order that depends only on `seed`, a tensor of two integers.
 
-        With `"natural"` each example comes once. With `"balanced"` as many are drawn with replacement, from each class
-        equally often on average: of a large class some do not come, of a small one many come several times.
+        With `"natural"` each example comes once. With `"balanced"` the same number is drawn with replacement, from each
+        class equally often on average: some examples of a large class never come, many of a small class come several
+        times.
         """
         choose = {"natural": _shuffled, "balanced": _balanced}[sampling]
 
-        # Not `Dataset.shuffle`, whose seed cannot be a tensor and mixes with the global one.
+        # Not `Dataset.shuffle`, whose seed cannot be a tensor and is mixed with the global seed.
         def draw_window(window):
             order = choose(self.label(window), seed)
             return tf.nest.map_structure(lambda values: tf.gather(values, order), window)
@@ -72,14 +74,14 @@ class Split:
         return records.map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
 
     def steps(self, batch_size):
-        """Whole batches in an epoch; a batch size above the count is one batch."""
+        """The number of whole batches in an epoch; a batch size above the count gives one batch."""
         return max(1, self.count // require_integer("batch_size", batch_size, at_least=1))
 
     def epochs(self, batch_size, seed=0, first_epoch=0, sampling="natural"):
         """An endless stream of `((epoch, step), batch of examples)`, `steps` to an epoch.
 
-        Each epoch follows from `seed` and its number alone. Batches are whole: of an epoch's examples, the last few
-        that fill no batch are left out, others each time.
+        An epoch depends only on `seed` and its number. All batches are whole: the last few examples of an epoch that
+        do not fill a batch are left out, different ones in each epoch.
         """
         require_choice("sampling", sampling, SAMPLINGS)
         steps, size = self.steps(batch_size), min(batch_size, self.count)
@@ -96,12 +98,12 @@ class Split:
         return np.concatenate(list(self.records.batch(4096).map(self.label).as_numpy_iterator()))
 
     def subset(self, numbers):
-        """The examples of these numbers, in their order; for splits whose records are their own numbers."""
+        """The examples with the given numbers, in that order; for splits whose records are the examples' numbers."""
         records = tf.data.Dataset.from_tensor_slices(np.asarray(numbers, "int64"))
         return dataclasses.replace(self, records=records, count=len(numbers))
 
     def joined(self, other):
-        """The examples of this split, then those of another, as one split."""
+        """One split of the examples of this split, followed by the examples of another."""
         mine, theirs = _blank(self.records), _blank(other.records)
         first = self.records.map(lambda record: _one_of_two(False, self.label(record), record, theirs))
         second = other.records.map(lambda record: _one_of_two(True, other.label(record), mine, record))
@@ -115,12 +117,12 @@ class Split:
         return Split(first.concatenate(second), decode, _label_of_either, count, max(windows, default=None))
 
     def thinned(self, most):
-        """At most so many of the examples, evenly over the split."""
+        """A split of at most `most` of the examples, spread evenly over this split."""
         step = -(-self.count // most)
         return dataclasses.replace(self, records=self.records.shard(step, 0), count=-(-self.count // step))
 
     def fingerprint(self, part="image"):
-        """A digest of the decoded images, or of their masks with `part="mask"`, and their order."""
+        """A digest of the decoded images in their order; of their masks with `part="mask"`."""
         digest = hashlib.sha256()
         for arrays in self.examples().map(lambda example: example[part]).batch(64).as_numpy_iterator():
             digest.update(f"{arrays.shape} {arrays.dtype}".encode())
@@ -129,7 +131,7 @@ class Split:
 
     @classmethod
     def from_arrays(cls, **arrays):
-        """A split in memory: `image` and `label`, and `mask` where there is one, each with the examples in front."""
+        """A split in memory from arrays whose first axis is the examples: `image`, `label` and, optionally, `mask`."""
         tensors = {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
         count = len(arrays["label"])
 
@@ -142,8 +144,8 @@ class Split:
         """Decodes every record once.
 
         Returns:
-            The numbers of the records that decode, their labels, and those examples as a split in memory, or `None`
-            where they do not fit there.
+            The numbers of the records that decode, their labels, and a split in memory of these examples, or `None` if
+            they do not fit in memory.
         """
         fits = self.count * image_size**2 * 3 <= MEMORY_FOR_A_SPLIT
         numbered = self.records.enumerate().map(lambda n, record: (n, self.decode(record)), tf.data.AUTOTUNE)
@@ -161,7 +163,7 @@ class Split:
 
 
 def evenly_spaced(total, count):
-    """So many of the numbers 0 to `total` − 1, or all of them, spread evenly, in their order."""
+    """`count` of the numbers 0 to `total` − 1, spread evenly and in order; all of them if `count` is larger."""
     return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
 
 
@@ -174,7 +176,7 @@ def _label_of_either(record):
 
 
 def _blank(records):
-    """A record of zeros, in the place of one of the other split."""
+    """A record of zeros, which stands for the record of the split that an example is not from."""
     return tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), records.element_spec)
 
 
@@ -183,7 +185,7 @@ def _shuffled(labels, seed):
 
 
 def _balanced(labels, seed):
-    """As many positions as there are labels, drawn so that each class that occurs is equally likely."""
+    """Positions drawn with replacement, as many as labels, so that each class that occurs is equally likely."""
     counts = tf.math.bincount(tf.cast(labels, tf.int32))
     log_weights = -tf.math.log(tf.cast(tf.gather(counts, labels), tf.float32))
     return tf.random.stateless_categorical(log_weights[None], tf.size(labels), seed)[0]

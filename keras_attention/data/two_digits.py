@@ -1,33 +1,34 @@
-"""`digit_pairs`: two whole handwritten digits in one image, with a mask of each; images of several labels."""
+"""`digit_pairs`: images with several labels: two whole handwritten digits in each, with a mask of each digit."""
 
 import numpy as np
 
 from keras_attention.arguments import require_choice, require_integer
 from keras_attention.data.cluttered_digits import SPLITS, Painter, split_scans
 
-# Sides of a digit as shares of the image's side: two of the largest still fit beside each other.
+# Sides of a digit as shares of the side of the image: two of the largest still fit beside each other.
 PAIR_SIDES = (0.34, 0.39, 0.44)
 
 
 def digit_pairs(count, image_size=64, clutter=4, seed=0, split="train"):
     """Images of two whole digits of different classes, side by side or one above the other, among fragments of others.
 
-    The scans are those of `cluttered_digits` with the same seed, split as there: no scan is in two splits. Image i
-    depends on `seed`, `split` and i alone.
+    The scans and their splits are those of `cluttered_digits` with the same seed: no scan is in two splits. Image i
+    depends only on `seed`, `split` and i.
 
     Args:
-        count: images, at least 1.
+        count: number of images, at least 1.
         image_size: S, side of the square images in pixels, at least 32.
         clutter: fragments in each image, at least 0.
-        seed: of the draw of scans, places and colours.
+        seed: seed of the draw of scans, places and colours.
         split: `"train"`, `"validation"` or `"test"`.
 
     Returns:
-        Images, uint8 `(count, S, S, 3)`; labels, float32 `(count, 10)`, 1 for each of the two digits and else 0; masks,
-        uint8 `(count, S, S, 10)`, 1 where the digit of that class lies. The boxes of the two do not overlap.
+        Images, uint8 `(count, S, S, 3)`; labels, float32 `(count, 10)`, 1 for each of the two digits and 0 for the
+        others; masks, uint8 `(count, S, S, 10)`, 1 where the digit of that class is. The boxes of the two digits do
+        not overlap.
 
     Raises:
-        ValueError: a number out of range, or another split.
+        ValueError: a number out of range, or an unknown split.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""A local web page where a model is tried on images: classes, and where it looks."""
+"""A local web page to try a model on images: the classes it predicts, and where it looks."""
 
 from keras_attention.demo.job import serve_demo
 

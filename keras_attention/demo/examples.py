@@ -1,4 +1,4 @@
-"""The examples that a person can flip through: from files, a data set, or the data of a run."""
+"""The examples on the page: from files, from a data set, or from the data of a run."""
 
 import dataclasses
 import pathlib
@@ -20,8 +20,8 @@ class Example:
 
     Args:
         image: uint8 `(S, S, 3)`.
-        name: what it is called.
-        true: the name of its class, `None` where it is not known.
+        name: name of the image.
+        true: name of its true class; `None` if it is not known.
     """
 
     image: np.ndarray
@@ -30,38 +30,38 @@ class Example:
 
 
 def file_examples(predictor, paths, limit=LIMIT):
-    """The examples among image files and folders, evenly over them, and a sentence for each that does not decode.
+    """Examples spread evenly over image files and folders, and a sentence for each example that does not decode.
 
     Raises:
-        ValueError: a path that is not there, or a folder without images.
+        ValueError: a path that does not exist, or a folder without images.
     """
     for path in map(pathlib.Path, paths):
         if not path.exists():
-            raise invalid(f"{path} is not there.", "image files and folders", f"image={str(path)!r}")
+            raise invalid(f"{path} does not exist.", "image files and folders", f"image={str(path)!r}")
     return _read(FileExamples(paths, predictor), predictor.class_names, limit)
 
 
 def data_examples(predictor, source, data_dir=None, split="test", limit=LIMIT):
-    """The examples of a split of a data set, as `file_examples`.
+    """Examples from a split of a data set; returns what `file_examples` returns.
 
     Raises:
-        ValueError: data that do not load, or that have other classes than the model.
+        ValueError: data that do not load, or whose classes are not the classes of the model.
     """
     dataset = load(source, data_dir=data_dir, image_size=predictor.image_size)
     return _read(DataExamples(dataset, split, predictor.class_names, limit), predictor.class_names, limit)
 
 
 def run_examples(predictor, folder, split="test", limit=LIMIT):
-    """The examples of a split of the data that a run was trained on, as `file_examples`.
+    """Examples from a split of the data that a run was trained on; returns what `file_examples` returns.
 
-    Data that do not load are no mistake, as the run may have been made elsewhere: then there are no examples, and the
-    sentence says why.
+    If the data do not load, there are no examples and the sentence says why. This is not an error, because the run may
+    come from another computer.
     """
     try:
         dataset = load_data(Run(folder).config)
         return _read(DataExamples(dataset, split, predictor.class_names, limit), predictor.class_names, limit)
-    except Exception as error:  # whatever it is that a source of data raises
-        return [], [f"There are no examples, as the data of the run do not load: {one_line(error)}"]
+    except Exception as error:  # sources of data raise many kinds of exceptions
+        return [], [f"There are no examples, because the data of the run do not load: {one_line(error)}"]
 
 
 def _read(source, class_names, limit):

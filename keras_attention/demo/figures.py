@@ -1,4 +1,4 @@
-"""The pictures of a view as a piece of a page: each with what it is, and its colours with their numbers."""
+"""The pictures of a view as HTML: each with a title, a description and a colour scale."""
 
 import base64
 import io
@@ -26,39 +26,39 @@ STYLE += f".looks .bar {{ height: 8px; border-radius: 4px; background: linear-gr
 
 
 def figures(view, opacity):
-    """HTML: the image, and it under each of its maps.
+    """HTML: the image, and the image under each of its maps.
 
     Args:
-        view: a `View`, or `None`, of which there is nothing to show.
-        opacity: of the maps, from 0 to 1.
+        view: a `View`; `None` if there is nothing to show.
+        opacity: opacity of the maps, from 0 to 1.
     """
     if view is None:
         return ""
     size = len(view.image)
     parts = [_figure(view.large, "What the model sees", f"the image, scaled to {size} × {size} pixels")]
     for title, pixels in view.blends(opacity).items():
-        parts.append(_figure(pixels, _heading(title), _words(title, view), _legend(view.scales[title])))
+        parts.append(_figure(pixels, _heading(title), _description(title, view), _legend(view.scales[title])))
     return f'<div class="looks">{"".join(parts)}</div>'
 
 
 def _heading(title):
-    return "All blocks" if title == JOINT else title
+    return "Joint map" if title == JOINT else title
 
 
-def _words(title, view):
+def _description(title, view):
     height, width = view.maps[title].shape
     positions = f"{height} × {width} positions"
     if title == JOINT:
-        return f"the product of the attention maps of all blocks, {positions}"
+        return f"the product of the attention maps of all attended layers, {positions}"
     if title.startswith(GRAD_CAM_TITLE):
         return f"where gradients say that “{view.predicted}” is seen, {positions}"
-    return f"the attention map of this block, {positions}"
+    return f"the attention map of this layer, {positions}"
 
 
-def _figure(pixels, heading, words, legend=""):
+def _figure(pixels, heading, description, legend=""):
     picture = f'<img src="{_source(pixels)}" width="{pixels.shape[1]}" height="{pixels.shape[0]}" '
-    picture += f'alt="{escape(f"{heading}: {words}")}">'
-    return f"<figure>{picture}<figcaption><b>{escape(heading)}</b>{escape(words)}{legend}</figcaption></figure>"
+    picture += f'alt="{escape(f"{heading}: {description}")}">'
+    return f"<figure>{picture}<figcaption><b>{escape(heading)}</b>{escape(description)}{legend}</figcaption></figure>"
 
 
 def _legend(scale):
@@ -68,14 +68,14 @@ def _legend(scale):
 
 
 def _source(pixels):
-    """Pixels as an address that holds them, so that no file is left behind."""
+    """Pixels as a data URL, so that no file is written."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=92, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def about(name, view, true=None):
-    """HTML: the name of an image, and its true class where that is known."""
+    """HTML: the name of an image and, if it is known, its true class."""
     if true is None:
         return f'<div class="said" role="status"><p><b>{escape(name)}</b></p></div>'
     answer = "✓ right" if view.predicted == true else "✗ wrong"
@@ -84,10 +84,10 @@ def about(name, view, true=None):
 
 
 def refused(reason):
-    """HTML: why an image was not taken."""
+    """HTML: why an image was refused."""
     return f'<div class="said" role="alert"><p class="refused">{escape(reason)}</p></div>'
 
 
 def notes(sentences):
-    """HTML: what the page cannot show, a line each."""
+    """HTML: sentences about what the page cannot show, one on each line."""
     return f'<div class="said">{"".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)}</div>'

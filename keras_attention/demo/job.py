@@ -1,4 +1,4 @@
-"""From a saved model to a page that is served until it is ended."""
+"""A saved model → a web page that is served until it is stopped."""
 
 import contextlib
 import importlib.util
@@ -12,27 +12,28 @@ from keras_attention.arguments import invalid, require_choice, require_number
 
 
 def check_gradio():
-    """Raises `ValueError` where Gradio, which the page is made with, is not installed."""
+    """Raises `ValueError` if Gradio, which makes the page, is not installed."""
     if importlib.util.find_spec("gradio") is None:
         raise invalid("The page needs Gradio.", "pip install gradio", "no package gradio")
 
 
 def serve_demo(model, images=(), data=None, data_dir=None, split=None, port=None, browser=True, seconds=None):
-    """Serves a page where the model is tried on images, until Ctrl-C.
+    """Serves a page to try a model on images, until Ctrl-C.
 
     Args:
         model: a run folder, a `.keras` file or an exported folder.
-        images: paths of files and folders to choose among.
-        data: the source of a data set to choose from, in the place of files; that of a run where neither is given.
-        data_dir: where TensorFlow Datasets keeps data sets.
-        split: of the data; `None` is the test split.
-        port: of the address; 7860 or the next free one where it is `None`.
+        images: paths of files and folders whose images are the examples on the page.
+        data: the source of a data set that gives the examples instead of files; if there are neither files nor data,
+            a run gives examples from the data it was trained on.
+        data_dir: the folder where TensorFlow Datasets keeps data sets.
+        split: the split of the data that gives the examples; the test split if `None`.
+        port: port of the address; 7860 or the next free one if `None`.
         browser: whether to open the page in a browser.
-        seconds: how long the page is served, above 0; until Ctrl-C alone where it is `None`.
+        seconds: how long the page is served, above 0; until Ctrl-C if `None`.
 
     Raises:
-        ValueError: no Gradio, no such model, images that are not there, data that do not fit, a port that is taken, or
-            seconds out of range.
+        ValueError: Gradio is missing, a model or images that do not exist, data that do not fit, a port that is taken,
+            or seconds out of range.
 
     Example:
 
@@ -63,7 +64,7 @@ def serve_demo(model, images=(), data=None, data_dir=None, split=None, port=None
 
 
 def prepared(model, images=(), data=None, data_dir=None, split=None):
-    """The function that makes the page, with the model and the examples loaded; arguments as of `serve_demo`."""
+    """Loads the model and the examples; returns the function that makes the page. Arguments as in `serve_demo`."""
     from keras_attention.demo.viewing import Viewer
 
     viewer = Viewer(model)
@@ -71,7 +72,7 @@ def prepared(model, images=(), data=None, data_dir=None, split=None):
     title = f"Where {pathlib.Path(model).resolve().name} looks"
 
     def build():
-        # Gradio settles on its folders when it is imported, and by then they must be those of `served`.
+        # Gradio chooses its folders when it is imported, so `served` must have set them before.
         from keras_attention.demo.page import demo_page
 
         return demo_page(viewer, examples, [*viewer.notes, *skipped], title)
@@ -91,12 +92,12 @@ def _examples(predictor, model, images, data, data_dir, split):
     if (pathlib.Path(model) / "config.json").is_file():
         return run_examples(predictor, model, **chosen)
     if split is not None:
-        raise invalid("There are no data to take a split of.", "`data`, or a run, which knows its data", f"{model}")
+        raise invalid("`split` needs data.", "`data`, or the folder of a run, which knows its data", f"{model}")
     return [], []
 
 
 def _open(address):
-    """Opens a browser where there is one that has a window: one of text would take the terminal."""
+    """Opens a browser if it can have a window: a text browser would take over the terminal."""
     if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
         return
     with contextlib.suppress(webbrowser.Error, OSError):

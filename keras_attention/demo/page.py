@@ -1,4 +1,4 @@
-"""The page itself: its layout, and what happens in it."""
+"""The page: its layout, and what its parts do."""
 
 import pathlib
 
@@ -11,9 +11,9 @@ from keras_attention.maps.pictures import OPACITY
 CLASSES = 5  # shown at most
 THUMBNAIL = 128  # pixels
 INTRODUCTION = "Drop an image, or choose an example. Everything stays on this computer."
-MODEL = {"concurrency_id": "model", "concurrency_limit": 1}  # one image at a time, whoever asks
+MODEL = {"concurrency_id": "model", "concurrency_limit": 1}  # one image at a time, for all open pages
 PRIVATE = {"api_visibility": "private"}
-# Gradio lays its examples out in columns of 100 pixels at least, which a narrow window has no room for.
+# Gradio would lay out its examples in columns of at least 100 pixels, for which a narrow window has no room.
 STYLE = f"""
 {figures.STYLE}
 .gradio-container {{ width: 100% !important; max-width: 1360px !important; margin: 0 auto !important; }}
@@ -31,24 +31,24 @@ footer {{ display: none !important; }}
 
 
 def theme():
-    """The looks of the page, in the fonts of whoever reads it: none is fetched."""
+    """The theme of the page, in fonts of the reader's computer, so that none are fetched."""
     plain, even = ("ui-sans-serif", "system-ui", "sans-serif"), ("ui-monospace", "monospace")
     return gr.themes.Default(font=plain, font_mono=even)
 
 
 def demo_page(viewer, examples, notes, title):
-    """A page where images are dropped, or examples chosen, and the maps are seen over them.
+    """A page that shows the maps over images that a person drops, or over examples.
 
     Args:
         viewer: the `Viewer` of the model.
         examples: a list of `Example`; the first one is shown at the start.
-        notes: sentences on what is not there.
-        title: of the page.
+        notes: sentences about what the page cannot show.
+        title: title of the page.
 
     Returns:
-        A `gradio.Blocks` that is not yet launched.
+        A `gradio.Blocks` that is not launched yet.
     """
-    # What Gradio keeps of a session goes an hour after it was made; uploads go as soon as they are read.
+    # Gradio deletes its files an hour after it made them; uploads are deleted as soon as they are read.
     with gr.Blocks(title=title, analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)) as page:
         gr.Markdown(f"# {_plain(title)}\n{INTRODUCTION}")
         if notes:
@@ -58,12 +58,12 @@ def demo_page(viewer, examples, notes, title):
 
 
 def _plain(text):
-    """A text that Markdown leaves as it is."""
+    """A text escaped so that Markdown shows it unchanged."""
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!<>|$" else letter for letter in text)
 
 
 class _Parts:
-    """The parts of the page, and what they do to each other."""
+    """The parts of the page, and how they act on each other."""
 
     def __init__(self, viewer, examples):
         self.viewer, self.examples = viewer, examples
@@ -84,7 +84,7 @@ class _Parts:
             OPACITY,
             step=0.05,
             label="Opacity of the maps",
-            info="0 is the image in grey, 1 the colours alone",
+            info="0 shows the image in grey, 1 only the colours",
             visible=viewer.reading is not None,
             elem_id="opacity",
         )
@@ -106,7 +106,7 @@ class _Parts:
             self.next = gr.Button("Next →", size="sm", min_width=100, elem_id="next")
 
     def connect(self, page):
-        """Says what each part does."""
+        """Connects the events of the parts with their handlers."""
         shown = [self.state, self.number, self.notice, self.about, self.label, self.figures]
         chosen = [*shown, self.gallery] if self.examples else shown
         self.upload.upload(self.look_at_upload, [self.upload, self.opacity], [*chosen, self.upload], **MODEL, **PRIVATE)
@@ -125,9 +125,9 @@ class _Parts:
                 button.click(self._flip(step), [self.number, self.opacity], chosen, **MODEL, **PRIVATE)
 
     def look_at_upload(self, path, opacity):
-        """What the page shows of an uploaded file, which is removed once it is read.
+        """The updates of the page for an uploaded file, which is removed once it is read.
 
-        The place where it was dropped is emptied, so that it takes the next one.
+        The upload field is emptied, so that it takes the next file.
         """
         path = pathlib.Path(path)
         try:
@@ -135,30 +135,30 @@ class _Parts:
         except ValueError as error:
             return {self.notice: figures.refused(str(error)), self.upload: None}
         finally:
-            path.unlink(missing_ok=True)  # Gradio gives none but what was uploaded
-        unchosen = {self.gallery: gr.Gallery(selected_index=None)} if self.examples else {}
-        return self._shown(image, path.name, None, opacity) | {self.number: None, self.upload: None} | unchosen
+            path.unlink(missing_ok=True)  # safe, because Gradio passes only uploaded files
+        no_selection = {self.gallery: gr.Gallery(selected_index=None)} if self.examples else {}
+        return self._updates(image, path.name, None, opacity) | {self.number: None, self.upload: None} | no_selection
 
     def look_at_thumbnail(self, opacity, event: gr.SelectData):
-        """What the page shows of the example whose thumbnail is clicked."""
+        """The updates of the page for the example whose thumbnail was clicked."""
         example = self.examples[event.index]
-        return self._shown(example.image, example.name, example.true, opacity) | {self.number: event.index}
+        return self._updates(example.image, example.name, example.true, opacity) | {self.number: event.index}
 
     def look_at_example(self, number, opacity):
-        """What the page shows of an example that is chosen otherwise."""
+        """The updates of the page for an example that was not chosen by its thumbnail, which they select."""
         example = self.examples[number]
-        shown = self._shown(example.image, example.name, example.true, opacity)
-        return shown | {self.number: number, self.gallery: gr.Gallery(selected_index=number)}
+        updates = self._updates(example.image, example.name, example.true, opacity)
+        return updates | {self.number: number, self.gallery: gr.Gallery(selected_index=number)}
 
     def _flip(self, step):
         def flip(number, opacity):
-            """The example before or after; after an upload the last or the first one."""
+            """The updates for the previous or next example; after an upload, for the last or first one."""
             start = number if number is not None else (-1 if step > 0 else 0)
             return self.look_at_example((start + step) % len(self.examples), opacity)
 
         return flip
 
-    def _shown(self, image, name, true, opacity):
+    def _updates(self, image, name, true, opacity):
         view = self.viewer(image)
         return {
             self.state: view,

@@ -1,4 +1,4 @@
-"""A page on this computer's own address, for as long as it is wanted."""
+"""Serves a page to this computer only, and removes its files at the end."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ HOST = "127.0.0.1"
 
 
 def check_port(port):
-    """Raises `ValueError` where a port is none, or is taken."""
+    """Raises `ValueError` if a port is out of range or taken."""
     require_integer("port", port, at_least=1, at_most=65535)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -23,16 +23,17 @@ def check_port(port):
 
 
 def _unusable(port, reason):
-    return invalid(f"Port {port} cannot be used: {reason}.", "a free port, or none, for the next free one", f"{port}")
+    return invalid(f"Port {port} cannot be used: {reason}.", "a free port, or no port for the next free one", f"{port}")
 
 
 @contextlib.contextmanager
 def served(build, port=None):
-    """Serves the page that `build()` gives, to this computer alone; its files are gone at the end.
+    """Serves the page that `build()` gives to this computer only; its files are removed at the end.
 
     Args:
-        build: makes the `gradio.Blocks`; within, because Gradio settles there where its files go.
-        port: of the address; 7860 or the next free one where it is `None`.
+        build: function that makes the `gradio.Blocks`; it is called here, because Gradio then chooses where its files
+            go.
+        port: port of the address; 7860 or the next free one if `None`.
 
     Yields:
         The address.
@@ -51,7 +52,7 @@ def served(build, port=None):
 
 @contextlib.contextmanager
 def _settings(folder):
-    """What Gradio takes from the environment alone: where files go, no telemetry, no proxy to this computer."""
+    """Sets what Gradio takes only from the environment: where files go, no telemetry, no proxy for this computer."""
     past_proxies = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), HOST)))
     ours = {
         "GRADIO_TEMP_DIR": folder,

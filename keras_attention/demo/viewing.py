@@ -1,4 +1,4 @@
-"""What the page shows of an image: the probability of each class, and where the model looks."""
+"""What the page shows for an image: the probability of each class, and where the model looks."""
 
 import contextlib
 import dataclasses
@@ -18,7 +18,7 @@ from keras_attention.maps.pictures import OPACITY, overlay
 from keras_attention.models.outputs import PROBABILITIES
 from keras_attention.prediction import load_predictor
 
-SIDE = 384  # pixels of a picture at least: the images of many models are too small to look at
+SIDE = 384  # least side of a picture in pixels: the images of many models are too small to look at
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 MOST_BYTES = 20 * 2**20
 MOST_PIXELS = 100_000_000
@@ -27,12 +27,12 @@ NO_GRADIENTS = "Grad-CAM needs gradients, which an export does not give: open th
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """An image as the model sees it, and what the model says of it.
+    """An image as the model sees it, with its probabilities and maps.
 
     Args:
         image: uint8 `(S, S, 3)`.
         probabilities: class → its probability.
-        maps: title → `(h, w)`, each at its own resolution.
+        maps: title → map `(h, w)`, each at the resolution of its layer.
     """
 
     image: np.ndarray
@@ -46,7 +46,7 @@ class View:
 
     @property
     def scales(self):
-        """Title → the `MapScale` of its map, for this image alone."""
+        """Title → the `MapScale` of the map, computed from this image only."""
         return map_scales({title: values[None] for title, values in self.maps.items()})
 
     @property
@@ -56,28 +56,28 @@ class View:
         return np.asarray(Image.fromarray(self.image).resize((side, side), Image.Resampling.BICUBIC))
 
     def blends(self, opacity=OPACITY):
-        """Title → the image in grey under its map, uint8 `(side, side, 3)`; the model does not run for it.
+        """Title → the image in grey under the map, uint8 `(side, side, 3)`; the model does not run again.
 
         Raises:
             ValueError: an opacity below 0 or above 1.
         """
         if not 0 <= opacity <= 1:
-            raise invalid("The opacity is out of range.", "a number from 0 to 1", f"opacity={opacity!r}")
+            raise invalid("`opacity` is out of range.", "a number from 0 to 1", f"opacity={opacity!r}")
         large, scales = self.large, self.scales
         return {title: overlay(large, values, scales[title], opacity) for title, values in self.maps.items()}
 
 
 class Viewer:
-    """A model as the page asks it: an image → its `View`.
+    """A function for the page: an image → its `View`.
 
-    The maps are those of all attended blocks, their product, and Grad-CAM. What the model cannot give is left out, and
-    said in `notes`.
+    The maps are those of all attended layers, the joint map, and Grad-CAM. Maps that the model cannot give are left
+    out, and `notes` says so.
 
     Args:
-        model: whatever `load_predictor` takes.
+        model: path of a model, as in `load_predictor`.
 
     Raises:
-        ValueError: what is no model.
+        ValueError: a path that is not a saved model.
     """
 
     def __init__(self, model):
@@ -94,7 +94,7 @@ class Viewer:
             self.notes.append(f"Grad-CAM cannot be shown: {error}")
             return None
         if not reading.attend:
-            self.notes.append("The model has no attention layers: Grad-CAM alone is shown.")
+            self.notes.append("The model has no attention layers: only Grad-CAM is shown.")
         return reading
 
     def _attention_alone(self, name):
@@ -105,7 +105,7 @@ class Viewer:
             return None
 
     def _warm(self, reading):
-        """The reading after its first call, which takes long and finds what a model cannot give."""
+        """The reading after its first call, which is slow and shows whether the model can give the maps."""
         size = self.predictor.image_size
         reading(np.zeros((1, size, size, 3), "uint8"))
         return reading
@@ -120,56 +120,56 @@ class Viewer:
         return View(image, dict(named), {title: values[0] for title, values in maps.items()})
 
     def read(self, path):
-        """An image file that anyone may have sent → uint8 `(S, S, 3)`; its header is read before its pixels.
+        """An untrusted image file → uint8 `(S, S, 3)`; its header is checked before its pixels are read.
 
         Raises:
-            ValueError: a file that is too large, that holds too many pixels, or that does not decode.
+            ValueError: a file that is too large, has too many pixels, or does not decode.
         """
         path = pathlib.Path(path)
         check_file(path)
         try:
             return self.predictor.read(path)
         except (ValueError, tf.errors.OpError) as error:
-            raise _no_image(path, "does not decode") from error
+            raise _not_whole(path, "does not decode") from error
 
 
 def check_file(path):
-    """Refuses a file by its size and its header, before its pixels are touched.
+    """Checks the size and the header of an image file, before its pixels are read.
 
     Raises:
-        ValueError: a file that is empty or too large, that is no image, or whose pixels are too many.
+        ValueError: a file that is empty, too large or not an image, or an image with too many pixels.
     """
     size = path.stat().st_size
     if not size:
-        raise _no_image(path, "is empty")
+        raise _not_whole(path, "is empty")
     if size > MOST_BYTES:
         raise invalid(f"{path.name} is too large.", "20 MB at most", f"{size / 2**20:,.1f} MB")
     try:
         pixels = header_pixels(path)
     except OSError as error:
-        raise _no_image(path, "is no image") from error
+        raise _not_whole(path, "must be an image") from error
     if pixels > MOST_PIXELS:
         raise invalid(f"{path.name} has too many pixels.", "100 million at most, over all frames", "more")
 
 
-def _no_image(path, what):
-    """An error that names the file as the person does, without the folder where it is kept."""
+def _not_whole(path, what):
+    """A `ValueError` that names the file as the person does, without the folder where it is kept."""
     expected = f"a whole image in one of the formats {', '.join(FORMATS)}"
     return invalid(f"{path.name} {what}.", expected, f"a file of {path.stat().st_size:,} bytes")
 
 
 def header_pixels(path):
-    """The number of pixels that the header of an image file announces, over all frames of a GIF, which all are read.
+    """The number of pixels that the header of an image file announces; for a GIF over all frames, as all are read.
 
     Raises:
-        OSError: what has no header of a known format.
+        OSError: a file without the header of a known format.
     """
     with warnings.catch_warnings(), contextlib.suppress(Image.DecompressionBombError):
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused by a limit of our own
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `check_file` sets the limit
         with Image.open(path, formats=FORMATS) as image:
             try:
                 frames = image.n_frames if image.format == "GIF" else 1
             except (SyntaxError, ValueError, EOFError, IndexError) as error:
                 raise OSError(f"broken frames: {error}") from error
             return image.width * image.height * frames
-    return math.inf  # more than Pillow's own limit, 179 million
+    return math.inf  # more than Pillow's limit, 179 million

@@ -1,4 +1,4 @@
-"""Models as they leave: files that run without this package, each run and compared after it is written."""
+"""Exports: models as files that run without this package; each file is checked against the Keras model when written."""
 
 from keras_attention.export.card import read_card
 from keras_attention.export.formats import FORMATS, QUANTIZATIONS

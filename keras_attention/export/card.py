@@ -1,4 +1,4 @@
-"""The card of an exported model: what it is, what it was trained on and measured to do, and its files."""
+"""The card of an exported model: what it is, its training, its results, and its files."""
 
 import datetime
 import hashlib
@@ -23,16 +23,16 @@ PACKAGES_OF = {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "litert": ("ai-edge-l
 
 
 def write_card(folder, name, graph, written, training=None, result=None, data=None):
-    """Writes `card.json` and `card.md` beside the files of an export; returns what is in the first.
+    """Writes `card.json` and `card.md` beside the files of an export; returns the content of `card.json`.
 
     Args:
-        folder: of the export.
-        name: of the model, for people.
-        graph: its `InferenceGraph`.
+        folder: folder of the export.
+        name: name of the model, for people.
+        graph: `InferenceGraph` of the model.
         written: name of each format → the quantization and the `Deviation` of what was written.
-        training: the settings it was trained with.
-        result: what it reached on its test split.
-        data: what is known of the images: `name`, `images` of each split, `licence`.
+        training: the settings of its training.
+        result: its results on the test split.
+        data: what is known about the images: `name`, `images` of each split, `licence`.
     """
     folder = pathlib.Path(folder)
     card = {
@@ -57,17 +57,17 @@ def write_card(folder, name, graph, written, training=None, result=None, data=No
 
 
 def read_card(folder):
-    """What is in the `card.json` of an export.
+    """The content of the `card.json` of an export.
 
     Args:
-        folder: of the export.
+        folder: folder of the export.
 
     Returns:
         A dictionary: `name`, `class_names`, `image_size`, `input`, `outputs`, `parameters`, `attention`, `formats`,
         `training`, `data`, `result`, `versions`, `created`.
 
     Raises:
-        ValueError: a card that is missing, damaged, or of something else.
+        ValueError: a file that is missing, damaged, or not the card of an export.
 
     Example:
 
@@ -84,12 +84,14 @@ def read_card(folder):
     path = pathlib.Path(folder) / CARD
     card = read_json(path)
     if not is_card(card):
-        raise invalid(f"{path} is no card of an export.", "one that `keras-attention export` wrote", str(folder))
+        raise invalid(
+            f"{path} must be the card of an export.", "a card that `keras-attention export` wrote", str(folder)
+        )
     return card
 
 
 def is_card(card):
-    """Whether a value is the content of a card: all that is read of one is there, and of the right kind."""
+    """Whether a value is the content of a card: whatever is read of a card exists and has the right type."""
     try:
         forms = card["formats"].values()
         return (
@@ -126,30 +128,30 @@ def sha256(path):
 
 
 def damaged(folder, card, name):
-    """The first file of a format that is not what the card says, as a sentence; `None` where all are whole."""
+    """What is wrong with the first file of a format that differs from the card; `None` if all files are as exported."""
     for file in card["formats"][name]["files"]:
         path = pathlib.Path(folder) / file["path"]
         if not path.is_file():
             return f"{path} is missing"
         if path.stat().st_size != file["bytes"]:
-            return f"{path} has {path.stat().st_size:,} bytes in place of {file['bytes']:,}"
+            return f"{path} has {path.stat().st_size:,} bytes instead of {file['bytes']:,}"
         if sha256(path) != file["sha256"]:
-            return f"{path} is not what was exported: its SHA-256 differs"
+            return f"{path} was changed after the export: its SHA-256 differs"
     return None
 
 
 def _outputs(graph, written):
-    described = {PROBABILITIES: "(batch, classes), from 0 to 1", LOGITS: "(batch, classes)"}
+    outputs = {PROBABILITIES: "(batch, classes), from 0 to 1", LOGITS: "(batch, classes)"}
     if "savedmodel" in written:
-        described[LABELS] = "(batch, classes), the class names in the order of the probabilities; SavedModel only"
+        outputs[LABELS] = "(batch, classes), the class names in the order of the probabilities; SavedModel only"
     for name in graph.maps:
         shape = ", ".join(map(str, graph.model.output[name].shape[1:]))
-        described[name] = f"(batch, {shape}), the weight of each position of {attended_layer(name)}"
-    return described
+        outputs[name] = f"(batch, {shape}), the weight of each position of {attended_layer(name)}"
+    return outputs
 
 
 def attention_of(model):
-    """The layer, score, alignment and heads of each attention of a model."""
+    """The attended layer, score, alignment and number of heads of each attention layer of a model."""
     return [
         {
             "layer": name,
@@ -177,12 +179,12 @@ def _format(folder, name, quantize, deviation):
 
 def _versions(written):
     names = [*PACKAGES, *(package for name in written for package in PACKAGES_OF.get(name, ()))]
-    own = {"python": platform.python_version(), "keras-spatial-attention": __version__}
-    return own | {name: version for name in names if (version := _version(name))}
+    versions = {"python": platform.python_version(), "keras-spatial-attention": __version__}
+    return versions | {name: version for name in names if (version := _version(name))}
 
 
 def _version(package):
-    """Its version; `None` where it was installed under another name, such as `tensorflow-cpu`."""
+    """The version of a package; `None` if it was installed under another name, such as `tensorflow-cpu`."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -190,7 +192,7 @@ def _version(package):
 
 
 def _accuracy(result):
-    """Accuracy on the test split with its 95 % interval of Wilson, or `None`."""
+    """The accuracy on the test split with its 95 % Wilson interval; `None` if it is not known."""
     if not result or result.get("accuracy") is None or not result.get("count"):
         return None
     right, count = round(result["accuracy"] * result["count"]), result["count"]

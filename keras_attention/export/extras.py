@@ -1,4 +1,4 @@
-"""Packages that only some formats need."""
+"""A check for packages that only some formats need."""
 
 import importlib.util
 
@@ -6,7 +6,7 @@ from keras_attention.arguments import invalid
 
 
 def needs(*packages):
-    """Raises `ValueError` that says what to install, if one of these packages cannot be imported."""
+    """Raises a `ValueError` that says what to install if one of the packages cannot be imported."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         listed = " ".join(name.replace("_", "-") for name in missing)

@@ -6,20 +6,20 @@ import keras
 import numpy as np
 from keras import layers
 
-# What a normalization can be folded into: layer → the axes of its kernel that make up its output channels.
+# Layer that a normalization can be folded into → how many of the last axes of its kernel form the output channels.
 FOLDABLE = {layers.Conv1D: 1, layers.Conv2D: 1, layers.Conv3D: 1, layers.Dense: 1, layers.DepthwiseConv2D: 2}
 
 
 def fold_batch_normalization(model):
     """The same function with fewer operations, for inference only.
 
-    At inference a batch normalization is y = γ(x − μ)/√(σ² + ε) + β with constants, so after a linear layer
-    x = w∗i + b it is that layer with the kernel γw/√(σ² + ε) and the bias γ(b − μ)/√(σ² + ε) + β. That is done where a
-    convolution or a dense layer has no activation of its own and nothing but the normalization reads it; elsewhere the
-    normalization stays. The sums are taken in float64.
+    At inference a batch normalization is y = γ(x − μ)/√(σ² + ε) + β with constants. After a linear layer x = w∗i + b,
+    the two together are one linear layer with the kernel γw/√(σ² + ε) and the bias γ(b − μ)/√(σ² + ε) + β. They are
+    joined if the linear layer is a convolution or a dense layer without an activation whose output only the
+    normalization reads; otherwise the normalization stays. The arithmetic is done in float64.
 
     Args:
-        model: a functional model; it is left as it is.
+        model: a functional model; it is not changed.
 
     Returns:
         A new `keras.Model` with the same inputs and outputs, without the normalizations that were folded.
@@ -51,8 +51,8 @@ def fold_batch_normalization(model):
 
 
 def _foldable(model):
-    """Linear layer → the batch normalization after it, for those that can be joined."""
-    # Each call of a layer is a node, so that what a shared layer reads is counted too.
+    """Linear layer → the batch normalization after it, for the pairs that can be joined."""
+    # Each call of a layer is a node, so the inputs of each call of a shared layer are counted.
     nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
     calls = collections.Counter(node.operation for node in nodes)
     read = collections.Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
@@ -63,13 +63,13 @@ def _foldable(model):
         if type(node.operation) is layers.BatchNormalization:
             source = id(node.input_tensors[0])
             alone = read[source] == 1 and calls[node.operation] == calls[makers[source]] == 1
-            if alone and _takes(makers[source], node.operation):
+            if alone and _can_join(makers[source], node.operation):
                 pairs[makers[source]] = node.operation
     return pairs
 
 
-def _takes(linear, normalization):
-    """Whether a layer is linear and its last axis is the one that is normalized."""
+def _can_join(linear, normalization):
+    """Whether a layer is linear and the normalization is over its last axis."""
     if type(linear) not in FOLDABLE or linear.activation is not keras.activations.linear:
         return False
     last_axis = getattr(linear, "data_format", "channels_last") == "channels_last"
@@ -77,7 +77,7 @@ def _takes(linear, normalization):
 
 
 def _copy(operation, with_bias):
-    """A layer of the same settings, yet without the weights; an operation as it is."""
+    """A layer with the same settings but new weights; an operation that is not a layer as it is."""
     if isinstance(operation, keras.Model):
         return fold_batch_normalization(operation)
     if not isinstance(operation, keras.Layer):
@@ -94,7 +94,7 @@ def _folded_weights(linear, normalization):
 
 
 def _factor_and_shift(normalization):
-    """y = factor·x + shift, which a batch normalization is at inference."""
+    """y = factor·x + shift: the factor and shift of a batch normalization at inference."""
     mean, variance = (np.asarray(values, "float64") for values in normalization.get_weights()[-2:])
     factor = 1 / np.sqrt(variance + normalization.epsilon)
     if normalization.scale:

@@ -1,4 +1,4 @@
-"""The forms in which a model leaves: how each is written, where it lies, and how it is read back."""
+"""The export formats: how each is written, which files it has, and how it is read back."""
 
 import dataclasses
 import pathlib
@@ -15,14 +15,14 @@ QUANTIZATIONS = ("float16", "dynamic")
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """One form of an exported model.
+    """One format of exported models.
 
     Args:
-        title: what people call it.
-        write: function of an `InferenceGraph`, a path and, where the form can be quantized, a quantization.
+        title: the name of the format for people.
+        write: function of an `InferenceGraph`, a path and, if the format can be quantized, a quantization.
         runtime: class that reads the path back and maps images to arrays.
-        packages: that must be importable to write it.
-        suffix: of its file; `None` for a form that is the folder itself.
+        packages: packages that must be importable to write it.
+        suffix: suffix of its file; `None` for a format that fills the folder itself.
     """
 
     title: str
@@ -32,13 +32,13 @@ class Format:
     suffix: str | None = None
 
     def path(self, folder, quantize=None):
-        """Where it lies in the folder of an export."""
+        """The path of the model in the folder of an export."""
         if self.suffix is None:
             return pathlib.Path(folder)
         return pathlib.Path(folder) / f"model{f'_{quantize}' if quantize else ''}{self.suffix}"
 
     def files(self, folder, quantize=None):
-        """The files that it consists of, relative to the folder."""
+        """The files of the model, relative to the folder of an export."""
         folder = pathlib.Path(folder)
         if self.suffix is not None:
             return [self.path(folder, quantize).relative_to(folder)]
@@ -55,7 +55,7 @@ FORMATS = {
 
 
 def format_of(path):
-    """The name of the format of a single file, by its suffix; `None` where it is none of them."""
+    """The name of the format of a single file, by its suffix; `None` if no format has this suffix."""
     suffix = pathlib.Path(path).suffix.lower()
     return next((name for name, form in FORMATS.items() if form.suffix == suffix), None)
 
@@ -64,7 +64,7 @@ def check_formats(formats, quantize=None):
     """The names of formats without repetition.
 
     Raises:
-        ValueError: an unknown name or none at all, packages that are missing, or a quantization that none can have.
+        ValueError: an unknown name, no name, missing packages, or a quantization if none of the formats can have it.
     """
     names = tuple(dict.fromkeys((formats,) if isinstance(formats, str) else formats))
     for name in names or ("",):

@@ -1,4 +1,4 @@
-"""What every format holds: one function from images to probabilities, logits and maps, in float32."""
+"""The function that every format contains: images → probabilities, logits and maps, in float32."""
 
 import functools
 
@@ -11,11 +11,11 @@ from keras_attention.export.folding import fold_batch_normalization
 from keras_attention.models.outputs import attention_outputs, map_outputs, with_probabilities
 from keras_attention.precision import in_float32
 
-IMAGES = "images"  # the name of the input, in every format
+IMAGES = "images"  # the name of the input in every format
 
 
 class InferenceGraph:
-    """A classifier as it leaves: in float32, batch normalization folded, its outputs named.
+    """A classifier as it is exported: in float32, batch normalization folded, its outputs named.
 
     Args:
         model: a classifier over images, built by `attention_classifier` or loaded from a file.
@@ -26,19 +26,21 @@ class InferenceGraph:
         images: float32 tensor `(n, S, S, 3)` from 0 to 255.
 
     Returns:
-        A dictionary of tensors: `probabilities` and `logits`, both `(n, classes)`, and one `attention_<feature>` for
-        each attended block, `(n, H, W)`, or `(n, classes, H, W)` where each class asks for itself.
+        A dictionary of tensors: `probabilities` and `logits`, both `(n, classes)`, and one `attention_<layer>` for
+        each attended layer, `(n, H, W)`, or `(n, classes, H, W)` if each class has its own query.
 
     Raises:
-        ValueError: another backend than TensorFlow, images that are not square, of one size and RGB, or class names
-            that do not fit the logits.
+        ValueError: another backend than TensorFlow, an input other than square RGB images of a fixed size, or class
+            names that do not fit the logits.
     """
 
     def __init__(self, model, class_names, fold=True):
         require_tensorflow()
         _check_images(model.input_shape)
         if len(class_names) != model.output_shape[-1]:
-            raise invalid("The class names do not fit.", f"{model.output_shape[-1]} names", f"{len(class_names)}")
+            raise invalid(
+                "The class names must fit the logits.", f"{model.output_shape[-1]} names", f"{len(class_names)}"
+            )
         self.class_names = tuple(str(name) for name in class_names)
         self.reference = attention_outputs(in_float32(model))
         self.model = fold_batch_normalization(self.reference) if fold else self.reference
@@ -49,18 +51,18 @@ class InferenceGraph:
         return with_probabilities(self.model(images, training=False))
 
     def expected(self, images):
-        """What the Keras model itself gives, before anything was folded or converted, as arrays."""
+        """The outputs of the Keras model before folding and conversion, as arrays."""
         expected = with_probabilities(self.reference(images, training=False))
         return {name: np.asarray(values) for name, values in expected.items()}
 
     @property
     def signature(self):
-        """The `TensorSpec` of the images: any number of them, float32."""
+        """The `TensorSpec` of the images: any number of images, float32."""
         return tf.TensorSpec((None, *self.image_shape), tf.float32, name=IMAGES)
 
     @functools.cached_property
     def frozen(self):
-        """The graph as a `tf.function` whose weights are constants, for formats that know no variables."""
+        """The graph as a `tf.function` whose weights are constants, for formats without variables."""
         weights = [
             [np.asarray(variable) for variable in variables]
             for variables in (self.model.trainable_variables, self.model.non_trainable_variables)
@@ -75,11 +77,13 @@ class InferenceGraph:
 
 def _check_images(shape):
     if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] != 3:
-        raise invalid("The model cannot be exported.", "an input of shape (None, S, S, 3)", f"{shape}")
+        raise invalid(
+            "The model must take square RGB images of a fixed size.", "an input of shape (None, S, S, 3)", f"{shape}"
+        )
 
 
 def require_tensorflow():
-    """Raises `ValueError` on another backend: the exported formats are traced by TensorFlow."""
+    """Raises `ValueError` if the backend is not TensorFlow, which traces all export formats."""
     if keras.backend.backend() != "tensorflow":
         backend = f"KERAS_BACKEND={keras.backend.backend()}"
-        raise invalid("Models are exported by TensorFlow.", "KERAS_BACKEND=tensorflow", backend)
+        raise invalid("Exports need the TensorFlow backend.", "KERAS_BACKEND=tensorflow", backend)

@@ -1,4 +1,4 @@
-"""From a Keras model to a folder with it in the wanted formats, each run and compared after it was written."""
+"""A Keras model → a folder with the model in the wanted formats, each checked after it is written."""
 
 import pathlib
 
@@ -13,7 +13,7 @@ from keras_attention.export.verification import VerificationError, verify
 from keras_attention.files import read_json
 from keras_attention.quiet import silenced
 
-NOISE = 4  # images, where none are given
+NOISE = 4  # images of noise, if no images are given
 
 
 def export_model(
@@ -29,36 +29,36 @@ def export_model(
     name=None,
     verbose=0,
 ):
-    """Writes a classifier in the formats that are asked for, with its card, after comparing each with the Keras model.
+    """Writes a classifier in one or several formats, with its card, and compares each format with the Keras model.
 
-    Batch normalization is folded into the convolutions, and everything is in float32, whatever the model was trained
-    in. Every format takes raw RGB images from 0 to 255 of any number, `images`, and gives `probabilities`, `logits` and
-    one `attention_<feature>` map for each attended block.
+    Batch normalization is folded into the convolutions, and everything is in float32, even if the model was trained in
+    another precision. Every format takes any number of raw RGB images from 0 to 255, `images`, and gives
+    `probabilities`, `logits` and one map `attention_<layer>` for each attended layer.
 
-    - `savedmodel`: the folder itself; `tf.saved_model.load`. Endpoints `serve` (alias `serving_default`), `serve_bytes`
-      for encoded images, and `explain` with maps at the size of the images; see `write_saved_model`.
+    - `savedmodel`: the folder itself, for `tf.saved_model.load`. Its endpoints are `serve` (alias `serving_default`),
+      `serve_bytes` for encoded images, and `explain` with maps at the size of the images; see `write_saved_model`.
     - `onnx`: `model.onnx`, for ONNX Runtime.
-    - `litert`: `model.tflite`, for LiteRT, once TensorFlow Lite.
+    - `litert`: `model.tflite`, for LiteRT, formerly TensorFlow Lite.
 
     Args:
-        model: a functional classifier over square images whose only output is the logits, or their probabilities.
-        folder: where to write; an export that is there is replaced when the new one has passed its checks.
+        model: a functional classifier of square images whose only output is the logits, or their probabilities.
+        folder: where to write; an earlier export in it is replaced once the new one has passed its checks.
         class_names: the name of each class, in the order of the logits.
         formats: names of formats.
         quantize: `"float16"` or `"dynamic"` for smaller ONNX and LiteRT files; a SavedModel stays in float32.
-        images: `(n, S, S, 3)` from 0 to 255 to compare on; noise where it is `None`.
+        images: images `(n, S, S, 3)` from 0 to 255 to compare on; noise if `None`.
         training, result: settings and figures for the card.
-        data: what the card says of the images: `name`, `images` of each split, `licence`.
-        name: of the model, for people; that of the folder where it is `None`.
+        data: what the card says about the images: `name`, `images` of each split, `licence`.
+        name: name of the model, for people; the name of the folder if `None`.
         verbose: whether to print a line for each format.
 
     Returns:
-        What is in `card.json`.
+        The content of `card.json`.
 
     Raises:
         ValueError: another backend than TensorFlow, class names that do not fit, a format that is unknown or whose
-            packages are missing, a model that a format cannot hold, or a folder that holds anything but an export.
-        RuntimeError: an exported model that differs from the Keras model; nothing is left behind then.
+            packages are missing, a model that a format cannot hold, or a folder with other content than an export.
+        RuntimeError: an exported model that differs from the Keras model; no export is written then.
 
     Example:
 
@@ -77,7 +77,7 @@ def export_model(
     graph = InferenceGraph(model, class_names)
     images = _images(images, graph.image_shape)
     _check_may_replace(folder)
-    target = folder.resolve()  # a link stays, and what it leads to is replaced
+    target = folder.resolve()  # a link stays, and its target is replaced
     remove_leftovers(target.parent, target.name)
     with replacing(target) as temporary:
         temporary.mkdir()
@@ -95,12 +95,12 @@ def _images(images, shape):
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1:] != shape or not len(images):
         expected = f"images of shape (n, {', '.join(map(str, shape))})"
-        raise invalid("The images to compare on do not fit the model.", expected, f"{images.shape}")
+        raise invalid("`images` must fit the model.", expected, f"{images.shape}")
     return images
 
 
 def _write(graph, name, folder, quantize, images):
-    """The quantization and the `Deviation` of a format that was written."""
+    """Writes the model in a format; returns its quantization and its `Deviation`."""
     form = FORMATS[name]
     path = form.path(folder, quantize)
     with silenced():
@@ -109,7 +109,7 @@ def _write(graph, name, folder, quantize, images):
             return quantize, verify(graph, form.runtime(path), images, quantize)
         except VerificationError as error:
             raise RuntimeError(f"{_title(name, quantize)} is refused. {error} Nothing was written.") from error
-        except Exception as error:  # converters and runtimes have exceptions of their own, and words of many lines
+        except Exception as error:  # converters and runtimes raise many kinds of exceptions, with long messages
             raise _cannot_hold(form, graph, error) from error
 
 
@@ -132,7 +132,7 @@ def _title(name, quantize):
 
 
 def _check_may_replace(folder):
-    """Only nothing, an empty folder or an older export may give way to an export."""
+    """Raises `ValueError` unless the folder is missing, empty or an earlier export."""
     taken = next((parent for parent in folder.parents if parent.exists() and not parent.is_dir()), None)
     if taken:
         raise invalid(f"{taken} is a file.", "a folder to write in", f"out={folder}")
@@ -141,11 +141,15 @@ def _check_may_replace(folder):
         or (folder.is_symlink() and not folder.exists())
         or (folder.is_dir() and any(folder.iterdir()) and not _holds_export(folder))
     ):
-        raise invalid(f"{folder} holds something else.", "a new folder, or one of an earlier export", f"out={folder}")
+        raise invalid(
+            f"{folder} holds something other than an export.",
+            "a new folder, or the folder of an earlier export",
+            f"out={folder}",
+        )
 
 
 def _holds_export(folder):
-    """Whether the card there is one of ours: other programs write a `card.json` too."""
+    """Whether the `card.json` in a folder is the card of an export: other programs write files of this name too."""
     try:
         return is_card(read_json(folder / CARD))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What models lie in a folder, by their cards."""
+"""A list of the exported models in a folder, from their cards."""
 
 import pathlib
 import warnings
@@ -12,20 +12,20 @@ BEGIN, END = "<!-- models -->", "<!-- end of models -->"
 COLUMNS = ("model", "formats", "MB", "image", "classes", "attention", "accuracy", "images tested", "created")
 HEADER = """# Exported models
 
-`keras-attention models` prints this list; each folder has a `card.md` that says how its model is loaded.
+`keras-attention models` prints this list; the `card.md` in each folder says how to load its model.
 """
 
 
 def list_models(folder=FOLDER):
-    """Folder → the card of each export in a folder, in the order of their names; of an export, its own.
+    """The cards of the exports in a folder, in the order of their names.
 
-    Folders without a card are left out; so are those whose card is damaged or of something else, with a warning.
+    Folders without a card are left out; folders with a damaged or foreign card are left out with a warning.
 
     Args:
-        folder: of exports, or of one.
+        folder: a folder of exports, or the folder of one export, which is then listed alone.
 
     Returns:
-        A dictionary of what `read_card` gives, by path.
+        A dictionary: path of each export → its card, as `read_card` gives it.
 
     Example:
 
@@ -39,8 +39,8 @@ def list_models(folder=FOLDER):
     [('pets', 32)]
     """
     models = {}
-    own = pathlib.Path(folder) / CARD
-    for path in [own] if own.is_file() else sorted(pathlib.Path(folder).glob(f"*/{CARD}")):
+    card = pathlib.Path(folder) / CARD
+    for path in [card] if card.is_file() else sorted(pathlib.Path(folder).glob(f"*/{CARD}")):
         if not path.parent.name.startswith(TEMPORARY):
             try:
                 models[path.parent] = read_card(path.parent)
@@ -50,20 +50,20 @@ def list_models(folder=FOLDER):
 
 
 def models_table(models):
-    """The models as rows of text under `COLUMNS`: what each is, and what it reached."""
+    """The models as rows of text under `COLUMNS`: what each model is, and its accuracy."""
     return [_row(folder, card) for folder, card in models.items()]
 
 
 def refresh_listing(folder):
-    """Writes the table of the exports in a folder into its `README.md`, between the two marks that it has there.
+    """Writes the table of the exports in a folder into its `README.md`, between the marks `BEGIN` and `END`.
 
-    A folder called `saved_models` without a README gets one; any other is left alone.
+    A README without both marks is not changed. If there is no README, only a folder called `saved_models` gets one.
     """
     readme = pathlib.Path(folder) / "README.md"
     if not readme.exists() and readme.parent.resolve().name == FOLDER:
         text = f"{HEADER}\n{BEGIN}\n{END}\n".encode()
     elif readme.is_file():
-        text = readme.read_bytes()  # as it is, whatever its encoding and its ends of lines
+        text = readme.read_bytes()  # as bytes, to keep any encoding and any line endings
     else:
         return
     before, begin, rest = text.partition(BEGIN.encode())
@@ -75,9 +75,9 @@ def refresh_listing(folder):
 
 
 def markdown_table(rows):
-    """Rows under `COLUMNS` in Markdown; a sentence where there are none."""
+    """A Markdown table of rows under `COLUMNS`; a sentence if there are no rows."""
     if not rows:
-        return "No model is here yet.\n"
+        return "There are no models yet.\n"
     rule = ["---"] * len(COLUMNS)
     return "".join(f"| {' | '.join(map(cell, cells))} |\n" for cells in (COLUMNS, rule, *rows))
 

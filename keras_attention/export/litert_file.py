@@ -1,4 +1,4 @@
-"""A classifier as a LiteRT (TensorFlow Lite) file, and how one is called."""
+"""LiteRT (TensorFlow Lite) files: how a classifier is written as one, and how the file is called."""
 
 import os
 import pathlib
@@ -14,13 +14,13 @@ from keras_attention.export.graph import IMAGES
 def write_litert(graph, path, quantize=None):
     """Writes a LiteRT file whose signature takes `images`, any number of them, and gives the outputs of the graph.
 
-    Only operations that every LiteRT runtime has are used.
+    It uses only operations that every LiteRT runtime has.
 
     Args:
         graph: an `InferenceGraph`.
-        path: of the file.
+        path: path of the file.
         quantize: `None`; `"float16"`, which stores weights in half precision; or `"dynamic"`, which stores them in 8
-            bits and rounds what they are multiplied with at each call.
+            bits and rounds the values they are multiplied with at each call.
     """
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.frozen.get_concrete_function()], graph.model)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -35,16 +35,16 @@ class LiteRTRuntime:
     """An exported LiteRT file as a function from images to arrays.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Attributes:
-        image_size: side of the images, of the file's signature.
+        image_size: side of the images, from the file's signature.
 
     Call arguments:
         images: float32 `(n, S, S, 3)` from 0 to 255.
 
     Raises:
-        ValueError: a file that does not load or is not of this package, or a runtime that is not installed.
+        ValueError: a file that does not load or was not written by this package, or a runtime that is not installed.
     """
 
     def __init__(self, path):
@@ -60,10 +60,10 @@ class LiteRTRuntime:
         inputs = [signature["inputs"] for signature in signatures.values()]
         if inputs != [[IMAGES]] or [len(shape) for shape in shapes] != [4]:
             expected = "a LiteRT file that `keras-attention export` wrote"
-            raise invalid(f"{path} is not of this package.", expected, f"inputs {inputs} of shapes {shapes}")
+            raise invalid(f"{path} was not written by this package.", expected, f"inputs {inputs} of shapes {shapes}")
         self.image_size = shapes[0][1]
         self.call = self.interpreter.get_signature_runner()
 
     def __call__(self, images):
-        # Copies, because the interpreter writes the next outputs into the same memory.
+        # Copied, because the interpreter writes the next outputs into the same memory.
         return {name: np.array(values) for name, values in self.call(**{IMAGES: images}).items()}

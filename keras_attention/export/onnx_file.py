@@ -1,4 +1,4 @@
-"""A classifier as an ONNX file, with its class names in the metadata, and how one is called."""
+"""ONNX files with class names in their metadata: how a classifier is written as one, and how the file is called."""
 
 import json
 
@@ -9,17 +9,17 @@ from keras_attention.export.extras import needs
 from keras_attention.export.graph import IMAGES
 
 OPSET = 17  # of 2022; ONNX Runtime 1.12 and newer read it
-SMALLEST_HALVED = 256  # elements of a constant that is worth storing in half of the bytes
+SMALLEST_HALVED = 256  # constants with fewer elements stay in float32
 
 
 def write_onnx(graph, path, quantize=None):
-    """Writes an ONNX file with the input `images` and the outputs of the graph, of any number of images.
+    """Writes an ONNX file that takes `images`, any number of them, and gives the outputs of the graph.
 
     Args:
         graph: an `InferenceGraph`.
-        path: of the file.
+        path: path of the file.
         quantize: `None`; `"float16"`, which stores weights in half precision and computes in float32; or `"dynamic"`,
-            which stores them in 8 bits and rounds what they are multiplied with at each call.
+            which stores them in 8 bits and rounds the values they are multiplied with at each call.
     """
     import onnx
     import tf2onnx
@@ -35,7 +35,7 @@ def write_onnx(graph, path, quantize=None):
 
 
 def _halve(graph):
-    """Stores the larger constants in float16, each with a cast back, which the runtime folds when it loads."""
+    """Stores the larger constants in float16, each with a cast to float32, which the runtime does once, on loading."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
@@ -46,7 +46,7 @@ def _halve(graph):
             casts.append(helper.make_node("Cast", [constant.name], [name], to=TensorProto.FLOAT))
     rest = list(graph.node)
     del graph.node[:]
-    graph.node.extend(casts + rest)  # in the order of computation, as the format asks
+    graph.node.extend(casts + rest)  # ONNX requires nodes in the order of computation
 
 
 def _quantize(path):
@@ -59,7 +59,7 @@ class OnnxRuntime:
     """An exported ONNX file as a function from images to arrays.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Attributes:
         class_names, image_size: from the file's metadata.
@@ -68,7 +68,7 @@ class OnnxRuntime:
         images: float32 `(n, S, S, 3)` from 0 to 255.
 
     Raises:
-        ValueError: a file that does not load or is not of this package, or a runtime that is not installed.
+        ValueError: a file that does not load or was not written by this package, or a runtime that is not installed.
     """
 
     def __init__(self, path):
@@ -79,7 +79,7 @@ class OnnxRuntime:
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, onnxruntime.get_available_providers())
-        except Exception as error:  # ONNX Runtime has exceptions of its own for every way to be damaged
+        except Exception as error:  # ONNX Runtime raises many kinds of exceptions for damaged files
             raise invalid(f"{path} does not load.", "a whole ONNX file", reason(error)) from error
         inputs = [given.name for given in self.session.get_inputs()]
         try:
@@ -97,4 +97,5 @@ class OnnxRuntime:
 
 
 def _foreign(path, received):
-    return invalid(f"{path} is not of this package.", "an ONNX file that `keras-attention export` wrote", received)
+    expected = "an ONNX file that `keras-attention export` wrote"
+    return invalid(f"{path} was not written by this package.", expected, received)

@@ -1,4 +1,4 @@
-"""A finished run as an export, compared on its own test images."""
+"""The model of a finished run as an export, compared on test images of the run."""
 
 import dataclasses
 import pathlib
@@ -18,23 +18,22 @@ COMPARED_IMAGES = 64
 def export_run(
     run, folder=None, formats=("savedmodel",), quantize=None, verbose=0, model=None, metrics=None, images=None
 ):
-    """Exports the model of a finished run, after comparing what was written with it on test images of its data.
+    """Exports the model of a finished run, and compares the export with it on test images of its data.
 
-    Where a README beside the folder lists the exported models, as that of `saved_models` does, it is brought up to
-    date.
+    If a README beside the folder lists the exported models, as the README of `saved_models` does, it is updated.
 
     Args:
         run: the `Run`.
-        folder: where to write; `saved_models/<name of the run>` where it is `None`.
+        folder: where to write; `saved_models/<name of the run>` if `None`.
         formats, quantize, verbose: as in `export_model`.
-        model, metrics, images: those of the run where they are in memory; they are read from it and from its data where
-            they are `None`. Where the data are gone, models are compared on noise, with a warning.
+        model, metrics, images: the model, metrics and test images of the run if they are in memory; if `None`, they are
+            read from the run and its data. If the data do not load, the export is compared on noise, with a warning.
 
     Returns:
-        What is in `card.json`.
+        The content of `card.json`.
 
     Raises:
-        ValueError: a run that is not finished, and whatever `export_model` raises.
+        ValueError: a run that is not finished, and all errors of `export_model`.
         RuntimeError: an exported model that differs from the Keras model.
 
     Example:
@@ -83,5 +82,7 @@ def _test_images(run):
     try:
         return load_data(run.config).evenly("test", COMPARED_IMAGES)["image"]
     except (ValueError, OSError) as error:
-        warnings.warn(f"The export is compared on noise, because its data do not load. {error}", stacklevel=3)
+        warnings.warn(
+            f"The export is compared on noise, because the data of the run do not load. {error}", stacklevel=3
+        )
         return None

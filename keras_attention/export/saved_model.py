@@ -1,4 +1,4 @@
-"""A classifier as a TensorFlow SavedModel: its endpoints, and how one is called."""
+"""TensorFlow SavedModels: how a classifier is written as one, its endpoints, and how they are called."""
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +14,8 @@ JOINT_MAP = map_output(JOINT)
 ENDPOINTS = {
     "serve": f"`{IMAGES}`: RGB, uint8 or float, from 0 to 255; `serving_default` is the same",
     "serve_bytes": f"`{BYTES}`: encoded JPEG, PNG, GIF or BMP files of any size",
-    "explain": f"`{IMAGES}`; maps at their size, and `{JOINT_MAP}`, the product of several",
+    "explain": f"`{IMAGES}`; gives the maps at the size of the images and, if there are several, the joint map "
+    f"`{JOINT_MAP}`, their product",
 }
 
 
@@ -22,20 +23,20 @@ def write_saved_model(graph, folder):
     """Writes a SavedModel with the endpoints `serve` (alias `serving_default`), `serve_bytes` and `explain`.
 
     Each returns the outputs of the graph and `labels`, `(n, classes)`, the class names in the order of the
-    probabilities. `serve` and `explain` take RGB images of any number, uint8 or float, from 0 to 255; `serve_bytes`
-    takes encoded JPEG, PNG, GIF or BMP files of any size, `(n,)`, and decodes and scales them as training did;
-    `explain` gives the maps at the size of the images, those of the most probable class where each class has its own,
-    and `attention_joint`, their product.
+    probabilities. `serve` and `explain` take any number of RGB images, uint8 or float, from 0 to 255. `serve_bytes`
+    takes encoded JPEG, PNG, GIF or BMP files of any size, `(n,)`, and decodes and scales them as in training. `explain`
+    gives the maps at the size of the images and, if there are several, the joint map `attention_joint`, which is their
+    product; if each class has its own maps, these are the maps of the most probable class.
 
     Args:
         graph: an `InferenceGraph`.
         folder: where to write.
     """
-    # Not by `keras.export.ExportArchive`, which writes every weight twice.
+    # `keras.export.ExportArchive` would write every weight twice.
     module = tf.Module()
     module.weights = [variable.value for variable in graph.model.variables]
     images = [tf.TensorSpec((None, *graph.image_shape), dtype, name=IMAGES) for dtype in (tf.float32, tf.uint8)]
-    # Traced once; the endpoints are a few operations around it.
+    # The model is traced once; each endpoint adds a few operations around it.
     classify = tf.function(graph, input_signature=[graph.signature])
     module.serve = tf.function(lambda images: _labelled(graph, classify, images))
     module.explain = tf.function(lambda images: _explained(graph, classify, images))
@@ -51,9 +52,9 @@ def write_saved_model(graph, folder):
 
 
 def _traced(function, *specs):
-    """The first trace of a function, which becomes its signature and converts arrays of any dtype.
+    """The first trace of a function, as the signature of an endpoint; it converts arrays of any dtype.
 
-    The function itself keeps all of its traces, so that it takes uint8 tensors too.
+    The function itself keeps all its traces, so that it takes uint8 tensors too.
     """
     first, *_ = [function.get_concrete_function(spec) for spec in specs]
     return first
@@ -65,7 +66,7 @@ def _decoded(image_bytes, size):
 
 
 def _labelled(graph, classify, images):
-    """The outputs for images of any dtype, and the name of every class for every image."""
+    """The outputs for images of any dtype, and the names of all classes for each image."""
     outputs = classify(tf.cast(images, tf.float32))
     names = tf.constant([graph.class_names])
     return {**outputs, LABELS: tf.repeat(names, tf.shape(images)[0], axis=0)}
@@ -87,10 +88,10 @@ class SavedModelRuntime:
     """An exported SavedModel as a function from images to arrays.
 
     Args:
-        folder: of the SavedModel.
+        folder: folder of the SavedModel.
 
     Attributes:
-        image_size: side of the images, of the signature.
+        image_size: side of the images, from the signature.
 
     Call arguments:
         images: float32 `(n, S, S, 3)` from 0 to 255.
@@ -103,7 +104,7 @@ class SavedModelRuntime:
         try:
             # The loaded object must outlive its signatures, whose variables it owns.
             self.loaded = tf.saved_model.load(str(folder))
-        except Exception as error:  # TensorFlow's reader raises what the damaged byte led to
+        except Exception as error:  # which exception TensorFlow raises depends on the part that is damaged
             raise invalid(f"{folder} does not load.", "a whole SavedModel", reason(error)) from error
         self.endpoints = dict(self.loaded.signatures)
         missing = set(ENDPOINTS) - set(self.endpoints)
@@ -116,6 +117,6 @@ class SavedModelRuntime:
         return self.call("serve", images=tf.constant(images))
 
     def call(self, endpoint, **inputs):
-        """What an endpoint gives, as arrays, without the labels."""
+        """The outputs of an endpoint as arrays, without the labels."""
         outputs = self.endpoints[endpoint](**inputs)
         return {name: np.asarray(values) for name, values in outputs.items() if name != LABELS}

@@ -1,4 +1,4 @@
-"""A model of any form in use: images in, classes, probabilities and maps out."""
+"""Prediction with saved models of any format: images → classes, probabilities and maps."""
 
 from keras_attention.prediction.loading import load_predictor
 from keras_attention.prediction.predictor import Predictor

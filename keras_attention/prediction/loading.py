@@ -22,22 +22,22 @@ MODELS = "a run folder, an exported folder, or a .keras, .onnx or .tflite file"
 def load_predictor(path):
     """The `Predictor` of a run folder, a `.keras` file, an exported folder, or a single `.onnx` or `.tflite` file.
 
-    Of a folder with several formats the SavedModel is taken, else ONNX, else LiteRT. What has a card is compared with
-    it first, file by file, and every export answers for one black image before it is handed over.
+    If a folder has several formats, the SavedModel is taken, else ONNX, else LiteRT. If there is a card, the files are
+    compared with it first, and every export must predict one black image before it is returned.
 
-    Nothing is unpickled, and of a `.keras` file no code is run: one with Lambda layers or classes of others is refused.
-    An export, though, is a program for its runtime, and the card beside it can be forged: take them from people whom
-    you trust.
+    Nothing is unpickled, and no code in a `.keras` file is run: files with Lambda layers or foreign classes are
+    refused. An export, however, is a program for its runtime, and the card beside it can be forged: load only exports
+    from people you trust.
 
     Args:
-        path: of one of these.
+        path: path of the model.
 
     Returns:
-        A `Predictor`. Of a single file that does not know the names of its classes they are `"0"`, `"1"`, ….
+        A `Predictor`. The classes of a single file that does not contain their names are `"0"`, `"1"`, ….
 
     Raises:
-        ValueError: a path that is none of them, a run that is not finished, a file that is damaged or not of this
-            package, or a runtime that is not installed.
+        ValueError: a path that is not such a model, a run that is not finished, a file that is damaged or was not
+            written by this package, or a runtime that is not installed.
 
     Example:
 
@@ -59,11 +59,11 @@ def load_predictor(path):
         return _from_keras(path, _names_beside(path))
     if path.is_file() and format_of(path):
         return _from_file(path, format_of(path))
-    raise _no_model(path)
+    raise _not_a_model(path)
 
 
-def _no_model(path):
-    return invalid(f"{path} is no model.", MODELS, f"model={str(path)!r}")
+def _not_a_model(path):
+    return invalid(f"{path} must be a saved model.", MODELS, f"model={str(path)!r}")
 
 
 def _from_folder(path):
@@ -74,24 +74,24 @@ def _from_folder(path):
         raise invalid(f"{path} has no {CARD}.", "a folder that `keras-attention export` wrote", f"model={str(path)!r}")
     run = Run(path)
     if not run.finished and not (path / "config.json").is_file():
-        raise _no_model(path)
+        raise _not_a_model(path)
     names = _class_names(run.metrics)
     if not names:
         raise invalid(
-            f"{path / 'metrics.json'} has no class names.", "a run as it was finished", f"model={str(path)!r}"
+            f"{path / 'metrics.json'} has no class names.", "the metrics of a finished run", f"model={str(path)!r}"
         )
     return _from_keras(run.model_path, names)
 
 
 def _from_file(path, name):
-    """A single file; with the card beside it where it is of the same export."""
+    """The predictor of a single file; if the card beside it lists the file, it is checked against the card."""
     card = read_json(path.parent / CARD) if (path.parent / CARD).is_file() else None
     form = card["formats"].get(name) if is_card(card) else None
     if form and any(file["path"] == path.name for file in form["files"]):
         return _from_export(path.parent, card, name)
     runtime = _runtime(path, name)
     names = getattr(runtime, "class_names", None)
-    return _tried(path, runtime, names)
+    return _checked_predictor(path, runtime, names)
 
 
 def _from_export(folder, card, name):
@@ -101,9 +101,9 @@ def _from_export(folder, card, name):
     path = FORMATS[name].path(folder, card["formats"][name]["quantized"])
     runtime = _runtime(path, name)
     if runtime.image_size != card["image_size"]:
-        expected = f"an image_size of {runtime.image_size}, as the model has it"
+        expected = f"an image_size of {runtime.image_size}, as in the model"
         raise invalid(f"{folder / CARD} does not fit its model.", expected, f"{card['image_size']}")
-    return _tried(path, runtime, card["class_names"])
+    return _checked_predictor(path, runtime, card["class_names"])
 
 
 def _runtime(path, name):
@@ -111,27 +111,28 @@ def _runtime(path, name):
         return FORMATS[name].runtime(path)
 
 
-def _tried(path, runtime, names):
-    """The predictor of an export that answered for one black image; its classes by number where they have no names."""
+def _checked_predictor(path, runtime, names):
+    """The predictor of an export, after it predicted one black image; if `names` is `None`, its classes are numbers."""
     size = runtime.image_size
     try:
         with silenced():
             found = runtime(np.zeros((1, size, size, 3), "float32"))
         _, classes = found[PROBABILITIES].shape
         found[LOGITS].reshape(1, classes)
-    except Exception as error:  # each runtime has exceptions of its own, and a foreign model other outputs
+    except Exception as error:  # each runtime raises different exceptions, and a foreign model has other outputs
         raise _foreign(path, reason(error)) from error
     _check_names(path, names, classes)
     return Predictor(runtime, names or _numbers(classes), size)
 
 
 def _foreign(path, received):
-    return invalid(f"{path} is not of this package, or damaged.", "what `keras-attention export` wrote", received)
+    expected = "a file or folder that `keras-attention export` wrote"
+    return invalid(f"{path} was not written by this package, or is damaged.", expected, received)
 
 
 def _check_names(path, names, classes):
     if names and len(names) != classes:
-        raise invalid(f"The class names do not fit {path}.", f"{classes} names", f"{len(names)}")
+        raise invalid(f"The class names must fit the classes of {path}.", f"{classes} names", f"{len(names)}")
 
 
 def _from_keras(path, class_names):
@@ -140,7 +141,7 @@ def _from_keras(path, class_names):
         model = in_float32(keras.models.load_model(path, compile=False, safe_mode=True))
         graph = attention_outputs(model)
         (_, size, _, _), (_, classes) = model.input_shape, model.output_shape
-    except Exception as error:  # a damaged archive fails in the reader of whatever the damaged byte belongs to
+    except Exception as error:  # which exception a damaged archive raises depends on the part that is damaged
         problem = f"{path} does not load: {reason(error)}"
         raise invalid(problem, "a model of this package", f"model={str(path)!r}") from error
     _check_names(path, class_names, classes)
@@ -154,7 +155,7 @@ def _names_beside(path):
 
 
 def _class_names(metrics):
-    """Those in the `metrics.json` of a run; `None` where it is of something else."""
+    """The class names in the `metrics.json` of a run; `None` if it has none."""
     names = metrics.get("class_names") if isinstance(metrics, dict) else None
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 

@@ -1,4 +1,4 @@
-"""A model of any form as one callable from images to probabilities and maps."""
+"""`Predictor`: a model of any format as a function from images to probabilities and maps."""
 
 import numpy as np
 
@@ -6,24 +6,24 @@ from keras_attention.prediction.reading import read_image
 
 
 class Predictor:
-    """Images in, `probabilities`, `logits` and `attention_<feature>` maps out, as NumPy arrays.
+    """A function from images to `probabilities`, `logits` and maps `attention_<layer>`, as NumPy arrays.
 
     Args:
         outputs: function from float32 images `(n, S, S, 3)` to a dictionary of tensors.
         class_names: the name of each class.
-        image_size: S.
-        model: the Keras model in float32; `None` where there is none, as of an export.
+        image_size: S, the side of the images in pixels.
+        model: the Keras model in float32; `None` if there is none, as for an export.
 
     Call arguments:
         images: `(n, S, S, 3)` from 0 to 255.
 
     Returns:
-        A dictionary of arrays: `probabilities` and `logits`, `(n, classes)`, and one `attention_<feature>` for each
-        attended block, `(n, H, W)`.
+        A dictionary of arrays: `probabilities` and `logits`, `(n, classes)`, and one `attention_<layer>` for each
+        attended layer, `(n, H, W)`.
 
     Example:
 
-    `load_predictor` makes one of a saved model; here a function decides by the brightness of an image alone.
+    `load_predictor` makes a predictor from a saved model; here a function decides by the brightness of an image.
 
     >>> import numpy as np
     >>> from keras_attention import Predictor
@@ -46,6 +46,6 @@ class Predictor:
         """An image file → uint8 `(S, S, 3)`.
 
         Raises:
-            ValueError: a path that is not there, or a file that does not decode.
+            ValueError: a path that does not exist, or a file that does not decode.
         """
         return read_image(path, self.image_size)

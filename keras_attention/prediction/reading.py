@@ -1,4 +1,4 @@
-"""An image file → pixels, or the reason why not."""
+"""An image file → pixels, or the reason why it cannot be read."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ from keras_attention.data.images import decode_image
 READ = "a JPEG, PNG, WebP, GIF or BMP image"
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
-# How a file begins → what it is. Of those that are read, one that does not decode is damaged.
+# First bytes of a file, and its kind. If a file of a readable kind does not decode, it is damaged.
 READABLE = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n", "PNG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"RIFF", "WebP"))
 FOREIGN = (
     (b"II*\0", "TIFF"),
@@ -23,7 +23,7 @@ FOREIGN = (
     (b"8BPS", "Photoshop"),
     (b"%PDF", "PDF"),
 )
-# Of the files that begin with a length and `ftyp`.
+# Brands of files that begin with a length and `ftyp`.
 FOREIGN_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
 )
@@ -33,28 +33,28 @@ def read_image(path, size):
     """An image file → uint8 `(size, size, 3)`.
 
     Raises:
-        ValueError: a path that is not there, is no file or cannot be read, a URL, or a file that does not decode.
+        ValueError: a path that does not exist, is not a file or cannot be read, a URL, or a file that does not decode.
     """
     encoded = _bytes_of(path)
     try:
         with tf.device("CPU:0"):
             return decode_image(encoded, size).numpy()
-    # TensorFlow repeats bytes of the file in some of its messages, which then are no text.
+    # Some messages of TensorFlow quote bytes of the file and then fail to decode as text.
     except (tf.errors.OpError, UnicodeDecodeError) as error:
-        what, expected = _reason(encoded)
+        what, expected = _problem(encoded)
         raise invalid(f"{path} {what}.", expected, _received(path)) from error
 
 
 def no_file(path):
-    """The `ValueError` for a path that is not there, or that is no file."""
+    """The `ValueError` for a path that does not exist or is not a file."""
     if not os.path.lexists(path) and URL.match(os.fspath(path)):
         return invalid(f"{path} is a URL; download it first.", "the path of an image", _received(path))
-    return invalid(f"{path} is no file.", "the path of an image", _received(path))
+    return invalid(f"{path} must be an existing file.", "the path of an image", _received(path))
 
 
 def no_access(path, error):
-    """The `ValueError` for an `OSError`."""
-    return invalid(f"{path} cannot be opened: {error.strerror or error}.", "a path that can be read", _received(path))
+    """The `ValueError` for a path whose opening raised an `OSError`."""
+    return invalid(f"{path} cannot be opened: {error.strerror or error}.", "a readable path", _received(path))
 
 
 def _bytes_of(path):
@@ -66,16 +66,16 @@ def _bytes_of(path):
         raise no_access(path, error) from error
 
 
-def _reason(encoded):
+def _problem(encoded):
     """What is wrong with a file that does not decode, and what was expected."""
     if not encoded:
         return "is empty", READ
     kind = _begins(encoded, FOREIGN) or (FOREIGN_BRANDS.get(encoded[8:12]) if encoded[4:8] == b"ftyp" else None)
     if kind:
-        return f"holds {kind} data, which are not read", f"{READ}; convert it to PNG or JPEG"
+        return f"contains {kind} data, which are not supported", f"{READ}; convert it to PNG or JPEG"
     kind = _begins(encoded, READABLE)
     if kind:
-        return f"does not decode: the {kind} data are damaged, cut short or of a rare kind", READ
+        return f"does not decode: the {kind} data are damaged, incomplete or of a rare kind", READ
     return "does not decode", READ
 
 

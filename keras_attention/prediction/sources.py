@@ -1,4 +1,4 @@
-"""What a person names, files, folders and patterns → the paths of images, in order, each once."""
+"""Files, folders and patterns → the paths of the images in them, in order, each once."""
 
 import dataclasses
 import fnmatch
@@ -10,17 +10,17 @@ from keras_attention.arguments import invalid
 from keras_attention.prediction.reading import no_access, no_file
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
-# Images that are not read: in a folder they are named, so that no one takes them for done.
+# Images that cannot be read: those in a folder are listed too, so that nobody believes they were predicted.
 FOREIGN_IMAGES = (".tif", ".tiff", ".heic", ".heif", ".avif")
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """An image that is wanted.
+    """A requested image.
 
     Args:
-        path: its path, as it was named or found.
-        error: the `ValueError` that says why there is none; `None` where there is a file to read.
+        path: the path of the image, as given or found.
+        error: the `ValueError` that says why there is no file to read; `None` if there is one.
     """
 
     path: str
@@ -28,18 +28,19 @@ class Source:
 
 
 def find_images(paths):
-    """Files, folders and patterns → a list of `Source`, in their order, each file once.
+    """Files, folders and patterns → a list of `Source`, in the given order, each file once.
 
-    A folder gives the images in it and below, in the order of their paths, without those that are hidden; links to
-    folders are followed, each folder once. A pattern is one of a shell, `**` stands for folders of any depth, without
-    links, and what it finds is taken in order. A file whose name looks like a pattern is that file.
+    A folder gives all images in it and its subfolders that are not hidden, in the order of their paths; links to
+    folders are followed, each folder once. A pattern is a shell pattern; `**` matches folders of any depth, without
+    following links, and the matches are taken in order. If a file with the very name of the pattern exists, that file
+    is taken.
 
     Args:
-        paths: texts or paths.
+        paths: strings or paths.
 
     Returns:
-        The sources, each with its `path`, a text. What names nothing is a source with its `error`, the `ValueError`
-        that says why; otherwise that is `None`.
+        The sources, each with its `path`, a string. A path that gives no image becomes a source whose `error` is the
+        `ValueError` that says why; otherwise `error` is `None`.
 
     Example:
 
@@ -49,23 +50,23 @@ def find_images(paths):
     >>> for name in ("b.jpg", "a.png", "notes.txt"):
     ...     (folder / name).touch()
     >>> for source in find_images([folder / "b.jpg", folder, folder / "*.gif"]):
-    ...     print(os.path.basename(source.path), "is there" if source.error is None else "is not there")
-    b.jpg is there
-    a.png is there
-    *.gif is not there
+    ...     print(os.path.basename(source.path), "found" if source.error is None else "not found")
+    b.jpg found
+    a.png found
+    *.gif not found
     """
     found = {}
     for path in paths:
-        for source in _expanded(os.fspath(path)):
+        for source in _sources_of(os.fspath(path)):
             found.setdefault(os.path.realpath(source.path) if source.path else "", source)
     return list(found.values())
 
 
 def images_in(folder):
-    """The paths of the images in a folder and below, in their order.
+    """The paths of the images in a folder and its subfolders, in order.
 
     Raises:
-        ValueError: a folder without images, or one in it that cannot be opened.
+        ValueError: a folder without images, or a subfolder that cannot be opened.
     """
     sources = _in_folder(folder, IMAGES)
     for source in sources:
@@ -76,7 +77,7 @@ def images_in(folder):
     return [pathlib.Path(source.path) for source in sources]
 
 
-def _expanded(path):
+def _sources_of(path):
     if not path:
         return [Source(path, invalid("The path of an image is empty.", "the path of a file or a folder", "''"))]
     if os.path.isdir(path):
@@ -89,13 +90,13 @@ def _expanded(path):
 
 
 def _in_folder(folder, suffixes=IMAGES + FOREIGN_IMAGES):
-    """The images below a folder, and the folders that cannot be opened, in the order of their paths."""
+    """The images in a folder and its subfolders, and the folders that cannot be opened, in the order of their paths."""
     sources, seen = [], {os.path.realpath(folder)}
 
-    def refused(error):
+    def add_error(error):
         sources.append(Source(error.filename, no_access(error.filename, error)))
 
-    for here, folders, files in os.walk(folder, onerror=refused, followlinks=True):
+    for here, folders, files in os.walk(folder, onerror=add_error, followlinks=True):
         below = [(name, os.path.realpath(os.path.join(here, name))) for name in folders if not name.startswith(".")]
         # Links may lead in a circle.
         folders[:] = [name for name, real in below if real not in seen]
@@ -106,12 +107,12 @@ def _in_folder(folder, suffixes=IMAGES + FOREIGN_IMAGES):
 
 
 def _matching(text):
-    """What a pattern finds: files, and the images in folders; with a slash at its end folders alone."""
+    """The files that match a pattern, and the images in matching folders; only the latter if it ends in a slash."""
     try:
         pattern = pathlib.Path(text).expanduser()
-        # Not `glob.glob`, which follows links in a circle.
+        # Not `glob.glob`, which follows circular links.
         found = sorted(pathlib.Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
-    except (ValueError, NotImplementedError, RuntimeError):  # `**` beside other letters, a home that is not there
+    except (ValueError, NotImplementedError, RuntimeError):  # `**` beside other letters, a home that does not exist
         return []
     dotted = [part for part in pattern.parts if part.startswith(".")]
     sources = []
@@ -124,13 +125,13 @@ def _matching(text):
 
 
 def _is_shown(part, dotted):
-    """Whether a part of a path is not hidden, or is asked for by a part of a pattern that begins with a dot."""
+    """Whether a part of a path is not hidden, or matches a part of the pattern that begins with a dot."""
     return not part.startswith(".") or any(fnmatch.fnmatchcase(part, wanted) for wanted in dotted)
 
 
 def _no_images(folder):
-    return invalid(f"{folder} holds no images.", f"files that end in {', '.join(IMAGES)}", str(folder))
+    return invalid(f"{folder} has no images.", f"files that end in {', '.join(IMAGES)}", str(folder))
 
 
 def _no_match(pattern):
-    return invalid(f"{pattern} matches nothing.", "a pattern that images match, such as 'photos/**/*.jpg'", pattern)
+    return invalid(f"{pattern} matches nothing.", "a pattern that matches images, such as 'photos/**/*.jpg'", pattern)

@@ -1,4 +1,4 @@
-"""Many image files through a model: read ahead beside it, in batches, each result as soon as it is there."""
+"""Prediction of many image files: they are read while the model runs, and each result comes as soon as it is known."""
 
 import collections
 import dataclasses
@@ -16,13 +16,13 @@ BATCHES_AHEAD = 2
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What came of one image.
+    """The prediction of one image, or the error that prevented it.
 
     Args:
-        path: its path.
-        outputs: what the `Predictor` gives, `probabilities (classes,)`, `logits (classes,)` and the maps
-            `attention_<feature> (H, W)`; `None` where there is an error.
-        error: the `ValueError` that says why there is none.
+        path: the path of the image.
+        outputs: what the `Predictor` gives: `probabilities (classes,)`, `logits (classes,)` and the maps
+            `attention_<layer> (H, W)`; `None` if there is an error.
+        error: the `ValueError` that says why there are no outputs; `None` if there are.
 
     Example:
 
@@ -41,15 +41,15 @@ class Prediction:
 def predict_files(predictor, paths, batch_size=32):
     """Predicts image files, folders and patterns, as a stream.
 
-    Files are decoded in threads beside the model. An image that cannot be read stops none of the others.
+    Files are decoded in threads while the model runs. An image that cannot be read does not stop the others.
 
     Args:
         predictor: a `Predictor`.
-        paths: texts or paths: of files, of folders, patterns such as `photos/**/*.jpg`; or what `find_images` gives.
+        paths: strings or paths of files and folders, patterns such as `photos/**/*.jpg`, or what `find_images` gives.
         batch_size: images at a time, at most.
 
     Returns:
-        An iterator of `Prediction`, for each image once, in the order of the paths.
+        An iterator of `Prediction`, one for each image, in the order of the paths.
 
     Raises:
         ValueError: a batch size below 1.
@@ -76,7 +76,7 @@ def predict_files(predictor, paths, batch_size=32):
 
 
 def even_batch_size(count, batch_size):
-    """The least batch size, at most `batch_size`, that takes no more batches: with it the last one is hardly smaller.
+    """The smallest batch size that needs no more batches than `batch_size` does: the last batch is hardly smaller.
 
     Example:
 
@@ -88,9 +88,9 @@ def even_batch_size(count, batch_size):
 
 
 def predict_padded(predictor, images, size):
-    """Outputs of `(n, S, S, 3)`, n at most `size`, computed as a batch of `size`.
+    """The outputs for images `(n, S, S, 3)`, n at most `size`, computed as a batch of `size`.
 
-    A model is traced again for a batch of another size, which takes longer than a few images more.
+    A batch of another size would trace the model again, which takes longer than predicting a few more images.
     """
     images, count = np.asarray(images), len(images)
     if count < size:
@@ -110,7 +110,7 @@ def _stream(predictor, sources, size):
 
 
 def _predicted(predictor, waiting, size):
-    """The `Prediction` of each path; with an error in the place of an image, that of the error."""
+    """The `Prediction` of each path; `waiting` holds pairs of a path and an image or an error."""
     images = [image for _, image in waiting if not isinstance(image, ValueError)]
     outputs = predict_padded(predictor, np.stack(images), size) if images else {}
     number = 0
@@ -123,7 +123,7 @@ def _predicted(predictor, waiting, size):
 
 
 def _read_ahead(predictor, sources, ahead):
-    """`(path, pixels)`, or `(path, ValueError)`, in order; so many images are read before they are asked for."""
+    """`(path, pixels)` or `(path, ValueError)`, in order; up to `ahead` images are read before they are needed."""
     readers, futures = ThreadPoolExecutor(os.cpu_count() or 1), collections.deque()
     try:
         for source in sources:

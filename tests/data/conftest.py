@@ -1,4 +1,4 @@
-"""Small data for the tests of this folder: the embedded set, made once, and trees of images that tell their numbers."""
+"""Small data for the tests of this folder: the embedded data set, made once, and trees of numbered images."""
 
 import numpy as np
 import pytest
@@ -16,10 +16,10 @@ def digits(tmp_path_factory):
 
 @pytest.fixture
 def tree(tmp_path):
-    """`tree({"train/a": 7, "train/b": 5})`: a folder of so many images in each folder, and where it is.
+    """`tree({"train/a": 7, "train/b": 5})` writes so many images into each folder and returns the root of the tree.
 
-    Every image has one grey value, its number in the order of writing: what is read tells which file it was. An image
-    is 13 pixels high and 11 wide.
+    Every image has one grey value, its number in the order of writing, so an image that was read shows its file. An
+    image is 13 pixels high and 11 wide.
     """
 
     def write(counts, name="pictures", suffix=".png"):
@@ -37,7 +37,7 @@ def tree(tmp_path):
 
 @pytest.fixture
 def read():
-    """`read(dataset, split)`: its images, one-hot labels and, where it has them, masks, each as one array."""
+    """`read(dataset, split)`: the images, one-hot labels and, if there are any, masks of a split, each as one array."""
 
     def arrays(dataset, split, batch_size=17):
         stream = dataset.batches(split, batch_size, with_masks=dataset.has_masks)
@@ -49,5 +49,5 @@ def read():
 
 @pytest.fixture
 def numbers(read):
-    """`numbers(dataset, split)`: the numbers of its images, where each has one grey value, in their order."""
+    """`numbers(dataset, split)`: the numbers of the images of a split in order, which are their grey values."""
     return lambda dataset, split: read(dataset, split)[0][:, 0, 0, 0].astype(int).tolist()

@@ -1,4 +1,4 @@
-"""Arrays as a source: their kinds, their splits, and what is said of those that do not fit."""
+"""Arrays as a source: their kinds, their splits, and the errors for arrays that do not fit."""
 
 import io
 import itertools
@@ -17,7 +17,7 @@ COUNT, SIDE = 40, 7
 
 @pytest.fixture
 def images():
-    """Images that tell their number by one grey value."""
+    """Images with one grey value each, which is their number."""
     return np.arange(COUNT, dtype="uint8")[:, None, None, None] * np.ones((1, SIDE, SIDE, 3), "uint8")
 
 
@@ -128,74 +128,74 @@ WHOLE = "images (n, H, W, 3) and integer labels (n,), n at least 1"
 ERRORS = {
     "one array": (
         pair()[0],
-        "The train arrays are incomplete.",
+        "The train data must be two or three arrays.",
         "(images, labels) or (images, labels, masks)",
         "<class 'numpy.ndarray'>",
     ),
     "images alone": (
         pair()[:1],
-        "The train arrays are incomplete.",
+        "The train data must be two or three arrays.",
         "(images, labels) or (images, labels, masks)",
         "<class 'tuple'>",
     ),
     "no source": (
         None,
-        "The train arrays are incomplete.",
+        "The train data must be two or three arrays.",
         "(images, labels) or (images, labels, masks)",
         "<class 'NoneType'>",
     ),
     "one-hot labels": (
         pair(labels=np.eye(COUNT)),
-        "The train arrays do not belong together.",
+        "The train arrays have wrong shapes.",
         WHOLE,
         f"images ({COUNT}, 7, 7, 3), labels ({COUNT}, {COUNT})",
     ),
     "fewer labels": (
         pair(labels=LABELS[1:]),
-        "The train arrays do not belong together.",
+        "The train arrays have wrong shapes.",
         WHOLE,
         f"images ({COUNT}, 7, 7, 3), labels ({COUNT - 1},)",
     ),
     "two channels": (
         pair(np.ones((COUNT, 5, 5, 2))),
-        "The train arrays do not belong together.",
+        "The train arrays have wrong shapes.",
         WHOLE,
         f"images ({COUNT}, 5, 5, 2), labels ({COUNT},)",
     ),
     "one axis": (
         pair(np.ones(COUNT)),
-        "The train arrays do not belong together.",
+        "The train arrays have wrong shapes.",
         WHOLE,
         f"images ({COUNT},), labels ({COUNT},)",
     ),
     "no images": (
         pair(np.ones((0, 5, 5, 3)), np.ones(0, int)),
-        "The train arrays do not belong together.",
+        "The train arrays have wrong shapes.",
         WHOLE,
         "images (0, 5, 5, 3), labels (0,)",
     ),
     "fractional labels": (
         pair(labels=LABELS.astype("float32")),
-        "The labels are no class numbers.",
+        "The labels must be class numbers.",
         "integers from 0",
-        "float32, least 0.0",
+        "float32, lowest label 0.0",
     ),
     "negative labels": (
         pair(labels=LABELS - 1),
-        "The labels are no class numbers.",
+        "The labels must be class numbers.",
         "integers from 0",
-        "int64, least -1",
+        "int64, lowest label -1",
     ),
     "from 0 to 1": (
         pair(np.full((COUNT, 5, 5, 3), 0.625)),
-        "The images seem to go from 0 to 1.",
+        "The images seem to be scaled from 0 to 1.",
         "raw RGB from 0 to 255",
         "largest value 0.625",
     ),
     "other masks": (
         (*pair(), np.ones((COUNT, SIDE, SIDE + 1))),
-        "The train masks do not fit.",
-        f"(n, H, W) of ({COUNT}, 7, 7)",
+        "The train masks must fit the images.",
+        f"shape ({COUNT}, 7, 7)",
         f"({COUNT}, 7, 8)",
     ),
     "unknown split": (
@@ -207,9 +207,9 @@ ERRORS = {
     "no train": ({"test": pair()}, "There is no train split.", "arrays for 'train'", "splits test"),
     "in another split": (
         {"train": pair(), "test": pair(labels=LABELS - 1)},
-        "The labels are no class numbers.",
+        "The labels must be class numbers.",
         "integers from 0",
-        "int64, least -1",
+        "int64, lowest label -1",
     ),
     "a class without images": (
         pair(labels=2 * LABELS),
@@ -243,11 +243,11 @@ def test_more_labels_than_class_names(images):
         load((images, LABELS), class_names=("cat",))
 
 
-def test_one_class_is_no_classification(images):
-    with pytest.raises(ValueError, match=r"one class only\. Expected at least two classes\. Received: .*\.$"):
+def test_one_class_is_too_few(images):
+    with pytest.raises(ValueError, match=r"only one class\. Expected at least two classes\. Received: .*\.$"):
         load((images, 0 * LABELS))
 
 
-def test_an_unknown_option_is_told_with_the_known_one(images):
+def test_the_error_for_an_unknown_option_gives_the_known_one(images):
     with pytest.raises(ValueError, match=r"^Unknown option 'class_name' .*\. Expected .*class_names.* Received: .*\.$"):
         load((images, LABELS), class_name=("cat", "dog"))

@@ -13,7 +13,7 @@ SEED = (3, 5)
 
 @pytest.fixture
 def masks(rng):
-    """A rectangle in each, well inside."""
+    """Masks with one rectangle each, away from the border."""
     masks = np.zeros((COUNT, SIDE, SIDE, 1), "uint8")
     for mask in masks:
         top, left = rng.integers(5, 14, 2)
@@ -85,7 +85,7 @@ def test_values_stay_in_range(name, rng):
     assert found.std() > 50
 
 
-# Where a spot in the upper left quarter may go: (upper, left) of the quarter.
+# The quarters that a spot in the upper left quarter may move to: (whether upper, whether left).
 QUARTERS = {
     "shift": {(True, True)},
     "photo": {(True, True), (True, False)},
@@ -109,7 +109,7 @@ def test_mirrored(name):
 
 
 def test_quarter_turns_and_mirrors_are_equally_likely():
-    """A spot off the diagonals goes to each of eight places."""
+    """A spot off the diagonals moves to each of eight places equally often."""
     images = np.full((1024, SIDE, SIDE, 3), 20, "uint8")
     images[:, 4:7, 11:14] = 220
     found, _ = augmented("crop", images)

@@ -1,4 +1,4 @@
-"""The batches that `fit` and `predict` take: what is in them, their order, and that a run goes on where it stopped."""
+"""The batches that `fit` and `predict` take: their content, their order, and how a resumed run goes on."""
 
 import dataclasses
 import itertools
@@ -20,7 +20,7 @@ SPLITS = ("train", "validation", "test")
 
 @pytest.fixture(scope="module")
 def data():
-    """23 training images that tell their number by one grey value; their labels and masks follow from it."""
+    """23 training images whose grey value gives their number, from which their labels and masks follow."""
     numbers = np.arange(COUNT)
     images = (10 * numbers.astype("uint8"))[:, None, None, None] * np.ones((1, SIDE, SIDE, 3), "uint8")
     masks = np.broadcast_to((np.arange(SIDE) <= (numbers % 7)[:, None])[:, None], (COUNT, SIDE, SIDE))
@@ -44,7 +44,7 @@ def test_validation_images_are_trained_on_where_that_is_wanted(data):
 
 
 def test_splits_whose_records_differ_are_joined():
-    """Numbers of images in memory, and encoded images: what either is, only its own split knows."""
+    """Records that are numbers of images in memory, and records that are texts: only their split can decode them."""
 
     def decode(text):
         return {"image": tf.fill((2, 2, 3), tf.cast(tf.strings.to_number(text), tf.uint8)), "label": label(text)}
@@ -140,7 +140,7 @@ def test_an_epoch_is_a_permutation(window, data):
     for order in orders:
         assert len(set(order)) == len(order) == STEPS * BATCH
     assert len({tuple(order) for order in orders}) == 30
-    # The three that fill no batch are others each time; those of the last window where there is one.
+    # The three that do not fill a batch differ between epochs; with windows they come from the last window.
     left_out = set().union(*(set(range(COUNT)) - set(order) for order in orders))
     assert len(left_out) > 15 if window is None else left_out == set(range(18, COUNT))
     if window:
@@ -183,7 +183,7 @@ def test_another_seed_gives_other_changes(digits):
 
     (change, images), (other_change, others) = augmented(0), augmented(1)
     assert np.abs(change).max((1, 2, 3)).min() > 0
-    # The same image, wherever it stands, is changed in another way.
+    # The same image, at its place in either batch, is changed in another way.
     place = [int(np.flatnonzero((others == image).all((1, 2, 3)))[0]) for image in images]
     assert sorted(place) == list(range(whole))
     assert (change != other_change[place]).any((1, 2, 3)).all()
@@ -259,14 +259,14 @@ def test_masks_of_data_without_any():
 
 @pytest.fixture(scope="module")
 def rare():
-    """80 images of one class, 16 of another, 4 of a third; an image tells its number."""
+    """80 images of one class, 16 of another, 4 of a third; the grey value of an image gives its number."""
     numbers = np.arange(100)
     images = (2 * numbers.astype("uint8"))[:, None, None, None] * np.ones((1, SIDE, SIDE, 3), "uint8")
     return load(dict.fromkeys(SPLITS, (images, np.repeat([0, 1, 2], [80, 16, 4]))))
 
 
 def drawn(data, count, **arguments):
-    """The numbers and labels of the images of so many epochs."""
+    """The numbers and labels of the images of `count` epochs."""
     steps = data.steps_per_epoch(10)
     stream = list(data.training_batches(10, **arguments).take(count * steps).as_numpy_iterator())
     numbers = np.concatenate([(batch[0][:, 0, 0, 0] / 2).astype(int) for batch in stream])

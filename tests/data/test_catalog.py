@@ -1,4 +1,4 @@
-"""Data sets of TensorFlow Datasets: one made here, with all that is read of one and all that can be wrong with one."""
+"""Data sets of TensorFlow Datasets: one made for these tests, in correct and in faulty configurations."""
 
 import itertools
 import re
@@ -21,7 +21,7 @@ def exactly(wrong, expected, received):
 
 
 class NumberedConfig(tfds.core.BuilderConfig):
-    """What a `Numbered` data set holds: the count of each split, and its features beside or instead of the usual."""
+    """The content of a `Numbered` data set: the count of each split, and features besides or instead of the usual."""
 
     def __init__(self, name, splits=None, label=None, **features):
         super().__init__(name=name)
@@ -29,7 +29,7 @@ class NumberedConfig(tfds.core.BuilderConfig):
 
 
 class Numbered(tfds.core.GeneratorBasedBuilder):
-    """Images of one grey value, their number; the label is the number modulo 3."""
+    """Images with one grey value each, which is their number; the label is the number modulo 3."""
 
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [
@@ -167,8 +167,8 @@ FEATURES = {
 
 
 @pytest.mark.parametrize("config", FEATURES)
-def test_what_is_no_data_set_of_labelled_images(config, numbered):
-    wanted = exactly("numbered is no data set of labelled images.", *FEATURES[config])
+def test_a_data_set_needs_one_image_and_one_class_label(config, numbered):
+    wanted = exactly("numbered must have one image and one class label.", *FEATURES[config])
     with pytest.raises(ValueError, match=wanted):
         numbered(config)
 
@@ -179,8 +179,8 @@ def test_no_train_split(numbered):
 
 
 def test_no_labels(numbered):
-    wrong = "of numbered has images that do not decode, or no labels."
-    with pytest.raises(ValueError, match=rf"{wrong} Expected \d+ images with labels\. Received: .*least label -1\.$"):
+    wrong = "of numbered has images that do not decode or have no label."
+    with pytest.raises(ValueError, match=rf"{wrong} Expected \d+ images with labels\. Received: .*lowest label -1\.$"):
         numbered("unlabelled")
 
 

@@ -50,7 +50,7 @@ def test_options(tmp_path, read):
     images, labels, masks = read(dataset, "train")
     assert images.shape == (67, 37, 37, 3)
     assert sorted(labels.sum(0)) == [6] * 3 + [7] * 7
-    # Without clutter nothing but the digit is bright: the ground has at most 70 and a little noise, ink at least 120.
+    # Without clutter only the digit is bright: the ground is at most 70 plus a little noise, ink is at least 120.
     bright, inside = images.min(-1) > 115, masks[..., 0] == 1
     assert bright.any((1, 2)).all()
     assert not (bright & ~inside).any()
@@ -108,7 +108,7 @@ def test_a_split_is_painted_from_scans_of_its_own(tmp_path, monkeypatch):
 def test_no_scan_is_in_two_splits():
     digits, labels = load_digits(return_X_y=True)
     label_of = {scan.tobytes(): label for scan, label in zip(digits / 16, labels, strict=True)}
-    assert len(label_of) == 1797  # no two scans are equal, so equal ones would be one that is in two splits
+    assert len(label_of) == 1797  # no two scans are equal, so equal scans in two splits would be the same scan
     splits = split_scans(5)
     counts = {split: len(scans) for split, (scans, _) in splits.items()}
     assert counts == {"train": 1079, "validation": 359, "test": 359}
@@ -126,7 +126,7 @@ def test_scans_are_split_by_the_seed():
 
 
 def solid(*shape):
-    """Ten scans, all ink, one of each label."""
+    """A `Painter` of ten scans that are all ink, one of each label."""
     return Painter(np.ones((10, 8, 8)), np.arange(10), *shape)
 
 
@@ -142,7 +142,7 @@ def test_one_whole_digit_is_drawn_last_inside_its_mask():
         assert height == width
         found.add(int(height))
         assert inside.sum() == height * width == (mask > 0).sum()
-        # One colour: none of the 41 fragments lies on it, and none of it lies outside.
+        # The digit has one colour: no fragment covers it, and this colour is nowhere else.
         (colour,) = np.unique(image[inside], axis=0)
         assert (image == colour).all(-1).sum() == inside.sum()
     assert found == {round(32 * share) for share in DIGIT_SIDES}
@@ -156,7 +156,7 @@ def test_as_many_fragments_as_asked_for():
         return len(np.unique(outside, axis=0))
 
     assert [fragments(0, number) for number in range(5)] == [0] * 5
-    # Fewer where they lie on each other or under the digit.
+    # There are fewer if fragments lie on each other or under the digit.
     found = [fragments(3, number) for number in range(30)]
     assert max(found) == 3
 
@@ -202,7 +202,7 @@ def test_bad_options(options, message, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["clutterr", "version", "description"])
-def test_an_unknown_option_is_told_with_the_known_ones(name, tmp_path):
+def test_the_error_for_an_unknown_option_gives_the_known_ones(name, tmp_path):
     match = rf"^Unknown option '{name}'.*\. Expected one of: .*clutter, count, seed\. Received: option='{name}'"
     with pytest.raises(ValueError, match=match):
         load("cluttered_digits", data_dir=tmp_path, **SMALLEST, **{name: 3})

@@ -72,7 +72,7 @@ def test_each_mask_covers_the_digit_of_its_class():
         ]
         assert sides[0][0] > 2 * sides[0][1]
         assert sides[1][0] == sides[1][1]
-        # Ink has at least 120, the ground at most 70 and a little noise.
+        # Ink is at least 120, the ground at most 70 plus a little noise.
         assert ((image.min(axis=-1) > 110) <= (masks.max(axis=-1) == 1)).all()
 
 

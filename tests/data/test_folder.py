@@ -1,4 +1,4 @@
-"""Folders of images: how they are laid out, how they are split, their masks, and what is said of what is wrong."""
+"""Folders of images: their layout, their splits, their masks, and the errors for faulty ones."""
 
 import itertools
 import re
@@ -180,7 +180,7 @@ def test_masks_that_fit_no_image(with_masks):
     root, masks = with_masks({"a": 3, "b": 3})
     for path in masks.rglob("*.png"):
         path.rename(path.with_stem(f"{path.stem}_mask"))
-    wrong = exactly("No image has a mask.", f"files of the same paths and stems below {masks}", "a/000.png")
+    wrong = exactly("No image has a mask.", f"files with the same relative paths and stems in {masks}", "a/000.png")
     with pytest.raises(ValueError, match=wrong):
         load(root, masks=str(masks), image_size=SIZE)
 
@@ -188,15 +188,15 @@ def test_masks_that_fit_no_image(with_masks):
 def test_a_mask_of_another_size_is_named(with_masks):
     root, masks = with_masks({"a": 3, "b": 3})
     Image.new("L", (13, 11)).save(masks / "a" / "001.png")
-    wrong = "The mask a/001.png does not fit its image."
+    wrong = "The mask a/001.png must have the size of its image."
     with pytest.raises(ValueError, match=exactly(wrong, "width and height (11, 13)", "(13, 11)")):
         load(root, masks=masks, image_size=SIZE)
     (masks / "a" / "001.png").write_text("no image")
-    with pytest.raises(ValueError, match=exactly(wrong, "width and height (11, 13)", "no image")):
+    with pytest.raises(ValueError, match=exactly(wrong, "width and height (11, 13)", "a file that is not an image")):
         load(root, masks=masks, image_size=SIZE)
 
 
-def test_what_is_no_image_needs_no_mask(with_masks):
+def test_a_file_that_is_not_an_image_needs_no_mask(with_masks):
     root, masks = with_masks({"a": 20, "b": 20})
     (root / "b" / "notes.txt").write_text("no image")
     with pytest.warns(UserWarning, match=r"notes\.txt does not decode as an image and is skipped\.$"):
@@ -215,7 +215,7 @@ def test_a_mask_that_does_not_decode_is_named(with_masks):
 
 def test_no_folder_of_masks(tree, tmp_path):
     missing = tmp_path / "masks"
-    wrong = "There is no folder of masks."
+    wrong = "The folder of masks does not exist."
     with pytest.raises(ValueError, match=exactly(wrong, "an existing folder", f"masks={missing}")):
         load(tree({"a": 3, "b": 3}), masks=missing, image_size=SIZE)
 
@@ -224,7 +224,7 @@ def test_no_folder_of_masks(tree, tmp_path):
 
 
 def break_files(root):
-    """One file of each kind that does not decode, in place of images 3, 21 and 45: cut off, empty, and a text."""
+    """Replaces images 3, 21 and 45 by files that do not decode: a truncated one, an empty one, and a text."""
     jpeg = root / "a" / "003.jpg"
     Image.effect_noise((11, 13), 99).save(jpeg)
     jpeg.write_bytes(jpeg.read_bytes()[:-20])
@@ -292,15 +292,15 @@ def test_a_split_that_is_too_large_for_memory_is_the_same(with_masks, read, monk
             np.testing.assert_array_equal(mine, others)
 
 
-# Errors: the counts of a tree, and the three parts of what is said, where {root} is the tree.
+# Errors: the counts of a tree, and the three parts of the message, in which {root} is the path of the tree.
 LAYOUT = "<root>/<class>/* or <root>/<split>/<class>/*"
 ALONE = "one folder each named train, validation and test, or folders named after the classes alone"
 ERRORS = {
-    "nothing": ({}, "{root} holds no classes.", LAYOUT, "data={root}"),
+    "nothing": ({}, "{root} has no class folders.", LAYOUT, "data={root}"),
     "no images": ({"a": 0, "b": 0}, "The class folder {root}/a is empty.", "at least one image in it", "class='a'"),
     "empty class": ({"a": 3, "b": 0}, "The class folder {root}/b is empty.", "at least one image in it", "class='b'"),
-    "one class": ({"a": 5}, "{root} has one class only.", "at least two class folders", "classes a"),
-    "one class in train": ({"train/a": 5}, "{root} has one class only.", "at least two class folders", "classes a"),
+    "one class": ({"a": 5}, "{root} has only one class.", "at least two class folders", "classes a"),
+    "one class in train": ({"train/a": 5}, "{root} has only one class.", "at least two class folders", "classes a"),
     "empty split": (
         {"train/a": 3, "train/b": 3, "test/a": 0},
         "The test split of {root} is empty.",

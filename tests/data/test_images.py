@@ -1,4 +1,4 @@
-"""Encoded bytes to pixels: against PIL, for every kind of file that is read, and for those that are not."""
+"""Encoded bytes → pixels, compared with PIL for every kind of file that can be read, and errors for other files."""
 
 import io
 
@@ -40,7 +40,7 @@ def test_scaling_is_that_of_pil(size, colours):
 def test_scaling_down_takes_every_pixel_into_account():
     stripes = np.zeros((35, 35, 3), "uint8")
     stripes[:, ::5] = 255
-    # Every fifth column is white: a mean of 51 wherever one looks. Without antialiasing it would be 0 or 255.
+    # Every fifth column is white: the mean is 51 everywhere. Without antialiasing, pixels would be 0 or 255.
     scaled = resize_image(stripes, 7).numpy()[:, 1:-1]
     assert np.abs(scaled.astype(int) - 51).max() <= 12
 
@@ -97,7 +97,7 @@ def test_the_first_frame_of_an_animation(greys):
     np.testing.assert_array_equal(decode_image(file.getvalue(), WIDTH), greys[..., None].repeat(3, -1))
 
 
-def test_what_is_no_image_raises(colours):
+def test_a_file_that_is_not_an_image_raises(colours):
     jpeg, png = encoded(colours, "jpeg"), encoded(colours, "png")
     for data in (b"", b"no image", jpeg[: len(jpeg) // 2], png[: len(png) // 2], encoded(colours, "tiff")):
         with pytest.raises(tf.errors.InvalidArgumentError):

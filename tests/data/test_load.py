@@ -1,4 +1,4 @@
-"""Sources that are not there, and arguments that do not belong to a source."""
+"""Sources that do not exist, and arguments that a source does not take."""
 
 import pathlib
 import re
@@ -9,7 +9,7 @@ import pytest
 from keras_attention.data import load
 
 ARRAYS = (np.full((12, 5, 5, 3), 99, "uint8"), np.arange(12) % 2)
-SOURCES = "cluttered_digits, a folder of images, or a name of TensorFlow Datasets"
+SOURCES = "cluttered_digits, a folder of images, or a name in TensorFlow Datasets"
 
 
 def exactly(wrong, expected, received):
@@ -20,7 +20,7 @@ def exactly(wrong, expected, received):
     ("name", "nearest"),
     [("cluttered_digit", "cluttered_digits"), ("oxford_iit_pet", "oxford_iiit_pet"), ("pictures/cats", None)],
 )
-def test_an_unknown_name_is_told_with_the_nearest(name, nearest):
+def test_the_error_for_an_unknown_name_gives_the_nearest(name, nearest):
     hint = f" (did you mean {nearest!r}?)" if nearest else ""
     with pytest.raises(ValueError, match=exactly(f"Unknown data source {name!r}{hint}.", SOURCES, f"data={name!r}")):
         load(name)
@@ -47,16 +47,16 @@ NO_FOLDERS = {"cluttered_digits": "cluttered_digits", "cifar10": "cifar10", "pat
 
 
 @pytest.mark.parametrize("source", NO_FOLDERS.values(), ids=NO_FOLDERS)
-def test_masks_of_their_own_belong_to_a_folder(source, tmp_path):
-    wrong = "Masks in a tree of their own belong to a folder of images."
-    with pytest.raises(ValueError, match=f"^{wrong} Expected a folder as source. Received: ") as error:
+def test_masks_need_a_folder_of_images(source, tmp_path):
+    wrong = "`masks` needs a folder of images."
+    with pytest.raises(ValueError, match=f"^{wrong} Expected a folder as the source. Received: ") as error:
         load(source, masks=tmp_path)
     assert len(str(error.value)) < 200
 
 
 def test_options_belong_to_sources_that_take_them(tmp_path):
     for source in ("cifar10", str(tmp_path)):
-        with pytest.raises(ValueError, match=exactly(f"{source} takes no options.", "none", "clutter, count")):
+        with pytest.raises(ValueError, match=exactly(f"{source} takes no options.", "no options", "clutter, count")):
             load(source, clutter=3, count=60)
 
 

@@ -1,4 +1,4 @@
-"""Photographs and a data set of TFDS as they lie on disk, where they do."""
+"""Photographs and a data set of TFDS, if they are on disk."""
 
 import itertools
 import pathlib
@@ -15,7 +15,9 @@ SHARED = pathlib.Path(__file__).parents[3] / "shared" / "data"
 def shared():
     def folder(name):
         if not (SHARED / name).is_dir():
-            pytest.skip(f"{SHARED / name} is not here; it is for tests and experiments, and no part of the project")
+            pytest.skip(
+                f"{SHARED / name} does not exist; it is only for tests and experiments, not part of the project"
+            )
         return SHARED / name
 
     return folder
@@ -34,7 +36,7 @@ def test_isic(shared, read):
         assert images.std((1, 2, 3)).min() > 1
         assert masks.max((1, 2, 3)).min() == 1  # even at 32 pixels every photograph shows its lesion
         assert 0.1 < masks.mean() < 0.5
-        # A lesion is darker than the skin around it.
+        # Lesions are darker than the skin around them.
         inside, outside = (images[np.broadcast_to(masks == side, images.shape)].mean() for side in (1, 0))
         assert inside < outside - 20
 

@@ -1,4 +1,4 @@
-"""Small networks that are not trained: what the page shows of them is as good as of any other."""
+"""Small networks that are not trained, which is enough to test the page."""
 
 import json
 
@@ -37,11 +37,11 @@ def saved(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def attentive(saved):
-    """The path of a network with two attended blocks."""
+    """The path of a network with two attended layers."""
     return saved(("block3_pool", "block4_pool"))
 
 
 @pytest.fixture(scope="session")
 def photo():
-    """A `PIL.Image` that is not square, other than uniform."""
+    """A `PIL.Image` of noise that is not square."""
     return Image.fromarray(np.random.default_rng(3).integers(0, 256, (30, 46, 3)).astype("uint8"))

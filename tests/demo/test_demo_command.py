@@ -1,4 +1,4 @@
-"""`keras-attention demo` at a prompt."""
+"""`keras-attention demo` on the command line."""
 
 import contextlib
 import signal
@@ -17,7 +17,7 @@ from keras_attention.demo import job
 
 
 def one_line(capsys):
-    """What stands on standard error, which is one line."""
+    """The one line on standard error."""
     printed, errors = capsys.readouterr()
     assert printed == ""
     assert errors.startswith("keras-attention: error: ")
@@ -58,13 +58,13 @@ def test_a_port_that_is_taken_is_said_before_the_model_loads(capsys, tmp_path):
     [
         (["no such model"], "There is nothing at no such model. Expected a run folder"),
         (["{model}", "--port", "70000"], "`port` is out of range. Expected an integer at least 1 and at most 65535"),
-        (["{model}", "gone.png"], "gone.png is not there. Expected image files and folders"),
+        (["{model}", "gone.png"], "gone.png does not exist. Expected image files and folders"),
         (["{model}", "a.png", "--data", "cifar10"], "--data has no effect on images that are named"),
         (["{model}", "a.png", "--split", "train"], "--split has no effect on images that are named"),
         (["{model}", "--data-dir", "data"], "--data-dir goes with --data"),
         (["{model}", "--data", ""], "--data is empty"),
         (["{model}", "--split", "tset"], "Unknown split 'tset' (did you mean 'test'?)"),
-        (["{model}", "--split", "train"], "There are no data to take a split of"),
+        (["{model}", "--split", "train"], "--split needs data. Expected --data, or the folder of a run"),
     ],
 )
 def test_mistakes_are_said_in_one_line(attentive, capsys, given, words):
@@ -117,7 +117,7 @@ def test_no_browser_is_no_mistake(monkeypatch):
 @needs_gradio
 @pytest.mark.slow
 def test_the_page_is_there_until_ctrl_c(attentive, photo, tmp_path):
-    """In a process of its own, with its temporary files in a folder that is looked into."""
+    """Runs in another process, with its temporary files in a folder that the test checks."""
     photo.save(tmp_path / "photo.png")
     (tmp_path / "files").mkdir()
     command = [sys.executable, "-m", "keras_attention", "demo", attentive, tmp_path / "photo.png", "--no-browser"]
@@ -134,6 +134,6 @@ def test_the_page_is_there_until_ctrl_c(attentive, photo, tmp_path):
         try:
             rest, errors = process.communicate(timeout=30)
         finally:
-            process.kill()  # the block would wait for a process that did not hear
+            process.kill()  # else the `with` block would wait for a process that ignored Ctrl-C
     assert (process.returncode, rest.strip(), errors) == (0, "", "")
     assert list((tmp_path / "files").iterdir()) == []

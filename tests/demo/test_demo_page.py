@@ -1,4 +1,4 @@
-"""The page as a person uses it, in a Chromium, where there is one; and what its server gives away."""
+"""The page as a person uses it in Chromium, if that is installed; and which files its server gives away."""
 
 import asyncio
 import gc
@@ -22,13 +22,13 @@ from keras_attention.demo.serving import served
 from keras_attention.demo.viewing import Viewer
 
 WIDTHS = (400, 1300)
-# Gradio makes event loops that it leaves open, with their sockets.
+# Gradio leaves event loops and their sockets open.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _left_by_gradio():
-    """What Gradio leaves open is collected here, and not in the midst of other tests."""
+    """Closes here what Gradio leaves open, so that it is not closed during other tests."""
     yield
     asyncio.set_event_loop(None)
     gc.collect()
@@ -137,7 +137,7 @@ def opens(demo, address):
     assert demo.about.startswith("test 0 · true class: <b>dog · ")
     assert {"cat", "<b>dog", "hen"} <= set(demo.classes.split("\n"))
     headings = demo.run("[...document.querySelectorAll('#figures figcaption b')].map(each => each.innerText)")
-    assert headings == ["What the model sees", "block3_pool", "block4_pool", "All blocks", "Grad-CAM block5_relu1"]
+    assert headings == ["What the model sees", "block3_pool", "block4_pool", "Joint map", "Grad-CAM block5_relu1"]
     assert demo.run("[...document.querySelectorAll('#figures img')].every(i => i.naturalWidth == 384 && i.alt)")
 
 
@@ -153,7 +153,7 @@ def flips(demo, viewer):
         before, pictures = viewer.reading.count, demo.pictures
         demo.click(selector)
         demo.until(lambda place=place: demo.about.startswith(f"test {place} ") and demo.chosen == [place])
-        time.sleep(0.3)  # were there a second call, it would come now
+        time.sleep(0.3)  # a second call would come now
         assert viewer.reading.count == before + 1, selector
         assert all(old != new for old, new in zip(pictures, demo.pictures, strict=True))
 
@@ -181,7 +181,7 @@ def takes_uploads(demo, viewer, photo, folder):
         assert viewer.reading.count == before + 1
         assert demo.pictures[0] != pictures[0]
         assert len(demo.pictures) == 5
-        # The place takes the next one, and no example counts as chosen.
+        # The upload field takes the next file, and no example is selected.
         demo.until(lambda: "Drop File Here" in demo.text("upload") and demo.chosen == [])
     demo.click("#next")
     demo.until(lambda: demo.about.startswith("test 0 ") and demo.chosen == [0])
@@ -193,7 +193,7 @@ def refuses(demo, viewer, photo, folder):
     (folder / "text.png").write_text("no image <b>")
     (folder / "empty.png").write_bytes(b"")
     before, pictures, about = viewer.reading.count, demo.pictures, demo.about
-    for name, words in [("text.png", "is no image"), ("cut.jpg", "does not decode"), ("empty.png", "is empty")]:
+    for name, words in [("text.png", "must be an image"), ("cut.jpg", "does not decode"), ("empty.png", "is empty")]:
         demo.upload(folder / name)
         demo.until(lambda name=name, words=words: demo.notice.startswith(f"{name} {words}. Expected a whole image"))
         demo.until(lambda: "Drop File Here" in demo.text("upload"))
@@ -237,7 +237,7 @@ def test_no_file_of_the_machine_is_served(address, path, tmp_path):
 
 
 def test_a_file_that_was_not_uploaded_is_neither_read_nor_removed(address, photo, tmp_path, viewer):
-    """What a program could ask for in place of the page."""
+    """Sends a request as another program could, without the page."""
     photo.save(tmp_path / "private.png")
     config = json.load(urllib.request.urlopen(f"{address}config", timeout=10))
     upload = next(each["id"] for each in config["components"] if each["props"].get("elem_id") == "upload")

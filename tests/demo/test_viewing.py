@@ -1,4 +1,4 @@
-"""What the page shows of an image, without a page."""
+"""What the page shows for an image, without a page."""
 
 import io
 import re
@@ -49,7 +49,7 @@ def test_blends_go_from_the_grey_image_to_the_colours(view):
         assert pixels.shape == (SIDE, SIDE, 3)
         np.testing.assert_array_equal(pixels, np.broadcast_to(grey.round(), pixels.shape))
     even, joint = View(view.image, view.probabilities, MAPS).blends(1).values()
-    # An even map is of one colour, and in the corners stand the ends of inferno.
+    # An even map has one colour, and the corners of the other map have the first and last colours of inferno.
     assert len(np.unique(even.reshape(-1, 3), axis=0)) == 1
     assert joint[0, 0].tolist() == [0, 0, 4]
     assert joint[0, -1].tolist() == [252, 255, 164]
@@ -78,7 +78,7 @@ def test_each_map_has_the_range_of_its_image(view):
 def test_a_model_without_attention_shows_gradcam_alone(saved, view):
     viewer = Viewer(saved(()))
     assert list(viewer(view.image).maps) == ["Grad-CAM block5_relu1"]
-    assert viewer.notes == ["The model has no attention layers: Grad-CAM alone is shown."]
+    assert viewer.notes == ["The model has no attention layers: only Grad-CAM is shown."]
 
 
 def test_gradcam_that_fails_is_said_and_left_out(attentive, view, monkeypatch):
@@ -136,7 +136,7 @@ def encoded(image, form):
 
 
 def huge_png(width, height):
-    """A PNG whose header announces more than it holds."""
+    """A PNG whose header announces more pixels than there are."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -148,12 +148,12 @@ def huge_png(width, height):
 
 
 BAD = {
-    "text.png": (lambda image: b"no image", "text.png is no image"),
+    "text.png": (lambda image: b"no image", "text.png must be an image"),
     "empty.png": (lambda image: b"", "empty.png is empty"),
     "cut.jpg": (lambda image: encoded(image, "JPEG")[:900], "cut.jpg does not decode"),
     "cut.png": (lambda image: encoded(image, "PNG")[:900], "cut.png does not decode"),
     "cut.gif": (lambda image: encoded(image, "GIF")[:800], "cut.gif does not decode"),
-    "page.tiff": (lambda image: encoded(image, "TIFF"), "page.tiff is no image"),
+    "page.tiff": (lambda image: encoded(image, "TIFF"), "page.tiff must be an image"),
     "large.png": (lambda image: huge_png(10_001, 10_000), "large.png has too many pixels"),
     "bomb.png": (lambda image: huge_png(50_000, 50_000), "bomb.png has too many pixels"),
     "long.png": (lambda image: bytes(20 * 2**20 + 1), "long.png is too large"),
@@ -161,7 +161,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_no_image_is_refused_in_a_sentence_without_a_path(viewer, photo, tmp_path, name):
+def test_the_error_for_a_file_that_is_not_a_whole_image_does_not_give_its_folder(viewer, photo, tmp_path, name):
     content, words = BAD[name]
     (tmp_path / name).write_bytes(content(photo))
     with pytest.raises(ValueError, match=rf"^{re.escape(words)}\. Expected .*\. Received: .*\.$") as caught:
@@ -196,8 +196,8 @@ def test_examples_are_even_over_the_files_and_know_their_classes(viewer, photo, 
     np.testing.assert_array_equal(examples[0].image, viewer.predictor.read(tmp_path / "cat/0.png"))
 
 
-def test_an_example_that_is_not_there_is_a_mistake(viewer, tmp_path):
-    with pytest.raises(ValueError, match=r"gone.png is not there\. Expected image files and folders\. Received: "):
+def test_an_example_that_does_not_exist_is_an_error(viewer, tmp_path):
+    with pytest.raises(ValueError, match=r"gone.png does not exist\. Expected image files and folders\. Received: "):
         file_examples(viewer.predictor, [tmp_path / "gone.png"])
 
 
@@ -217,7 +217,7 @@ def test_every_picture_says_what_it_is(view):
     html = figures.figures(view, 0.6)
     assert html.count("<img ") == html.count(' alt="') == html.count("data:image/jpeg;base64,") == 5
     assert re.findall(r"<figcaption><b>(.*?)</b>", html) == [
-        *("What the model sees", "block3_pool", "block4_pool", "All blocks", "Grad-CAM block5_relu1")
+        *("What the model sees", "block3_pool", "block4_pool", "Joint map", "Grad-CAM block5_relu1")
     ]
     assert "the image, scaled to 32 × 32 pixels" in html
     assert html.count("weight / even weight") == 2

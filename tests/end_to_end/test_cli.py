@@ -154,7 +154,7 @@ def test_an_unreadable_image_is_named_and_the_others_go_on(finished, image, tmp_
     printed = capsys.readouterr()
     assert len(printed.out.splitlines()) == 1
     assert "notes.txt does not decode" in printed.err
-    assert "nowhere.png is no file" in printed.err
+    assert "nowhere.png must be an existing file" in printed.err
 
 
 def test_export_goes_to_saved_models_by_default(finished, tmp_path, monkeypatch, capsys):

@@ -43,7 +43,7 @@ def test_a_run_without_its_data_has_no_examples_and_says_so(viewer, finished, tm
     examples, sentences = run_examples(viewer.predictor, tmp_path)
     assert examples == []
     assert len(sentences) == 1
-    assert sentences[0].startswith("There are no examples, as the data of the run do not load: ")
+    assert sentences[0].startswith("There are no examples, because the data of the run do not load: ")
     assert "gone" in sentences[0]
 
 

@@ -206,7 +206,7 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
         ((image, "--compare", "grad_cam@logits"), "Layer 'logits' must give a feature map."),
         ((image, "--compare", "grad_cam@block9"), "Unknown layer 'block9'"),
         ((image, "--format", "gif"), "Unknown format 'gif'"),
-        ((tmp_path / "empty",), "holds no images"),
+        ((tmp_path / "empty",), "has no images"),
         ((image, "--split", "test"), "--split has no effect on images that are named."),
         (("--masks", folder), "--masks goes with images, or with --data."),
         (("--split", "tests"), "Unknown split 'tests' (did you mean 'test'?)"),
@@ -214,7 +214,7 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
         (("--measure", "--limit", "3"), "--limit has no effect here. Expected it without --measure."),
         (("--perturbed", "3"), "--perturbed has no effect here. Expected it with --measure."),
         ((folder, "--masks", tmp_path / "empty"), "No image has a mask."),
-        ((folder, "--masks", tmp_path / "none"), "There is no folder of masks."),
+        ((folder, "--masks", tmp_path / "none"), "The folder of masks does not exist."),
     ):
         assert run(finished.folder, *arguments, "--out", tmp_path / "out") == 2, arguments
         assert message in _error(capsys), arguments
@@ -228,7 +228,7 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(finished, photos, tmp
     )
     printed = capsys.readouterr()
     assert "notes.png does not decode" in printed.err
-    assert "none.png is no file" in printed.err
+    assert "none.png must be an existing file" in printed.err
     assert len(list((tmp_path / "a").iterdir())) == 1
 
 

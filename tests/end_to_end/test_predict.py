@@ -36,9 +36,9 @@ def test_images_are_read_and_scaled(finished, tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "is no model"),
-        (lambda path: path.mkdir(), "is no model"),
-        (lambda path: path.write_text("hello"), "is no model"),
+        (lambda path: None, "must be a saved model"),
+        (lambda path: path.mkdir(), "must be a saved model"),
+        (lambda path: path.write_text("hello"), "must be a saved model"),
         (lambda path: (path.mkdir(), (path / "saved_model.pb").write_text("x")), r"has no card\.json"),
     ],
     ids=["nothing", "empty folder", "text", "foreign export"],
@@ -61,7 +61,9 @@ def test_an_unfinished_run_says_so(tiny, tmp_path):
         load_predictor(tmp_path / "run")
 
 
-@pytest.mark.parametrize(("name", "message"), [("missing.png", "is no file"), ("text.png", "does not decode")])
+@pytest.mark.parametrize(
+    ("name", "message"), [("missing.png", "must be an existing file"), ("text.png", "does not decode")]
+)
 def test_what_is_no_image_is_named(finished, tmp_path, name, message):
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(ValueError, match=message):

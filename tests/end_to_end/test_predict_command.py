@@ -90,7 +90,9 @@ def test_what_fails_is_named_and_the_others_are_in_the_file(finished, photos, ca
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 5
     for error, reason in zip(
-        errors, ("03.png does not decode", "TIFF", "matches nothing", "is a URL", "is no file"), strict=True
+        errors,
+        ("03.png does not decode", "TIFF", "matches nothing", "is a URL", "must be an existing file"),
+        strict=True,
     ):
         assert error.startswith("keras-attention: skipped: ")
         assert reason in error

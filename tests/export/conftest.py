@@ -32,7 +32,7 @@ def _shallow_backbone():
 
 @pytest.fixture(scope="session")
 def tiny_model():
-    """Makes a classifier of images of 32 pixels into `CLASSES`, whose normalizations are not the identity."""
+    """`tiny_model(policy, …)`: a classifier of images of 32 pixels whose normalizations are not the identity."""
 
     def make(policy="float32", backbone=None, width=0.05, **options):
         with dtype_policy(policy):
@@ -44,7 +44,7 @@ def tiny_model():
 
 
 def disturbed(model):
-    """Weights as after training: normalizations and logits that an error in either would show."""
+    """The model with weights as after training, so that errors in normalizations or logits would show."""
     rng = np.random.default_rng(5)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -61,7 +61,7 @@ def images():
 
 @pytest.fixture(scope="session")
 def image_folder(tmp_path_factory):
-    """A folder of images of three classes, with the terms of their use."""
+    """A folder of images of three classes, with a licence."""
     root, rng = tmp_path_factory.mktemp("data") / "animals", np.random.default_rng(3)
     for name in CLASSES:
         (root / name).mkdir(parents=True)
@@ -73,7 +73,7 @@ def image_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def untrained_run(tiny_model, image_folder, tmp_path_factory):
-    """A folder such as that of a finished run on the folder of images; tests only read it."""
+    """A run with the files of a finished one on the folder of images; tests only read it."""
     run = Run(tmp_path_factory.mktemp("runs") / "untrained")
     config = TrainConfig(data=str(image_folder), image_size=32, width=0.05, units=4)
     run.begin(config)

@@ -1,4 +1,4 @@
-"""The card of an export: its fields, its figures, its tables, and that what it shows runs as it stands."""
+"""The card of an export: its fields, its figures, its tables, and that its snippets run unchanged."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def graph(tiny_model):
 
 @pytest.fixture
 def card_text(graph, tmp_path):
-    """The `card.md` of a model that was written as nothing but a file of noise."""
+    """The `card.md` of a model whose only file is noise."""
 
     def write(graph=graph, **described):
         (tmp_path / "model.onnx").write_bytes(b"noise")
@@ -99,7 +99,7 @@ def test_every_snippet_runs_as_it_stands(exported):
     folder, _ = exported
     snippets = re.findall(r"```python\n(.*?)```", (folder / "card.md").read_text("utf-8"), re.DOTALL)
     assert ["tensorflow" in text for text in snippets] == [True, False, False]
-    # Each with names of its own, all in one process, which imports TensorFlow once.
+    # All in one process, which imports TensorFlow once, but each in its own namespace.
     code = "import json, sys\n"
     code += "\n".join(
         f"exec(compile({text!r}, 'snippet {number}', 'exec'), {{}})\n" for number, text in enumerate(snippets)
@@ -133,7 +133,7 @@ def check_tables(text):
         assert {len(row) for row in rows} == {len(rows[0])}, rows
         assert [cell.strip() for cell in rows[1]] == ["---"] * len(rows[0])
         assert sum(all(cell.strip() == "---" for cell in row) for row in rows) == 1
-    # Each line that starts as a row is part of a table.
+    # Each line that starts like a row belongs to a table.
     outside = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     assert sum(map(len, found)) == sum(line.startswith("|") for line in outside.splitlines())
     return found
@@ -173,7 +173,7 @@ def test_no_name_breaks_a_table(tiny_model, card_text):
 def test_nothing_known_is_said(card_text):
     text = card_text()
     assert "No result was given when the model was exported." in text
-    assert "Nothing is known of the images that it was trained on, nor of their licence." in text
+    assert "Nothing is known about the images that the model was trained on, or about their licence." in text
     assert "All settings" not in text
     check_tables(text)
 
@@ -244,6 +244,6 @@ def test_names_that_are_numbers_become_text(tiny_model, tmp_path):
 def test_a_run_whose_data_are_gone_is_compared_on_noise(untrained_run, tiny_model, tmp_path, monkeypatch):
     monkeypatch.setattr("keras_attention.export.run.load_data", lambda config: load(str(tmp_path / "nowhere")))
     model = tiny_model(attend=())
-    with pytest.warns(UserWarning, match="compared on noise, because its data do not load"):
+    with pytest.warns(UserWarning, match="compared on noise, because the data of the run do not load"):
         card = export_run(untrained_run, tmp_path / "out", "onnx", model=model)
     assert card["formats"]["onnx"]["compared_images"] == 4

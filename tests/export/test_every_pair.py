@@ -13,7 +13,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (9, 6, 6, 3)).astype("uint8")
 
 
 def every_score_with(alignment):
-    """A classifier with an attention for each score, whose contexts are joined."""
+    """A classifier with one attention layer for each score, whose contexts are concatenated."""
     images = keras.Input((6, 6, 3))
     features = keras.layers.Conv2D(5, 3, strides=2, use_bias=False)(keras.layers.Rescaling(1 / 128, -1)(images))
     features = keras.layers.Activation("tanh")(keras.layers.BatchNormalization()(features))

@@ -1,4 +1,4 @@
-"""`keras-attention export`: what a person types and reads, and what is refused."""
+"""`keras-attention export`: its arguments, its output, and its errors."""
 
 import json
 
@@ -14,7 +14,7 @@ pytest.importorskip("ai_edge_litert")
 
 
 def said(capsys, *arguments):
-    """The one line with which the command refuses."""
+    """The one line of the error that the command prints."""
     assert main(["export", *map(str, arguments)]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -51,7 +51,7 @@ def test_several_formats_with_a_line_each(untrained_run, inside, capsys):
     names = {"model_dynamic.onnx", "model_dynamic.tflite", "card.json", "card.md"}
     assert {path.name for path in folder.iterdir()} == names
     assert "| untrained | litert dynamic, onnx dynamic |" in (inside / "saved_models" / "README.md").read_text("utf-8")
-    # It is listed, and a second export, to a folder of one's choice, replaces it.
+    # The export is listed, and a second export with `--out` replaces it.
     assert main(["models"]) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("untrained  litert dynamic, onnx dynamic")
     assert main(["export", str(untrained_run.folder), "--format", "onnx", "--out", str(folder)]) == 0
@@ -108,7 +108,9 @@ def test_a_folder_that_holds_something_else_stays(untrained_run, inside, capsys)
     (inside / "out").mkdir()
     (inside / "out" / "thesis.txt").write_text("years of work")
     for out in ("out", "out/thesis.txt"):
-        assert said(capsys, untrained_run.folder, "--out", out).startswith(f"{out} holds something else.")
+        assert said(capsys, untrained_run.folder, "--out", out).startswith(
+            f"{out} holds something other than an export."
+        )
     assert (inside / "out" / "thesis.txt").read_text() == "years of work"
     assert [path.name for path in inside.iterdir()] == ["out"]
 
@@ -117,12 +119,12 @@ def test_a_folder_below_a_file_and_none_at_all(untrained_run, inside, capsys):
     (inside / "file").write_text("mine")
     (inside / "link").symlink_to("nowhere")
     assert said(capsys, untrained_run.folder, "--out", "file/below/it").startswith("file is a file.")
-    assert said(capsys, untrained_run.folder, "--out", "link").startswith("link holds something else.")
+    assert said(capsys, untrained_run.folder, "--out", "link").startswith("link holds something other than an export.")
     assert said(capsys, untrained_run.folder, "--out", "").startswith("--out is empty.")
     assert {path.name for path in inside.iterdir()} == {"file", "link"}
 
 
 def test_an_export_into_its_own_run_is_refused(untrained_run, inside, capsys):
     before = sorted(path.name for path in untrained_run.folder.iterdir())
-    assert "holds something else" in said(capsys, untrained_run.folder, "--out", untrained_run.folder)
+    assert "holds something other than an export" in said(capsys, untrained_run.folder, "--out", untrained_run.folder)
     assert sorted(path.name for path in untrained_run.folder.iterdir()) == before

@@ -1,4 +1,4 @@
-"""Batch normalization folded into the layer before it: the same numbers, and only where that is allowed."""
+"""Batch normalization folded into the layer before it: the outputs stay the same, and only allowed cases are folded."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ def images():
 
 
 def unlike_identity(model, seed=1):
-    """Gives every normalization statistics and weights of its own, so that leaving one out would be seen."""
+    """Gives every normalization random statistics and weights, so that a test would notice a missing one."""
     generator = np.random.default_rng(seed)
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, layers.BatchNormalization):

@@ -1,4 +1,4 @@
-"""The list of exported models, and the README that holds it."""
+"""The list of exported models, and the README that contains it."""
 
 import json
 
@@ -75,7 +75,7 @@ def test_models_are_listed_by_name(folder):
 
 
 @pytest.mark.parametrize("case", DAMAGED)
-def test_a_card_that_is_none_is_named_and_the_others_are_listed(case, folder):
+def test_a_file_that_is_not_a_card_is_named_and_the_others_are_listed(case, folder):
     (folder / "a2").mkdir()
     content = DAMAGED[case]
     (folder / "a2" / "card.json").write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -143,7 +143,7 @@ def test_a_removed_model_leaves_the_list(folder):
     for name in "ab":
         (folder / name / "card.json").unlink()
     refresh_listing(folder)
-    assert f"{BEGIN}\nNo model is here yet.\n{END}" in (folder / "README.md").read_text("utf-8")
+    assert f"{BEGIN}\nThere are no models yet.\n{END}" in (folder / "README.md").read_text("utf-8")
 
 
 def test_a_name_with_a_bar_does_not_break_the_table(folder):

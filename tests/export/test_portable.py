@@ -1,4 +1,4 @@
-"""ONNX and LiteRT files: their names, their sizes, and how an export is refused."""
+"""ONNX and LiteRT files: their names, their sizes, and errors of exports."""
 
 import importlib.util
 import json
@@ -36,7 +36,7 @@ def folder(model, images, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["float16", "dynamic"])
 def quantized(request, model, images, tmp_path_factory):
-    """How it is quantized, and its folder."""
+    """The quantization of an export, and its folder."""
     folder = tmp_path_factory.mktemp("exports") / request.param
     export_model(model, folder, NAMES, PORTABLE, quantize=request.param, images=images)
     return request.param, folder
@@ -144,12 +144,12 @@ def test_a_map_for_each_class_leaves_too(tiny_model, images, tmp_path):
             np.testing.assert_allclose(found[key], values, atol=1e-4, rtol=1e-4, err_msg=key)
 
 
-# What is refused, and how: nothing is left behind, and an older export stays.
+# Exports that fail: they leave nothing behind, and an earlier export stays.
 
 
 @pytest.fixture
 def older(tmp_path):
-    """A small stand-in for an older export: a card and a file, to see that they stay."""
+    """A small stand-in for an earlier export: a card and a file, which must stay."""
     out = tmp_path / "out"
     out.mkdir()
     form = {
@@ -165,7 +165,7 @@ def older(tmp_path):
 
 @pytest.fixture
 def refused(tmp_path, older, tiny_model):
-    """`refused(error, formats, …)`: exports to a new and to an older folder, both refused; returns what is said."""
+    """`refused(error, formats, …)` exports to a new and to an existing folder, which must fail; returns the message."""
     before = {path.name: path.read_text() for path in older.iterdir()}
 
     def refuse(error, formats, **options):
@@ -198,7 +198,7 @@ def test_a_quantized_file_that_disagrees_is_refused(refused, monkeypatch):
 
 def test_a_quantized_file_that_predicts_others_is_refused(refused, monkeypatch):
     monkeypatch.setattr(verification, "LEAST_SAME_CLASS", 1.1)
-    assert "predicts other classes" in refused(RuntimeError, "litert", quantize="dynamic")
+    assert "predicts different classes" in refused(RuntimeError, "litert", quantize="dynamic")
 
 
 @pytest.mark.parametrize(

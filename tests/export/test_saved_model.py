@@ -1,4 +1,4 @@
-"""The SavedModel: what its endpoints give, that it needs nothing of this package, and that it is checked."""
+"""SavedModels: what their endpoints give, that they do not need this package, and that they are checked."""
 
 import io
 import json
@@ -31,7 +31,7 @@ def mobile_model(make):
     return make(backbone=mobile(), attend="conv_pw_2_relu", query="conv_pw_3_relu")
 
 
-# Every pair leaves as a layer in `tests/models/test_pairs.py`; here some leave in a classifier.
+# `tests/models/test_pairs.py` exports every pair as a layer; here some pairs are exported in a classifier.
 MODELS = {
     "plain": lambda make: make(),
     "classes": lambda make: make("mixed_float16", query="classes", activation="sigmoid"),
@@ -44,7 +44,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def plain(tiny_model, tmp_path_factory):
-    """One of each kind, exported once: the Keras model, and the folder."""
+    """A classifier exported once: the Keras model, the loaded SavedModel, and the folder."""
     return _exported("plain", tiny_model, tmp_path_factory)
 
 
@@ -187,7 +187,7 @@ def test_the_file_holds_every_weight_once(plain):
 
 
 class Spoiled(SavedModelRuntime):
-    """Gives NaN in the last map alone."""
+    """A runtime that gives NaN in the last map only."""
 
     def __call__(self, images):
         outputs = super().__call__(images)
@@ -196,14 +196,14 @@ class Spoiled(SavedModelRuntime):
 
 
 class Other(SavedModelRuntime):
-    """Gives maps that fit only by broadcasting."""
+    """A runtime that gives maps that fit only by broadcasting."""
 
     def __call__(self, images):
         outputs = super().__call__(images)
         return {name: values[..., :1] if values.ndim == 3 else values for name, values in outputs.items()}
 
 
-@pytest.mark.parametrize(("runtime", "message"), [(Spoiled, "Received: nan"), (Other, "gives other outputs")])
+@pytest.mark.parametrize(("runtime", "message"), [(Spoiled, "Received: nan"), (Other, "gives different outputs")])
 def test_nan_and_other_shapes_are_told_from_agreement(plain, images, runtime, message):
     model, _, folder = plain
     graph = job.InferenceGraph(model, NAMES)
@@ -236,20 +236,20 @@ def test_an_export_replaces_nothing_but_an_export(tiny_model, tmp_path):
     for name, text in (("thesis.txt", "years of work"), ("card.json", '{"name": "of a game"}')):
         (tmp_path / name).write_text(text)
         for target in (tmp_path, tmp_path / name):
-            with pytest.raises(ValueError, match="holds something else"):
+            with pytest.raises(ValueError, match="holds something other than an export"):
                 export_model(tiny_model(), target, NAMES)
         assert (tmp_path / name).read_text() == text
 
 
 def test_class_names_must_fit(tiny_model, tmp_path):
-    with pytest.raises(ValueError, match=r"do not fit\. Expected 3 names\. Received: 2"):
+    with pytest.raises(ValueError, match=r"must fit the logits\. Expected 3 names\. Received: 2"):
         export_model(tiny_model(), tmp_path / "out", ["a", "b"])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_images_must_fit(tiny_model, tmp_path):
     for wrong in (np.zeros((2, 31, 32, 3)), np.zeros((0, 32, 32, 3)), np.zeros((32, 32, 3))):
-        with pytest.raises(ValueError, match=r"The images to compare on do not fit the model\."):
+        with pytest.raises(ValueError, match=r"`images` must fit the model\."):
             export_model(tiny_model(), tmp_path / "out", NAMES, images=wrong)
 
 

@@ -1,4 +1,4 @@
-"""Every form of a model as a predictor, and what happens to files that are damaged, foreign or malicious."""
+"""Predictors from models of every format, and what happens to damaged, foreign or malicious files."""
 
 import json
 import pathlib
@@ -30,7 +30,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype("uint8
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A folder such as that of a finished run."""
+    """A run with the files of a finished one."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(layout, "BLOCKS", SHALLOW_BLOCKS)
         model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), len(NAMES), units=4)
@@ -45,7 +45,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    """The folder of its model in every format."""
+    """The folder with the model of the run in every format."""
     folder = tmp_path_factory.mktemp("exports") / "all"
     model = keras.models.load_model(run.model_path, compile=False)
     export_model(model, folder, NAMES, ("savedmodel", "onnx", "litert"))
@@ -74,7 +74,7 @@ def lone(exported, run, tmp_path):
 
 
 def only(folder, *formats):
-    """Takes the other formats from the card of an export, and their files."""
+    """Removes all other formats from an export: their files, and their entries in the card."""
     card = json.loads((folder / "card.json").read_text())
     for name in set(card["formats"]) - set(formats):
         for file in card["formats"].pop(name)["files"]:
@@ -84,7 +84,7 @@ def only(folder, *formats):
 
 
 def refusal(path):
-    """The line with which a path is refused."""
+    """The error message for a path that is refused."""
     with pytest.raises(ValueError, match=r"Expected .*\. Received: ") as raised:
         load_predictor(path)
     assert "\n" not in str(raised.value)
@@ -143,7 +143,7 @@ def test_a_keras_file_in_its_run(run, expected):
 )
 def test_a_card_of_something_else_beside_it_is_passed_over(name, content, lone, exported, expected):
     path = lone(name)
-    if content == "own":  # of an export that has no such file
+    if content == "own":  # the card of an export without such a file
         card = json.loads((exported / "card.json").read_text())
         for form in card["formats"].values():
             form["files"] = [{"path": "other.onnx", "bytes": 1, "sha256": "0"}]
@@ -175,10 +175,10 @@ def flip(path):
 
 
 DAMAGE = {
-    "truncated": (truncate, "bytes in place of"),
-    "one bit": (flip, "is not what was exported: its SHA-256 differs"),
+    "truncated": (truncate, "bytes instead of"),
+    "one bit": (flip, "was changed after the export: its SHA-256 differs"),
     "missing": (pathlib.Path.unlink, "is missing"),
-    "empty": (lambda path: path.write_bytes(b""), "has 0 bytes in place of"),
+    "empty": (lambda path: path.write_bytes(b""), "has 0 bytes instead of"),
 }
 
 
@@ -196,7 +196,7 @@ def test_a_damaged_file_of_an_export_is_named(name, damage, folder):
 @pytest.mark.parametrize("name", FORMAT)
 def test_a_damaged_file_with_its_card_beside_it_is_named(name, folder):
     flip(folder / name)
-    assert refusal(folder / name).startswith(f"{folder / name} is not what was exported")
+    assert refusal(folder / name).startswith(f"{folder / name} was changed after the export")
 
 
 def test_only_the_format_that_is_read_must_be_whole(folder, expected):
@@ -205,7 +205,7 @@ def test_only_the_format_that_is_read_must_be_whole(folder, expected):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"name": "queen of hearts"}'])
-def test_a_card_that_is_none_is_named(content, folder):
+def test_a_file_that_is_not_a_card_is_named(content, folder):
     (folder / "card.json").write_text(content)
     assert str(folder / "card.json") in refusal(folder)
 
@@ -216,9 +216,9 @@ def test_a_damaged_card_beside_a_file_is_named(folder):
 
 
 CHANGES = {
-    "class_names": (["a", "b"], "The class names do not fit"),
-    "image_size": (33, "card.json does not fit its model. Expected an image_size of 32, as the model has it"),
-    "formats": ({"onnx": {}}, "is no card of an export"),
+    "class_names": (["a", "b"], "The class names must fit the classes of"),
+    "image_size": (33, "card.json does not fit its model. Expected an image_size of 32, as in the model"),
+    "formats": ({"onnx": {}}, "must be the card of an export"),
 }
 
 
@@ -268,7 +268,7 @@ def test_one_form_under_the_name_of_another_is_refused(name, other, lone):
 def test_a_damaged_run_is_named(run, tmp_path):
     folder = pathlib.Path(shutil.copytree(run.folder, tmp_path / "run"))
     (folder / "metrics.json").write_text('{"class_names": ["a"]}')
-    assert "The class names do not fit" in refusal(folder)
+    assert "The class names must fit the classes of" in refusal(folder)
     (folder / "metrics.json").write_text("{")
     assert refusal(folder).startswith(f"{folder / 'metrics.json'} cannot be read.")
     for content in ("[]", "{}", '{"class_names": 3}'):
@@ -284,15 +284,15 @@ def test_a_damaged_run_is_named(run, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["empty", "empty.keras", "empty.onnx"])
-def test_an_empty_folder_is_no_model(name, tmp_path):
+def test_an_empty_folder_is_refused(name, tmp_path):
     (tmp_path / name).mkdir()
-    assert refusal(tmp_path / name).startswith(f"{tmp_path / name} is no model. Expected a run folder, ")
+    assert refusal(tmp_path / name).startswith(f"{tmp_path / name} must be a saved model. Expected a run folder, ")
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.keras", "nowhere.onnx", "notes.txt"])
-def test_what_is_not_there_or_has_another_ending_is_no_model(name, tmp_path):
+def test_a_path_that_does_not_exist_or_has_another_suffix_is_refused(name, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    assert refusal(tmp_path / name).startswith(f"{tmp_path / name} is no model.")
+    assert refusal(tmp_path / name).startswith(f"{tmp_path / name} must be a saved model.")
 
 
 # Models of others.
@@ -308,7 +308,7 @@ def save_foreign(folder, *endpoints):
 
 
 def forge(folder, exported):
-    """A card for a folder, with the right hashes of its files."""
+    """Writes a card into a folder, with the right hashes of its files."""
     from keras_attention.export import FORMATS
     from keras_attention.export.card import sha256
 
@@ -331,10 +331,10 @@ def test_a_savedmodel_of_others_is_refused(exported, tmp_path):
 def test_a_savedmodel_of_others_with_our_endpoints_is_refused(exported, tmp_path):
     folder = save_foreign(tmp_path / "foreign", "serve", "serve_bytes", "explain")
     forge(folder, exported)
-    assert refusal(folder).startswith(f"{folder} is not of this package, or damaged.")
+    assert refusal(folder).startswith(f"{folder} was not written by this package, or is damaged.")
 
 
-def test_a_savedmodel_that_is_none_is_refused_whatever_its_card_says(exported, tmp_path):
+def test_a_file_that_is_not_a_savedmodel_is_refused_whatever_its_card_says(exported, tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"hello" * 100)
     forge(tmp_path, exported)
     assert refusal(tmp_path).startswith(f"{tmp_path} does not load.")
@@ -356,14 +356,14 @@ def foreign_onnx(path, inputs="images", output="scores", **properties):
 
 OURS = {"class_names": '["a", "b", "c"]', "image_size": "32"}
 FOREIGN_ONNX = {
-    "no metadata": ({}, "is not of this package."),
-    "names are no JSON": (OURS | {"class_names": "a, b"}, "is not of this package."),
-    "size is no number": (OURS | {"image_size": "large"}, "is not of this package."),
+    "no metadata": ({}, "was not written by this package."),
+    "names are no JSON": (OURS | {"class_names": "a, b"}, "was not written by this package."),
+    "size is no number": (OURS | {"image_size": "large"}, "was not written by this package."),
     "another input": (OURS | {"inputs": "x"}, "Received: inputs x."),
-    "other outputs": (OURS, "is not of this package, or damaged."),
-    "another size": (OURS | {"image_size": "64"}, "is not of this package, or damaged."),
-    "a negative size": (OURS | {"image_size": "-3"}, "is not of this package, or damaged."),
-    "outputs of another shape": (OURS | {"output": "probabilities"}, "is not of this package, or damaged."),
+    "other outputs": (OURS, "was not written by this package, or is damaged."),
+    "another size": (OURS | {"image_size": "64"}, "was not written by this package, or is damaged."),
+    "a negative size": (OURS | {"image_size": "-3"}, "was not written by this package, or is damaged."),
+    "outputs of another shape": (OURS | {"output": "probabilities"}, "was not written by this package, or is damaged."),
 }
 
 
@@ -372,7 +372,7 @@ def test_an_onnx_file_of_others_is_refused(case, tmp_path):
     options, message = FOREIGN_ONNX[case]
     path = foreign_onnx(tmp_path / "foreign.onnx", **options)
     said = refusal(path)
-    assert said.startswith(f"{path} is not of this package")
+    assert said.startswith(f"{path} was not written by this package")
     assert message in said
 
 
@@ -381,7 +381,7 @@ def test_an_onnx_file_of_others_is_refused(case, tmp_path):
     [
         ("x", (1, 8, 8, 3), "inputs [['x']]"),
         ("images", (5,), "inputs [['images']] of shapes [[5]]"),
-        ("images", (1, 8, 8, 3), "or damaged"),
+        ("images", (1, 8, 8, 3), "or is damaged"),
     ],
 )
 def test_a_litert_file_of_others_is_refused(name, shape, message, tmp_path):
@@ -392,7 +392,7 @@ def test_a_litert_file_of_others_is_refused(name, shape, message, tmp_path):
     path = tmp_path / "foreign.tflite"
     path.write_bytes(converter.convert())
     said = refusal(path)
-    assert said.startswith(f"{path} is not of this package")
+    assert said.startswith(f"{path} was not written by this package")
     assert message in said
 
 
@@ -420,13 +420,13 @@ def test_a_lambda_is_refused_and_does_not_run(tmp_path):
     witness.unlink(missing_ok=True)
     assert refusal(file).startswith(f"{file} does not load")
     assert not witness.exists()
-    # It would have run: the same file, loaded by someone who trusts it.
+    # Without the refusal it would have run, as it does if it is loaded as a trusted file.
     keras.models.load_model(file, safe_mode=False)
     assert witness.exists()
 
 
 def rewrite(path, change):
-    """Rewrites the archive of a `.keras` file: `change` takes and gives name → bytes."""
+    """Rewrites the archive of a `.keras` file: `change` takes and returns a dictionary name → bytes."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w") as archive:
@@ -449,7 +449,7 @@ def test_a_class_of_others_is_refused_and_its_module_is_not_imported(tmp_path, m
 
 
 class Payload:
-    """Writes a file where it is unpickled."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -480,11 +480,11 @@ def test_a_pickle_inside_is_not_read(lone, tmp_path):
     rewrite(path, change)
     assert refusal(path).startswith(f"{path} does not load")
     assert not witness.exists()
-    np.load(tmp_path / "arrays.npz", allow_pickle=True)["__root__"]  # it would have
+    np.load(tmp_path / "arrays.npz", allow_pickle=True)["__root__"]  # here it is unpickled
     assert witness.exists()
 
 
-def test_a_keras_model_that_is_no_classifier_of_images_is_refused(tmp_path):
+def test_a_keras_model_that_does_not_classify_images_is_refused(tmp_path):
     inputs = keras.Input((5,))
     keras.Model(inputs, keras.layers.Dense(3)(inputs)).save(tmp_path / "table.keras")
     assert refusal(tmp_path / "table.keras").startswith(f"{tmp_path / 'table.keras'} does not load")

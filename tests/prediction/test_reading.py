@@ -1,4 +1,4 @@
-"""An image file → pixels, against Pillow, for the kinds that people have; and the reason where there are none."""
+"""An image file → pixels, compared with Pillow for common kinds of files, and the reasons for refusing other files."""
 
 import os
 
@@ -34,7 +34,7 @@ def by_pillow(path):
 
 
 def difference(path):
-    """The largest difference to what Pillow reads, and the mean one."""
+    """The largest and the mean difference from what Pillow reads."""
     differences = np.abs(read_image(path, SIDE) - by_pillow(path))
     return differences.max(), differences.mean()
 
@@ -111,7 +111,7 @@ def test_forty_megapixels(colours, tmp_path):
 
 
 def broken(path, colours):
-    """A file of that name that is not what it seems."""
+    """Writes the faulty file that a name stands for."""
     save(path.with_suffix(".jpg"), colours)
     data = path.with_suffix(".jpg").read_bytes()
     path.with_suffix(".jpg").unlink()
@@ -137,15 +137,15 @@ REASONS = {
     "animated.webp": "does not decode: the WebP data are damaged",
     "short.bmp": "does not decode: the BMP data are damaged",
     "empty.jpg": "is empty",
-    "phone.heic": "holds HEIC data, which are not read. Expected a JPEG, PNG, .* or BMP image; convert it to PNG",
-    "new.avif": "holds AVIF data, which are not read",
-    "scan.tif": "holds TIFF data, which are not read",
-    "paper.png": "holds PDF data, which are not read",
+    "phone.heic": "contains HEIC data, which are not supported. Expected a JPEG, .* or BMP image; convert it to PNG",
+    "new.avif": "contains AVIF data, which are not supported",
+    "scan.tif": "contains TIFF data, which are not supported",
+    "paper.png": "contains PDF data, which are not supported",
 }
 
 
 @pytest.mark.parametrize("name", REASONS)
-def test_what_is_no_image_says_why(name, colours, tmp_path):
+def test_the_error_for_a_file_that_is_not_an_image_says_why(name, colours, tmp_path):
     broken(tmp_path / name, colours)
     with pytest.raises(ValueError, match=REASONS[name]) as raised:
         read_image(tmp_path / name, SIDE)
@@ -155,14 +155,14 @@ def test_what_is_no_image_says_why(name, colours, tmp_path):
 def test_a_tiff_of_pillow_is_named(colours, tmp_path):
     for order in ("<", ">"):
         Image.fromarray(colours[..., 0].astype(f"{order}u2")).save(tmp_path / "scan.png", format="tiff")
-        with pytest.raises(ValueError, match="holds TIFF data"):
+        with pytest.raises(ValueError, match="contains TIFF data"):
             read_image(tmp_path / "scan.png", SIDE)
 
 
-def test_what_is_no_file_says_why(tmp_path):
+def test_the_error_for_a_path_that_is_not_a_file_says_why(tmp_path):
     os.symlink(tmp_path / "self.png", tmp_path / "self.png")
     for path in (tmp_path, tmp_path / "nowhere.png", tmp_path / "self.png"):
-        with pytest.raises(ValueError, match="is no file"):
+        with pytest.raises(ValueError, match="must be an existing file"):
             read_image(path, SIDE)
     with pytest.raises(ValueError, match="is a URL; download it first"):
         read_image("http://x.org/a.jpg", SIDE)

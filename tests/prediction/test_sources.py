@@ -1,4 +1,4 @@
-"""What a person names → images: files, folders and patterns, and what is said of those that name nothing."""
+"""Files, folders and patterns → images, and the errors for those that give no image."""
 
 import os
 
@@ -101,13 +101,13 @@ def test_a_link_to_itself_is_left_to_the_reader(make):
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        ("nowhere.png", "nowhere.png is no file. Expected the path of an image"),
+        ("nowhere.png", "nowhere.png must be an existing file. Expected the path of an image"),
         ("https://x.org/a.jpg", "https://x.org/a.jpg is a URL; download it first"),
         ("https://x.org/a.jpg?size=*", "matches nothing"),
-        ("none/*.jpg", "none/*.jpg matches nothing. Expected a pattern that images match"),
+        ("none/*.jpg", "none/*.jpg matches nothing. Expected a pattern that matches images"),
         ("no**/*.jpg", "matches nothing"),
         ("~nobody-of-that-name/*.jpg", "matches nothing"),
-        ("empty", "empty holds no images. Expected files that end in .jpg"),
+        ("empty", "empty has no images. Expected files that end in .jpg"),
         ("", "The path of an image is empty"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Many files through a model: in order, in even batches, read beside it, and past what cannot be read."""
+"""Prediction of many files: in order, in even batches, read while the model runs, past files that cannot be read."""
 
 import threading
 import time
@@ -15,14 +15,14 @@ SIDE = 5
 
 @pytest.fixture
 def folder(tmp_path):
-    """Eleven images, each of one grey, its number."""
+    """A folder of eleven images with one grey value each, which is their number."""
     for number in range(11):
         Image.fromarray(np.full((SIDE, SIDE, 3), number, "uint8")).save(tmp_path / f"{number:02}.png")
     return tmp_path
 
 
 class Recorder:
-    """What a model gives that says which image it saw, and the size of each batch."""
+    """A model whose outputs show which image it saw, and which records the size of each batch."""
 
     def __init__(self):
         self.sizes = []
@@ -67,10 +67,10 @@ def test_errors_stand_in_their_places(batch_size, folder, predictor, recorder):
         for p in predict_files(predictor, named, batch_size)
     ]
     assert [value for value in found if isinstance(value, int)] == [0, 1, 2, 5, 6, 7, 8, 9]
-    assert "nowhere.png is no file" in found[0]
+    assert "nowhere.png must be an existing file" in found[0]
     assert "03.png does not decode" in found[4]
     assert "04.png does not decode" in found[5]
-    assert "10.png is no file" in found[11]
+    assert "10.png must be an existing file" in found[11]
     assert "is a URL" in found[12]
     assert len(set(recorder.sizes)) == 1
 
@@ -102,7 +102,7 @@ def test_the_next_batch_is_read_while_the_model_works_and_no_more(folder, record
             return super().read(path)
 
     def outputs(images):
-        # The model waits until so much is read as may be read beside it.
+        # The model waits until as many images are read as may be read ahead.
         while len(read) < min(3 * len(recorder.sizes) + 9, 11) - 2 and time.monotonic() < limit:
             time.sleep(0.001)
         return recorder(images)
