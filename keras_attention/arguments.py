@@ -1,6 +1,6 @@
-"""Checks of arguments, and the three-part messages they raise.
+"""Checks of arguments, and the three-part messages of their errors.
 
-Every message says what is wrong, what was expected, and what was received, on one line, so that it reads the same in a
+Every message says on one line what is wrong, what was expected and what was received, so that it reads the same in a
 notebook and at a prompt.
 """
 
@@ -16,30 +16,33 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def invalid(what, expected, received, error=ValueError):
-    """An exception whose text has the three parts, ready to raise."""
+    """Returns an exception whose message has the three parts, ready to raise."""
     return error(f"{what} Expected {expected}. Received: {received}.")
 
 
 def one_line(error):
-    """What an exception says, on one line; the name of its class where it says nothing.
+    """The message of an exception on one line, or the name of its class if the message is empty.
 
-    Keras writes some of it in colours, which only a terminal shows.
+    Keras colours parts of its messages with escape codes that only a terminal shows; they are removed.
     """
     return " ".join(COLOURS.sub("", str(error)).split()) or type(error).__name__
 
 
 def named_line(error):
-    """The class of an exception and what it says, on one line."""
+    """The class and the message of an exception, on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def reason(error):
-    """`one_line` of an exception, cut to 300 letters, as a part of a message."""
+    """`one_line` of an exception, cut to 300 letters, for use inside another message."""
     return one_line(error)[:LONGEST_REASON]
 
 
 def unknown(kind, name, choices, argument=None, also=""):
-    """A `ValueError` for a name outside `choices`, with the nearest of them when one is near; `also` follows them."""
+    """Returns a `ValueError` for a name outside `choices`.
+
+    The message lists the choices, followed by `also`, and suggests the closest one if the name resembles it.
+    """
     choices = [str(choice) for choice in choices]
     near = difflib.get_close_matches(str(name), choices, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -48,34 +51,34 @@ def unknown(kind, name, choices, argument=None, also=""):
 
 
 def require_choice(argument, value, choices, also=""):
-    """Returns `value` when it is one of `choices`; raises `ValueError` naming them otherwise."""
+    """Returns `value` if it is one of `choices`; otherwise raises a `ValueError` that lists them."""
     if not isinstance(value, str) or value not in choices:
         raise unknown(argument.replace("_", " "), value, choices, argument, also)
     return value
 
 
 def require_truth(argument, value):
-    """Returns `value` when it is true or false; the text "false" would count as true."""
+    """Returns `value` if it is True or False; other objects are refused, as the string "false" would count as true."""
     if not isinstance(value, bool):
-        raise invalid(f"`{argument}` is no truth value.", "true or false", f"{argument}={value!r}", TypeError)
+        raise invalid(f"`{argument}` must be True or False.", "a boolean", f"{argument}={value!r}", TypeError)
     return value
 
 
 def require_path(argument, value):
-    """Returns `value` when it is a text or a path, and not empty."""
+    """Returns `value` if it is a string or a path, and not empty."""
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
-        raise invalid(f"`{argument}` is no path.", "a text or a path", f"{argument}={value!r}", TypeError)
+        raise invalid(f"`{argument}` must be a path.", "a string or a path, not empty", f"{argument}={value!r}", TypeError)
     return value
 
 
 def require_integer(argument, value, at_least=None, at_most=None):
-    """Returns `value` when it is an integer inside the range; `bool` is no integer here."""
+    """Returns `value` if it is an integer inside the range; a `bool` is refused."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     return _require(whole, "an integer", argument, value, at_least=at_least, at_most=at_most)
 
 
 def require_number(argument, value, at_least=None, above=None, at_most=None, below=None):
-    """Returns `value` when it is a finite real number inside the range; `bool` is no number here."""
+    """Returns `value` if it is a finite real number inside the range; a `bool` is refused."""
     finite = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
     return _require(finite, "a number", argument, value, at_least=at_least, above=above, at_most=at_most, below=below)
 
@@ -92,10 +95,10 @@ _HOLDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le,
 
 
 def keras_object(module, identifier):
-    """What `identifier` stands for in a module of Keras that has a `get`, such as `keras.activations`.
+    """Returns the object that `identifier` names in a module of Keras with a `get`, such as `keras.activations`.
 
     Raises:
-        ValueError: an identifier that the module does not know.
+        ValueError: the module does not know the identifier.
     """
     kind = module.__name__.split(".")[-1].removesuffix("s")
     try:

@@ -13,10 +13,10 @@ TEMPORARY = ".unfinished-"
 
 @contextlib.contextmanager
 def replacing(path):
-    """Gives a temporary path beside `path`; what is written there takes the place of `path` when the block ends well.
+    """Yields a temporary path next to `path`; what is written there replaces `path` if the block succeeds.
 
-    A file replaces a file in one step. A folder first moves an old one aside, so that at no moment is half of one seen.
-    After an error nothing is left of what was written.
+    A file replaces a file in one step. Before a folder replaces another, the old one is moved aside, so that a
+    half-written folder is never seen. After an error, what was written is removed.
 
     Example:
 
@@ -30,7 +30,7 @@ def replacing(path):
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffixes stay last: Keras chooses the format of a file by them.
+    # The suffix stays last: Keras chooses the format of a file by it.
     temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
@@ -47,14 +47,14 @@ def replacing(path):
 
 @contextlib.contextmanager
 def alone(path, wait=True):
-    """Lets in one process at a time; the lock ends with its process, however that ends.
+    """Runs the block in one process at a time; the lock ends with its process, even if that is killed.
 
     Args:
-        path: of the file that is the lock; it stays, and its folder must be there.
-        wait: whether another process waits.
+        path: the lock file. It is not removed afterwards, and its folder must exist.
+        wait: whether to wait while another process holds the lock.
 
     Raises:
-        BlockingIOError: a process that does not wait, while another one is in.
+        BlockingIOError: another process holds the lock, and `wait` is False.
     """
     with pathlib.Path(path).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,7 +62,7 @@ def alone(path, wait=True):
 
 
 def remove(path):
-    """Removes a file or a folder, if it is there."""
+    """Removes a file or a folder if it exists."""
     path = pathlib.Path(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -71,7 +71,7 @@ def remove(path):
 
 
 def remove_leftovers(folder, name=None):
-    """Removes what a process that was killed while it wrote, something called `name` or anything, left in `folder`."""
+    """Removes the temporary files of `name`, or of anything, that killed processes left in `folder`."""
     rest = "*" if name is None else f"{8 * '?'}-{glob.escape(name)}"
     for path in pathlib.Path(folder).glob(TEMPORARY + rest):
         remove(path)

@@ -1,4 +1,4 @@
-"""JSON and arrays in files: written whole, and read with an error that names the file."""
+"""JSON and arrays in files: written whole, and read with errors that name the file."""
 
 import json
 import pathlib
@@ -18,10 +18,10 @@ def write_json(path, value):
 
 
 def read_json(path):
-    """What `write_json` wrote.
+    """Reads what `write_json` wrote.
 
     Raises:
-        ValueError: a file that is not there, or damaged.
+        ValueError: the file is missing or damaged.
     """
     try:
         return json.loads(pathlib.Path(path).read_text("utf-8"))
@@ -36,10 +36,10 @@ def write_arrays(path, arrays):
 
 
 def read_arrays(path):
-    """What `write_arrays` wrote.
+    """Reads what `write_arrays` wrote.
 
     Raises:
-        ValueError: a file that is not there, or damaged.
+        ValueError: the file is missing or damaged.
     """
     try:
         with pathlib.Path(path).open("rb") as file, np.load(file) as arrays:
@@ -49,4 +49,4 @@ def read_arrays(path):
 
 
 def _unreadable(path, error):
-    return invalid(f"{path} cannot be read.", "a whole file, as it was written", f"{type(error).__name__}: {error}")
+    return invalid(f"{path} cannot be read.", "a complete file, as it was written", f"{type(error).__name__}: {error}")

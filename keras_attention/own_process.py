@@ -1,7 +1,8 @@
-"""Calls a function in a fresh interpreter: nothing of this one disturbs it, and its death is not ours.
+"""Calls a function in a fresh interpreter, which this process does not disturb, and whose crash does not end this one.
 
-A process that does other things beside, such as a worker of a cluster, draws from Python's global random numbers, from
-which Keras seeds its weights; and the memory that a network takes at its peak shows only where no other came before.
+There are two uses. A process with other work, such as a worker of a cluster, also draws from Python's global random
+numbers, from which Keras seeds its weights. And the peak memory of a network can only be measured in a process that has
+run no other network before.
 """
 
 import pathlib
@@ -16,14 +17,14 @@ from keras_attention.plugins import load_plugins
 
 
 def call_in_own_process(function, *arguments):
-    """What `function(*arguments)` returns, computed in a process of its own.
+    """Returns `function(*arguments)`, computed in a separate process.
 
-    Function, arguments and result are pickled; what is defined in `__main__` goes along by its value, and
-    whatever else the caller can import, the process can too.
+    The function, its arguments and its result are pickled. What is defined in `__main__` is pickled by value; everything
+    else is imported, and the process can import all that the caller can.
 
     Raises:
         ChildProcessError: the process was killed.
-        RuntimeError: whatever the function raised, as text.
+        RuntimeError: the function raised an error, which the message quotes.
     """
     with tempfile.TemporaryDirectory() as folder:
         given, answer = pathlib.Path(folder) / "given", pathlib.Path(folder) / "answer"

@@ -1,7 +1,7 @@
-"""Modules from outside the package that register scores and alignments of their own, for the commands.
+"""Plugins of the commands: modules from outside the package that register custom scores and alignments.
 
-Whoever works in Python imports such a module. A command is told of it by `--plugin`, or by an environment variable,
-through which the processes that it starts are told too.
+In Python such a module is simply imported. For a command it is named by `--plugin` or by an environment variable, which
+also passes it on to the processes that the command starts.
 """
 
 import importlib
@@ -18,7 +18,7 @@ EXPECTED = "the path of a .py file, or the name of a module that Python finds"
 
 
 def find_plugins(names=()):
-    """The plugins of the environment variable, then `names`, each once, none of them imported yet.
+    """Lists the plugins of the environment variable, then `names`, each once, without importing them.
 
     Args:
         names: paths of `.py` files, and names of modules.
@@ -27,19 +27,19 @@ def find_plugins(names=()):
         A list of absolute paths and names of modules.
 
     Raises:
-        ValueError: a file or a module that is not there, or a file with the name of another module.
+        ValueError: a file or a module does not exist, or a file has the name of another module.
     """
     texts = [text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
     return list(dict.fromkeys(_found(text) for text in (*texts, *names)))
 
 
 def load_plugins(names=()):
-    """Imports what `find_plugins` finds; the processes that this one starts will do so too.
+    """Imports what `find_plugins` finds, here and in the processes that this one starts.
 
-    The folder of a file joins the end of Python's search path, so that it may import what lies beside it.
+    The folder of a file is appended to Python's search path, so that the file can import its neighbours.
 
     Raises:
-        ValueError: a plugin that is not there, or that raises.
+        ValueError: a plugin does not exist, or raises an error.
     """
     plugins = find_plugins(names)
     for plugin in plugins:
@@ -47,14 +47,14 @@ def load_plugins(names=()):
             _import(plugin)
         except (Exception, SystemExit) as error:
             received = f"{type(error).__name__}: {reason(error)}".rstrip(".")
-            expected = "a module that can be imported, and registers names that are free"
+            expected = "a module that can be imported and registers only unused names"
             raise invalid(f"The plugin {plugin} cannot be loaded.", expected, received) from error
     if plugins:
         os.environ[VARIABLE] = os.pathsep.join(plugins)
 
 
 def program():
-    """`keras-attention` as a person has to type it, with the plugins of this process."""
+    """Returns `keras-attention` as it has to be typed, with the plugins of this process."""
     plugins = [text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
     return shlex.join(["keras-attention", *(part for plugin in plugins for part in ("--plugin", _shown(plugin)))])
 
@@ -62,14 +62,14 @@ def program():
 def _found(name):
     if not name.endswith(".py"):
         if _specification(name) is None:
-            raise invalid(f"There is no module {name!r}.", EXPECTED, f"plugin {name!r}")
+            raise invalid(f"The module {name!r} does not exist.", EXPECTED, f"plugin {name!r}")
         return name
     path = pathlib.Path(name).resolve()
     if not path.is_file():
-        raise invalid(f"There is no file {name}.", EXPECTED, f"plugin {name!r}")
+        raise invalid(f"The file {name} does not exist.", EXPECTED, f"plugin {name!r}")
     other = getattr(_specification(path.stem), "origin", None)
     if other is not None and pathlib.Path(other).resolve() != path:
-        expected = f"a file of another name than {path.name}"
+        expected = f"a file with a name other than {path.name}"
         raise invalid(f"The plugin {name} has the name of another module.", expected, f"{path.stem!r} of {other}")
     return str(path)
 
@@ -77,7 +77,7 @@ def _found(name):
 def _specification(module):
     try:
         return importlib.util.find_spec(module)
-    except (ImportError, ValueError):  # no parent package, or a module that came from no file, such as `__main__`
+    except (ImportError, ValueError):  # no parent package, or a module without a file, such as `__main__`
         return None
 
 
@@ -88,11 +88,11 @@ def _import(plugin):
     path = pathlib.Path(plugin)
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
-    importlib.invalidate_caches()  # the file may be newer than the last look into its folder
+    importlib.invalidate_caches()  # the file may be newer than the cached listing of its folder
     importlib.import_module(path.stem)
 
 
 def _shown(plugin):
-    """A path from here, where it lies below."""
+    """The plugin as it can be typed here: a path inside the working directory becomes relative."""
     path = pathlib.Path(plugin)
     return str(path.relative_to(pathlib.Path.cwd())) if path.is_relative_to(pathlib.Path.cwd()) else plugin

@@ -1,4 +1,4 @@
-"""Which precision to compute in, and the way back to float32."""
+"""The precision of the computation, and the way back to float32."""
 
 import contextlib
 
@@ -6,7 +6,7 @@ import keras
 
 
 def resolve_precision(precision):
-    """The dtype policy for `"float32"`, `"mixed_bfloat16"` or `"auto"`: bfloat16 on a GPU that computes in it."""
+    """Returns the dtype policy for a precision; `"auto"` is mixed bfloat16 on a GPU that supports it, else float32."""
     if precision != "auto":
         return precision
     return "mixed_bfloat16" if _gpu_has_bfloat16() else "float32"
@@ -14,7 +14,7 @@ def resolve_precision(precision):
 
 @contextlib.contextmanager
 def dtype_policy(name):
-    """Builds and runs what is inside under a global dtype policy, and puts the old one back."""
+    """Sets the global dtype policy inside the block, and restores the old one afterwards."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -24,7 +24,7 @@ def dtype_policy(name):
 
 
 def in_float32(model):
-    """The same model, the same weights, computing in float32; the model itself where it does so already."""
+    """Returns the model with the same weights in float32, or the model itself if it already computes in float32."""
     config = model.get_config()
     plain = _with_float32_policies(config)
     if plain == config:

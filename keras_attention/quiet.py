@@ -1,4 +1,4 @@
-"""Loads and runs TensorFlow without its notes, which no setting silences."""
+"""Loads and runs TensorFlow without its log messages, which no setting silences completely."""
 
 import contextlib
 import logging
@@ -10,7 +10,7 @@ NOISY = ("absl", "tensorflow")
 
 
 def import_tensorflow():
-    """Imports Keras and TensorFlow in silence; what they print is shown only where they fail."""
+    """Imports Keras and TensorFlow silently; what they print is shown only if the import fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -21,7 +21,7 @@ def import_tensorflow():
 
 @contextlib.contextmanager
 def only_errors():
-    """Keeps the warnings of TensorFlow and its kin out of the log inside."""
+    """Logs only errors of TensorFlow and absl inside the block."""
     levels = {name: logging.getLogger(name).level for name in NOISY}
     try:
         for name in NOISY:
@@ -34,10 +34,10 @@ def only_errors():
 
 @contextlib.contextmanager
 def silenced(tell_errors=False):
-    """Keeps from standard error what is written there inside, by libraries in C++ too.
+    """Suppresses what is written to standard error inside the block, also by C++ libraries.
 
     Args:
-        tell_errors: whether to write it after all where the block raises.
+        tell_errors: whether to print it after all if the block raises an error.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as notes:
@@ -45,7 +45,7 @@ def silenced(tell_errors=False):
         os.dup2(notes.fileno(), 2)
         try:
             yield
-        except Exception:  # Ctrl-C is no fault of what was run
+        except Exception:  # not Ctrl-C, which is no failure of the block
             notes.seek(0)
             if tell_errors:
                 os.write(stderr, notes.read())

@@ -1,4 +1,4 @@
-"""Makes Keras know the layers after `import keras_attention` alone, although that import does not load Keras."""
+"""Registers the layers with Keras after `import keras_attention` alone, although that import does not load Keras."""
 
 import importlib.abc
 import importlib.util
@@ -8,9 +8,10 @@ LAYERS = "keras_attention.layers"
 
 
 def register_with_keras():
-    """Imports the layers, which registers them: now where Keras is loaded, else as soon as it is.
+    """Imports the layers, which registers them: at once if Keras is loaded, otherwise as soon as it is.
 
-    A saved model names its classes; whoever imported this package may load one, in whichever order Keras was imported.
+    Keras finds the classes of a saved model by their registered names. So a model can be loaded after importing this
+    package, whether Keras was imported before or after it.
     """
     if "keras" in sys.modules:
         importlib.import_module(LAYERS)
@@ -19,7 +20,7 @@ def register_with_keras():
 
 
 class _AfterKeras(importlib.abc.MetaPathFinder):
-    """Finds Keras where it is, and lets the layers follow it, once."""
+    """Imports the layers right after Keras, once."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "keras":

@@ -13,10 +13,10 @@ PACKAGE = "keras_attention"
 
 
 class Members(Mapping):
-    """A mapping from short name to member, as far as it is read.
+    """A read-only mapping from short name to member.
 
     Args:
-        family: what the members are, as it stands in messages: "score", "backbone".
+        family: what the members are called in messages, such as "score" or "backbone".
     """
 
     def __init__(self, family):
@@ -35,12 +35,12 @@ class Members(Mapping):
 class Registry(Members):
     """A mapping from short name to class, which also builds and describes its members.
 
-    Short names are for people (command line, search, reports); class names are for files, under the Keras package
-    `keras_attention`, so that a saved model finds its classes again.
+    People use the short names: on the command line, in a search, in reports. Files hold the class names, under the Keras
+    package `keras_attention`, by which Keras finds the classes of a saved model.
 
     Args:
-        family: what the members are, as it stands in messages: "score", "alignment".
-        base: the class of Keras that all of them derive from.
+        family: what the members are called in messages, such as "score" or "alignment".
+        base: the Keras class from which all members derive.
 
     Example:
 
@@ -59,23 +59,23 @@ class Registry(Members):
         self.base = base
 
     def register(self, name):
-        """A class decorator that lists the class under `name` and makes it saveable.
+        """A class decorator that registers the class under `name` and makes it saveable.
 
-        A class that is defined again, as by a cell of a notebook that runs twice, takes the place of what it was.
+        A class that is defined again, as in a notebook cell that runs twice, replaces the earlier definition.
 
         Raises:
-            ValueError: a short name, or a name of a class, that another class has.
+            ValueError: another class has this short name or this class name.
         """
 
         def decorate(cls):
             saved = keras.saving.get_registered_object(f"{PACKAGE}>{cls.__name__}")
             if name in self._members and not is_same(self._members[name], cls):
                 raise invalid(
-                    f"The {self.family} {name!r} is registered already.", "a name that is free", f"class {cls.__name__}"
+                    f"The {self.family} {name!r} is already registered.", "an unused name", f"class {cls.__name__}"
                 )
             if saved is not None and not is_same(saved, cls):
                 raise invalid(
-                    f"A class {cls.__name__} is registered already.", "another name of the class", f"{saved.__module__}"
+                    f"A class {cls.__name__} is already registered.", "another class name", f"{saved.__module__}"
                 )
             self._members[name] = keras.saving.register_keras_serializable(package=PACKAGE)(cls)
             return cls
@@ -83,15 +83,15 @@ class Registry(Members):
         return decorate
 
     def get(self, identifier, **defaults):
-        """The member that `identifier` stands for.
+        """Returns the member that `identifier` names.
 
         Args:
             identifier: a short name, a class of the family, an instance, or a Keras config dictionary.
-            **defaults: constructor arguments for a name or a class; those that it does not take are left out. An
-                instance and a config say everything themselves, and are not touched.
+            **defaults: constructor arguments for a name or a class; those that the constructor does not take are left
+                out. They do not change an instance or a config.
 
         Returns:
-            An instance: the given one, or a new one.
+            The given instance, or a new one.
         """
         if isinstance(identifier, str):
             if identifier not in self._members:
@@ -105,17 +105,17 @@ class Registry(Members):
         if isinstance(identifier, self.base):
             return identifier
         raise invalid(
-            f"This is no {self.family}.",
+            f"Cannot interpret the {self.family}.",
             f"a name ({', '.join(self._members)}), a class, an instance or a config",
             repr(identifier),
             TypeError,
         )
 
     def make(self, name, options, **defaults):
-        """A new layer by its short name, with `options` for its constructor, all of which it must take.
+        """Returns a new layer by its short name; its constructor must take all `options`.
 
         Raises:
-            ValueError: an unknown name or option, or a value out of range.
+            ValueError: the name or an option is unknown, or a value is out of range.
         """
         if name not in self._members:
             raise unknown(self.family, name, self._members)
@@ -126,7 +126,7 @@ class Registry(Members):
         return self.get(name, **{**defaults, **options})
 
     def options(self, cls):
-        """Constructor argument of a member → its default; its own arguments first, then those of its bases."""
+        """Constructor argument of a member → its default; arguments of the class first, then those of its bases."""
         bases = [base for base in cls.__mro__ if issubclass(base, self.base)]
         arguments = {}
         for base in bases[: bases.index(self.base)]:
@@ -136,10 +136,10 @@ class Registry(Members):
         return arguments
 
     def search_space(self, cls):
-        """Option → the values that a search tries, as the member and its bases say in `search_space`.
+        """Option → the values that a search tries, from the `search_space` of the member and its bases.
 
         Raises:
-            ValueError: an option that the constructor does not take.
+            ValueError: the constructor does not take an option of the search space.
         """
         bases = [base for base in reversed(cls.__mro__) if issubclass(base, self.base)]
         space = {name: domain for base in bases for name, domain in vars(base).get("search_space", {}).items()}
@@ -150,7 +150,7 @@ class Registry(Members):
         return space
 
     def name_of(self, layer):
-        """The short name of a member or of its class; the class's own name where it is not registered."""
+        """The short name of a member or of its class, or the name of the class if it is not registered."""
         cls = layer if inspect.isclass(layer) else type(layer)
         return next((name for name, member in self._members.items() if member is cls), cls.__name__)
 
@@ -160,9 +160,9 @@ class Registry(Members):
 
 
 def require_classes(path):
-    """Raises `ValueError` for a `.keras` file with a score, an alignment or the like that no module has registered.
+    """Raises `ValueError` for a `.keras` file with an unregistered class, such as a custom score or alignment.
 
-    A file that does not read is left to `keras.models.load_model`, which says why.
+    A file that cannot be read passes; `keras.models.load_model` will say why.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -173,14 +173,14 @@ def require_classes(path):
     if missing:
         listed = ", ".join(name.removeprefix(f"{PACKAGE}>") for name in missing)
         raise invalid(
-            f"{path} has a class from outside the package, which is not registered.",
+            f"{path} has a custom class that is not registered.",
             "the module that defines it to be imported first (by --plugin FILE on the command line)",
             f"class {listed}",
         )
 
 
 def _registered_names(config):
-    """The names that the classes of this package, and those registered with it, have anywhere in a Keras config."""
+    """The registered names in a Keras config of all classes of this package, custom ones included."""
     parts = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
     for part in parts:
         yield from _registered_names(part)
@@ -190,5 +190,5 @@ def _registered_names(config):
 
 
 def is_same(known, cls):
-    """Whether two classes or functions are one, or one definition that ran twice."""
+    """Whether two classes or functions are the same, or come from one definition that ran twice."""
     return (known.__module__, known.__qualname__) == (cls.__module__, cls.__qualname__)
