@@ -36,6 +36,8 @@ def _prepare(run, config, dataset, stage, first, made_backup):
     network = stage.prepare()
     steps = dataset.steps_per_epoch(config.batch_size)
     compile_network(network, config, steps, stage.backbone)
+    # A step that makes the variables of its optimizer would be traced twice.
+    network.optimizer.build(network.trainable_variables)
     if made_backup:
         run.load_backup(network)
     else:
