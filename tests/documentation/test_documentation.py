@@ -36,6 +36,7 @@ def python_blocks(page):
 
 @needs_tensorflow
 @pytest.mark.slow
+@pytest.mark.apart
 def test_python_blocks_of_all_pages_run(tmp_path):
     """The blocks of a page in their order, one page after the other in one process, each with names of its own."""
     program = ["import runpy"]
