@@ -1,9 +1,10 @@
-"""Additive self-attention over a map: a training step of `Attention("additive")` and of Keras's `AdditiveAttention`.
+"""Time and memory of additive self-attention: `Attention("additive")` and Keras's `AdditiveAttention`.
 
     python benchmarks/additive_memory.py                         # about two minutes on two cores, 6 GB
 
-Memory is the peak of the process above what it held before the first step, each measured in a process of its own
-(Linux). Time is the median of steps that take turns in one process. Keras's layer has no W₁ and W₂; ours has.
+Both run training steps over the positions of a map. Memory is the peak of a process above what it held before the first
+step; each layer is measured in a separate process (Linux). Time is the median of steps that take turns in one process.
+Our layer has the weights W₁ and W₂, which Keras's layer lacks.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def resident():
 
 
 def peak_above_base(kind, positions):
-    """Megabytes of four training steps above what was held before."""
+    """The peak of four training steps, in megabytes above what the process held before."""
     trained, images = (
         model(kind, positions),
         np.random.default_rng(0).normal(size=(1, positions, UNITS)).astype("float32"),
@@ -66,7 +67,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--positions", type=int, nargs="+", default=[784, 1600])
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--peak-of", choices=["keras", "ours"], help="measure the memory of one alone, and end")
+    parser.add_argument("--peak-of", choices=["keras", "ours"], help="only measure the memory of one layer")
     options = parser.parse_args()
     if options.peak_of:
         print(f"{peak_above_base(options.peak_of, options.positions[0]):.0f}")

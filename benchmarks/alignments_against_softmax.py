@@ -1,9 +1,9 @@
-"""Every alignment against softmax: forwards and backwards over 784 positions, batch 64.
+"""The time of every alignment relative to softmax: forwards and backwards over 784 positions, batch 64.
 
     python benchmarks/alignments_against_softmax.py              # about two minutes on two cores
 
-Once for one question to a map of 28 × 28 (scores of shape (64, 1, 784)), as `SpatialAttention` asks it, and once for
-self-attention of 28 questions (64, 28, 784), where the arithmetic outweighs the calls.
+It is measured for one query over a map of 28 × 28 (scores of shape (64, 1, 784)), as in `SpatialAttention`, and for
+self-attention with 28 queries (64, 28, 784), where arithmetic outweighs the overhead of the calls.
 """
 
 import argparse
@@ -18,7 +18,7 @@ BATCH, SIDE, DIMENSION = 64, 28, 32
 
 
 def members(queries):
-    """Name → a layer: every registered one, and the options that cost something else."""
+    """Name → a layer: every registered alignment, and options that change the cost."""
     found = {name: ALIGNMENTS.get(name, axes=2 if queries == 1 else 1) for name in ALIGNMENTS}
     found["entmax, α = 1.3"] = EntmaxAlignment(1.3)
     found["entmax, α learned"] = EntmaxAlignment(learned=True)
@@ -28,7 +28,7 @@ def members(queries):
 
 
 def gradient_call(name, layer, queries):
-    """A compiled gradient of a weighted sum of the weights of one layer."""
+    """A compiled gradient of a weighted sum of the weights that one layer gives."""
     generator = np.random.default_rng(0)
     shape = (BATCH, queries, SIDE * SIDE)
     scores, factors = (ops.convert_to_tensor(2 * generator.normal(size=shape).astype("float32")) for _ in range(2))

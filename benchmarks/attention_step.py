@@ -1,6 +1,7 @@
-"""What attention costs: a training step with two attended blocks against the same network with `score=None`.
+"""The cost of attention: a training step with two attended layers, relative to the same network with `score=None`.
 
-Both are measured in turn in one process, so that drift of the machine cancels; the figure is the ratio of the medians.
+Both are measured in turn in one process, so that drift of the machine cancels out. The result is the ratio of the
+medians.
 
     python benchmarks/attention_step.py                         # width 1, 224 px, batch 4: about 4 minutes on two cores
     KERAS_BACKEND=jax python benchmarks/attention_step.py --batch-size 64 --precision mixed_bfloat16     # on a GPU
@@ -27,7 +28,7 @@ def build(score, options):
 
 
 def seconds(model, images, labels):
-    """The time of one step; `train_on_batch` returns the loss, so the step is over."""
+    """The time of one step. It is complete, because `train_on_batch` returns the loss."""
     began = time.perf_counter()
     model.train_on_batch(images, labels)
     return time.perf_counter() - began

@@ -1,13 +1,14 @@
-"""A frozen, pretrained backbone on a folder of images: what caching its features costs and saves, what heads reach.
+"""The cost and the gain of caching the features of a frozen, pretrained backbone, and the metrics of three heads on it.
 
-The task is one class against the rest.
+The task is one class of a folder of images against the rest.
 
-The features of all images are computed into an empty cache and timed. Then the plain head, the multi-scale head without
-attention, and attention are trained from it, each with several seeds; and attention for an epoch without the cache.
+The script times how long the features of all images take into an empty cache. Then it trains the plain head, the
+multi-scale head without attention, and attention from the cache, each with several seeds, and attention for one epoch
+without the cache.
 
     python benchmarks/frozen_backbone.py --data images --weights vgg16.safetensors --positive melanoma
 
-takes about a quarter of an hour on two cores for 2,150 images of 224 px.
+takes about 15 minutes on two cores for 2,150 images of 224 px.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def main():
 
 
 def one_against_rest(source, positive, target):
-    """A tree of links: the images of one class, and those of all others."""
+    """Makes a tree of links with two classes: `positive`, and `rest` for all other classes."""
     for path in sorted(source.glob("*/*/*")):
         split, name = path.parts[-3:-1]
         link = target / split / (positive if name == positive else "rest") / path.name
@@ -73,7 +74,7 @@ def one_against_rest(source, positive, target):
 
 
 def fill_cache(config):
-    """Computes the features of all three splits, timed."""
+    """Computes the features of all three splits, and prints the time."""
     dataset = load_data(config)
     backbone = build_backbone(config, dataset)
     began = time.perf_counter()
@@ -83,13 +84,13 @@ def fill_cache(config):
 
 
 def measure(name, changes, settings, options, folder):
-    """Trains one head with several seeds, prints its figures, and returns the seconds of each training."""
+    """Trains one head with several seeds, prints its metrics, and returns the seconds of each training."""
     figures, seconds = {"validation": [], "test": []}, []
     for seed in range(options.seeds):
         config = TrainConfig(**settings, **changes, epochs=options.epochs, seed=seed)
         began = time.perf_counter()
         run = train(config, folder / f"{name}-{seed}", verbose=0)
-        print(f"{name}, seed {seed}: {time.perf_counter() - began:.0f} s with results and export", flush=True)
+        print(f"{name}, seed {seed}: {time.perf_counter() - began:.0f} s with measuring and export", flush=True)
         seconds.append(run.metrics["seconds"])
         for split, found in figures.items():
             found.append(positive_figures(run, split, options.positive))

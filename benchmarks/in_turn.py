@@ -1,4 +1,4 @@
-"""Measures several things in turn in one process, so that drift of the machine cancels; and compiles a gradient."""
+"""Measures several functions in turn in one process, so that drift of the machine cancels; compiles functions."""
 
 import statistics
 import time
@@ -7,9 +7,9 @@ import keras
 
 
 def medians(functions, repeats, warm_up=3, pause=0.0):
-    """Name → median seconds of `repeats` calls, the functions taking turns; a call returns when its work is done.
+    """Name → median seconds of `repeats` calls of functions that take turns; a call must return when its work is done.
 
-    `pause` are seconds between two calls, for libraries whose threads go on looking for work after it.
+    `pause` is the seconds between two calls, for libraries whose threads go on looking for work after a call.
     """
     times = {name: [] for name in functions}
     for repeat in range(repeats + warm_up):
@@ -23,7 +23,7 @@ def medians(functions, repeats, warm_up=3, pause=0.0):
 
 
 def compiled_gradient(function, *tensors):
-    """A call without arguments that computes the gradients of a scalar function, compiled, and waits for them."""
+    """A function without arguments that computes compiled gradients of a scalar function, and waits for them."""
     if keras.backend.backend() == "tensorflow":
         return _compiled_by_tensorflow(function, tensors)
     import jax
@@ -46,7 +46,7 @@ def _compiled_by_tensorflow(function, tensors):
 
 
 def compiled(function, *tensors):
-    """A call without arguments that computes a function, compiled, and waits for it."""
+    """A function without arguments that computes a compiled function, and waits for it."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -1,7 +1,7 @@
-"""How fast each exported format is: the same model, the same images, measured in turn in one process.
+"""The speed of each exported format: the same model on the same images, measured in turn in one process.
 
-The Keras model by `predict_on_batch`, its SavedModel, one without folded batch normalization, and ONNX and LiteRT
-files, each with its weights as they are and quantized; every one gives probabilities, logits and both maps.
+Measured are `predict_on_batch` of the Keras model, its SavedModel with and without folded batch normalization, and ONNX
+and LiteRT files with float32 and with quantized weights. Each of them gives probabilities, logits and both maps.
 
     python benchmarks/inference.py                        # width 1, 224 px, batches of 1 and 32: about 10 minutes
     python benchmarks/inference.py --width 0.25 --image-size 64
@@ -20,25 +20,25 @@ from keras_attention.export.graph import InferenceGraph
 from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.quiet import silenced
 
-# The threads of ONNX Runtime spin for a while after a call, and would slow whatever comes next.
+# The threads of ONNX Runtime spin for a while after a call, and would slow down the next measurement.
 PAUSE = 0.2
 
 
 def calls(model, class_names, folder):
-    """Name → function of images, all of which give the same."""
+    """Name → function of images; all of them give the same outputs."""
     graph, unfolded = (InferenceGraph(model, class_names, fold=fold) for fold in (True, False))
     found = {"Keras": graph.reference.predict_on_batch}
-    found["SavedModel, not folded"] = written(unfolded, "savedmodel", folder / "plain")
-    found["SavedModel"] = written(graph, "savedmodel", folder / "folded")
+    found["SavedModel, not folded"] = write_and_load(unfolded, "savedmodel", folder / "plain")
+    found["SavedModel"] = write_and_load(graph, "savedmodel", folder / "folded")
     for name in ("onnx", "litert"):
         for quantize in (None, *QUANTIZATIONS):
             title = f"{FORMATS[name].title}{f', {quantize}' if quantize else ''}"
-            found[title] = written(graph, name, folder, quantize)
+            found[title] = write_and_load(graph, name, folder, quantize)
     return found
 
 
-def written(graph, name, folder, quantize=None):
-    """A format, written and read back."""
+def write_and_load(graph, name, folder, quantize=None):
+    """A format, written and loaded again."""
     form = FORMATS[name]
     path = form.path(folder, quantize)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def main():
     parser.add_argument("--repeats", type=int, nargs="+", default=[25, 5])
     options = parser.parse_args()
     size = options.image_size
-    model = attention_classifier(VGG16BN((size, size, 3), width=options.width), 10)
+    model = attention_classifier(VGG16BN((size, size, 3), width=options.width), 10, units=256)
     with tempfile.TemporaryDirectory() as folder, silenced(tell_errors=True):
         functions = calls(model, [str(number) for number in range(10)], pathlib.Path(folder))
         for batch_size, repeats in zip(options.batch_sizes, options.repeats, strict=True):

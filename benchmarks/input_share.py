@@ -1,7 +1,7 @@
-"""How long the model waits for its input: training steps fed by the pipeline against steps fed one batch from memory.
+"""The time for which a model waits for its input: training steps fed by the pipeline, and steps fed from memory.
 
-Both are measured in turn in one process; the share is what the pipeline adds to the median step. The pipeline alone,
-with nothing else to do, is given too.
+Both are measured in turn in one process; the steps from memory all use the same batch. The share is what the pipeline
+adds to the median step. The pipeline is also measured alone.
 
     python benchmarks/input_share.py --augment photo
 """
@@ -23,8 +23,8 @@ def main():
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--augment", default="none")
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=40, help="steps in a block")
-    parser.add_argument("--blocks", type=int, default=7, help="blocks of each kind")
+    parser.add_argument("--steps", type=int, default=40, help="steps measured in a row")
+    parser.add_argument("--blocks", type=int, default=7, help="rows of steps of each kind")
     options = vars(parser.parse_args())
     steps, blocks = options.pop("steps"), options.pop("blocks")
     config = TrainConfig(**options)

@@ -1,8 +1,8 @@
-"""Seconds that measuring maps takes besides the model: 1,000 images of 224 px, four blocks and their product.
+"""Seconds that the measures of maps take besides the model: 1,000 images of 224 px, four maps and their joint map.
 
     python benchmarks/map_measures.py
 
-Deletion and insertion are of 100 of the images, as `measure` takes by default, over a model that does next to nothing.
+Deletion and insertion use 100 of the images, as `measure` does by default, and a model that computes next to nothing.
 """
 
 import statistics

@@ -1,11 +1,12 @@
-"""What every pair of score and alignment adds to a training step of VGG16-BN at width 1 and 224 px.
+"""The cost of every pair of score and alignment in a training step of VGG16-BN at width 1 and 224 px.
 
     python benchmarks/pairs_step.py                              # about eight minutes on two cores, 6 GB
 
-The whole step is measured once, without attention (`score=None`). What stands behind the backbone, two attended maps of
-28 × 28 × 256 and 14 × 14 × 512, a query map of 7 × 7 × 512 and the head, is then measured for every pair and without
-attention in turn, with gradients for the weights and for the maps. The ratio is (whole step + difference) / whole step:
-the noise of a long step, larger than most differences, does not enter it.
+The whole step is measured once, without attention (`score=None`). Then the part behind the backbone is measured in turn
+for every pair and without attention, with gradients for the weights and for the feature maps. That part has two
+attended feature maps of 28 × 28 × 256 and 14 × 14 × 512, a query map of 7 × 7 × 512, and the head. The ratio is (whole
+step + difference) / whole step, so that the noise of a long step, which is larger than most differences, does not
+affect it.
 """
 
 import argparse
@@ -25,10 +26,10 @@ SETTINGS = argparse.Namespace(image_size=224, width=1.0, precision="float32", al
 
 
 def behind_the_backbone(score, alignment, maps, labels):
-    """A compiled gradient of the loss of a classifier over given maps, for the maps and all weights."""
+    """A compiled gradient of the loss of a classifier over given feature maps, for the maps and all weights."""
     inputs = [keras.Input(shape) for shape in MAPS.values()]
     named = [keras.layers.Identity(name=name)(tensor) for name, tensor in zip(MAPS, inputs, strict=True)]
-    model = attention_classifier(keras.Model(inputs, named), CLASSES, score=score, alignment=alignment)
+    model = attention_classifier(keras.Model(inputs, named), CLASSES, score=score, alignment=alignment, units=256)
     state = [ops.copy(variable) for variable in model.non_trainable_variables]
 
     def loss(*tensors):

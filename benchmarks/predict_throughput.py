@@ -1,8 +1,8 @@
-"""Images a second that `predict` makes of JPEG files, against the model alone on images in memory.
+"""Images per second of `predict` on JPEG files, relative to the model alone on images in memory.
 
-Both are measured in turn in one process, with the same batches. The files are smoothed noise of 500×375 pixels, with a
-finer grain on it, so that they are about as large as photographs. What the stream must lose is the time that the
-processors need to decode an image, which is given too.
+Both are measured in turn in one process, with the same batches. The files are smooth noise of 500×375 pixels with a
+finer grain, so that they are about as large as photographs. The stream cannot avoid the processor time of decoding an
+image, which is printed too.
 
     python benchmarks/predict_throughput.py
     python benchmarks/predict_throughput.py --image-size 224 --width 0.25
@@ -51,7 +51,7 @@ def write_files(folder, count):
 
 def measure(folder, paths, options):
     side = options.image_size
-    model = attention_classifier(VGG16BN((side, side, 3), width=options.width), CLASSES)
+    model = attention_classifier(VGG16BN((side, side, 3), width=options.width), CLASSES, units=256)
     model.save(folder / "model.keras")
     predictor = load_predictor(folder / "model.keras")
     size = even_batch_size(len(paths), options.batch_size)
@@ -66,7 +66,7 @@ def measure(folder, paths, options):
             if prediction.error:
                 raise prediction.error
 
-    predictor(images)  # traces
+    predictor(images)  # the first call traces
     times = medians({"model alone": alone, "from files": stream}, options.repeats, warm_up=0)
     megabytes = sum(path.stat().st_size for path in paths) / 1e6
     print(
@@ -81,14 +81,14 @@ def measure(folder, paths, options):
 
 
 def busy_cores(function):
-    """Seconds of a processor for each second that passes."""
+    """Processor seconds per second of a call."""
     began, used = time.perf_counter(), time.process_time()
     function()
     return (time.process_time() - used) / (time.perf_counter() - began)
 
 
 def decoding_seconds(predictor, paths):
-    """Seconds of a processor for an image."""
+    """Processor seconds of decoding an image."""
     chosen = paths[:DECODED]
     began = time.process_time()
     for path in chosen:

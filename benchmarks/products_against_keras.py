@@ -1,8 +1,9 @@
-"""`Attention("dot")` and `Attention("scaled_dot")` against `keras.layers.Attention`: one pass, and one with gradients.
+"""The time of `Attention("dot")` and `Attention("scaled_dot")` relative to `keras.layers.Attention`.
 
     python benchmarks/products_against_keras.py                  # about a minute on two cores
 
-The ratio of the medians is ours over theirs, over 196, 784 and 3,136 positions: maps of 14, 28 and 56 px.
+Measured are one pass, and one pass with gradients, over 196, 784 and 3,136 positions: maps with sides of 14, 28 and 56
+positions. The result is the ratio of the medians.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from keras_attention.layers import Attention
 
 
 def layers():
-    """Name → a call of query and value; Keras's layer multiplies unscaled, or by a learned number."""
+    """Name → a function of query and value. Keras's layer does not scale the product unless `use_scale` is set."""
     theirs, dot, scaled = keras.layers.Attention(), Attention("dot"), Attention("scaled_dot")
     return {
         "keras.layers.Attention": lambda query, value: theirs([query, value]),

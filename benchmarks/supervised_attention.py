@@ -1,9 +1,10 @@
-"""What masks teach attention: without them, with them, and with inverted ones, several seeds each.
+"""The effect of masks on attention maps: training without masks, with masks, and with inverted masks.
 
     python benchmarks/supervised_attention.py --data IMAGES --masks MASKS --weights VGG16.safetensors
 
-A frozen backbone with cached features; a Jaccard index is that of the map, scaled to 0…1, with the mask, on the
-validation split. Inverted masks are the negative control: whatever they teach is wrong.
+The backbone is frozen and its features are cached; each training is repeated with several seeds. The Jaccard index
+compares the map, scaled to 0…1, with the mask, on the validation split. Inverted masks are the negative control: they
+teach the wrong places.
 """
 
 import argparse
@@ -31,8 +32,9 @@ SUPERVISION = ("none", "masks", "inverted")
 def main():
     options = arguments()
     dataset = load(options.data, masks=options.masks, image_size=options.image_size)
+    batches = list(dataset.batches("validation", 64, with_masks=True).as_numpy_iterator())
     images, labels, masks = (
-        np.concatenate(parts) for parts in zip(*dataset.batches("validation", 64).as_numpy_iterator(), strict=True)
+        np.concatenate([batch[part] for batch in batches]) for part in ("images", "labels", "masks")
     )
     print(f"chance  {masks.mean():.3f} (mean share of an image that its mask covers)")
     with tempfile.TemporaryDirectory() as folder:
@@ -43,8 +45,8 @@ def main():
                 for seed in range(options.seeds):
                     config = config_of(options, alignment, supervision, inverted, seed)
                     run = train(config, pathlib.Path(folder) / "run", overwrite=True, verbose=0, export=False)
-                    rows.append(measured(run, images, labels.argmax(-1), masks, dataset.class_names))
-                tell(alignment, supervision, rows)
+                    rows.append(measures_of(run, images, labels.argmax(-1), masks, dataset.class_names))
+                print_figures(alignment, supervision, rows)
 
 
 def arguments():
@@ -87,20 +89,20 @@ def write_inverted(masks, folder):
     return folder
 
 
-def measured(run, images, labels, masks, class_names):
-    """Of one run: ROC-AUC, and for each block the Jaccard index at .5, at its best threshold, and that threshold."""
+def measures_of(run, images, labels, masks, class_names):
+    """ROC-AUC of a run, and for each attended layer the Jaccard index at .5 and at its best threshold."""
     model = keras.models.load_model(run.model_path, compile=False)
     figures = classification_metrics(model.predict(images, batch_size=16, verbose=0), labels, class_names)
     found, _ = measure_pixels(attention_maps(model, images, batch_size=16), masks)
     row = {"roc_auc": figures["roc_auc"], "melanoma": figures["per_class"][class_names[0]]["roc_auc"]}
-    for block, values in found.items():
+    for layer, values in found.items():
         curve = np.nanmean(values["curve"], axis=0)
-        row[f"{block} at .5"] = np.nanmean(values["jaccard"])
-        row[f"{block} best"], row[f"{block} threshold"] = curve.max(), THRESHOLDS[curve.argmax()]
+        row[f"{layer} at .5"] = np.nanmean(values["jaccard"])
+        row[f"{layer} best"], row[f"{layer} threshold"] = curve.max(), THRESHOLDS[curve.argmax()]
     return row
 
 
-def tell(alignment, supervision, rows):
+def print_figures(alignment, supervision, rows):
     print(f"{alignment}, {supervision}")
     for name in rows[0]:
         values = [row[name] for row in rows]

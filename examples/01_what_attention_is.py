@@ -32,7 +32,7 @@ classifiers average the vectors over all places and put a dense layer on the ave
 of twelve; the average gives it two twelfths of the say, and the background the rest.
 
 The cell below makes a feature map by hand. The image is cut into 3 × 4 places, and two numbers describe each: how
-round and how red it is there, counted from the middle of the scale. A red ball lies on two places in the
+round and how red it is there, counted from the middle of the scale. A red ball covers two places in the
 middle. At the upper right is a red sign, which is not round; at the lower left a wheel, which is not red. The rest is
 grass, neither round nor red.
 """
@@ -64,12 +64,12 @@ $$e_l = \mathrm{score}(q, k_l), \qquad a = \mathrm{align}(e), \qquad c = \sum_{l
 
 - The *score* says how well each key answers the query. Here it is the dot product, $e_l = q^\top k_l$: large where key
   and query point the same way.
-- The *alignment* makes *weights* of the scores. Here it is softmax, $a_l = \exp(e_l) / \sum_j \exp(e_j)$: all weights
+- The *alignment* turns the scores into *weights*. Here it is softmax, $a_l = \exp(e_l) / \sum_j \exp(e_j)$: all weights
   are above 0, and they sum to 1.
 - The *context* is the mean of the values, weighted by $a$. Keys say where to look; values are what is taken from
   there. Here, as in most networks for images, both are the features.
 
-The query (1, 1) asks for what is round and red. In NumPy the three steps are three lines.
+The query (1, 1) looks for what is round and red. In NumPy the three steps are three lines.
 """
 
 # %%
@@ -85,8 +85,8 @@ print("context:", context.round(2))
 
 # %% [markdown]
 """
-The two places of the ball have the weights .392 and .433. The sign and the wheel, which answer half of the question,
-get about .06 each; each place of grass gets about .01 or less. The context, about (.97, 1.03), describes the ball.
+The two places of the ball have the weights .392 and .433. The sign and the wheel, which match half of the query, get
+about .06 each; each place of grass gets about .01 or less. The context, about (.97, 1.03), describes the ball.
 
 ## The same with layers
 
@@ -122,10 +122,10 @@ print(f"largest difference so far: {max(differences):.1e}")
 
 # %% [markdown]
 """
-## Other questions, other answers
+## Other queries, other contexts
 
-The features have not changed; what comes out depends on who asks. The next cell asks three questions at once: for what
-is round and red, for what is red and not round, and for nothing at all. The picture shows the keys as points, larger
+The features stay the same; the result depends on the query. The next cell passes three queries at once: for what is
+round and red, for what is red and not round, and for nothing at all. The picture shows the keys as points, larger
 and brighter where the weight is larger, the query as an arrow, and the context as a star. The cross is the plain
 average.
 """
@@ -153,9 +153,9 @@ figure.savefig(FOLDER / "01-queries.png", dpi=110)
 
 # %% [markdown]
 """
-The question for what is red and not round finds the sign, with a weight of .55, and the context moves towards it. The
+The query for what is red and not round finds the sign, with a weight of .55, and the context moves towards it. The
 query of zeros scores every key 0, so each gets 1/12, and the context is the average: average pooling is attention
-without a question.
+with a query of zeros.
 
 ## Keys and values may differ
 
@@ -202,7 +202,7 @@ figure.savefig(FOLDER / "01-map.png", dpi=110)
 
 # %% [markdown]
 """
-## The question is learned
+## The query is learned
 
 So far you chose the query. In a network it is computed from the image, or it is a weight; either way it is trained as
 everything else is, by the gradient of the loss. All three steps can be differentiated.
@@ -256,16 +256,16 @@ The sign of the average is right in about .6 of the examples, since the object i
 1.0. With the keys apart, the learned query is about (5, 0): from labels that never say so, the network has found that
 the first number tells where to look, and more than .9 of the weight is on the object.
 
-Where the keys are values too, some seeds find the same, and others a query like (5, 0, 5): they ask for the object and
-for a positive sign. Less than half of the weight is then on the object, and the accuracy is still 1.0. Training makes
-the weights useful for the loss, and nothing else. Whether a map points at the object is a question of its own, which
-chapter 6 measures. And this task was made so that attention is what it needs: whether attention helps a classifier of
-images has to be measured too, in chapter 5.
+If the keys are the values too, some seeds find the same, and others a query like (5, 0, 5), which looks for the object
+and for a positive sign. Less than half of the weight is then on the object, and the accuracy is still 1.0. Training
+makes the weights useful for the loss, and nothing else. Whether a map points at the object is another question, which
+chapter 6 measures. And this task was made to need attention: whether attention helps a classifier of images has to be
+measured too, in chapter 5.
 
 ## What to take from this
 
-Attention is a weighted mean whose weights depend on a question. A score compares the query with each key, an alignment
-makes weights of the scores, and the context is the mean of the values with these weights. Over a feature map the
+Attention is a weighted mean whose weights depend on a query. A score compares the query with each key, an alignment
+turns the scores into weights, and the context is the mean of the values with these weights. Over a feature map the
 weights are a map of where the network looks. There is more than one way to score and to align: go on with
 `02_score_functions.py`.
 """

@@ -49,8 +49,8 @@ they differ in how the weight is initialized and regularized. `dot` and its rela
 
 ## What each calls similar
 
-The next cell fixes one query, the arrow, and colours every key of the plane by its score: bright is alike. Learned
-scores have the random weights that they start with. Each panel has a colour scale of its own, because only the
+The next cell fixes one query, the arrow, and colours every key of the plane by its score: bright is similar. Learned
+scores have their random initial weights. Each panel has its own colour scale, because only the
 differences within one row of scores matter to softmax.
 """
 
@@ -82,12 +82,12 @@ Read the panels by the direction in which a score grows. `dot` and `scaled_dot` 
 key beats a near one. The `general` scores do so too, along a direction that depends on the query and on the random
 matrix; `activated_general` stops at 1. For `cosine` only the angle counts, and for `euclidean` only the distance, so
 that the query itself is the best key. `additive` and `concat` are bounded, and prefer some direction that need not be
-that of the query: what is alike is for training to find.
+the query's: what counts as similar is learned in training.
 
 ## What they cost
 
 The next cell counts parameters and measures the time for 784 keys (a map of 28 × 28) of 256 dimensions: once for one
-query, as a classifier asks, and once for 784 queries, as self-attention does. `additive` and `concat` have 256 hidden
+query, as in a classifier, and once for 784 queries, as in self-attention. `additive` and `concat` have 256 hidden
 units. Timings are noisy, and other programs disturb them; so each score is timed in turn with `dot`, several times, and
 what is printed is the ratio of the medians. Expect it to differ from run to run, by a fifth or more.
 """
@@ -123,8 +123,8 @@ for name, score in SCORES.items():
 r"""
 For one query no score takes more than about three times as long as `dot`. For self-attention `additive`
 and `concat` are some tens of times as slow: for each of the 784 × 784 pairs they compute 256 hidden units, a tanh each,
-where `dot` multiplies and adds. A classifier asks once for each place, or once for all. The largest part is then to
-project the keys, 784 · 256 · 256 or 51 million multiply-adds, where VGG16 takes about 15 billion for an image.
+where `dot` multiplies and adds. A classifier has one query for each place, or one for all. The largest cost is then
+to project the keys, 784 · 256 · 256 or 51 million multiply-adds, where VGG16 takes about 15 billion for an image.
 
 ## Why √d
 
@@ -191,7 +191,7 @@ figure.savefig(FOLDER / "02-dimension.png", dpi=110)
 r"""
 The variance of `dot` is d, as computed. At 1,024 dimensions its largest weight is 1.00 and the norm of the derivative
 .0003: of 49 places it sees one, and nothing tells it to look elsewhere. `scaled_dot` stays level, with a largest weight
-of about .11 and a norm of .20. The learned products are no way out: `general` and `biased_general` start with random
+of about .11 and a norm of .20. The learned products do not help: `general` and `biased_general` start with random
 matrices that keep the variance of the query, so they grow as `dot` does. `cosine` fails the other way: directions of
 random vectors become orthogonal, so that all scores approach 0 and all weights 1/49. This is why it has a temperature
 $s$, which can be learned (`CosineScore(temperature=16, learned=True)`). The others stay within bounds.
@@ -210,8 +210,8 @@ In `SpatialAttention` and `attention_classifier`, `units=` is the dimension in w
 
 ## What to take from this
 
-Scores differ in what they call similar, in whether they learn it, and in what they cost. Where the dimension is large,
+Scores differ in what they call similar, in whether they learn it, and in what they cost. If the dimension is large,
 divide by its root, or take a score that is bounded. `additive` is the default of this package: it takes query and keys
-of any dimensions, and for one query it is cheap. How scores become weights is a choice of its own: go on with
+of any dimensions, and for one query it is cheap. How scores become weights is a separate choice: go on with
 `03_alignment_functions.py`.
 """

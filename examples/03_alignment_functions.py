@@ -5,8 +5,9 @@
 *Shows:* what each alignment of the package makes of the same scores, and which of them sees both of two objects.
 *Takes:* eight to fourteen minutes on two cores, as busy as they are, for eight networks; with `--smoke` under a
 minute, on fewer images.
-*Reaches:* with softmax a mean ROC-AUC of about .99 on images of two digits; its map in block 3 gives about three
-quarters of its weight to the digits, but sees both in only about a fifth of the images, sigmoid's in about four fifths.
+*Reaches:* with softmax a mean ROC-AUC of about .99 on images of two digits; the map of `block3_pool` gives about
+three quarters of its weight to the digits, but sees both in only about a fifth of the images, sigmoid's in about four
+fifths.
 """
 
 # %%
@@ -28,7 +29,7 @@ SMOKE = "--smoke" in sys.argv
 FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
 keras.utils.set_random_seed(0)
-logging.getLogger("tensorflow").setLevel("ERROR")  # it takes eight networks in a row for one that is traced anew
+logging.getLogger("tensorflow").setLevel("ERROR")  # it mistakes eight networks in a row for one that is traced again
 
 # %% [markdown]
 r"""
@@ -41,7 +42,7 @@ An alignment turns the scores $e_1 \dots e_n$ of a query into the weights $a_1 \
 | `sparsemax` | $\max(e_l - t, 0)$, with $t$ so that they sum to 1 | many are exactly 0 |
 | `entmax` | $\max((\alpha - 1) e_l - t, 0)^{1 / (\alpha - 1)}$, with $t$ as above | between the two; α is 1.5 |
 | `hard` | 1 for one key, 0 for the others | the key is drawn from softmax in training |
-| `local_monotonic` | softmax inside a window around the query's own place | 0 outside the window |
+| `local_monotonic` | softmax inside a window around the query's place | 0 outside the window |
 | `local_predictive` | softmax times a Gaussian around a place that the query predicts | sum to less than 1 |
 | `reinforced` | softmax inside a subset of the keys | the subset is drawn by a policy in training |
 
@@ -52,7 +53,7 @@ $a_l v_l$.
 
 The next cell passes one row of 24 scores, with two peaks of nearly the same height, through every member of
 `ALIGNMENTS`, outside of training. `local_predictive` also wants the query, of which it predicts where to look; here
-both are random. A single query stands in the middle of the keys, and there `local_monotonic` opens its window of 7.
+both are random. The place of a single query is the middle of the keys, where `local_monotonic` has its window of 7.
 """
 
 # %%
@@ -78,8 +79,8 @@ figure.savefig(FOLDER / "03-weights.png", dpi=110)
 # %% [markdown]
 """
 Now as a table. In training some alignments draw at random; the cell calls each of them eight times in training and
-looks whether the weights change. `reinforced` warns where it samples and no loss will reward it; here nothing is to be
-learned, and the warning is left out.
+looks whether the weights change. `reinforced` warns if it samples and no loss rewards it; nothing is learned here, so
+the warning is filtered out.
 """
 
 # %%
@@ -137,15 +138,15 @@ for name, align in alignments.items():
 # %% [markdown]
 """
 With `sigmoid` key 14 keeps its weight: each key is judged by itself. Softmax takes half of it, and the sparse
-alignments all. (For `local_monotonic` key 6 lies outside the window, and `hard` gave key 14 nothing before.) One
+alignments all. (For `local_monotonic` key 6 is outside the window, and `hard` gave key 14 nothing before.) One
 expects, then, that on images with two objects sigmoid sees both, and softmax has to choose. Is that so?
 
 ## Two digits
 
 `digit_pairs` paints two whole handwritten digits of different classes into each image, among fragments of others. A
-label has a 1 for each of the two; a mask says for each class where its digit lies. A small VGG16 with batch
-normalization, attended at two blocks, is trained once with each alignment: from the same initial weights of the
-backbone, on the same images, each class with a sigmoid output of its own, so that both digits can be said to be there.
+label has a 1 for each of the two; a mask says for each class where its digit is. A small VGG16 with batch
+normalization and two attended layers is trained once with each alignment: from the same initial weights of the
+backbone, on the same images. Each class has its own sigmoid output, so that both digits can be predicted at once.
 """
 
 # %%
@@ -182,8 +183,8 @@ for name in ALIGNMENTS:
 # %% [markdown]
 r"""
 How is the weight of a map divided? With the map $a$, resized to the image, and the masks $m_1$ and $m_2$ of the two
-digits, the energy of each is the share of the weight that lies on it, $E_i = \sum a \, m_i / \sum a$. The table has,
-for each block, on average over the test images:
+digits, the energy of each is the share of the weight that is on it, $E_i = \sum a \, m_i / \sum a$. The table has,
+for each attended layer, on average over the test images:
 
 - *on digits:* $E_1 + E_2$, beside what equal weights everywhere have;
 - *lesser:* $\min(E_1, E_2) / (E_1 + E_2)$, the part of the digit that gets less; at most .5;
@@ -202,19 +203,19 @@ def division(weights):
     return total.mean(), (lesser[total > 0] / total[total > 0]).mean(), seen.mean()
 
 
-blocks = list(next(iter(maps.values())))
-print(f"{'':17} " + " ".join(f"{block:^30}" for block in blocks))
-print(f"{'alignment':17} " + " ".join(f"{'on digits':>10}{'lesser':>9}{'both seen':>11}" for _ in blocks))
-equal = {block: np.ones_like(maps["softmax"][block]) for block in blocks}
+layers = list(next(iter(maps.values())))
+print(f"{'':17} " + " ".join(f"{layer:^30}" for layer in layers))
+print(f"{'alignment':17} " + " ".join(f"{'on digits':>10}{'lesser':>9}{'both seen':>11}" for _ in layers))
+equal = {layer: np.ones_like(maps["softmax"][layer]) for layer in layers}
 for name, found in {**maps, "equal weights": equal}.items():
-    cells = [division(found[block]) for block in blocks]
+    cells = [division(found[layer]) for layer in layers]
     print(f"{name:17} " + " ".join(f"{total:10.3f}{lesser:9.3f}{seen:11.2f}" for total, lesser, seen in cells))
 
 # %%
-block, shown = blocks[0], 3
+layer, shown = layers[0], 3
 cells = {"images": np.hstack(test_images[:shown])}
 for name, found in maps.items():
-    strips = found[block][:shown]
+    strips = found[layer][:shown]
     cells[name] = np.hstack(resize_maps(strips / strips.max(axis=(1, 2), keepdims=True), SIDE))
 outlines = np.hstack(masks[:shown].max(axis=1))
 rows = -(-len(cells) // columns)
@@ -230,27 +231,26 @@ figure.savefig(FOLDER / "03-maps.png", dpi=110)
 
 # %% [markdown]
 """
-The expectation is half right. With softmax about three quarters of the weight of block 3 lie on the digits, which cover
-.22 of the image, but in most images on one of them: both are seen in about a fifth. The sparse alignments are alike,
-and `hard`, which has one place, can only choose. In block 4 no alignment that sums to 1 sees both in half of the
-images. `sigmoid` sees both far more often, but mostly because it does not choose at all: in block 3 less than a third
-of the weight is on the digits, and in block 4 as much as equal weights would put there. Nothing in the loss asks a gate
-to close.
+The expectation is half right. With softmax about three quarters of the weight of `block3_pool` are on the digits, which
+cover .22 of the image, but in most images on one of them: both are seen in about a fifth. The sparse alignments are
+alike, and `hard`, which has one place, can only choose. In `block4_pool` no alignment that sums to 1 sees both in half
+of the images. `sigmoid` sees both far more often, but mostly because it does not choose at all: in `block3_pool` less
+than a third of the weight is on the digits, and in `block4_pool` as much as equal weights would put there. Nothing in
+the loss forces a gate to close.
 
 Compare the ROC-AUC: a map that sees one digit does not keep the network from naming both. Beside the contexts the
-classifier is given the average of block 5, which both digits reach. `softmax`, `sigmoid`, `entmax` and the local
-alignments come to about .98 or .99, `reinforced` to .96, and `hard` and `sparsemax` to about .93 after the same number
-of steps. `hard` and `reinforced` sample, and a draw has no derivative: what takes its place is noisier, or not exact.
-`sparsemax` does not sample; one may suspect the keys of weight 0, through which no gradient comes, but that is not
-measured here.
+classifier gets the average of `block5_pool`, to which both digits contribute. `softmax`, `sigmoid`, `entmax` and the
+local alignments come to about .98 or .99, `reinforced` to .96, and `hard` and `sparsemax` to about .93 after the same
+number of steps. `hard` and `reinforced` sample, and a draw has no derivative: its substitute is noisier, or not exact.
+`sparsemax` does not sample; the cause may be keys of weight 0, which pass no gradient, but that is not measured here.
 
-`local_monotonic` may look anywhere in block 4, which has 4 × 4 places, and at all but one row and one column of the
-8 × 8 of block 3: its window of 7 stands in the middle, since one map answers for the whole image. It is made for
-sequences of queries, each with a place of its own.
+`local_monotonic` may look anywhere in `block4_pool`, which has 4 × 4 places, and at all but one row and one column of
+the 8 × 8 of `block3_pool`: its window of 7 is in the middle, since one map serves the whole image. It is made for
+sequences of queries, each with its own place.
 
-These are the figures of one training each, on 2,000 images. A second seed, which was tried for softmax and sigmoid,
-moved them but gave the same picture. Chapter 5 shows how to compare with intervals, and chapter 9 gives
-each class a map of its own, so that no digit has to share.
+These are the figures of one training each, on 2,000 images. A second seed, tried for softmax and sigmoid, moved
+them but gave the same picture. Chapter 5 shows how to compare with intervals, and chapter 9 gives each class its own
+map, so that no digit has to share.
 
 ## What to take from this
 

@@ -25,7 +25,7 @@ from keras_attention.maps import AttentionMaps, pointing_game, resize_maps
 
 SMOKE = "--smoke" in sys.argv
 EPOCHS = 2 if SMOKE else 6
-BLOCKS = ("block3_pool", "block4_pool")
+ATTENDED = ("block3_pool", "block4_pool")
 FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
 for name in ("absl", "tensorflow"):  # their notes on data sets and compilation say nothing about what is shown here
@@ -36,14 +36,15 @@ keras.utils.set_random_seed(0)
 """
 ## The images
 
-`cluttered_digits` is the data set that the package brings along: one whole handwritten digit in each image, among
-fragments of others. The label is the digit. The mask says where it lies; it is not used for training here, but it lets
+`cluttered_digits` is the data set that comes with the package: one whole handwritten digit in each image, among
+fragments of others. The label is the digit. The mask says where it is; it is not used for training here, but it lets
 you measure whether a map points at the right place. The first 250 test images are kept aside for that.
 """
 
 # %%
 data = load("cluttered_digits", count=300 if SMOKE else 3000)
-images, labels, masks = next(data.batches("test", 250).as_numpy_iterator())
+batch = next(data.batches("test", 250, with_masks=True).as_numpy_iterator())
+images, labels, masks = batch["images"], batch["labels"], batch["masks"]
 print(f"images {images.shape}, values {images.min():.0f} to {images.max():.0f}")
 print(f"labels {labels.shape}, masks {masks.shape}")
 
@@ -53,20 +54,21 @@ print(f"labels {labels.shape}, masks {masks.shape}")
 
 VGG16 is five blocks of convolutions. At the end of each a pooling halves height and width, so that an image of 64
 pixels leaves the third block as a map of 8 × 8 positions, the fourth as 4 × 4, and the fifth as 2 × 2. At each position
-stands a vector, the features of the part of the image that the position sees. `width=0.25` gives the network a quarter
+it has a vector, the features of the part of the image that the position sees. `width=0.25` gives the network a quarter
 of the filters of the original, which is enough for digits and fast on a laptop.
 
 The roles in the attention are these:
 
 - `block3_pool` and `block4_pool` are attended. The vectors at their positions are keys and values at once.
-- `block5_pool` asks. It has seen the largest part of the image and knows best what is in it, but hardly where.
+- `block5_pool` is the query. Its positions see the largest part of the image, so it knows best what the image shows,
+  but hardly where.
 
 The next cell builds the backbone and looks at these three maps for four images.
 """
 
 # %%
 backbone = VGG16BN((64, 64, 3), width=0.25)
-maps_of = keras.Model(backbone.input, [backbone.get_layer(name).output for name in (*BLOCKS, "block5_pool")])
+maps_of = keras.Model(backbone.input, [backbone.get_layer(name).output for name in (*ATTENDED, "block5_pool")])
 pool3, pool4, pool5 = maps_of(images[:4])
 for name, tensor in {"pool3": pool3, "pool4": pool4, "pool5": pool5}.items():
     print(f"{name}: {tuple(tensor.shape)}  (images, height, width, features)")
@@ -82,13 +84,13 @@ features and the number of positions.
 1. *Projection.* Query and keys are each multiplied by a learned matrix, which gives both 32 features:
    $W_1 q$ and $W_2 k_l$. At every position this is the same matrix, so it is a convolution of 1 × 1.
 2. *Resize.* The projected query is enlarged from 2 × 2 to 8 × 8 by bilinear interpolation. Now every key has a query at
-   its own place.
+   its place.
 3. *Score.* Additive: $e_l = w^\top \tanh(W_1 q_l + W_2 k_l + b)$, one number for each position.
 4. *Alignment.* Softmax over the 64 positions: $a_l = e^{e_l} / \sum_j e^{e_j}$. This is the attention map.
 5. *Context.* $c = \sum_l a_l v_l$, one vector with the 64 features of `pool3`.
 
-The layer `SpatialAttention` does all of it. Here its score function is taken out of it, and each step done by hand, to
-see the shapes.
+The layer `SpatialAttention` does all of it. Here its score is taken out of it, and each step is done by hand, to show
+the shapes.
 """
 
 # %%
@@ -125,8 +127,8 @@ print(f"enlarged, then projected: largest difference {np.abs(query - other_order
 """
 ## The head
 
-`pool4` gets an attention layer of its own, with the same query. What is known of an image is then three vectors: the
-average of `pool5`, and the two contexts. They are concatenated, and one dense layer makes ten logits of them. A plain
+`pool4` gets its own attention layer, with the same query. An image is then described by three vectors: the average of
+`pool5`, and the two contexts. They are concatenated, and one dense layer turns them into ten logits. A plain
 VGG of this kind has the average of `pool5` alone.
 """
 
@@ -147,29 +149,29 @@ print(f"128 + {context.shape[-1]} + {context4.shape[-1]} = {joined.shape[-1]} fe
 # %%
 plain = attention_classifier(VGG16BN((64, 64, 3), width=0.25), num_classes=10, attend=())
 model = attention_classifier(
-    backbone, num_classes=10, attend=BLOCKS, query="block5_pool", score="additive", alignment="softmax", units=128
+    backbone, num_classes=10, attend=ATTENDED, query="block5_pool", score="additive", alignment="softmax", units=128
 )
 print(f"plain: {plain.count_params():,} parameters")
 print(f"with attention: {model.count_params():,}")
-for name in (*(f"attention_{block}" for block in BLOCKS), "logits"):
+for name in (*(f"attention_{layer}" for layer in ATTENDED), "logits"):
     print(f"  {name}: {model.get_layer(name).count_params():,}")
 
 # %% [markdown]
 """
-The attention adds about 60,000 parameters to about 920,000, a fifteenth. A larger part of what the head sees is new all
-the same: 320 features in place of 128. That is worth remembering when a network with attention turns out better, and
-the next chapter comes back to it.
+The attention adds about 60,000 parameters to about 920,000, a fifteenth. A larger part of what the head sees is new,
+though: 320 features instead of 128. Remember this when a network with attention turns out better; the next chapter
+comes back to it.
 
 ## A callback that collects maps
 
-To see how the maps come about, they are computed before the first epoch and after each one, always for the same test
-images. `AttentionMaps` is prepared once for a model, and gives a dictionary from the name of a block to its maps.
+To show how the maps develop, they are computed before the first epoch and after each one, always for the same test
+images. `AttentionMaps` is prepared once for a model, and gives a dictionary: attended layer → its maps.
 """
 
 
 # %%
 class CollectMaps(keras.callbacks.Callback):
-    """Keeps the maps of some images, before training and after each epoch, and tells how often they point at it."""
+    """Keeps the maps of the test images, before training and after each epoch, and prints their pointing game."""
 
     def on_train_begin(self, logs=None):
         self.maps, self.games, self.attention_maps = [], [], AttentionMaps(self.model)
@@ -178,15 +180,15 @@ class CollectMaps(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.maps.append({name: resize_maps(maps, 64) for name, maps in self.attention_maps(images).items()})
         self.games.append({name: pointing_game(maps, masks) for name, maps in self.maps[-1].items()})
-        told = ", ".join(f"{name} {game['score']:.2f}" for name, game in self.games[-1].items())
-        print(f"after epoch {epoch + 1}: pointing game {told} (chance {self.games[-1]['block4_pool']['chance']:.2f})")
+        scores = ", ".join(f"{name} {game['score']:.2f}" for name, game in self.games[-1].items())
+        print(f"after epoch {epoch + 1}: pointing game {scores} (chance {self.games[-1]['block4_pool']['chance']:.2f})")
 
 
 # %% [markdown]
 """
-The *pointing game* asks of each map whether its largest value lies on the digit. Its chance level is the share of the
-image that the mask covers, about .22: a map that prefers no place scores that. Before training the maps are nearly
-even, but they do have a largest value, often near the border, where no digit lies; they score less.
+The *pointing game* checks for each map whether its largest value is on the digit. Chance is the share of the image that
+the mask covers, about .22: a map that prefers no place scores that. Before training the maps are nearly even, but they
+do have a largest value, often near the border, where there is no digit; so they score less.
 
 ## Training
 
@@ -207,27 +209,27 @@ history = model.fit(
     data.training_batches(32),
     steps_per_epoch=steps,
     epochs=EPOCHS,
-    validation_data=data.batches("validation", 128).map(lambda images, labels, masks: (images, labels)),
+    validation_data=data.batches("validation", 128),
     shuffle=False,
     callbacks=[collected],
     verbose=2,
 )
-accuracy = model.evaluate(data.batches("test", 128).map(lambda images, labels, masks: (images, labels)), verbose=0)[1]
+accuracy = model.evaluate(data.batches("test", 128), verbose=0)[1]
 print(f"test accuracy {accuracy:.3f}")
 
 # %% [markdown]
 """
-After the first epoch the network is hardly better than chance, and its maps are worse than chance. During the second
+After the first epoch the network is hardly better than guessing, and its maps are worse than chance. During the second
 epoch both change at once. Validation accuracy rises to about .67, and the map of `block4_pool` points at the digit in
-about two thirds of the images. From then on the two part: accuracy goes on to about .95, the pointing game stays about
+about two thirds of the images. From then on the two differ: accuracy rises to about .95, the pointing game stays about
 where it is, at .64 for `block4_pool` and between .4 and .5 for `block3_pool`. The test accuracy is about .94. These are
 the figures of one training. With another seed they differ, those of the maps far more than the accuracy, as chapter 5
 shows.
 
 ## The maps, epoch by epoch
 
-Rows are test images, columns are moments of the training. The white line is the edge of the mask. All maps of one block
-have one colour scale, in multiples of the even weight 1/16: at 1 a position gets what it would get if all got the same,
+Rows are test images, columns are moments of the training. The white line is the edge of the mask. All maps have
+one colour scale, in multiples of the even weight 1/16: at 1 a position gets what it would get if all got the same,
 at 16 it gets everything.
 """
 
@@ -252,13 +254,13 @@ figure.savefig(FOLDER / "04-maps.png", dpi=110)
 """
 Before training the maps are nearly even. After the second epoch almost all of the weight is on one or two of the 16
 positions, and there it stays. The preferred position is often at the edge of the digit. One position of `block4_pool`
-stands for 16 × 16 pixels, and sees many more around them, so it can know of the digit without lying in the middle of
-it. A map can therefore be of use and lose the pointing game.
+covers 16 × 16 pixels, and sees many more around them, so it can detect the digit without being in its middle. A map can
+therefore be useful and lose the pointing game.
 
 ## Accuracy and pointing, side by side
 
 The same training as two curves: how often the network is right on the validation images, and how often the map of each
-block points at the digit.
+attended layer points at the digit.
 """
 
 # %%
@@ -267,9 +269,9 @@ epochs = range(1, EPOCHS + 1)
 left.plot(epochs, history.history["accuracy"], marker="o", label="training")
 left.plot(epochs, history.history["val_accuracy"], marker="o", label="validation")
 left.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
-for name in BLOCKS:
+for name in ATTENDED:
     right.plot([game[name]["score"] for game in collected.games], marker="o", label=name)
-right.axhline(collected.games[0][BLOCKS[0]]["chance"], color="grey", linestyle="--", label="chance")
+right.axhline(collected.games[0][ATTENDED[0]]["chance"], color="grey", linestyle="--", label="chance")
 right.set(xlabel="epoch (0: before training)", ylabel="pointing game", ylim=(0, 1))
 for axes in (left, right):
     axes.set_xticks(range(EPOCHS + 1))
@@ -283,8 +285,8 @@ figure.savefig(FOLDER / "04-curves.png", dpi=110)
 
 The attention of this network is five steps: project query and keys, resize the query, score, align, average. The layer
 does them in one call, and the classifier around it is an ordinary Keras model that `fit` trains from labels alone. The
-maps come about with the accuracy, though nobody told them where the digit is. They stop improving long before the
-accuracy does, and whether the network needs them for that accuracy is not shown by anything here.
+maps develop with the accuracy, although no training signal says where the digit is. They stop improving long before the
+accuracy does, and nothing here shows whether the network needs them for that accuracy.
 
 Next: `05_does_it_help.py`.
 """

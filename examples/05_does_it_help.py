@@ -33,23 +33,23 @@ for name in ("absl", "tensorflow"):  # their notes on data sets and compilation 
 The network of chapter 4 reached a good accuracy. Would it have reached the same without attention? To train one network
 with attention and one without, and to take the better one, does not answer that. Two trainings of the *same* network
 differ too: the initial weights are random, and so is the order of the images. And the test images are a sample; on
-others, both would have scored a little differently. A difference counts only where it is larger than what these two
-kinds of chance make.
+others, both would have scored a little differently. A difference counts only if it is larger than these two
+sources of randomness can explain.
 
 So each network is trained several times, with several *seeds*, and three networks are compared:
 
 - `plain`: the backbone, the average of its last map, a dense layer. No attention.
 - `multiscale`: the network with attention in which each context, a weighted average of a feature map, is replaced by
-  the plain average of the same map. The head sees as many features, from the same blocks, but nothing is attended.
+  the plain average of the same map. The head sees as many features, from the same layers, but nothing is attended.
 - `additive+softmax`: the network of chapter 4.
 
 ## The comparison
 
 `compare` trains them under equal conditions. A seed gives all three the same initial backbone and the same order of
-images, so that runs of one seed are a pair, and their difference is free of part of the chance. The settings that all
-share are in a `TrainConfig`; `costs=False` leaves out the measurement of time and memory.
+images, so that runs of one seed are a pair, and their difference is free of part of the randomness. The settings that
+all share are in a `TrainConfig`; `costs=False` leaves out the measurement of time and memory.
 
-Everything is kept in a folder. If you interrupt this cell, the next start goes on where it stopped.
+Everything is kept in a folder. If you interrupt this cell, the next start continues where it stopped.
 """
 
 # %%
@@ -85,7 +85,7 @@ print(summary["rules"])
 """
 With three seeds the answer is: no evidence that attention helps or hurts. The two sentences after it give the largest
 difference to each reference, with its interval and its p-value, and the last two say what a comparison of this size
-could have found. Where they come from, the next cells show.
+could have found. The next cells show where they come from.
 
 "No evidence" does not say that there is no effect. It says that an effect, if there is one, is too small for these
 seeds and these test images.
@@ -105,7 +105,7 @@ for name, values in accuracies.items():
 
 # %% [markdown]
 """
-Read a row, and you see what the seed alone does to one and the same network. Then the differences of pairs:
+Each row shows what the seed alone does to one and the same network. Next come the differences of pairs:
 
 - `mean`, `low`, `high`: the mean over the seeds, and its 95 % interval;
 - `seed_error`, `image_error`: the two parts of the uncertainty, as standard errors. The first comes from how much the
@@ -136,8 +136,8 @@ for name, reference in ((ATTENTION, "plain"), (ATTENTION, "multiscale"), ("multi
 # %% [markdown]
 """
 Attention is ahead by about .024 of the plain network, and the interval goes from about −.04 to +.09. It includes 0, so
-the difference may be due to chance; it includes +.08 too, so that a large effect is not excluded either. Its larger
-part comes from the seeds: the pairs differ from each other by several hundredths. Against `multiscale` the difference
+the difference may be random; it includes +.08 too, so that a large effect is not excluded either. Most of its
+width comes from the seeds: the pairs differ from each other by several hundredths. Against `multiscale` the difference
 is about .011, and here the test images are the larger part, since 500 of them leave a standard error of .006.
 
 That is also what `needed` says. Against `plain`, about 23 seeds on the same images would settle a difference of this
@@ -183,8 +183,8 @@ figure.savefig(FOLDER / "05-differences.png", dpi=110)
 """
 ## What one lucky run would have claimed
 
-Suppose each network had been trained once. Which runs it would have been, only chance decides. The next cell takes the
-choice that flatters attention most, and the one that flatters it least.
+Suppose each network had been trained once. Which runs these would have been is random. The next cell takes the choice
+that flatters attention most, and the one that flatters it least.
 """
 
 # %%
@@ -200,31 +200,31 @@ for reference in REFERENCES:
 r"""
 With bad luck, half a hundredth; with good luck, five hundredths, which would have looked like a success. In these runs
 every pair speaks for attention, and still the interval includes 0. Is that too strict? No: if attention made no
-difference at all, three pairs would agree on the sign in one of four comparisons ($2 \cdot (1/2)^3$). What happens by
-chance as often as that is no evidence.
+difference at all, three pairs would agree on the sign in one of four comparisons ($2 \cdot (1/2)^3$). What happens at
+random as often as that is no evidence.
 
 ## The maps of the same runs
 
 Accuracy is not all that a seed decides. These images have masks, so each run of the attended network has measured how
-often the map of each block points at the digit.
+often the map of each attended layer points at the digit.
 """
 
 # %%
 for seed in summary["seeds"]:
     run = comparison.run(ATTENTION, seed)
     games = {name: game["score"] for name, game in run.metrics["pointing_game"].items()}
-    told = ", ".join(f"{name} {score:.2f}" for name, score in games.items())
-    print(f"seed {seed}: test accuracy {run.metrics['accuracy']:.3f}; pointing game {told}")
+    scores = ", ".join(f"{name} {score:.2f}" for name, score in games.items())
+    print(f"seed {seed}: test accuracy {run.metrics['accuracy']:.3f}; pointing game {scores}")
 
 # %% [markdown]
 r"""
 The three trainings have almost the same accuracy, and quite different maps: that of `block3_pool` points at the digit
-in about 78 % of the images with one seed, and in 24 % with another, hardly more often than chance (21 %). Whoever shows
+in about 78 % of the images with one seed, and in 24 % with another, hardly above chance (21 %). Whoever shows
 the maps of one run shows one of many. The next chapter looks into it.
 
 ## What `multiscale` is for
 
-The attended network sees more than the plain one: the head gets features of three blocks and not of one. Suppose it
+The attended network sees more than the plain one: the head gets features of three layers and not of one. Suppose it
 beats the plain network. That may be due to these features alone, whatever weighs them. The difference to `multiscale`
 answers this, because that network has the same features and no attention:
 
@@ -238,7 +238,7 @@ says *it is the attention* only where both references are beaten.
 
 The folder has all of it in one page that needs no network, `report.html`: the verdict, tables that sort, the learning
 curves, the maps of the networks on the same test images, and the command that repeats the comparison. `results.csv` has
-a row a run, and below `runs/` lies every trained network.
+a row a run, and `runs/` holds every trained network.
 """
 
 # %%

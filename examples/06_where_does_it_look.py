@@ -3,7 +3,7 @@ r"""
 # Where does it look?
 
 *Shows:* attention maps beside Grad-CAM, drawn and measured; attention that is taught by masks; and experiments that
-tell when a map says why a network decided, and when it does not.
+show when a map says why a network decided, and when it does not.
 *Takes:* about five and a half minutes on two cores; with `--smoke` under a minute, on fewer images.
 *Reaches:* maps that point at the digit in 84 to 89 % of the test images without masks and in 96 % or more when taught
 by masks, where chance is 21 % and a blurred copy of the image reaches 94 %; and a network that was taught to look into
@@ -39,15 +39,16 @@ from keras_attention.models import mask_losses
 SMOKE = "--smoke" in sys.argv
 EPOCHS = 1 if SMOKE else 5
 PERTURBED = 4 if SMOKE else 60
-BLOCKS = ("block3_pool", "block4_pool")
+ATTENDED = ("block3_pool", "block4_pool")
 FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
 for name in ("absl", "tensorflow"):  # their notes on data sets and compilation say nothing about what is shown here
     logging.getLogger(name).setLevel(logging.ERROR)
 
 data = load("cluttered_digits", count=240 if SMOKE else 3000)
-images, labels, masks = next(data.batches("test", 500).as_numpy_iterator())
-labels, inside = labels.argmax(axis=-1), masks[..., 0] > 0
+batch = next(data.batches("test", 500, with_masks=True).as_numpy_iterator())
+images, labels, masks = batch["images"], batch["labels"].argmax(axis=-1), batch["masks"]
+inside = masks[..., 0] > 0
 print(f"{len(images)} test images; the digit covers {inside.mean():.2f} of an image")
 
 # %% [markdown]
@@ -60,7 +61,7 @@ the network of chapter 4, always from the same initial weights, and trains it on
 - `"nothing"`: attention learns from the labels alone, as in chapter 4.
 - `"digit"`: a second loss compares each map with the mask of the digit.
 - `"corner"`: the same loss with one and the same mask for all images, 16 × 16 pixels in the upper left corner. This
-  network is told to look where mostly nothing is.
+  network is taught to look where there is mostly nothing.
 
 The losses of the maps are ordinary Keras losses of named outputs. `attention_outputs` gives a model of the same layers
 that has the maps among its outputs, and `mask_losses` gives the loss that fits each of them. For softmax, whose weights
@@ -77,7 +78,7 @@ CORNER[:16, :16] = 255
 def trained(teacher):
     """The network of chapter 4, its attention taught "nothing", the "digit" or the "corner"."""
     keras.utils.set_random_seed(0)
-    model = attention_classifier(VGG16BN((64, 64, 3), width=0.25), num_classes=10, attend=BLOCKS, units=128)
+    model = attention_classifier(VGG16BN((64, 64, 3), width=0.25), num_classes=10, attend=ATTENDED, units=128)
     steps = data.steps_per_epoch(32)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, (EPOCHS - 0.5) * steps, warmup_target=1e-3, warmup_steps=steps // 2
@@ -95,9 +96,9 @@ def trained(teacher):
         loss_weights={"logits": 1.0, **dict.fromkeys(map_losses, 1.0)},
     )
 
-    def targets(images, labels, masks):
-        masks = masks if teacher == "digit" else 0 * masks + CORNER
-        return images, {"logits": labels, **dict.fromkeys(map_losses, masks)}
+    def targets(batch):
+        masks = batch["masks"] if teacher == "digit" else 0 * batch["masks"] + CORNER
+        return batch["images"], {"logits": batch["labels"], **dict.fromkeys(map_losses, masks)}
 
     batches = data.training_batches(32, with_masks=True).map(targets)
     taught.fit(batches, steps_per_epoch=steps, epochs=EPOCHS, shuffle=False, verbose=0)
@@ -105,7 +106,7 @@ def trained(teacher):
 
 
 def accuracy(model, shown=images):
-    """The share of the test images, or of what is shown in their place, that a network classifies rightly."""
+    """The share of the test images, or of the images shown instead, that a network classifies correctly."""
     return (model.predict(shown, verbose=0).argmax(axis=-1) == labels).mean()
 
 
@@ -116,11 +117,12 @@ print(f"attention taught nothing: test accuracy {accuracy(model):.3f}")
 """
 ## Maps beside Grad-CAM
 
-An attention map is part of the computation: its weights are what the features were multiplied by. Grad-CAM is a
-question from outside: in the last feature map before the last pooling, the features that raise the logit of the class
+An attention map is part of the computation: its weights are what the features were multiplied by. Grad-CAM looks from
+outside: in the last feature map before the last pooling, the features that raise the logit of the class
 are found by their gradients, and added up. It works for any convolutional network, with attention or without.
 
-`attention_maps` gives the maps of both blocks, `joint_map` the product of the two, and `grad_cam` what its name says.
+`attention_maps` gives the map of each attended layer, `joint_map` the joint map, which is their product, and `grad_cam`
+what its name says.
 Green titles are right answers, the white line is the edge of the mask.
 """
 
@@ -143,7 +145,7 @@ figure
 
 Five pictures persuade, but they prove little. `measure` takes all test images. Against the mask of each image it has:
 
-- the *pointing game*, whether the largest value lies on the digit, and *energy inside*, the share of the map's weight
+- the *pointing game*, whether the largest value is on the digit, and *energy inside*, the share of the map's weight
   on it;
 - the *Jaccard index*, the area that map and mask share over the area of both, for the map cut at half of its range and
   at the threshold that is best for all images; and the *average precision* (AP) with which the map ranks the pixels.
@@ -151,7 +153,7 @@ Five pictures persuade, but they prove little. `measure` takes all test images. 
 Without masks it has:
 
 - *insertion* and *deletion*: the pixels that the map prefers are put into a blurred image first, or blurred first, and
-  the area under the probability of the class is taken. A map that finds what the class hangs on has a high insertion
+  the area under the probability of the class is taken. A map that finds what the class depends on has a high insertion
   and a low deletion;
 - *entropy* (1: even weights, 0: one position), *sparsity* (the other way round);
 - *as untrained*: the rank correlation with the map of the same network with random weights.
@@ -171,9 +173,9 @@ because softmax puts its weight on few positions, far fewer than the digit cover
 The maps hardly resemble those of random weights: what they show came with training.
 
 The second table disagrees. Insertion and deletion of `block3_pool` are about .49 and .52, where a random map has .50
-and .50: taken in the order of this map, the pixels decide no more than in random order, though its peak lies on the
+and .50: taken in the order of this map, the pixels decide no more than in random order, though its peak is on the
 digit. `block4_pool` and Grad-CAM do much better, about .7 and .3. To point at the object and to rank the pixels by what
-decides are two things, and one measure does not stand for the other.
+decides are two things, and one measure does not replace the other.
 """
 
 # %%
@@ -188,35 +190,35 @@ print(f"blurred image: insertion {areas['insertion'].mean():.3f}, deletion {area
 
 # %% [markdown]
 """
-It points at the digit in about 94 % of the images, more often than either block of the trained network, and its
-insertion is better than theirs; its deletion is about that of block 4. So a good figure does not show that a map comes
-from what a network has learned. On these images it is enough to find what is large and bright. On yours it may be
-enough to look at the middle: hold every map against a simple one that knows nothing, not against chance alone.
+It points at the digit in about 94 % of the images, more often than either map of the trained network, and its insertion
+is better than theirs; its deletion is about that of `block4_pool`. So a good figure does not show that a map comes from
+what a network has learned. On these images it is enough to find what is large and bright. On yours it may be enough to
+look at the middle: hold every map against a simple one that knows nothing, not against chance alone.
 
 ## Right, and looking elsewhere
 
-The maps of the two blocks differ although they belong to one network. The next cell takes the images that are
-classified rightly and counts how often each block points beside the digit.
+The maps of the two attended layers differ although they belong to one network. The next cell takes the images that are
+classified correctly and counts how often each map points beside the digit.
 """
 
 
 # %%
 def points(maps):
-    """Whether the largest value of each map, resized to the images, lies on the digit."""
+    """Whether the largest value of each map, resized to the images, is on the digit."""
     peaks = resize_maps(maps, 64).reshape(len(maps), -1).argmax(axis=1)
     return np.take_along_axis(inside.reshape(len(inside), -1), peaks[:, None], axis=1)[:, 0]
 
 
 right = answers == labels
-for name in BLOCKS:
+for name in ATTENDED:
     print(f"{name}: points beside the digit in {1 - points(maps[name])[right].mean():.0%} of the right answers")
 
 # %% [markdown]
 """
-In one right answer of ten the map of block 3 looks elsewhere, that of block 4 in one of seven. With another seed it can
-be most of them: in chapter 5 the map of `block3_pool` of one network pointed beside the digit in three of four images,
-and the network was as accurate as the others. Nothing forces the last layer to listen to a block. It gets three
-vectors, and where two of them tell the class, the third may say anything.
+In one right answer of ten the map of `block3_pool` looks elsewhere, the map of `block4_pool` in one of seven. With
+another seed it can be most of them: in chapter 5 the map of `block3_pool` of one network pointed beside the digit in
+three of four images, and the network was as accurate as the others. Nothing forces the last layer to use an attended
+layer. It gets three vectors, and if two of them give the class away, the third may say anything.
 
 Does the network use its weights at all? There is a direct test. Replace them by even ones, $1/n$ at each position, keep
 everything else as it was trained, and look how many answers change. `UniformScore` gives such weights; backbone and
@@ -228,7 +230,7 @@ logits are those of the trained network.
 def with_even_weights(model):
     """The same network, its backbone and its last layer as they are, with attention that prefers no position."""
     backbone = keras.Model(model.input, model.get_layer("block5_pool").output)
-    even = attention_classifier(backbone, num_classes=10, attend=BLOCKS, score=UniformScore())
+    even = attention_classifier(backbone, num_classes=10, attend=ATTENDED, score=UniformScore())
     even.get_layer("logits").set_weights(model.get_layer("logits").get_weights())
     return even
 
@@ -254,7 +256,7 @@ maps = {teacher: attention_maps(network, images) for teacher, network in network
 figures = {}
 for teacher, network in networks.items():
     figures[teacher] = {"test accuracy": accuracy(network)}
-    for name in BLOCKS:
+    for name in ATTENDED:
         resized = resize_maps(maps[teacher][name], 64)
         figures[teacher][f"energy {name}"] = energy_inside(resized, inside)["score"]
         print(f"taught {teacher}, {name}: pointing game {pointing_game(resized, inside)['score']:.3f}")
@@ -272,15 +274,15 @@ figure
 Taught by the masks, the map of `block3_pool` points at the digit in every test image, and covers most of it, where the
 map that was taught nothing sits on one spot. The pointing game of `block4_pool` rises from about 84 % to 96 %, though
 less of its weight is on the digit than before: spread over the digit, the weight of its 4 × 4 positions laps over the
-edge. Test accuracy is about .96 in place of .95, a difference of two single runs, of which chapter 5 says what it is
+edge. Test accuracy is about .96 instead of .95, a difference between two single runs; chapter 5 says what that is
 worth. The network that was taught the corner points at the digit in about 6 % and 1 % of the images. With about .89 it
 is less accurate, but it is far from lost: guessing gives .10.
 
 ## When a map does not say why
 
 Look at the network that was taught the corner. If its maps said why it decides, it should be lost once the corner is
-gone, and should not mind when the digit is gone. So blur one of the two: all that lies outside of the box around the
-digit, or all that lies inside. (A box, since the outline of the mask itself would tell the digit.) Even weights are the
+gone, and should not mind when the digit is gone. So blur one of the two: all that is outside the box around the
+digit, or all that is inside. (A box, since the outline of the mask itself would reveal the digit.) Even weights are the
 test from above, for all three networks.
 """
 
@@ -310,20 +312,20 @@ figure.savefig(FOLDER / "06-controls.png", dpi=110)
 
 # %% [markdown]
 """
-"Energy" is the share of a map's weight that lies on the digit. By their maps the networks could hardly be less alike.
-By what they do they are much alike: when only the digit is left sharp, they are right in 79 to 87 % of the images; when
+"Energy" is the share of a map's weight that is on the digit. By their maps the networks could hardly be less alike.
+In what they do they are much alike: when only the digit is left sharp, they are right in 79 to 87 % of the images; when
 the digit is blurred, each falls to about 21 %. All three decide by the digit, the one that looks into the corner too.
-Its answers hardly depend on its weights: even ones give .88 in place of .89. What is left for them to come from is the
-average of `block5_pool`, which no map weighs, and what a position in the corner sees of the rest of the image.
+Its answers hardly depend on its weights: even ones give .88 instead of .89. They can only come from the average
+of `block5_pool`, which no map weighs, and from what a position in the corner sees of the rest of the image.
 
-So a map says at which positions a block's features were taken. It does not say that the answer was taken from them. The
+So a map says at which positions features were taken. It does not say that the answer was taken from them. The
 masks have made the maps of the second network beautiful, yet with even weights it is right in about 94 % of the images:
 most of its answers do not need them.
 
 ## What to take from this
 
 Measure maps, on all test images, and beside a simple map that knows nothing of your task. Use more than one measure: a
-map can lie on the object and still not rank the pixels by what decides. Where there are masks, attention can be taught
+map can be on the object and still not rank the pixels by what decides. If there are masks, attention can be taught
 to find the object; that makes the map better, and it does not make it an explanation. To know what a network decides
 by, change something, the image or the weights, and see whether the answer changes.
 

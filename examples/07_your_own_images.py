@@ -23,13 +23,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from keras_attention import TrainConfig, train
+from keras_attention import (
+    VGG16BN,
+    AttentionHyperModel,
+    TrainConfig,
+    attention_classifier,
+    explain,
+    export_run,
+    load_predictor,
+    predict_files,
+    search,
+    train,
+)
 from keras_attention.data import load
-from keras_attention.explanation import explain
-from keras_attention.export import export_run
-from keras_attention.models import VGG16BN, attention_classifier
-from keras_attention.prediction import find_images, load_predictor, predict_files
-from keras_attention.tuning import AttentionHyperModel, search
+from keras_attention.prediction import find_images
 
 
 def is_installed(name):
@@ -41,7 +48,7 @@ def is_installed(name):
 
 
 if missing := [name for name in ("onnx", "onnxruntime", "tf2onnx", "ai_edge_litert") if not is_installed(name)]:
-    sys.exit(f"This chapter needs {', '.join(missing)}: pip install 'keras-attention[onnx,litert]'")
+    sys.exit(f"This chapter needs {', '.join(missing)}: pip install onnx tf2onnx onnxruntime ai-edge-litert")
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--smoke", action="store_true", help="run everything once, on fewer images")
@@ -49,7 +56,7 @@ parser.add_argument("--images", metavar="FOLDER", type=pathlib.Path, help="of <c
 parser.add_argument("--masks", metavar="FOLDER", help="a tree parallel to it, with a mask for each image or for some")
 parser.add_argument("--weights", metavar="FILE", help="of a VGG16, or imagenet, which is downloaded once")
 parser.add_argument("--image-size", metavar="N", type=int, help="side of the images in pixels")
-options, _ = parser.parse_known_args()  # a notebook has arguments of its own
+options, _ = parser.parse_known_args()  # a notebook has other arguments
 for folder in filter(None, (options.images, options.masks)):
     if not pathlib.Path(folder).is_dir():
         parser.error(f"there is no folder {folder}")
@@ -61,22 +68,22 @@ FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
 SIZE = options.image_size or (128 if options.images else 32 if SMOKE else 64)
 WIDTH = 0.05 if SMOKE else 0.25
-for name in ("absl", "tensorflow"):
-    logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)  # notes of theirs
+for name in ("absl", "tensorflow"):  # their notes say nothing about what is shown here
+    logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)
 
 # %% [markdown]
 """
 ## A folder
 
-Images of your own lie in a folder for each class: `<root>/<class>/*`. Where they are divided already, it is
-`<root>/<split>/<class>/*` with the splits `train`, `validation` and `test`; splits that are not there are taken from
-the training images, the same share of each class. Masks of the object, if you have any, lie in a parallel tree under
-the same names.
+Put your own images into a folder for each class: `<root>/<class>/*`. If they are divided already, use
+`<root>/<split>/<class>/*` with the splits `train`, `validation` and `test`; missing splits are taken from the training
+images, the same share of each class. Masks of the object, if you have any, go into a parallel tree under the same
+names.
 
 Run the chapter as `python examples/07_your_own_images.py --images FOLDER --weights imagenet` (and `--masks FOLDER`),
 and everything below happens to your images. Without these options it writes a small folder first: 60 PNG files for each
-of five digits, out of `cluttered_digits`, with their masks. Ten others, of other handwriting, go into a folder of their
-own; they play the new images that come when the model is in use.
+of five digits, out of `cluttered_digits`, with their masks. Ten others, of other handwriting, go into another folder;
+they play the new images that come when the model is in use.
 """
 
 # %%
@@ -86,8 +93,8 @@ NAMES = ("five", "six", "seven", "eight", "nine")
 def digits(count, split="train"):
     """Images, labels from 0 to 9, and masks of a split of `cluttered_digits`."""
     data = load("cluttered_digits", count=count, image_size=SIZE)
-    images, labels, masks = next(data.batches(split, count).as_numpy_iterator())
-    return images.astype("uint8"), labels.argmax(axis=-1), masks
+    batch = next(data.batches(split, count, with_masks=True).as_numpy_iterator())
+    return batch["images"].astype("uint8"), batch["labels"].argmax(axis=-1), batch["masks"]
 
 
 def write_files(root, masks_root, images, labels, masks, each):
@@ -115,7 +122,7 @@ print(f"{len(files):,} image files in {IMAGES.name}, the first {files[0].relativ
 """
 ## A look at the data
 
-Before anything is trained, look at what was read: how many images of each class stand in each split, what the loader
+Before anything is trained, look at what was read: how many images of each class are in each split, what the loader
 notes, which files it could not read, and a few images as the network will see them, square and of one size, with the
 outline of the mask. Most disappointments later on can be seen here: a class of eleven images, a mask that is shifted, a
 label that the background gives away. (`keras-attention train` prints the same counts and notes at its start.)
@@ -147,10 +154,10 @@ figure.savefig(FOLDER / "07-images.png", dpi=110)
 ## Weights to start from
 
 Two hundred images are too few to learn what an edge, a stroke or a corner is. A network that has learned it from other
-images brings it along. For photographs these are the 1.3 million of ImageNet: `weights="imagenet"` downloads the VGG16
-of Keras once (56 MB), and a file of torchvision's or timm's `vgg16_bn` serves as well. This chapter needs no network,
-so it does the same in miniature: it trains a backbone for a minute or two on the digits from 0 to 4, none of which is
-in the folder, and saves its weights. What follows takes the one file as it takes the other.
+images has it already. For photographs these are the 1.3 million images of ImageNet: `weights="imagenet"` downloads the
+VGG16 of Keras once (56 MB), and a file of torchvision's or timm's `vgg16_bn` serves as well. This chapter needs no
+network, so it does the same in miniature: it trains a backbone for a minute or two on the digits from 0 to 4, none of
+which is in the folder, and saves its weights. The rest of the chapter takes either file alike.
 """
 
 
@@ -178,8 +185,8 @@ weights = options.weights or ("imagenet" if options.images else pretrained(FOLDE
 
 `freeze="all"` keeps the backbone as it is. Then each image has the same features in every epoch, and these are computed
 once, into a cache on disk; what is trained is the attention and the classifier upon it, a second or less an epoch. A
-`TrainConfig` holds all settings, and `train` makes a folder of them: the settings, the course, figures of the test
-split, pictures, the model. As a command:
+`TrainConfig` holds all settings, and `train` makes a folder of the run: the settings, a row for each epoch, figures of
+the test split, pictures, the model. As a command:
 
     keras-attention train --data FOLDER --masks FOLDER --weights imagenet --freeze --epochs 15 --learning-rate 0.001
 """
@@ -237,15 +244,15 @@ print(f"winner {best['score']} + {best['alignment']}: test accuracy {winner.metr
 # %% [markdown]
 """
 On the digits `softmax` is ahead of `sigmoid`, and of the two scores neither of the other: on 45 validation images .67
-and .71 are two images apart. Where trials are that close, the choice is a matter of luck, and the winner's validation
+and .71 are two images apart. If trials are that close, the choice is a matter of luck, and the winner's validation
 figure is optimistic; chapter 5 is about that. The figure to report is the last one, of the test images. It is about
 .71, no better than that of the first run: there was little to find.
 
 ## Where it looks
 
-Before you trust a model, look at what it looks at, on images that it was not trained on (of a folder of your own this
-chapter takes ten files, most of which it was). `explain` takes files or folders and writes a picture for each file: the
-image, the map of each attended block, their product, and Grad-CAM beside them.
+Before you trust a model, look at what it looks at, on images that it was not trained on (from your own folder this
+chapter takes ten files, most of which were training images). `explain` takes files or folders and writes a picture for
+each file: the image, the map of each attended layer, the joint map, which is their product, and Grad-CAM beside them.
 
     keras-attention explain runs/tutorial/07-search/winner FILE FILE --maps grad_cam --out pictures
 """
@@ -261,11 +268,11 @@ figure.savefig(FOLDER / "07-where.png", dpi=110)
 
 # %% [markdown]
 """
-## Out of Python
+## Outside this package
 
 The run is tied to this package and to Keras. An export is not: a SavedModel for TensorFlow Serving, `model.onnx` for
 ONNX Runtime, `model.tflite` for LiteRT on a phone or a small computer. Each file is run after it is written and
-compared with the Keras model on test images; where they disagree nothing is left.
+compared with the Keras model on test images; if they disagree, nothing is kept.
 
     keras-attention export runs/tutorial/07-search/winner --format savedmodel,onnx,litert --out runs/tutorial/07-export
 """
@@ -286,8 +293,8 @@ float32.
 
     keras-attention predict runs/tutorial/07-export/model.onnx FOLDER --json
 
-The ten new digits are by other hands. About half are right, which of ten says little; and one that is wrong may be sure
-of itself.
+The ten new digits are by other writers. About half are classified correctly, which with ten images says little; and a
+wrong answer may have a high probability.
 """
 
 # %%
@@ -304,9 +311,9 @@ for path, probabilities in zip(new, answers["onnx"], strict=True):
 """
 ## The card
 
-What leaves should say what it is. `card.md` in the folder of the export tells a person, and `card.json` a program: the
-data, the settings, the figures, each file with its size and its SHA-256, limits, and the lines that load each format. A
-file that is not what its card says is refused.
+An exported model should say what it is. `card.md` in the folder of the export tells people, and `card.json` programs:
+the data, the settings, the figures, each file with its size and its SHA-256, limits, and the lines that load each
+format. A file that does not match its card is refused.
 """
 
 # %%
@@ -318,8 +325,8 @@ print((FOLDER / "07-export" / "card.md").read_text("utf-8").split("\n## Data")[0
 
 A folder with a subfolder for each class is all that is needed; look at it first. With few images start from weights
 that were trained on many, and freeze them: training takes seconds then, and a search over scores and alignments
-minutes. Judge by test images that nothing was chosen on, and by where the maps point. What you hand on is the export
+minutes. Judge by test images on which nothing was chosen, and by where the maps point. What you hand on is the export
 with its card.
 
-In the next chapter, *A score function of your own*, you add a score function to the nine that are there.
+In the next chapter, *Your own score function*, you add a score function to the nine of the package.
 """

@@ -1,9 +1,9 @@
 # %% [markdown]
 """
-# A score function of your own
+# Your own score function
 
-*Shows:* a score function in ten lines, and everything that takes it from then on: every alignment, the classifier,
-files, exports, the comparison, the search and the command line.
+*Shows:* a score function in ten lines, and everything that then works with it: every alignment, the classifier, files,
+exports, the comparison, the search and the command line.
 *Takes:* four to seven minutes on two cores, as busy as they are; with `--smoke` under a minute, on fewer images.
 *Reaches:* on the features of one frozen backbone a test accuracy of about .95 with the new score and .94 with
 `additive`, which is no difference; and probabilities that are exactly the same before and after saving.
@@ -20,34 +20,44 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 
-from keras_attention import Attention, TrainConfig, compare, export_model, load_predictor
+from keras_attention import (
+    ALIGNMENTS,
+    SCORES,
+    VGG16BN,
+    Attention,
+    AttentionHyperModel,
+    TrainConfig,
+    attention_classifier,
+    compare,
+    export_model,
+    load_predictor,
+    search,
+)
 from keras_attention.data import load
-from keras_attention.layers import ALIGNMENTS, SCORES, Choices, Score
-from keras_attention.models import VGG16BN, attention_classifier
-from keras_attention.tuning import AttentionHyperModel, search
+from keras_attention.layers import Choices, Score
 
 SMOKE = "--smoke" in sys.argv
 FOLDER = pathlib.Path("runs/tutorial")
 FOLDER.mkdir(parents=True, exist_ok=True)
-for name in ("absl", "tensorflow"):
-    logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)  # notes of theirs
+for name in ("absl", "tensorflow"):  # their notes say nothing about what is shown here
+    logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)
 IMAGES, SIDE, WIDTH = (120, 32, 0.05) if SMOKE else (3000, 64, 0.25)
 
 # %% [markdown]
 r"""
 ## The formula, and ten lines
 
-Chapter 2 ordered the score functions by what they compare: `additive` asks a small network, the products ask how far a
-key reaches along the query, and `euclidean` asks for the distance $\lVert q - k \rVert$. Distances can be measured
-otherwise. Along the axes, as one walks in Manhattan, the distance of a query $q$ and a key $k$ is the sum of the
+Chapter 2 ordered the score functions by what they compare: `additive` uses a small network, the products measure how
+far a key reaches along the query, and `euclidean` takes the distance $\lVert q - k \rVert$. There are other distances.
+Along the axes, as one walks in Manhattan, the distance of a query $q$ and a key $k$ is the sum of the
 differences of their components; with an exponent $p$ large differences count for more:
 
 $$e = -\sum_{i=1}^{d} |q_i - k_i|^p$$
 
-A score function is a Keras layer, a subclass of `Score`. It says its formula once, in `pair`, for one query and one
-key; the leading axes are those of all pairs, and the last axis holds the components. `@SCORES.register` gives it the
-name by which you, the command line and reports will call it. `search_space` says which values of an option a search
-shall try. As every Keras layer with arguments it has a `get_config`, so that files can hold it. The first line of the
+A score function is a Keras layer, a subclass of `Score`. It defines its formula once, in `pair`, for one query and one
+key; the leading axes run over all pairs, and the last axis holds the components. `@SCORES.register` gives it the name
+by which you, the command line and reports refer to it. `search_space` says which values of an option a search tries.
+As every Keras layer with arguments it has a `get_config`, so that files can hold it. The first line of the
 docstring is what `keras-attention list` prints.
 """
 
@@ -74,15 +84,15 @@ print(f"{len(SCORES)} scores: {', '.join(SCORES)}")
 
 # %% [markdown]
 r"""
-It stands at the end of the list. When you change the class and run the cell again, the new definition takes the place
-of the old one; the name of another score is refused.
+It is the last of the list. When you change the class and run the cell again, the new definition replaces the old one;
+the name of another score is refused.
 
 ## Does it compute what it says?
 
 The test of a formula is the same formula in NumPy, in one line, on vectors whose dimensions all differ, so that no axis
-can be taken for another. `table` of the layer is made of `pair` by the base class, which also sees to it that the
-tensor of all pairs, $T_q \times T_k \times d$, is not held at once where it would be large. The difference to see is
-the rounding of float32, below $10^{-6}$.
+can be mistaken for another. The base class computes `table` from `pair`, and never holds the tensor of all pairs,
+$T_q \times T_k \times d$, at once if it would be large. The only difference is the rounding of float32, below
+$10^{-6}$.
 """
 
 # %%
@@ -150,9 +160,9 @@ backbone.save_weights(weights_file)
 
 # %% [markdown]
 """
-`attention_classifier` takes the score by its name, and a layer where you want other options than the defaults. `units`
-is the dimension in which query and key are compared: both are projected to it, so that a score that wants vectors of
-one dimension can compare the features of any two blocks. This is an ordinary Keras model, with an ordinary `fit`.
+`attention_classifier` takes the score by its name, or as a layer if you want other options than the defaults. `units`
+is the dimension in which query and key are compared: both are projected to it, so that a score that needs vectors of
+one dimension can compare the features of any two layers. This is an ordinary Keras model, with an ordinary `fit`.
 """
 
 # %%
@@ -167,7 +177,7 @@ model.fit(data.training_batches(32), steps_per_epoch=steps, epochs=epochs, shuff
 """
 ## Saved, loaded, exported
 
-A `.keras` file names the classes of its layers. In this process yours is known, so `load_model` finds it, with its
+A `.keras` file names the classes of its layers. In this process your class is known, so `load_model` finds it, with its
 power of 1.5. An export holds the computation itself and needs no class: it runs where neither this notebook nor
 `keras_attention` is installed. Its batch normalization is folded into the convolutions, so it differs in the last
 digits; the reloaded model does not differ at all.
@@ -236,8 +246,7 @@ print(f"best {found.best['settings']['score_options']}, on test images {found.wi
 
 A command is a new process, which knows nothing of this notebook. So the class goes into a file, and `--plugin` names
 the file; it is imported before the command does anything. Here is the smallest form, without an option. (In Python you
-would `import manhattan` instead. What is set in the environment variable `KERAS_ATTENTION_PLUGINS` need not be given
-each time.)
+would `import manhattan` instead. Plugins named in the environment variable `KERAS_ATTENTION_PLUGINS` need no flag.)
 """
 
 # %%
@@ -273,9 +282,9 @@ command(f"keras-attention --plugin {FOLDER}/manhattan.py train --score manhattan
 
 # %% [markdown]
 """
-That was a run of one epoch on sixty small images, to see that it works; its accuracy means nothing. The run remembers
-the name of its score, but not where the code is: a file of settings or of weights must not decide what is executed.
-Whoever uses the run names the module again, and who forgets it is told so in one line:
+That was a run of one epoch on sixty small images, to see that it works; its accuracy means nothing. The run saves the
+name of its score, but not where the code is: a file of settings or of weights must not decide what is executed. Name
+the module again when you use the run; if you forget it, one line says so:
 """
 
 # %%
@@ -286,10 +295,10 @@ if not SMOKE:
 """
 ## What to take from this
 
-A score function of your own is its formula, a name and, where it has options, their values: ten lines, in a notebook or
-in a file. It then stands in the same list as the others, and no part of the library asks where it came from. An
-alignment of your own goes the same way, by `ALIGNMENTS.register`. Test the formula against NumPy before anything else,
+Your own score function is its formula, a name and, if it has options, their values: ten lines, in a notebook or in a
+file. It is then in the same list as the others, and no part of the library treats it differently. Your own alignment
+works the same way, with `ALIGNMENTS.register`. Test the formula against NumPy before anything else,
 and let a comparison with several seeds say whether it is worth having.
 
-The appendix, *A map for each class*, lets every class ask a question of its own.
+The appendix, *A map for each class*, gives every class its own query.
 """

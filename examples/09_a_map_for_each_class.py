@@ -5,9 +5,9 @@
 *Shows:* several labels an image, a query for each class, and whether the map of a class points at its own object. This
 is an appendix: none of the other chapters needs it.
 *Takes:* about two and a half minutes on two cores; with `--smoke` under 40 seconds, on fewer images.
-*Reaches:* a mean ROC-AUC of .999 and an accuracy of .99 on test images. The map of a digit that is there points at that
-digit in about 60 % of the cases, by chance in 11 %. At the other digit it points in 1 % of them in block 4, but in 35 %
-in block 3.
+*Reaches:* a mean ROC-AUC of .999 and an accuracy of .99 on test images. The map of a digit in the image points at that
+digit in about 60 % of the cases, where chance is 11 %. It points at the other digit in 1 % of them in `block4_pool`,
+but in 35 % in `block3_pool`.
 """
 
 # %%
@@ -32,9 +32,9 @@ SIDE = 64
 """
 ## The data
 
-In most chapters before, an image had one class, and in all of them the network asked one question: where is what
-decides among all classes? Here two whole digits of different classes lie in each image, among fragments of others. A
-label holds ten zeros and ones, of which two are ones; a mask says for each class where its digit lies.
+In most chapters so far an image had one class, and in all of them one query served all classes. Here each image has two
+whole digits of different classes, among fragments of others. A label holds ten zeros and ones, of which two are ones; a
+mask says for each class where its digit is.
 """
 
 # %%
@@ -46,9 +46,9 @@ print(f"images {images.shape}, labels {labels.shape}, masks of the test images {
 r"""
 ## The classifier
 
-With `query="classes"` each class $c$ asks a question of its own, a vector $q_c$ that is learned as any other weight. It
-is compared with the features $k_1, \dots, k_n$ of an attended block, and so each class gets weights, a context and a
-logit of its own:
+With `query="classes"` each class $c$ has its own query, a vector $q_c$ that is learned as any other weight. It is
+compared with the features $k_1, \dots, k_n$ of an attended layer, so that each class gets its own weights, context and
+logit:
 
 $$a_c = \operatorname{softmax}\bigl(e(q_c, k_1), \dots, e(q_c, k_n)\bigr), \qquad
 \text{context}_c = \sum_j a_{cj} v_j$$
@@ -83,13 +83,13 @@ print(f"test: mean ROC-AUC {figures['roc_auc']:.3f} (chance .5), accuracy {figur
 
 # %% [markdown]
 """
-Mind the chance level of the accuracy: whoever says that no digit is ever there is right in eight of ten. The area under
+Mind the chance level of the accuracy: a model that predicts no digit at all is right in eight of ten. The area under
 the ROC curve has no such trap.
 
 ## Where each class looks
 
-The map of a digit that is there should have its largest value on that digit, and not on the other one. By chance it
-does so as often as the digit covers the image.
+The map of a digit in the image should have its largest value on that digit, and not on the other one. Chance is the
+share of the image that the digit covers.
 """
 
 # %%
@@ -99,7 +99,7 @@ other = digit.reshape(-1, 2)[:, ::-1].reshape(-1)
 
 
 def points_at(peak, digits):
-    """The share of the peaks, flat places in the image, that lie on the digit of that class."""
+    """The share of the peaks, flat places in the image, that are on the digit of that class."""
     return test_masks[image, ..., digits].reshape(len(image), -1)[np.arange(len(image)), peak].mean()
 
 
@@ -115,14 +115,15 @@ for name in ("attention_block3_pool", "attention_block4_pool"):
 
 # %% [markdown]
 """
-Both blocks find digits; only the deeper one tells them apart. In block 3 the question of a class is answered by the
-other digit in about a third of the cases; a likely reason is that its features see strokes, of which every digit is
-made. At the other digit the maps of block 4 hardly ever point, but in a third of the cases they point at neither: it
-has only 4 × 4 places, and their middles often lie beside the digit.
+Both attended layers find digits; only the deeper one tells them apart. In `block3_pool` the map of a class points at
+the other digit in about a third of the cases; a likely reason is that its features see strokes, of which every digit is
+made. The maps of `block4_pool` hardly ever point at the other digit, but in a third of the cases they point at neither:
+the layer has only 4 × 4 places, and their middles are often beside the digit.
 
 ## An image with its maps
 
-One row for each block: the image, and for the two digits in it the map of that class, with the outline of its digit.
+One row for each attended layer: the image, and for the two digits in it the map of that class, with the outline of its
+digit.
 """
 
 # %%
@@ -143,8 +144,8 @@ figure.savefig(FOLDER / "09-maps.png", dpi=110)
 """
 ## What to take from this
 
-Where an image has several labels, one map for all of them cannot say what belongs to what. With a query for each class
-the classifier gives a map a class, and a mask a class measures it. As in chapter 6 the measure, not the picture,
-decides: the maps of block 3 look convincing beside an image, and point at the wrong digit in a third of the cases. This
-is the end of the tutorial.
+If an image has several labels, one map for all of them cannot say what belongs to what. With a query for each class the
+classifier gives one map for each class, and one mask for each class measures it. As in chapter 6 the measure, not the
+picture, decides: the maps of `block3_pool` look convincing beside an image, and point at the wrong digit in a third of
+the cases. This is the end of the tutorial.
 """

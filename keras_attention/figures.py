@@ -1,18 +1,18 @@
-"""What is known of a figure by its name alone: title, direction, range, unit, and whether it is a headline."""
+"""The description of a figure: title, direction, range, unit, and whether it is a headline."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure:
-    """The facts of a figure; tables, reports, the command line and the choice of the best epoch follow from them.
+    """The description of a figure, used by tables, reports, the command line and the choice of the best epoch.
 
     Args:
-        name: under which it is stored and asked for.
-        title: in tables and plots.
+        name: the name under which it is stored and chosen.
+        title: its title in tables and plots.
         more_is_better: whether a larger value is better; `None` if neither is.
         least, most: the range of its values.
-        unit: of its values; empty for shares and correlations.
+        unit: the unit of its values; empty for shares and correlations.
         headline: whether short summaries show it.
     """
 
@@ -31,5 +31,5 @@ class Figure:
 
 
 def by_name(*figures):
-    """Name → figure, in their order."""
+    """Name → figure, in the given order."""
     return {figure.name: figure for figure in figures}

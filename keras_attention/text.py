@@ -1,4 +1,4 @@
-"""How figures stand in texts: the same signs, digits and columns everywhere."""
+"""Figures as text, with the same signs, digits and columns everywhere."""
 
 import functools
 
@@ -13,7 +13,7 @@ COSTS = {
 
 
 def number(value, digits=3):
-    """A figure as text; a dash where there is none."""
+    """A figure as text; a dash if there is none."""
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
@@ -23,7 +23,7 @@ def signed(value, digits=3):
 
 
 def bounds(found, form=number):
-    """The interval of an estimate as text; nothing where there is none."""
+    """The interval of an estimate as text; empty if there is none."""
     return "" if found["low"] is None else f"[{form(found['low'])}, {form(found['high'])}]"
 
 
@@ -33,14 +33,13 @@ def interval(difference):
 
 
 def cell(text):
-    """Text as it stands in a cell of a Markdown table: on one line, and no sign of it is read as Markdown's or HTML's
-    structure."""
+    """Text for a cell of a Markdown table: on one line, with the special characters of Markdown and HTML escaped."""
     line = " ".join(str(text).split())
     return line.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("<", "&lt;")
 
 
 def setting(value):
-    """A setting as text: options as `name=value`, several values with commas between, a dash for none."""
+    """A setting as text: options as `name=value`, several values separated by commas, a dash for none."""
     if value is None or value == {}:
         return "–"
     if isinstance(value, dict):
@@ -49,14 +48,14 @@ def setting(value):
 
 
 def short(value):
-    """A cost as text, with three digits that count, or whole where it is large."""
+    """A cost as text: three significant digits, or a whole number from 1,000 on."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def columns(rows, right=False):
-    """Rows of cells as text in columns, the cells to the left, or all but the first of a row to the right."""
+    """Rows of cells as text in columns, aligned left, or with `right` all but the first column aligned right."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -70,12 +69,12 @@ def columns(rows, right=False):
 
 
 def time_left(seconds):
-    """The end of a line: about how long it will take; nothing if nothing is left."""
+    """The end of a line of progress, such as `, about 20 s left`; empty if nothing is left."""
     if not seconds:
         return ""
     return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
 
 
 def teller(verbose):
-    """A function that prints at once, or, without `verbose`, does nothing."""
+    """A function that prints and flushes, or without `verbose` does nothing."""
     return functools.partial(print, flush=True) if verbose else lambda *_, **__: None

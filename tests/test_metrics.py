@@ -1,4 +1,4 @@
-"""Figures of a classifier: worked by hand, against scikit-learn, and defined where they can be."""
+"""Figures of a classifier: computed by hand, compared with scikit-learn, and defined whenever they can be."""
 
 import json
 import math
@@ -11,14 +11,46 @@ from sklearn import metrics
 
 from keras_attention.data import load
 from keras_attention.evaluation import predict_split
-from keras_attention.metrics import MONITORS, classification_metrics
+from keras_attention.metrics import METRICS, MONITORS, Answers, classification_metrics, draw_weights
 
 NAMES = ("ant", "bee", "cat")
-TOP = ("accuracy", "macro_f1", "roc_auc", "average_precision", "loss", "count", "per_class", "confusion")
+TOP = (*METRICS, "count", "per_class", "confusion")
+
+# Metric → the same by scikit-learn, from probabilities and labels of which every class has some.
+REFERENCES = {
+    "accuracy": lambda probabilities, labels: metrics.accuracy_score(labels, probabilities.argmax(-1)),
+    "macro_f1": lambda probabilities, labels: metrics.f1_score(labels, probabilities.argmax(-1), average="macro"),
+    "roc_auc": lambda probabilities, labels: metrics.roc_auc_score(labels, probabilities, multi_class="ovr"),
+    "average_precision": lambda probabilities, labels: metrics.average_precision_score(
+        np.eye(3)[labels], probabilities
+    ),
+    "loss": lambda probabilities, labels: metrics.log_loss(labels, probabilities),
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_that_of_its_reference(name, rng):
+    labels = np.concatenate([np.arange(90) % 3, np.full(7, 2)])
+    logits = rng.normal(size=(97, 3)) + 0.7 * np.eye(3)[labels]
+    value = classification_metrics(logits, labels, NAMES)[name]
+    assert value == pytest.approx(REFERENCES[name](softmax(logits, -1), labels))
+    assert METRICS[name].least <= value <= METRICS[name].most
+    # Under resamples it is what it is of the images that were drawn.
+    answers, weights = Answers(logits, labels), draw_weights(97, 8, seed=2)
+    expected = [METRICS[name].of(answers.drawn(times)) for times in weights]
+    np.testing.assert_allclose(METRICS[name].under(answers, weights), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_has_the_direction_that_it_says(name, rng):
+    labels = np.arange(60) % 3
+    worse = rng.normal(size=(60, 3))
+    better = classification_metrics(worse + 5 * np.eye(3)[labels], labels, NAMES)[name]
+    assert METRICS[name].sign * (better - classification_metrics(worse, labels, NAMES)[name]) > 0
 
 
 def test_by_hand():
-    # Probabilities of (¼, ¾) and the like: logits are their logarithms, up to a constant.
+    # Probabilities such as (¼, ¾): the logits are their logarithms, up to a constant.
     logits = np.log([[0.75, 0.25], [0.25, 0.75], [0.6, 0.4], [0.1, 0.9], [0.2, 0.8]]) + 7
     found = classification_metrics(logits, [0, 0, 1, 1, 1], ("ant", "bee"))
     assert tuple(found) == TOP
@@ -92,7 +124,7 @@ def test_one_class_alone_has_no_curve():
 def test_it_is_plain_json(labels, rng):
     found = classification_metrics(rng.normal(size=(4, 3)).astype("float32"), np.array(labels), NAMES)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert all(type(found[name]) in (float, type(None)) for name in TOP[:5])
+    assert all(type(found[name]) in (float, type(None)) for name in METRICS)
     assert type(found["count"]) is int
 
 

@@ -1,4 +1,4 @@
-"""The page of the command line, as Markdown, from the parser itself."""
+"""Makes the page of the command line, as Markdown, from the parser."""
 
 import argparse
 import re
@@ -9,7 +9,7 @@ PROGRAM = "keras-attention"
 
 
 def commands_page():
-    """Every command with every option."""
+    """The page: every command with every option."""
     root = parser()
     parts = [f"{_sentence(root.description)} {_prose(root.epilog)}", _usage(f"{PROGRAM} COMMAND …"), *_groups(root)]
     for name, command in subcommands(root).items():
@@ -19,13 +19,13 @@ def commands_page():
 
 
 def subcommands(of):
-    """Name → the parser of each command below another, in their order."""
+    """Name → parser, for each command below another one, in their order."""
     found = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
     return dict(found[0].choices) if found else {}
 
 
 def options(command):
-    """The arguments of a command that help shows, but for help itself."""
+    """The arguments of a command that its help shows, except `--help`."""
     return [
         action
         for action in command._actions
@@ -90,6 +90,6 @@ def _sentence(text):
 
 
 def _prose(text):
-    """Text of the parser in Markdown: signs that Markdown knows stand for themselves, but for those of code."""
+    """Text of the parser in Markdown: special characters are escaped, except in code."""
     parts = re.split(r"(`[^`]+`)", text)
     return "".join(part if place % 2 else re.sub(r"([*_<\[\]|])", r"\\\1", part) for place, part in enumerate(parts))

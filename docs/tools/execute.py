@@ -2,10 +2,10 @@
 
     python docs/tools/execute.py examples/04_attention_on_vgg16_bn.py
 
-runs it in a folder of its own, and writes docs/tutorial/04_attention_on_vgg16_bn.md and its pictures beside it.
-With `--smoke` the script runs on fewer images; such a page says so, and is not one to keep. `--keep FOLDER` runs it
-there, and leaves what it makes. The notebook with its outputs stays in runs/tutorial; `--prose` takes them from there
-where the code is still the same, so that a word is mended without another run.
+runs it in a temporary folder, and writes docs/tutorial/04_attention_on_vgg16_bn.md and its pictures. With `--smoke` the
+script runs on fewer images; the page says so, and is not meant to be kept. `--keep FOLDER` runs the script in that
+folder and keeps its files. The notebook with its outputs is saved in runs/tutorial; with `--prose` the page takes the
+outputs from there, if the code has not changed, so that prose can be corrected without another run.
 """
 
 import argparse
@@ -29,11 +29,11 @@ from traitlets.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES, NOTEBOOKS = ROOT / "docs" / "tutorial", ROOT / "runs" / "tutorial"
-# More than three ticks, which an output may hold itself.
+# More than three ticks, because an output may contain three.
 OUTPUT, END, PICTURE = "`````{ .text .output .no-copy }", "`````", "![The figure that the code above draws]"
 ADDRESS = re.compile(r"<.* at 0x[0-9a-f]+>")
-# The first cell of a run, which the page does not show: what the script finds in `sys.argv`, and sharp pictures whose
-# size is the one that the figure asks for.
+# The first cell of a run, which the page does not show. It sets `sys.argv`, and makes pictures sharp and as large as
+# their figure.
 PREPARATION = """\
 import sys
 from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -51,12 +51,14 @@ TEMPLATE = {
 
 
 def main(arguments=None):
-    """Runs what the command line names."""
+    """Runs the chapters that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("chapters", nargs="+", type=pathlib.Path, metavar="CHAPTER")
-    parser.add_argument("--smoke", action="store_true", help="run it once on fewer images")
-    parser.add_argument("--prose", action="store_true", help="take the outputs of the last run; only prose has changed")
-    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="run it there, and leave what it makes")
+    parser.add_argument("--smoke", action="store_true", help="run on fewer images")
+    parser.add_argument(
+        "--prose", action="store_true", help="take the outputs of the last run, if only prose has changed"
+    )
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="run in that folder, and keep its files")
     parser.add_argument("--out", type=pathlib.Path, default=PAGES, metavar="FOLDER", help="(default docs/tutorial)")
     options = parser.parse_args(arguments)
     notebooks = NOTEBOOKS if options.out == PAGES else options.out
@@ -91,12 +93,12 @@ def with_outputs(chapter, saved):
 
 
 def executed(chapter, folder, smoke=False):
-    """The notebook of a chapter with its outputs, and how long it took; raises where a cell fails."""
+    """Runs a chapter; returns its notebook with the outputs and the seconds. Raises if a cell fails."""
     notebook = read(chapter)
     arguments = [chapter.name, *(["--smoke"] if smoke else [])]
     notebook.cells.insert(0, nbformat.v4.new_code_cell(PREPARATION.format(arguments=arguments)))
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    # The package of this checkout, whatever is installed.
+    # Imports the package of this checkout, not an installed one.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(folder)}})
     started = time.perf_counter()
@@ -114,14 +116,14 @@ def ran(chapter, seconds, cores, smoke=False):
 
 
 def write_page(chapter, notebook, line, folder):
-    """Writes the page and the pictures of a chapter that ran; returns the page."""
+    """Writes the page and the pictures of a chapter that ran; returns the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = folder / chapter.stem
     shutil.rmtree(pictures, ignore_errors=True)
     text, outputs = markdown(notebook, chapter.stem)
     for name, data in outputs.items():
         pictures.mkdir(exist_ok=True)
-        # Written anew, it is smaller, and holds nothing but pixels.
+        # Saved again, the file is smaller, and has no metadata.
         Image.open(io.BytesIO(data)).save(folder / name, optimize=True)
     page = folder / f"{chapter.stem}.md"
     page.write_text(re.sub(r"^(# .*)$", rf"\1\n\n{line}", text, count=1, flags=re.M), "utf-8")
@@ -129,7 +131,7 @@ def write_page(chapter, notebook, line, folder):
 
 
 def read(chapter):
-    """A script as a notebook of Python."""
+    """A script as a Python notebook."""
     notebook = jupytext.read(chapter)
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     notebook.metadata["language_info"] = {"name": "python"}
@@ -137,7 +139,7 @@ def read(chapter):
 
 
 def markdown(notebook, stem):
-    """The page of a notebook, and its pictures: path from the page → bytes."""
+    """The page of a notebook, and its pictures: path relative to the page → bytes."""
     exporter = MarkdownExporter(
         config=Config({"NbConvertBase": {"display_data_priority": ["image/png", "text/plain"]}}),
         extra_loaders=[DictLoader(TEMPLATE)],
@@ -153,7 +155,7 @@ def markdown(notebook, stem):
 
 
 def _is_noise(output):
-    """Whether an output is standard error, or the address of an object, such as what `fit` returns."""
+    """Whether an output is standard error, or the address of an object, such as the one that `fit` returns."""
     shown = output.get("data", {})
     return output.get("name") == "stderr" or (
         set(shown) == {"text/plain"} and ADDRESS.fullmatch(shown["text/plain"]) is not None
@@ -161,7 +163,7 @@ def _is_noise(output):
 
 
 def printed(text):
-    """What a cell printed, as a block: without colours, and of a line that was written over what stood there last."""
+    """What a cell printed, as a block: without colours; of a line that was overwritten, only the last version."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
     lines = [re.sub(r"\x08+", "", line.split("\r")[-1]).rstrip() for line in text.replace("\r\n", "\n").split("\n")]
     shown = "\n".join(lines).strip("\n")
@@ -169,7 +171,7 @@ def printed(text):
 
 
 def without_outputs(page):
-    """The text of a page without what came of running it: what the script alone determines."""
+    """The part of a page that follows from the script alone, without the outputs of the run."""
     page = re.sub(r"^\*Ran in .*\*$", "", page, flags=re.M)
     page = re.sub(rf"^{re.escape(OUTPUT)}\n.*?^{END}$", "", page, flags=re.M | re.S)
     page = re.sub(rf"^{re.escape(PICTURE)}\(.*\)$", "", page, flags=re.M)
@@ -177,7 +179,7 @@ def without_outputs(page):
 
 
 def page_of_script(chapter):
-    """What `without_outputs` must give for the page of a chapter."""
+    """The result that `without_outputs` must have for the page of a chapter."""
     return without_outputs(markdown(read(chapter), chapter.stem)[0])
 
 

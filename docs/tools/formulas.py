@@ -1,7 +1,7 @@
-"""Finds the formulas in a text that is written in Unicode, as docstrings are, and puts them as LaTeX between dollars.
+"""Finds the formulas in Unicode text, such as docstrings, and replaces them by LaTeX between dollar signs.
 
-A formula is what the grammar below takes: variables of one letter with their sub- and superscripts, numbers, functions
-and words that are listed here, and operators between them. What the grammar does not take stays text.
+A formula is what the grammar below accepts: variables of one letter with their sub- and superscripts, numbers,
+functions and words that are listed here, and operators between them. Everything else remains text.
 
     relation = sum {(= | ≥ | ∈ | → …) sum}    sum     = signed {(+ | − …) signed}    signed = [−] product
     product  = factors {(· | × | /) factors}  factors = factor {factor}
@@ -34,13 +34,13 @@ LATEX_BRACKETS = {
 }
 SYMBOLS = {"∞": r"\infty", "½": r"\tfrac{1}{2}"}
 
-# What sets a formula apart from a word or a number: one of these.
+# A formula has one of these characters, which set it apart from a word or a number.
 TELLING = re.compile(rf"[{''.join(RELATIONS)}{''.join(SUMS)}·×√Σ∇∂‖^_{''.join(SUPERSCRIPTS)}{''.join(SUBSCRIPTS)}/]")
-# A formula has a variable; 1…5 and −∞ are as readable as they stand.
+# A formula has a variable; 1…5 and −∞ are readable as text.
 VARIABLE = re.compile(rf"(?<![A-Za-z])[A-Za-z](?![a-z]{{2}})|[{''.join(GREEK)}⁰¹²³⁴⁵⁶⁷⁸⁹∩∪]")
-# An arrow stands between what goes in and what comes out too: images → maps, 0 to 1 → a number.
+# In prose an arrow also separates input and output: images → maps, 0 to 1 → a number.
 LIMIT = re.compile(rf"[{''.join(GREEK)}] *→")
-# d with the name of its vector, and a matrix beside its vector.
+# d with the name of its vector, or a matrix followed by its vector.
 PAIR = re.compile(r"(?:[dTBL][qkvw]|[WUV][qkv])(?![A-Za-z])")
 DIMENSION = re.compile(r"[dT][qkvw]")
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?|\.\d+")
@@ -49,11 +49,11 @@ SPACE = re.compile(r"[ ]*(?:\n[ ]*)?")
 
 
 class NoFormulaError(Exception):
-    """What stands here is no formula."""
+    """The text is not a formula."""
 
 
 def mark_formulas(text):
-    """A text without code in which each formula is LaTeX between dollars."""
+    """A text, which must not contain code, with each formula as LaTeX between dollar signs."""
     parts, place = [], 0
     while place < len(text):
         found = _formula_at(text, place) if _may_begin(text, place) else None
@@ -67,10 +67,10 @@ def mark_formulas(text):
 
 
 def to_latex(formula):
-    """A formula, as it stands in a docstring, in LaTeX.
+    """A formula of a docstring in LaTeX.
 
     Raises:
-        NoFormulaError: a text that is not one formula as a whole.
+        NoFormulaError: a text that is not a single formula.
     """
     latex, end = _Parser(formula).relation(0)
     if end != len(formula):
@@ -84,7 +84,7 @@ def _may_begin(text, place):
 
 
 def _formula_at(text, place):
-    """`(latex, end)` of the longest formula that begins at a place, and can be told from prose."""
+    """`(latex, end)` of the longest formula at a place; `None` if there is none, or if it looks like prose."""
     try:
         latex, end = _Parser(text).relation(place)
     except NoFormulaError:
@@ -92,7 +92,7 @@ def _formula_at(text, place):
     source = text[place:end]
     alone = end == len(text) or not (text[end].isalnum() or text[end] in "-_`’'")
     telling = TELLING.search(source) or DIMENSION.fullmatch(source)
-    # A lone slash stands in prose too: and/or, R/W.
+    # Prose has single slashes too: and/or, R/W.
     limit = "→" not in source or LIMIT.search(source)
     return (latex, end) if alone and telling and limit and VARIABLE.search(source) else None
 
@@ -113,11 +113,11 @@ class _Parser:
         if not self._is(place, "−"):
             return self.product(place)
         latex, end = self.product(place + 1)
-        # In braces, so that it is set as a sign and not as a difference.
+        # In braces, so that it is typeset as a sign and not as a difference.
         return f"{{-{latex}}}", end
 
     def product(self, place):
-        """Factors joined by · and ×; a / with spaces around it makes a fraction of what stands at both its sides."""
+        """Factors joined by · and ×; a / with spaces around it turns its two sides into a fraction."""
         first, end = self.factors(place)
         items, joints = [first], []
         while True:
@@ -129,7 +129,7 @@ class _Parser:
             except NoFormulaError:
                 break
             if operator == "/" and self.text[end].isspace():
-                # A sum holds all that follows it, so that a fraction below it begins with the sum.
+                # A sum extends over all that follows it, so the numerator begins with the sum.
                 at = next((place for place, item in enumerate(items) if r"\sum" in item), len(items) - 1)
                 above = _joined(items[at:], joints[at:])
                 items[at:], joints[at:] = [rf"\frac{{{_bare(above)}}}{{{_bare(latex)}}}"], []
@@ -195,7 +195,7 @@ class _Parser:
         raise NoFormulaError
 
     def _function(self, word, end):
-        """A function with its argument, whose parentheses touch it; a logarithm goes without."""
+        """A function with its argument, in parentheses that touch its name; a logarithm needs none."""
         touching = self._is(end, "(")
         if not touching and word not in WITHOUT_PARENTHESES:
             raise NoFormulaError
@@ -203,7 +203,7 @@ class _Parser:
         return f"{FUNCTIONS[word]} {argument}", end
 
     def _bracket(self, place):
-        """What stands in brackets: relations, separated by commas or semicolons; (+ c) is what may be left out."""
+        """Relations in brackets, separated by commas or semicolons; (+ c) is an optional term."""
         opening = self.text[place]
         parts, end = [], self._skip(place + 1)
         plus = "+ " if opening == "(" and self._is(end, "+") else ""
@@ -237,12 +237,12 @@ class _Parser:
         return latex, end
 
     def _script(self, place):
-        """What follows _ or ^: brackets, which then need not be shown, or one atom."""
+        """The operand of _ or ^: one atom, or brackets, which are not shown."""
         latex, end = self.atom(place)
         return _bare(latex), end
 
     def _chain(self, place, operand, operators, spaced=False):
-        """Operands joined by operators; an operator that nothing follows is not part of it."""
+        """Operands joined by operators; an operator without a following operand is not part of the formula."""
         latex, end = operand(place)
         while True:
             operator, start = self._operator(end, operators)
@@ -261,7 +261,7 @@ class _Parser:
         return self.text[place], self._skip(place + 1)
 
     def _juxtaposed(self, place, end, start):
-        """Whether what stands after a space belongs to the product: a sum, a root, a function, what has an index."""
+        """Whether the text after a space belongs to the product: a sum, a root, a function, or a name with an index."""
         if start >= len(self.text):
             return False
         if self.text[start] in PREFIXES or self.text.startswith("(+", start):
@@ -289,7 +289,7 @@ def _joined(items, joints):
 
 
 def _bare(latex):
-    """Without the parentheses that stand around all of it."""
+    """Without parentheses around the whole."""
     if not (latex.startswith("(") and latex.endswith(")")):
         return latex
     depth = 0

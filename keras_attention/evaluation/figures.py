@@ -1,4 +1,4 @@
-"""What a model gives for a split, and the figures that follow, as `metrics.json` has them."""
+"""The outputs of a model for a split, and the figures computed from them for `metrics.json`."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from keras_attention.metrics import FLIPS, classification_metrics, headlines, me
 
 
 def predict_split(model, dataset, split, batch_size=128, flipped=()):
-    """What a model gives for the images of a split, or for their features, and their labels `(n,)`, in its order.
+    """The outputs of a model for the images of a split, or for their features, and the labels `(n,)`, in its order.
 
-    A model of several outputs, such as `attention_outputs` makes, gives a dictionary.
+    The outputs are a dictionary if the model has several, as the models of `attention_outputs` have.
 
     Args:
-        model: images, or their features, → one output or several.
+        model: images, or their features → one output or several.
         dataset: an `ImageDataset` or a `FeatureDataset`.
-        split: its name.
+        split: the name of the split.
         batch_size: images at a time.
         flipped: axes along which the images are mirrored first.
     """
@@ -24,17 +24,17 @@ def predict_split(model, dataset, split, batch_size=128, flipped=()):
 
 
 def predict_with_flips(model, dataset, split, flips, batch_size=128):
-    """As `predict_split`, with probabilities averaged over flipped copies of each image.
+    """Like `predict_split`, with probabilities averaged over flipped copies of each image.
 
     Args:
         model: a classifier, images → logits.
         dataset: an `ImageDataset`.
-        split: its name.
+        split: the name of the split.
         flips: one of `FLIPS`.
         batch_size: images at a time.
 
     Returns:
-        Logarithms of the averaged probabilities, `(n, classes)`, which serve as logits; and the labels.
+        The logarithms of the averaged probabilities, `(n, classes)`, which serve as logits, and the labels.
     """
     logits, labels = zip(
         *(predict_split(model, dataset, split, batch_size, axes) for axes in FLIPS[flips]), strict=True
@@ -43,7 +43,7 @@ def predict_with_flips(model, dataset, split, flips, batch_size=128):
 
 
 def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=None):
-    """The figures of a model on a split, as `metrics.json` has them.
+    """The figures of a model on a split, as they are in `metrics.json`.
 
     Args:
         logits: `(n, classes)`.
@@ -51,12 +51,12 @@ def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=No
         class_names: the name of each class.
         maps: attended layer → `(n, H, W)`.
         masks: `(n, S, S, 1)`, or `None`.
-        flipped: one of `FLIPS` and the logits averaged over such copies; `None` leaves them out.
+        flipped: a pair: one of `FLIPS`, and the logits averaged over its copies; `None` leaves them out.
 
     Returns:
-        What `classification_metrics` returns, with `with_flips`, the headlines of `flipped`, and each measure of the
-        maps by attended layer, if there are masks; `{measure: {attended layer: (n,)}}`, the figures of each image; and
-        chance `(n,)`, or `None`.
+        Three results. First, what `classification_metrics` returns, with the headlines of `flipped` as `with_flips`
+        and, if there are masks, each measure by attended layer. Second, the figures of each image,
+        `{measure: {attended layer: (n,)}}`. Third, chance, `(n,)` or `None`.
     """
     metrics = classification_metrics(logits, labels, class_names)
     if flipped is not None:

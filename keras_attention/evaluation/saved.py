@@ -1,4 +1,4 @@
-"""How good a saved model of any form is, on its own data or on others: the figures that `train` gives."""
+"""How good a saved model of any form is, on its data or on other data: the same figures as `train` gives."""
 
 import dataclasses
 import json
@@ -27,24 +27,24 @@ def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_si
     """Measures a saved model on a split of a data set.
 
     Args:
-        model: what `load_predictor` takes: a run folder, an exported folder, or a `.keras`, `.onnx` or `.tflite` file.
-        data: an `ImageDataset`, or what `keras_attention.data.load` takes; `None` for the data of the run, or of the
-            settings in the card of an export.
-        data_dir: where TensorFlow Datasets keeps data sets.
+        model: as in `load_predictor`: a run folder, an exported folder, or a `.keras`, `.onnx` or `.tflite` file.
+        data: an `ImageDataset`, or what `keras_attention.data.load` takes; `None` for the data of the run, or for those
+            named in the card of an export.
+        data_dir: the folder in which TensorFlow Datasets keeps data sets.
         masks: for a folder of images, the root of a parallel tree of masks.
         split: `"train"`, `"validation"` or `"test"`.
-        batch_size: images at a time, at most.
-        flips: `"none"`, or `"horizontal"`, `"both"`: measures averages over flipped copies too, as `with_flips`.
-        verbose: whether to say on standard error which data these are, with a progress bar on a terminal.
+        batch_size: the largest number of images at a time.
+        flips: `"none"`; `"horizontal"` or `"both"` add `with_flips`, figures averaged over flipped copies.
+        verbose: whether to print on standard error which data are used, with a progress bar on a terminal.
 
     Returns:
-        The figures under the names that they have in `metrics.json` of a run: `accuracy`, `macro_f1`, `roc_auc`,
-        `average_precision`, `loss`, `count`, `per_class`, `confusion`, and with masks and maps `pointing_game` and the
-        other measures, each by attended block.
+        The figures under their names in `metrics.json` of a run: `accuracy`, `macro_f1`, `roc_auc`,
+        `average_precision`, `loss`, `count`, `per_class`, `confusion`, and, if there are masks and maps,
+        `pointing_game` and the other measures, each by attended layer.
 
     Raises:
-        ValueError: a model or data that are not there, data of other classes than the model's or of the same in
-            another order, masks or a folder of data beside an `ImageDataset`, or logits that are not finite.
+        ValueError: a model or data that do not exist, data whose classes differ from the model's, or are in another
+            order, `masks` or `data_dir` given with an `ImageDataset`, or logits that are not finite.
 
     Example:
 
@@ -72,13 +72,13 @@ def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_si
         outputs, labels, covers = reading.outputs()
         copies = [outputs[LOGITS], *(reading.logits(axes) for axes in FLIPS[flips][1:])]
     if not all(np.isfinite(logits).all() for logits in copies):
-        raise invalid("The model gives logits that are not finite.", "numbers", f"model={str(model)!r}")
+        raise invalid("The logits of the model must be finite.", "numbers", f"model={str(model)!r}")
     flipped = None if flips == "none" else (flips, mean_over_flips(copies))
     return split_metrics(outputs[LOGITS], labels, dataset.class_names, maps_of(outputs), covers, flipped)[0]
 
 
 class _Reading:
-    """A split through a `Predictor`, batch by batch."""
+    """Runs a `Predictor` on a split, batch by batch."""
 
     def __init__(self, predictor, dataset, split, size, bar):
         self.predictor, self.dataset, self.split, self.size, self.bar = predictor, dataset, split, size, bar
@@ -86,7 +86,7 @@ class _Reading:
     def outputs(self):
         """Logits and maps by name, labels `(n,)`, and masks `(n, S, S, 1)` or `None`."""
         outputs, batches = zip(*self._batches(), strict=True)
-        # Sorted, as an export gives them in any order.
+        # Sorted, because an export has its outputs in any order.
         names = sorted([LOGITS, *map_outputs(outputs[0])])
         joined = {name: np.concatenate([part[name] for part in outputs]) for name in names}
         labels = np.concatenate([batch["labels"].argmax(-1) for batch in batches])
@@ -94,11 +94,11 @@ class _Reading:
         return joined, labels, masks
 
     def logits(self, flipped):
-        """Those of the images mirrored along these axes."""
+        """The logits of the images mirrored along the axes `flipped`."""
         return np.concatenate([outputs[LOGITS] for outputs, _ in self._batches(flipped)])
 
     def _batches(self, flipped=()):
-        """What the model gives for each batch, and the batch."""
+        """Yields the outputs for each batch, and the batch."""
         batches = self.dataset.batches(self.split, self.size, flipped, with_masks=self.dataset.has_masks)
         for batch in batches.as_numpy_iterator():
             batch = batch if isinstance(batch, dict) else dict(zip(("images", "labels"), batch, strict=True))
@@ -107,11 +107,13 @@ class _Reading:
 
 
 def _dataset(model, size, data, data_dir, masks, verbose):
-    """The data that are named, or those that the settings of the model name."""
+    """The given data, or the data named in the settings of the model."""
     given = {name: value for name, value in (("data_dir", data_dir), ("masks", masks)) if value is not None}
     if isinstance(data, ImageDataset):
         if given:
-            raise invalid("An `ImageDataset` has its masks and its place.", "neither data_dir nor masks", given)
+            raise invalid(
+                "An `ImageDataset` already has its folder and its masks.", "neither `data_dir` nor `masks`", given
+            )
         return data
     settings, home = _settings(model)
     if settings is not None and (data is None or (isinstance(data, str) and data == settings.data)):
@@ -119,9 +121,9 @@ def _dataset(model, size, data, data_dir, masks, verbose):
         return load_data(dataclasses.replace(settings, **given))
     if data is None:
         expected = "`data`, or a run or an export with its settings"
-        raise invalid(f"{model} does not know its data.", expected, f"model={str(model)!r}")
+        raise invalid(f"`data` is needed, because {model} does not name its data.", expected, f"model={str(model)!r}")
     _say(verbose, data if isinstance(data, (str, pathlib.Path)) else "arrays")
-    # The test images of a source without splits are then those that the model was not trained on.
+    # With the same seed, a source without splits has the same test images, on which the model was not trained.
     seed = settings.split_seed if settings else 0
     return load(data, image_size=size, split_seed=seed, **given)
 
@@ -132,7 +134,7 @@ def _say(verbose, data):
 
 
 def _settings(model):
-    """The `TrainConfig` of a model and the file that has it, or `(None, None)`."""
+    """The `TrainConfig` of a model and the file in which it is, or `(None, None)`."""
     folder = pathlib.Path(model)
     folder = folder if folder.is_dir() else folder.parent
     card, config = folder / CARD, folder / "config.json"
@@ -153,14 +155,14 @@ def _config(text, home):
 def _check_fit(model, predictor, dataset):
     if dataset.image_size != predictor.image_size:
         received = f"images of {dataset.image_size} px"
-        raise invalid("The data have another size than the model.", f"{predictor.image_size} px", received)
+        raise invalid("The data must have the image size of the model.", f"{predictor.image_size} px", received)
     path, numbers = pathlib.Path(model), tuple(map(str, range(len(predictor.class_names))))
-    # A file alone may not know the names of its classes, which are then called by their numbers.
+    # A single file may not have the names of its classes, which are then numbers.
     alone = path.is_file() and not any((path.parent / name).is_file() for name in ("metrics.json", CARD))
     names = dataset.class_names if alone and predictor.class_names == numbers else predictor.class_names
     if len(predictor.class_names) != len(names):
         raise invalid(
-            "The data have another number of classes than the model.", f"{len(predictor.class_names)}", f"{len(names)}"
+            "The data must have as many classes as the model.", f"{len(predictor.class_names)}", f"{len(names)}"
         )
     check_classes(dataset, names)
 

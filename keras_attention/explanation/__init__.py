@@ -1,4 +1,4 @@
-"""Where a model looks on images of one's own: figures, a gallery, and the measures of a whole split, in a folder."""
+"""Where a saved model looks on any images: figures, a gallery, and measures of a whole split, written to a folder."""
 
 from keras_attention.explanation.job import explain, measure_to_folder
 

@@ -1,4 +1,4 @@
-"""The pictures of a gallery and the figures of single images, from maps that were read."""
+"""The gallery and the figures of single images, drawn from maps that were read before."""
 
 import re
 
@@ -13,25 +13,25 @@ from keras_attention.models.outputs import JOINT
 from keras_attention.report import gallery_columns, write_gallery
 from keras_attention.report.gallery import GENERATOR
 
-OWN_NAME = re.compile(r"\d{5}\.jpg")
-SIDE = 224  # pixels of a square of the gallery
+PICTURE_NAME = re.compile(r"\d{5}\.jpg")
+SIDE = 224  # pixels: the side of a square in the gallery
 
 
 class Drawing:
-    """The pictures of some examples, from their maps.
+    """Draws examples with their maps.
 
     Args:
-        examples: the images.
-        found: the `Found` of them.
+        examples: the images, `FileExamples` or `DataExamples`.
+        found: their maps, a `Found`.
         class_names: the name of each class.
-        scales: title of a column → its colours.
+        scales: title of a column → its `MapScale`.
     """
 
     def __init__(self, examples, found, class_names, scales):
         self.examples, self.found, self.class_names, self.scales = examples, found, class_names, scales
 
     def figures(self, out, formats, verbose):
-        """Writes the figure of each image in each format; gives their paths."""
+        """Writes the figure of each image in each format; returns the paths."""
         names = different([self.examples.stems[number] for number in self.found.numbers]) if formats else ()
         targets = {(out / f"{name}.{form}").resolve() for name in names for form in formats}
         for path in self.examples.paths:
@@ -60,7 +60,7 @@ class Drawing:
         return f"{card['true']} → {answer}", "crimson"
 
     def gallery(self, out, title, verbose):
-        """Writes the strip of each image and the page; gives its path."""
+        """Writes the strip of each image and the page; returns the path of the page."""
         _check_pictures(out / "pictures")
         cards = []
         with replacing(out / "pictures") as temporary:
@@ -73,9 +73,11 @@ class Drawing:
                 cards.append(
                     self._card(row) | {"picture": f"pictures/{row:05d}.jpg", "figures": self._measures(row, mask)}
                 )
-        about = [f"{len(cards):,} images, each with its maps; every column has one colour scale."]
+        about = [f"{len(cards):,} images, each with its maps; a column has the same colour scale for all images."]
+        if JOINT in self.found.maps:
+            about.append(f"The map {JOINT} is the joint map: the product of the maps of all attended layers.")
         if any(card["figures"] for card in cards):
-            about.append(f"Figures below an image are of the map {self._measured}, against the mask.")
+            about.append(f"The figures below an image measure the map {self._measured_map} against the mask.")
         page = write_gallery(out, cards, gallery_columns(self.scales), title, about)
         if verbose:
             print(f"gallery {page}", flush=True)
@@ -92,15 +94,15 @@ class Drawing:
         }
 
     @property
-    def _measured(self):
-        """The title of the map that figures are of: the joint one, or the only one of attention, or Grad-CAM."""
+    def _measured_map(self):
+        """The title of the map that is measured: the joint map, or the only map of attention, or Grad-CAM."""
         return JOINT if JOINT in self.found.maps else next(iter(self.found.maps))
 
     def _measures(self, row, mask):
-        """How well the map of all blocks, or of the only one, meets the mask."""
+        """The headline measures of the measured map against the mask; empty if there is no mask."""
         if mask is None or not mask.any():
             return {}
-        title = self._measured
+        title = self._measured_map
         measured, chance = measure_pixels({title: self.found.maps[title][row : row + 1]}, mask[None])
         return {
             measure.title: mean_figures(measured[title][name], chance)["score"]
@@ -110,7 +112,7 @@ class Drawing:
 
 
 def different(names):
-    """The names, those that would be the same numbered."""
+    """The names, with a number added to each that occurred before."""
     taken, found = set(), []
     for name in names:
         number, candidate = 1, name
@@ -123,10 +125,14 @@ def different(names):
 
 
 def _check_pictures(folder):
-    """Raises where the folder of the strips holds what no gallery wrote, which must not be lost."""
+    """Raises `ValueError` if the folder of the strips has files that a gallery did not write and would delete."""
     found = list(folder.iterdir()) if folder.is_dir() else []
     page = folder.parent / "index.html"
     known = page.is_file() and GENERATOR in page.read_text("utf-8", errors="replace")
-    strange = [path for path in found if not (known and OWN_NAME.fullmatch(path.name))]
+    strange = [path for path in found if not (known and PICTURE_NAME.fullmatch(path.name))]
     if strange or folder.is_file():
-        raise invalid(f"{folder} holds something else.", "another `out`", f"{(strange or [folder])[0]}")
+        raise invalid(
+            f"{folder} must be empty or hold only the pictures of a gallery.",
+            "another `out`",
+            f"{(strange or [folder])[0]}",
+        )

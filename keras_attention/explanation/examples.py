@@ -1,4 +1,4 @@
-"""The images that are explained, from files, folders or a data set: each with what is known of it."""
+"""The images to explain, from files, folders or a data set, with their masks and true classes if known."""
 
 import pathlib
 
@@ -12,22 +12,22 @@ from keras_attention.prediction.sources import images_in
 
 
 class FileExamples:
-    """Image files, and all those in folders, read when they are asked for.
+    """Image files, and all images in folders, read when needed.
 
-    The true class is known where a folder that holds the image has the name of one.
+    The true class is known if a folder that contains the image has the name of a class.
 
     Args:
-        paths: of files and folders.
-        predictor: the `Predictor` of the model, which knows its classes and reads images as it takes them.
-        masks: a folder with masks under the same paths as in each folder, or, for a file, of the same stem.
+        paths: paths of files and folders.
+        predictor: the `Predictor` of the model, which has its classes and reads images as the model takes them.
+        masks: a folder of masks, with the same relative paths as the images of a folder, or the same stem as a file.
 
     Raises:
-        ValueError: a path that is not there, a folder without images, or masks that fit none or that have another size.
+        ValueError: an empty path, a folder without images, or masks that fit no image or do not have its size.
     """
 
     def __init__(self, paths, predictor, masks=None):
         self.predictor, self.paths, self.names, self.stems, mask_of = predictor, [], [], [], {}
-        for path in _different(paths):
+        for path in _unique(paths):
             root, files = (path, images_in(path)) if path.is_dir() else (path.parent, [path])
             self.paths += files
             self.names += [str(file.relative_to(root)) if path.is_dir() else str(file) for file in files]
@@ -47,7 +47,7 @@ class FileExamples:
         """The image, uint8 `(S, S, 3)`, and its mask, uint8 `(S, S, 1)`, or `None`.
 
         Raises:
-            ValueError: a file that is no image.
+            ValueError: a file that cannot be read as an image.
         """
         path = self.paths[number]
         mask = self.mask_of.get(path)
@@ -63,11 +63,11 @@ class DataExamples:
     Args:
         dataset: an `ImageDataset`.
         split: the name of the split.
-        class_names: those of the model.
-        limit: images at most.
+        class_names: the classes of the model.
+        limit: the largest number of images.
 
     Raises:
-        ValueError: data of other classes than the model's.
+        ValueError: data whose classes are not those of the model.
     """
 
     def __init__(self, dataset, split, class_names, limit):
@@ -88,8 +88,8 @@ class DataExamples:
         return self.examples["image"][number], None if masks is None else masks[number]
 
 
-def _different(paths):
-    """The paths, each place once."""
+def _unique(paths):
+    """The paths without those that lead to the same place as an earlier one."""
     if not all(str(path) for path in paths):
         raise invalid("The path of an image is empty.", "the path of a file or a folder", "''")
     found = {}
@@ -99,6 +99,6 @@ def _different(paths):
 
 
 def _class_of(path, class_names):
-    """The number of the class that the nearest folder around a file is named after, or `None`."""
+    """The number of the class whose name the nearest folder around a file has, or `None`."""
     names = [parent.name for parent in path.resolve().parents]
     return next((class_names.index(name) for name in names if name in class_names), None)

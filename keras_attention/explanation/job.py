@@ -1,4 +1,4 @@
-"""From a saved model and images to pictures of where it looks, or to measures of it, in a folder."""
+"""Draws or measures where a saved model looks, and writes the results to a folder."""
 
 import csv
 import dataclasses
@@ -27,8 +27,8 @@ class Explanation:
 
     Args:
         figures: the paths of the figures.
-        gallery: that of the page, or `None`.
-        skipped: what could not be read, with the reason.
+        gallery: the path of the gallery, or `None`.
+        skipped: a sentence for each image that could not be read.
     """
 
     figures: tuple
@@ -51,30 +51,31 @@ def explain(
 ):
     """Draws where a saved model looks.
 
-    Each row of pictures has the image, the map of each attended block, the product of these maps, and Grad-CAM where it
-    is asked for, each column on one colour scale for all images, with the outline of the mask where there is one.
-    Single files get a figure each; a folder, or a data set, gets a gallery, `index.html`.
+    Each row of pictures has the image, the map of each attended layer, the joint map (the product of these maps, if
+    there are several), and Grad-CAM if wanted. Each column has one colour scale for all images. If an image has a mask,
+    its outline is drawn. Single files get a figure each; a folder or a data set gets a gallery, `index.html`.
 
     Args:
         model: a run folder, a `.keras` file or an exported folder.
-        images: paths of files and folders; none at all for the images of a data set.
-        out: where to write; `<run>/explain` for a run and `explain` for others where it is `None`.
+        images: paths of files and folders; empty for the images of a data set.
+        out: the folder to write to; if `None`, `<run>/explain` for a run and `explain` for other models.
         attend: the attended layers to draw; all if `None`.
-        maps: `"grad_cam"`, or `"grad_cam@<layer>"`, to draw beside; `None` draws attention alone.
-        formats: of the figures, `"png"` and `"svg"`; where it is `None`, PNG for single files, none beside a gallery.
-        masks: a folder of masks, under the same paths as the images in a folder, or of the same stem as a file.
-        data: an `ImageDataset`, in the place of files; that of the run where neither is given.
-        split: of the data set.
-        limit: images of the data set at most, evenly over the split.
+        maps: `"grad_cam"` or `"grad_cam@<layer>"` to draw Grad-CAM too; `None` draws attention alone.
+        formats: formats of the figures, `"png"` and `"svg"`; if `None`, PNG for single files, and no figures beside a
+            gallery.
+        masks: a folder of masks, with the same relative paths as the images of a folder, or the same stem as a file.
+        data: an `ImageDataset` to use instead of files; if neither is given, the data of the run.
+        split: the split of the data set.
+        limit: the largest number of images of the data set, taken evenly over the split.
         verbose: whether to print what is written.
 
     Returns:
-        An `Explanation`: `figures`, the paths of the figures; `gallery`, that of the page, or `None`; `skipped`, what
-        could not be read, with the reason.
+        An `Explanation`: `figures`, the paths of the figures; `gallery`, the path of the gallery, or `None`; `skipped`,
+        a sentence for each image that could not be read.
 
     Raises:
-        ValueError: a model without attention where no Grad-CAM is asked for, a block that it does not have, images that
-            are not there, masks that do not fit.
+        ValueError: a model without attention if Grad-CAM is not wanted, a layer that is not attended, no images, or
+            masks that do not fit.
 
     Example:
 
@@ -110,20 +111,20 @@ def explain(
 def measure_to_folder(
     model, images=(), out=None, layer=None, masks=None, data=None, split="test", perturbed=100, seed=0, verbose=1
 ):
-    """Measures where a saved model looks, and writes `measures.json` and `measures.csv`, a row an image.
+    """Measures where a saved model looks, and writes `measures.json` and, with a row for each image, `measures.csv`.
 
     Args:
         model: a run folder or a `.keras` file.
-        images, out, masks, data, split: as in `explain`; of a data set all images of the split are measured.
-        layer: of Grad-CAM; the last one before the last pooling where it is `None`.
+        images, out, masks, data, split: as in `explain`, but all images of the split are measured.
+        layer: the layer of Grad-CAM; if `None`, the last one before the last pooling layer.
         perturbed, seed: as in `keras_attention.maps.measure`.
-        verbose: whether to print what is under way.
+        verbose: whether to print the progress.
 
     Returns:
         The `MapReport`.
 
     Raises:
-        ValueError: an export, which has no gradients, a model without attention, or images that cannot be read.
+        ValueError: an export (it has no gradients), a model without attention, or images that cannot be read.
 
     Example:
 
@@ -143,9 +144,9 @@ def measure_to_folder(
     predictor = load_predictor(model)
     if predictor.model is None:
         expected = "the run or the .keras file of the model"
-        raise invalid("An export has no gradients for Grad-CAM, which is measured beside.", expected, str(model))
+        raise invalid("An export has no gradients for Grad-CAM, which is always measured.", expected, str(model))
     out = _folder(model, out, images)
-    source, names = _measured(predictor, model, images, masks, data, split)
+    source, names = _measure_input(predictor, model, images, masks, data, split)
     report = measure(predictor.model, source, split, layer, perturbed, seed=seed, verbose=verbose)
     write_json(out / "measures.json", report.summary)
     with replacing(out / "measures.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -156,8 +157,8 @@ def measure_to_folder(
     return report
 
 
-def _measured(predictor, model, images, masks, data, split):
-    """What `measure` takes, and the name of each image."""
+def _measure_input(predictor, model, images, masks, data, split):
+    """The images as `measure` takes them, and the name of each image."""
     if not images:
         dataset = _dataset(model, data)
         check_classes(dataset, predictor.class_names)
@@ -182,17 +183,21 @@ def _dataset(model, data):
     if data is not None:
         return data
     if not (pathlib.Path(model) / "config.json").is_file():
-        raise invalid("No images are named.", "images, a folder of them, `data`, or a run, which knows its data", model)
+        raise invalid(
+            "There are no images to explain.", "images, folders of images, `data`, or a run with its data", model
+        )
     return load_data(Run(model).config)
 
 
 def _folder(model, out, images):
-    """Where to write: not among the images, or the next time the pictures would be explained too."""
+    """The folder to write to; not among the images, or a second call would explain the pictures of the first."""
     is_run = (pathlib.Path(model) / "metrics.json").is_file()
     out = pathlib.Path(out or (pathlib.Path(model) / "explain" if is_run else "explain"))
     if out.exists() and not out.is_dir():
-        raise invalid(f"{out} is a file.", "a folder, or one to make", f"out={str(out)!r}")
+        raise invalid(f"{out} must be a folder.", "a folder, or a path where one can be made", f"out={str(out)!r}")
     for folder in filter(pathlib.Path.is_dir, map(pathlib.Path, images)):
         if out.resolve().is_relative_to(folder.resolve()):
-            raise invalid(f"The pictures would lie among the images of {folder}.", "another `out`", f"out={str(out)!r}")
+            raise invalid(
+                f"The pictures must not be written among the images of {folder}.", "another `out`", f"out={str(out)!r}"
+            )
     return out

@@ -1,4 +1,4 @@
-"""All maps of all images: read once, before anything is drawn, so that every picture has the same colours."""
+"""All maps of all images, read before anything is drawn, so that all pictures share their colour scales."""
 
 import dataclasses
 import re
@@ -16,10 +16,10 @@ CHUNK = 64
 
 @dataclasses.dataclass
 class Found:
-    """What was read of some examples.
+    """The maps and probabilities of some examples.
 
     Args:
-        numbers: of the examples that could be read.
+        numbers: the numbers of the examples that could be read.
         maps: title of a column → `(n, H, W)`.
         probabilities: `(n, classes)`.
         skipped: a sentence for each example that could not be read.
@@ -35,25 +35,25 @@ def grad_cam_layer(maps):
     """The layer that `"grad_cam@<layer>"` names; `None` for `"grad_cam"`.
 
     Raises:
-        ValueError: anything else.
+        ValueError: any other text.
     """
     kind, at, layer = str(maps).partition("@")
     if kind != GRAD_CAM or (at and not layer):
-        raise invalid("There are no such maps.", "grad_cam, or grad_cam@LAYER", f"maps={maps!r}")
+        raise invalid("`maps` must name Grad-CAM.", "grad_cam, or grad_cam@LAYER", f"maps={maps!r}")
     return layer or None
 
 
 class MapReading:
-    """The columns of maps that a model is drawn with.
+    """Reads the maps of a model: attended layers, the joint map if there are several, and Grad-CAM if wanted.
 
     Args:
         predictor: the `Predictor` of the model.
-        attend: the attended layers that are wanted; all if `None`.
+        attend: the attended layers to read; all if `None`.
         maps: `"grad_cam"` or `"grad_cam@<layer>"`, or `None`.
-        name: of the model, for messages.
+        name: the name of the model in messages.
 
     Raises:
-        ValueError: nothing to draw, a layer that is not attended, or Grad-CAM of an export.
+        ValueError: neither attention nor Grad-CAM, a layer that is not attended, or Grad-CAM of an export.
     """
 
     def __init__(self, predictor, attend=None, maps=None, name="model"):
@@ -80,13 +80,13 @@ class MapReading:
     def _attended(self):
         if self.model is None:
             blank = np.zeros((1, self.predictor.image_size, self.predictor.image_size, 3))
-            # An export gives its outputs in no order; the numbers of the layers give them that of the network.
+            # An export has its outputs in any order; sorted by their numbers, layers are in network order.
             names = [attended_layer(name) for name in map_outputs(self.predictor(blank))]
-            return sorted(names, key=_numbers)
+            return sorted(names, key=_sort_key)
         return list(attention_layers(self.model))
 
     def read_all(self, examples, verbose=0):
-        """The `Found` of some examples, in pieces, each of which the model takes at once."""
+        """The `Found` of some examples, read and predicted in pieces of `CHUNK` images."""
         found = Found([], {}, np.empty((0, len(self.predictor.class_names))), [])
         parts = []
         for start in range(0, len(examples), CHUNK):
@@ -107,7 +107,7 @@ class MapReading:
         return found
 
     def __call__(self, images):
-        """Images `(n, S, S, 3)` → probabilities `(n, classes)` and, by title of their column, maps `(n, H, W)`."""
+        """Images `(n, S, S, 3)` → probabilities `(n, classes)`, and title of a column → maps `(n, H, W)`."""
         probabilities, maps = self._of_export(images) if self.model is None else self._of_model(images)
         maps = {layer: maps[layer] for layer in self.attend}
         if len(maps) > 1:
@@ -124,6 +124,6 @@ class MapReading:
         return outputs[PROBABILITIES], maps_of(outputs)
 
 
-def _numbers(name):
-    """A name as what it sorts by, its numbers by their size: `block_5_add` before `block_12_add`."""
+def _sort_key(name):
+    """A key that sorts the numbers in a name by value: `block_5_add` before `block_12_add`."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -1,4 +1,4 @@
-"""The feature maps of a frozen backbone, computed once and kept on disk; what stands on them trains from there."""
+"""The feature maps of a frozen backbone, computed once and kept on disk, from which the layers after it are trained."""
 
 from keras_attention.features.cache import FeatureCache, calibrate_once, default_folder
 from keras_attention.features.dataset import FeatureDataset

@@ -1,4 +1,4 @@
-"""Which features are needed, whether they are there, and the making of those that are not."""
+"""The cache of features: finds those that are needed on disk, and computes the missing ones."""
 
 import contextlib
 import hashlib
@@ -18,11 +18,11 @@ from keras_attention.data.augmentation import Augmentation
 from keras_attention.features.store import SHARD, FeatureStore
 from keras_attention.models.calibration import batch_norms, calibrate_batch_norm
 
-FORMAT = 1  # of the files, and of the way in which images become features
+FORMAT = 1  # version of the files, and of how features are computed from images
 BATCH = 16
-VIEW_SEED = 977  # the same for every run, so that all share the views
+VIEW_SEED = 977  # the same for every run, so that all runs share the views
 CALIBRATION_IMAGES = 128
-MASK = "mask"  # the layer of a store of masks
+MASK = "mask"  # name of the only layer in a store of masks
 
 
 def default_folder():
@@ -31,24 +31,24 @@ def default_folder():
 
 
 def open_folder(folder=None):
-    """The folder of the cache, made where it is not there; `default_folder()` where it is `None`.
+    """The folder of the cache, which is created if missing; `default_folder()` if `None`.
 
     Raises:
-        ValueError: a folder that cannot be made.
+        ValueError: a folder that cannot be created.
     """
     folder = default_folder() if folder is None else pathlib.Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise invalid(
-            f"There can be no cache: {error.strerror}.", "a folder that can be written", f"cache_dir={str(folder)!r}"
+            f"The cache needs a folder: {error.strerror}.", "a folder that can be written", f"cache_dir={str(folder)!r}"
         ) from error
     return folder
 
 
 @contextlib.contextmanager
-def _told_when_full(folder):
-    """Turns an error of the disk into one that says what may be done about it."""
+def _disk_errors_explained(folder):
+    """Turns an error of the disk into an error that says what to do."""
     try:
         yield
     except OSError as error:
@@ -62,16 +62,16 @@ def _told_when_full(folder):
 class FeatureCache:
     """The feature maps that a backbone gives for images, on disk.
 
-    The folder of some features is named by a digest of all that decides them: the weights and the configuration of the
-    backbone (preprocessing, image size and precision among it), the pixels and the order of the images, and the
-    augmentation. Each layer has files of its own, so that networks which attend to different layers share what they
-    have in common.
+    The name of a folder of features holds a digest of everything that they depend on: the weights and the configuration
+    of the backbone (including preprocessing, image size and precision), the pixels and the order of the images, and the
+    augmentation. Each layer has separate files, so that networks with different attended layers share the files of the
+    layers that they have in common.
 
     Args:
-        folder: where the cache is; `default_folder()` where it is `None`.
-        backbone: a functional model over images, whose weights do not change any more.
-        layers: names of the layers that are wanted.
-        verbose: 0 for silence, 1 for a progress bar, 2 for a line from time to time.
+        folder: the folder of the cache; `default_folder()` if `None`.
+        backbone: a functional model over images, whose weights must not change any more.
+        layers: names of the layers whose feature maps are needed.
+        verbose: 0 for no output, 1 for a progress bar, 2 for a line from time to time.
     """
 
     def __init__(self, folder, backbone, layers, verbose=0):
@@ -82,27 +82,27 @@ class FeatureCache:
         self.input, self.name = backbone.inputs[0], backbone.name
 
     def split(self, name, split, augment="none", views=1):
-        """The features of a split, computed where they are not there yet.
+        """The features of a split, computed if they are missing.
 
         Args:
-            name: of the split, for people.
+            name: name of the split, shown in folder names and messages.
             split: a `Split` of images.
             augment: name of the augmentation; with `"none"` there is one view, the image itself.
-            views: how many augmented copies of each image.
+            views: number of augmented copies of each image.
 
         Returns:
             A `FeatureStore` for each view.
 
         Raises:
-            ValueError: a disk that is full, or will be.
+            ValueError: a disk that is full, or has too little space for the features.
         """
         fingerprint = split.fingerprint()
-        return [self._filled(name, split, fingerprint, augment, view) for view in range(views)]
+        return [self._store_of_view(name, split, fingerprint, augment, view) for view in range(views)]
 
     def masks(self, name, split, augment="none", views=1):
-        """The masks of a split, augmented as the images are whose features `split` gives.
+        """The masks of a split, augmented like the images from which `split` computes features.
 
-        Arguments, result and errors are those of `split`; the one layer is `MASK`, uint8 `(S, S, 1)`.
+        Arguments, result and errors are those of `split`; the only layer is `MASK`, uint8 `(S, S, 1)`.
         """
         fingerprint = split.fingerprint(MASK)
         shape = tuple(split.examples().element_spec[MASK].shape)
@@ -110,10 +110,10 @@ class FeatureCache:
         for view in range(views):
             about = {"format": FORMAT, "masks": fingerprint, "count": split.count, "augment": augment, "view": view}
             store = FeatureStore(self._folder(f"masks-{name}", about), about, {MASK: (shape, "uint8")}, split.count)
-            stores.append(self._opened(store, split, f"{name}, masks"))
+            stores.append(self._complete(store, split, f"{name}, masks"))
         return stores
 
-    def _filled(self, name, split, fingerprint, augment, view):
+    def _store_of_view(self, name, split, fingerprint, augment, view):
         about = {
             "format": FORMAT,
             "backbone": self.backbone_digest,
@@ -124,15 +124,15 @@ class FeatureCache:
         }
         layers = {name: (tuple(output.shape[1:]), output.dtype) for name, output in self.outputs.items()}
         store = FeatureStore(self._folder(f"{self.name}-{name}", about), about, layers, split.count)
-        return self._opened(store, split, f"{name}, view {view + 1}" if augment != "none" else name)
+        return self._complete(store, split, f"{name}, view {view + 1}" if augment != "none" else name)
 
     def _folder(self, name, about):
         return self.folder / f"{name}-{_digest(about)[:16]}"
 
-    def _opened(self, store, split, label):
-        """The store, filled where it was not."""
-        # One process fills; another that wants the same waits, and finds them there.
-        with _told_when_full(self.folder), alone(store.folder.with_suffix(".lock")):
+    def _complete(self, store, split, label):
+        """The store, after computing what it lacks."""
+        # One process computes; another that needs the same features waits, and then finds them.
+        with _disk_errors_explained(self.folder), alone(store.folder.with_suffix(".lock")):
             missing = store.open()
             if missing:
                 store.check_space(missing)
@@ -144,7 +144,7 @@ class FeatureCache:
     def _fill(self, store, missing, split, label):
         rows = {shard: store.rows_of(shard) for shard in missing}
         progress = Progress(f"{label}: features into {store.folder}", sum(rows.values()), self.verbose)
-        networks = {}  # by the layers they give: after a change of the attended ones some may be there already
+        networks = {}  # by the layers that they give: some shards may lack fewer layers than others
         with_masks = MASK in store.layers
         for shard, images, masks in _shards_of(split, missing, store.about["augment"], store.about["view"], with_masks):
             names = tuple(missing[shard])
@@ -155,30 +155,30 @@ class FeatureCache:
 
 
 class Progress:
-    """Tells how many of so many images are done: a bar on a terminal, elsewhere a line from time to time."""
+    """Prints how many of the images are done: a progress bar, or a line from time to time."""
 
     SECONDS_BETWEEN_LINES = 30
 
     def __init__(self, what, total, verbose):
         self.what, self.total, self.done, self.verbose = what, total, 0, verbose
-        self.began = self.told = time.monotonic()
+        self.began = self.printed = time.monotonic()
         self.bar = keras.utils.Progbar(total, unit_name="image") if verbose == 1 else None
         if verbose:
             print(f"cache   {what}, {total:,} images", flush=True)
 
     def add(self, count):
-        """Counts so many more."""
+        """Counts `count` more images."""
         self.done += count
         now = time.monotonic()
         if self.bar:
             self.bar.add(count)
-        elif self.verbose and (self.done == self.total or now - self.told > self.SECONDS_BETWEEN_LINES):
+        elif self.verbose and (self.done == self.total or now - self.printed > self.SECONDS_BETWEEN_LINES):
             print(f"        {self.done:,} of {self.total:,}, {now - self.began:.0f} s", flush=True)
-            self.told = now
+            self.printed = now
 
 
 def _shards_of(split, wanted, augment, view, with_masks=False):
-    """(number, images, masks or `None`) of each of these shards; what is drawn for one does not depend on others."""
+    """(number, images, masks or `None`) of each wanted shard; its random numbers do not depend on other shards."""
     augmentation, wanted = Augmentation(augment), tf.constant(sorted(wanted), tf.int64)
     records = split.records.enumerate().filter(lambda row, _: tf.reduce_any(wanted == row // SHARD))
     parts = ("image", MASK) if with_masks else ("image",)
@@ -187,7 +187,7 @@ def _shards_of(split, wanted, augment, view, with_masks=False):
         example = split.decode(record)
         return row // SHARD, {name: example[name] for name in parts}
 
-    # Only the last shard of a split is short, so that batches and shards coincide.
+    # Only the last shard of a split can be short, so each batch is one shard.
     for numbers, batch in records.map(decode, tf.data.AUTOTUNE).batch(SHARD).prefetch(1):
         number = int(numbers[0])
         seed = tf.constant([VIEW_SEED + view, 100_000 * number], tf.int64)
@@ -200,12 +200,12 @@ def _predict(network, images):
 
 
 def calibrate_once(backbone, split, folder=None):
-    """`calibrate_batch_norm` on images of a split; what was measured is kept, so that the next run need not.
+    """`calibrate_batch_norm` on images of a split; the statistics are kept in the cache for the next run.
 
     Args:
         backbone: the model, changed in place.
-        split: a `Split`; up to 128 of its images are taken, evenly.
-        folder: where the cache is; `default_folder()` where it is `None`, nowhere where it is `False`.
+        split: a `Split`; up to 128 of its images are used, taken evenly.
+        folder: the folder of the cache; `default_folder()` if `None`, no cache if `False`.
     """
     part = split.thinned(CALIBRATION_IMAGES)
     if folder is False:
@@ -213,7 +213,7 @@ def calibrate_once(backbone, split, folder=None):
         return
     key = _digest(_plain(backbone.get_config()), *_named_weights(backbone), part.fingerprint())
     path = open_folder(folder) / f"calibration-{key[:16]}.npz"
-    with _told_when_full(path.parent), alone(path.with_suffix(".lock")):
+    with _disk_errors_explained(path.parent), alone(path.with_suffix(".lock")):
         if not _restore_norms(backbone, path):
             calibrate_batch_norm(backbone, part.images(BATCH))
             with replacing(path) as temporary:
@@ -221,7 +221,7 @@ def calibrate_once(backbone, split, folder=None):
 
 
 def _restore_norms(backbone, path):
-    """Whether the file was there and whole; then its statistics are in the backbone."""
+    """Loads statistics from a file into the backbone; `False` if the file is missing or damaged."""
     try:
         with path.open("rb") as file, np.load(file) as kept:
             arrays = [kept[layer.name] for layer in batch_norms(backbone)]
@@ -233,7 +233,7 @@ def _restore_norms(backbone, path):
 
 
 def _digest(*parts):
-    """SHA-256 of plain data and of `(name, array)` pairs."""
+    """The SHA-256 of plain data and of `(name, array)` pairs."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, tuple):
@@ -250,7 +250,7 @@ def _named_weights(model):
 
 
 def _plain(config):
-    """A configuration without what does not change the features: whether a layer is trained."""
+    """A configuration without `trainable`, which does not change the features."""
     if isinstance(config, dict):
         return {key: _plain(value) for key, value in config.items() if key != "trainable"}
     return [_plain(value) for value in config] if isinstance(config, (list, tuple)) else config

@@ -1,4 +1,4 @@
-"""A data set of cached features, in the place of the images that they were computed from."""
+"""A data set of cached features, used instead of the images from which they were computed."""
 
 import functools
 
@@ -11,15 +11,15 @@ from keras_attention.features.store import JoinedStores, PairedStores
 
 
 class FeatureDataset:
-    """Labelled feature maps in train, validation and test, which `fit` and `predict` take as they take images.
+    """Labelled feature maps in train, validation and test splits, which `fit` and `predict` take instead of images.
 
     Args:
         dataset: the `ImageDataset`.
         cache: the `FeatureCache` of the backbone.
         augment: name of the augmentation of the training images.
-        views: how many augmented copies of each training image there are; each epoch takes one of them by chance, for
-            each batch anew.
-        with_masks: whether training batches have the masks of the images, augmented with them.
+        views: number of augmented copies of each training image; each training batch uses one of them, drawn at
+            random.
+        with_masks: whether training batches have the masks of the images, augmented like these.
     """
 
     def __init__(self, dataset, cache, augment="none", views=1, with_masks=False):
@@ -38,17 +38,19 @@ class FeatureDataset:
         self.views = [view[0] if len(view) == 1 else JoinedStores(view) for view in zip(*parts, strict=True)]
 
     def steps_per_epoch(self, batch_size):
-        """Whole batches in what is trained on."""
+        """Number of whole batches in the training images."""
         return self.trained.steps(batch_size)
 
     def batches(self, split, batch_size=32):
-        """A split in its order: `(features, labels)`: a tuple of `(B, H, W, C)`, one-hot float32 `(B, classes)`."""
+        """A split in its order: `(features, labels)`, a tuple of `(B, H, W, C)` and one-hot float32 `(B, classes)`."""
         read = self._reader(self.stores[split])
         return self.rows[split].examples().batch(batch_size).map(read, tf.data.AUTOTUNE).prefetch(2)
 
     def training_batches(self, batch_size=32, seed=0, first_epoch=0, sampling="natural"):
-        """An endless stream of training batches, as that of `ImageDataset`: `(features, labels)`, or with masks
-        `{"features": …, "labels": …, "masks": …}`."""
+        """An endless stream of training batches, like that of `ImageDataset`.
+
+        Batches are `(features, labels)`, or with masks `{"features": …, "labels": …, "masks": …}`.
+        """
         readers = [self._reader(store) for store in self.views]
 
         def read(position, batch):
@@ -74,5 +76,5 @@ class FeatureDataset:
 
 
 def _rows_of(split):
-    """A split whose examples are the numbers of the rows, and their labels."""
+    """A split whose examples are row numbers and labels."""
     return Split.from_arrays(number=np.arange(split.count), label=split.labels())

@@ -1,4 +1,4 @@
-"""Rows of feature maps on disk, in files that are whole or not there."""
+"""Rows of feature maps on disk, in files that are complete or missing, never half-written."""
 
 import dataclasses
 import functools
@@ -16,20 +16,20 @@ from keras_attention.arguments import invalid
 from keras_attention.atomic import remove, remove_leftovers, replacing
 from keras_attention.files import write_json
 
-SHARD = 64  # rows of a file: what a kill loses at most
-FREE_AFTERWARDS = 2**28  # bytes that a full disk shall keep
+SHARD = 64  # rows of a file, the most that is lost if the process is killed
+FREE_AFTERWARDS = 2**28  # bytes that must stay free on the disk
 
 
 @dataclasses.dataclass(frozen=True)
 class FeatureStore:
-    """The features of the images of one split, a folder for each layer.
+    """The features of the images of one split, with a folder for each layer.
 
-    `<layer>/00003-1a2b3c4d.npy` holds rows 192 to 255; the second part of its name is the CRC-32 of its bytes, so that
-    a file that was cut short or changed is known. `about.json` says what the features are of.
+    `<layer>/00003-1a2b3c4d.npy` holds rows 192 to 255; the second part of its name is the CRC-32 of its rows, so that a
+    truncated or changed file is detected. `about.json` says from what the features were computed.
 
     Args:
-        folder: where they are, or will be.
-        about: what they are of, as plain data. A folder that is about something else is emptied.
+        folder: the folder of the features.
+        about: from what they are computed, as plain data. A folder with another `about.json` is emptied.
         layers: name → (shape of a row, dtype).
         count: number of rows.
     """
@@ -40,9 +40,9 @@ class FeatureStore:
     count: int
 
     def open(self):
-        """Makes the folder what it should be; returns shard number → names of the layers whose file is missing in it.
+        """Prepares the folder; returns shard number → names of the layers whose file is missing.
 
-        Files that are damaged are removed, and so are those that a killed process left half-written.
+        Damaged files, and files that a killed process left half-written, are removed.
         """
         if (self.folder / "about.json").is_file() and self._read_about() != self.about:
             remove(self.folder)
@@ -51,11 +51,11 @@ class FeatureStore:
             remove_leftovers(self.folder / layer)
         remove_leftovers(self.folder)
         write_json(self.folder / "about.json", self.about)
-        damaged = [path for path in self.folder.glob("*/*.npy") if not self._verified(path)]
+        damaged = [path for path in self.folder.glob("*/*.npy") if not self._is_intact(path)]
         for path in damaged:
             remove(path)
         if damaged:
-            warnings.warn(f"{len(damaged)} damaged files of features in {self.folder} are made again.", stacklevel=2)
+            warnings.warn(f"{len(damaged)} damaged feature files in {self.folder} are computed again.", stacklevel=2)
         missing = {
             shard: [layer for layer in self.layers if not self._files(layer, shard)] for shard in range(self.shards)
         }
@@ -71,16 +71,17 @@ class FeatureStore:
         return min(SHARD, self.count - shard * SHARD)
 
     def bytes_of(self, missing):
-        """What shards take, as `open` gives them."""
+        """The size in bytes of missing files, given as `open` returns them."""
         return sum(self.rows_of(shard) * self._row_bytes(layer) for shard, names in missing.items() for layer in names)
 
     def check_space(self, missing):
-        """Raises `ValueError` where the disk has no room for these shards."""
+        """Raises `ValueError` if the disk has too little space for the missing files."""
         needed, free = self.bytes_of(missing), shutil.disk_usage(self.folder).free - FREE_AFTERWARDS
         if needed > free:
             raise invalid(
                 f"The features need {needed / 1e6:,.0f} MB in {self.folder.parent}.",
-                f"{FREE_AFTERWARDS / 1e6:,.0f} MB more than that free, another `cache_dir`, or `cache_features=False`",
+                f"so much free space and {FREE_AFTERWARDS / 1e6:,.0f} MB more, another `cache_dir`, or "
+                "`cache_features=False`",
                 f"{(free + FREE_AFTERWARDS) / 1e6:,.0f} MB free",
             )
 
@@ -88,34 +89,34 @@ class FeatureStore:
         """Writes the rows of one shard, a file for each layer."""
         for layer, array in arrays.items():
             shape, dtype = self.layers[layer]
-            # NumPy's files know no bfloat16: its bits are kept.
+            # NumPy's files have no bfloat16, so its bits are stored as uint16.
             rows = np.ascontiguousarray(array, _numpy_dtype(dtype)).reshape(-1, *shape).view(_stored_dtype(dtype))
             path = self.folder / layer / f"{shard:05d}-{zlib.crc32(rows):08x}.npy"
             with replacing(path) as temporary:
                 np.save(temporary, rows)
 
     def read(self, numbers):
-        """For each layer, in their order, the features of these rows, `(len(numbers), …)`."""
+        """The features of these rows for each layer, in the order of `layers`, `(len(numbers), …)`."""
         return [np.stack([self._row(layer, int(number)) for number in numbers]) for layer in self.layers]
 
     def _row(self, layer, number):
         shape, dtype = self.layers[layer]
         shard, row = divmod(number, SHARD)
         path = self._index[layer, shard]
-        # Not `np.load`: it parses the header as Python, which Python 3.11 cannot do in several threads at a time.
+        # Not `np.load`: it parses the header as Python code, which Python 3.11 cannot do in several threads at once.
         offset = path.stat().st_size - (self.rows_of(shard) - row) * self._row_bytes(layer)
         return np.fromfile(path, _numpy_dtype(dtype), math.prod(shape), offset=offset).reshape(shape)
 
     @functools.cached_property
     def _index(self):
-        """(layer, shard) → its file, once all are there."""
+        """(layer, shard) → its file; used when no file is missing."""
         return {(layer, shard): self._files(layer, shard)[0] for layer in self.layers for shard in range(self.shards)}
 
     def _files(self, layer, shard):
         return sorted((self.folder / layer).glob(f"{shard:05d}-*.npy"))
 
-    def _verified(self, path):
-        """Whether a file is what its name says; one of a layer that is not asked for is left to who asks for it."""
+    def _is_intact(self, path):
+        """Whether the rows in a file have the CRC-32 in its name; files of layers that are not in `layers` pass."""
         if path.parent.name not in self.layers:
             return True
         shape, dtype = self.layers[path.parent.name]
@@ -138,7 +139,7 @@ class FeatureStore:
 
 
 class PairedStores:
-    """The rows of two stores of the same rows beside each other: the layers of one, then those of the other.
+    """Two stores of the same rows as one: the layers of the first, then those of the second.
 
     Args:
         first, second: the `FeatureStore`s.
@@ -149,12 +150,12 @@ class PairedStores:
         self.layers, self.count = first.layers | second.layers, first.count
 
     def read(self, numbers):
-        """For each layer, in their order, the features of these rows, `(len(numbers), …)`."""
+        """The features of these rows for each layer, in the order of `layers`, `(len(numbers), …)`."""
         return [*self.first.read(numbers), *self.second.read(numbers)]
 
 
 class JoinedStores:
-    """The rows of several stores of the same layers, those of one after those of the other.
+    """Several stores of the same layers as one: the rows of the first, then those of the next.
 
     Args:
         stores: the `FeatureStore`s.
@@ -165,7 +166,7 @@ class JoinedStores:
         self.starts = np.cumsum([0, *(store.count for store in stores)])
 
     def read(self, numbers):
-        """For each layer, in their order, the features of these rows, `(len(numbers), …)`."""
+        """The features of these rows for each layer, in the order of `layers`, `(len(numbers), …)`."""
         places = np.searchsorted(self.starts, numbers, side="right") - 1
         offsets = numbers - self.starts[places]
         rows = [self.stores[place].read([row]) for place, row in zip(places, offsets, strict=True)]

@@ -13,46 +13,47 @@ from keras_attention.registry import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Attention(keras.layers.Layer):
-    """e = score(q, k); a = align(e); c = Σ a·v, or the mean of a·v where the weights do not sum to 1.
+    """e = score(q, k); a = align(e); c = Σ a·v, or the mean of a·v if the weights do not sum to 1.
 
-    The call is that of `keras.layers.MultiHeadAttention`. Nothing is projected but what the score itself projects,
-    unless there are heads.
+    It is called like `keras.layers.MultiHeadAttention`. Without heads, only the score projects query and key, if at
+    all.
 
-    With `num_heads`, query, key and value are projected for each head, each head has a score with parameters of its
-    own, and the contexts of all heads are projected back to the dimension of the query. With `feature_wise`, a key gets
-    a weight for each dimension of its value, and c_j = Σ a_j·v_j.
+    With `num_heads`, query, key and value are projected for each head, each head has its own score parameters, and the
+    contexts of all heads are projected back to the dimension of the query. With `feature_wise`, a key gets a weight
+    for each dimension of its value, and c_j = Σ a_j·v_j.
 
     Args:
         score: a name in `SCORES`, a score layer, or its config.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
         dropout: share of the weights dropped in training, at least 0 and below 1.
-        seed: of the dropout, and of an alignment that samples and is given by its name or class.
-        num_heads: h, at least 1; `None` projects nothing.
-        key_dim, value_dim: of each head; see `Heads`.
+        seed: seed of the dropout, and of an alignment that samples if it is given by its name or class.
+        num_heads: number of heads h, at least 1; `None` projects nothing.
+        key_dim, value_dim: dimensions of each head; see `Heads`.
         use_bias: whether the projections of the heads have biases.
-        feature_wise: whether each dimension of the value has weights of its own; for a score with `features`, which are
-            `additive` and `concat`.
+        feature_wise: whether each dimension of the value has separate weights; only for the scores `additive` and
+            `concat`, which can have several `features`.
 
     Call arguments:
         query: `(B, ..., Tq, dq)`.
         value: `(B, ..., Tk, dv)`.
-        key: `(B, ..., Tk, dk)`; `value` where it is left out.
-        query_mask: `(B, ..., Tq)` boolean; a masked query gets weights and a context of 0, before heads are joined.
+        key: `(B, ..., Tk, dk)`; `value` if `None`.
+        query_mask: `(B, ..., Tq)` boolean; a masked query has weights of 0, and a context of 0 before heads are joined.
         value_mask, key_mask: `(B, ..., Tk)` boolean; a masked key has weight 0.
         attention_mask: boolean, broadcastable to `(B, ..., Tq, Tk)`.
-        return_attention_scores: whether to give the weights too.
+        return_attention_scores: whether to return the weights too.
         training: whether dropout is on, and whether an alignment that samples may do so.
-        grid: `(H, W)`, where the keys are the positions of a map in rows, for the local alignments.
+        grid: `(H, W)`, if the keys are the positions of a map, row by row; for the local alignments.
 
     Returns:
         The context in the compute dtype, `(B, ..., Tq, dv)`, or with heads `(B, ..., Tq, dq)`. With
-        `return_attention_scores`, the pair of it and the weights `(B, ..., Tq, Tk)` in float32, before dropout; with
-        heads `(B, ..., h, Tq, Tk)`; feature-wise with a last axis of dv more.
+        `return_attention_scores`, a pair of the context and the weights in float32, before dropout: `(B, ..., Tq, Tk)`,
+        or with heads `(B, ..., h, Tq, Tk)`; feature-wise weights have one more axis, of length dv, at the end.
 
     Raises:
-        ValueError: keys and values that differ in number, what the score cannot compare, a mask that does not fit,
-            dimensions of heads without heads, `feature_wise` with a score that gives one number for a pair.
-        TypeError: a mask that does not hold truth values.
+        ValueError: different numbers of keys and values, a query and key that the score cannot compare, a mask that
+            does not fit, `key_dim` or `value_dim` without `num_heads`, or `feature_wise` with a score that gives only
+            one number for each pair.
+        TypeError: a mask that is not boolean or integer.
 
     Example:
 
@@ -92,13 +93,13 @@ class Attention(keras.layers.Layer):
         self.feature_wise = require_truth("feature_wise", feature_wise)
         if feature_wise and not hasattr(self.score, "units"):
             raise invalid(
-                f"`{SCORES.name_of(self.score)}` gives one number for a pair.",
-                "`additive` or `concat` for `feature_wise=True`, which have an output for each dimension of the value",
+                "`feature_wise=True` needs a score with an output for each dimension of the value.",
+                "`additive` or `concat`",
                 f"score={SCORES.name_of(self.score)!r}, feature_wise=True",
             )
         if self.score.features is not None and not feature_wise:
             raise invalid(
-                "The score gives several numbers for a pair.",
+                "A score with several outputs needs `feature_wise=True`.",
                 "`feature_wise=True`, or a score with `features=None`",
                 f"features={self.score.features}, feature_wise={feature_wise}",
             )
@@ -109,8 +110,8 @@ class Attention(keras.layers.Layer):
             return Heads(self.num_heads, self.key_dim, self.value_dim, self.use_bias, dtype=self.dtype_policy)
         if self.key_dim is not None or self.value_dim is not None:
             raise invalid(
-                "There are no heads to have dimensions.",
-                "`num_heads=` beside `key_dim=` and `value_dim=`",
+                "`key_dim` and `value_dim` need `num_heads`.",
+                "a number of heads, or neither `key_dim` nor `value_dim`",
                 f"num_heads=None, key_dim={self.key_dim}, value_dim={self.value_dim}",
             )
         return None
@@ -136,13 +137,13 @@ class Attention(keras.layers.Layer):
             self.score.features = count
         if self.score.features != count:
             raise invalid(
-                "The score has another number of features than the value.",
+                "`features` of the score must be the dimension of the value.",
                 f"features={count}, or `None`",
                 f"features={self.score.features}",
             )
 
     def _make_head_scores(self, query_shape, key_shape):
-        """A score for each head; one for all, where it has no parameters that could differ."""
+        """A score for each head, or one for all heads if it has no parameters that could differ."""
         if self.heads is None or not self.score.variables:
             return [self.score]
         others = [type(self.score).from_config(self.score.get_config()) for _ in range(self.num_heads - 1)]
@@ -168,11 +169,11 @@ class Attention(keras.layers.Layer):
         mask = join_masks(query_mask, value_mask, key_mask, attention_mask, self._inner_axes)
         if self.heads is not None:
             query, value, key = self.heads.split(query, value, key)
-        scores, asking = self._scores(query, key), query
+        scores, alignment_query = self._scores(query, key), query
         if self.feature_wise:
-            scores, asking = ops.moveaxis(scores, -1, -3), ops.expand_dims(query, -3)
+            scores, alignment_query = ops.moveaxis(scores, -1, -3), ops.expand_dims(query, -3)
         weights = self.alignment(
-            scores, mask=mask, training=training, grid=grid, query=asking, finite=self.score.finite
+            scores, mask=mask, training=training, grid=grid, query=alignment_query, finite=self.score.finite
         )
         shares = mean_shares(weights, mask) if self.alignment.averages else weights
         dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
@@ -186,7 +187,7 @@ class Attention(keras.layers.Layer):
         return (self.heads is not None) + bool(self.feature_wise)
 
     def _scores(self, query, key):
-        """Scores `(..., Tq, Tk)`, and with a last axis of features where they are feature-wise."""
+        """Scores `(..., Tq, Tk)`, or `(..., Tq, Tk, features)` if feature-wise."""
         if len(self.head_scores) == 1:
             return self.score(query, key)
         heads = [score(query[..., h, :, :], key[..., h, :, :]) for h, score in enumerate(self.head_scores)]
@@ -247,18 +248,19 @@ class Attention(keras.layers.Layer):
 
 
 def another_seed(seed):
-    """A seed for a second stream of random numbers beside that of `seed`; `None` stays none.
+    """A seed for a second stream of random numbers, different from that of `seed`; `None` stays `None`.
 
-    Of one seed the alignment would draw what the dropout draws, and every key that it takes would be one that is
-    dropped, or never one.
+    With the same seed the alignment would draw the same numbers as the dropout, and the keys that it samples would
+    always be dropped, or never.
     """
     return seed if seed is None else (seed + 1) % 2**32
 
 
 def mean_shares(weights, mask=None):
-    """Weights `(..., Tq, Tk)` over the number of visible keys: Σ of them times the values is then the mean of a·v.
+    """Weights `(..., Tq, Tk)` divided by the number of visible keys: their sum times the values is the mean of a·v.
 
-    In the precision of the weights, before they meet the values: in half precision the sum would overflow.
+    The weights are divided in their own precision, before they are multiplied by the values: the sum could overflow in
+    half precision.
     """
     if mask is None:
         return weights / ops.cast(ops.shape(weights)[-1], weights.dtype)
@@ -267,14 +269,16 @@ def mean_shares(weights, mask=None):
 
 
 def check_shapes(query_shape, value_shape, key_shape):
-    """Raises `ValueError` unless query, value and key have one rank, one batch, and a value for every key."""
+    """Raises `ValueError` unless query, value and key have the same rank and batch size, and every key has a value."""
     shapes = {"query": tuple(query_shape), "value": tuple(value_shape), "key": tuple(key_shape)}
     received = ", ".join(f"{name} shape={shape}" for name, shape in shapes.items())
     if any(len(shape) < 3 for shape in shapes.values()) or len({len(shape) for shape in shapes.values()}) > 1:
         raise invalid(
-            "Attention got tensors of the wrong rank.", "(batch, ..., positions, dimension) for each", received
+            "Query, value and key must have the same rank, at least 3.",
+            "(batch, ..., positions, dimension) for each",
+            received,
         )
     if len({shape[0] for shape in shapes.values()} - {None}) > 1:
-        raise invalid("The batch sizes of attention differ.", "one batch size", received)
+        raise invalid("Query, value and key must have the same batch size.", "one batch size", received)
     if value_shape[-2] != key_shape[-2]:
-        raise invalid("Keys and values differ in number.", "one value for every key", received)
+        raise invalid("There must be as many values as keys.", "one value for every key", received)

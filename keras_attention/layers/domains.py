@@ -1,4 +1,4 @@
-"""What values an option of a layer may sensibly take, as plain data: a layer says it, a search draws from it."""
+"""The sensible values of an option, as plain data: a layer declares them, and a search draws from them."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from keras_attention.arguments import invalid
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """One of a few values of one type.
+    """A choice of a few values of one type.
 
     Args:
         values: the values, at least one.
@@ -27,20 +27,20 @@ class Choices:
     def __post_init__(self):
         object.__setattr__(self, "values", tuple(self.values))
         if not self.values:
-            raise invalid("There is nothing to choose from.", "one value at least", "values=()")
+            raise invalid("There must be values to choose from.", "at least one value", "values=()")
 
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """A number from `least` to `most`, both included; whole where both are.
+    """A number from `least` to `most`, both included; an integer if both are integers.
 
     Args:
-        least, most: the ends.
-        step: distance of two values; on a logarithmic scale their ratio; `None` for every value.
-        logarithmic: whether the logarithm is spread evenly.
+        least, most: the ends of the range.
+        step: the difference between two values, or their ratio if `logarithmic`; `None` allows every value.
+        logarithmic: whether the values are spread evenly on a logarithmic scale.
 
     Raises:
-        ValueError: ends in the wrong order, or one that has no logarithm.
+        ValueError: `least` not below `most`, or not above 0 although `logarithmic`.
 
     Example:
 
@@ -57,7 +57,9 @@ class Range:
     def __post_init__(self):
         if not self.least < self.most or (self.logarithmic and self.least <= 0):
             raise invalid(
-                "The range is empty.", "`least` below `most`, and above 0 if logarithmic", f"{self.least}, {self.most}"
+                "`least` must be below `most`.",
+                "`least` below `most`, and above 0 if `logarithmic=True`",
+                f"least={self.least}, most={self.most}, logarithmic={self.logarithmic}",
             )
 
     @property

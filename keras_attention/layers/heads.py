@@ -1,4 +1,4 @@
-"""Several heads: query, key and value projected for each, and their contexts joined."""
+"""Several heads: projects query, key and value for each head, and joins the contexts."""
 
 import keras
 from keras import ops
@@ -9,19 +9,19 @@ from keras_attention.registry import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Heads(keras.layers.Layer):
-    """The projections of multi-head attention: `split` on the way in, `join` on the way out.
+    """The projections of multi-head attention: `split` before the attention, `join` after it.
 
-    Its weights are those of `keras.layers.MultiHeadAttention`, in the same order: kernel and bias of the query, the
-    key, the value, and the output.
+    The weights are the same as in `keras.layers.MultiHeadAttention`, in the same order: kernel and bias of the query,
+    the key, the value, and the output.
 
     Args:
-        num_heads: h, at least 1.
-        key_dim: dimension of a head's query and key; that of the query over h where it is `None`.
-        value_dim: dimension of a head's value; `key_dim` where it is `None`.
+        num_heads: number of heads h, at least 1.
+        key_dim: dimension of a head's query and key; if `None`, the dimension of the query divided by h.
+        value_dim: dimension of a head's value; `key_dim` if `None`.
         use_bias: whether the projections have biases.
 
     Raises:
-        ValueError: a dimension of the query that h does not divide, where `key_dim` is left to it.
+        ValueError: a query whose dimension is not a multiple of h, if `key_dim` is `None`.
 
     Reference:
         Vaswani et al., *Attention Is All You Need*, NeurIPS 2017, sec. 3.2.2.
@@ -38,8 +38,8 @@ class Heads(keras.layers.Layer):
         dimension = query_shape[-1]
         if self.key_dim is None and dimension % self.num_heads:
             raise invalid(
-                "The heads do not divide the query.",
-                "`key_dim=`, or a dimension of the query that is a multiple of `num_heads`",
+                "The dimension of the query must be a multiple of `num_heads`.",
+                "`key_dim`, or a `num_heads` that divides the dimension of the query",
                 f"num_heads={self.num_heads} and query dimension {dimension}",
             )
         key_dim = self.key_dim or dimension // self.num_heads
@@ -60,7 +60,7 @@ class Heads(keras.layers.Layer):
         return keras.layers.EinsumDense(equation, output_shape, bias_axes=bias_axes, name=name, dtype=self.dtype_policy)
 
     def split(self, query, value, key):
-        """Query `(..., Tq, dq)`, value and key → those of each head, `(..., h, T, d)`."""
+        """Query `(..., Tq, dq)`, value and key → their projections for each head, `(..., h, T, d)`."""
         projected = self.query_projection(query), self.value_projection(value), self.key_projection(key)
         return tuple(ops.moveaxis(vectors, -2, -3) for vectors in projected)
 

@@ -3,11 +3,11 @@
 from keras import ops
 
 from keras_attention.arguments import invalid
-from keras_attention.layers.alignment.base import broadcasts, require_truth_values
+from keras_attention.layers.alignment.base import broadcasts, require_booleans
 
 
 def check_masks(query_shape, value_shape, query_mask, value_mask, key_mask, attention_mask):
-    """Raises `ValueError` or `TypeError` for a mask of the wrong shape, or of numbers that are no truth values."""
+    """Raises `ValueError` or `TypeError` for a mask of the wrong shape, or one that is not boolean or integer."""
     table = (*query_shape[:-1], value_shape[-2])
     for name, mask, shape in (
         ("query_mask", query_mask, query_shape[:-1]),
@@ -17,16 +17,18 @@ def check_masks(query_shape, value_shape, query_mask, value_mask, key_mask, atte
     ):
         if mask is None:
             continue
-        require_truth_values(name, mask)
+        require_booleans(name, mask)
         if not broadcasts(mask.shape, shape) or (name != "attention_mask" and len(mask.shape) != len(shape)):
             kind = "a shape that broadcasts to" if name == "attention_mask" else "the shape"
-            raise invalid(f"`{name}` does not fit.", f"{kind} {tuple(shape)}", f"{name} shape={tuple(mask.shape)}")
+            raise invalid(
+                f"`{name}` must fit the scores.", f"{kind} {tuple(shape)}", f"{name} shape={tuple(mask.shape)}"
+            )
 
 
 def join_masks(query_mask, value_mask, key_mask, attention_mask, inner_axes=0):
-    """All masks as one boolean mask that broadcasts to `(B, ..., Tq, Tk)`, or `None` where there are none.
+    """All masks as one boolean mask that broadcasts to `(B, ..., Tq, Tk)`, or `None` if there are none.
 
-    `inner_axes` is the number of axes, of heads or features, that stand before those of queries and keys.
+    `inner_axes` is the number of axes, of heads or features, between the batch axes and those of queries and keys.
     """
     masks = [ops.expand_dims(ops.cast(mask, "bool"), -2) for mask in (value_mask, key_mask) if mask is not None]
     masks += [] if query_mask is None else [ops.expand_dims(ops.cast(query_mask, "bool"), -1)]

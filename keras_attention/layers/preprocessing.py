@@ -1,4 +1,4 @@
-"""The normalisation that a pretrained network expects, inside the network."""
+"""The normalisation of images that a pretrained network expects, as one of its layers."""
 
 import keras
 from keras import ops
@@ -9,22 +9,22 @@ from keras_attention.registry import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ChannelNormalization(keras.layers.Layer):
-    """y = (x − mean) / std, for each channel, with statistics that are given and not trained.
+    """y = (x − mean) / std, for each channel, with given statistics, which are not trained.
 
-    They are weights, so that every file of a network's weights carries the preprocessing which these weights were
-    trained with, and nobody has to remember it.
+    The statistics are weights, so that a weight file of a network also holds the preprocessing that its weights were
+    trained with.
 
     Args:
-        mean, std: a number for each channel, in the units of the input; std above 0.
+        mean, std: one number for each channel, in the units of the input; std above 0.
 
     Call arguments:
         inputs: `(…, C)`.
 
     Returns:
-        The shape of the inputs, in the layer's dtype.
+        A tensor in the shape of the inputs, in the compute dtype.
 
     Raises:
-        ValueError: statistics of different lengths, a deviation that is not positive, or inputs with another number of
+        ValueError: `mean` and `std` of different lengths, a `std` that is not above 0, or inputs with another number of
             channels.
 
     Example:
@@ -41,12 +41,16 @@ class ChannelNormalization(keras.layers.Layer):
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         if len(self.mean) != len(self.std) or min(self.std) <= 0:
             raise invalid(
-                "The statistics do not fit.", "a mean and a deviation above 0 for each channel", f"{mean=}, {std=}"
+                "`mean` and `std` must have one length, and `std` must be above 0.",
+                "a mean and a standard deviation above 0 for each channel",
+                f"{mean=}, {std=}",
             )
 
     def build(self, input_shape):
         if input_shape[-1] != len(self.mean):
-            raise invalid("The channels do not fit.", f"{len(self.mean)} channels", f"input shape={tuple(input_shape)}")
+            raise invalid(
+                "Each channel must have a mean.", f"{len(self.mean)} channels", f"input shape={tuple(input_shape)}"
+            )
         for name in ("mean", "std"):
             initial = keras.initializers.Constant(list(getattr(self, name)))
             weight = self.add_weight((len(self.mean),), initial, trainable=False, name=name)

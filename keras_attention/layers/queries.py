@@ -1,4 +1,4 @@
-"""LearnedQueries: questions that belong to the network and not to the image."""
+"""LearnedQueries: queries that belong to the network and not to the image."""
 
 import keras
 from keras import ops
@@ -9,22 +9,22 @@ from keras_attention.registry import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class LearnedQueries(keras.layers.Layer):
-    """q₁ … q_K: vectors that are learned, the same for every image, as the queries of a feature map.
+    """q₁ … q_K: learned vectors, the same for every image, to be used as queries over a feature map.
 
-    They have the dimension of the features, so that every score can compare the two.
+    They have as many dimensions as the features have channels, so that every score can compare the two.
 
     Args:
         count: K, at least 1.
-        initializer: of the vectors.
+        initializer: initializer of the vectors.
 
     Call arguments:
-        features: `(B, ..., C)`, of which only the size of the batch is read.
+        features: `(B, ..., C)`; only the batch size and the number of channels matter.
 
     Returns:
-        `(B, K, C)` in the compute dtype, as `SpatialAttention` takes several questions.
+        `(B, K, C)` in the compute dtype, the shape in which `SpatialAttention` takes several queries.
 
     Raises:
-        ValueError: a count below 1; features of an unknown number of channels.
+        ValueError: a count below 1; features with an unknown number of channels.
 
     Example:
 
@@ -65,5 +65,7 @@ class LearnedQueries(keras.layers.Layer):
 def _require_channels(shape):
     if shape[-1] is None:
         raise invalid(
-            "The dimension of the queries is not known.", "features of known channels", f"features shape={tuple(shape)}"
+            "The number of channels must be known.",
+            "features of shape (batch, ..., channels)",
+            f"features shape={tuple(shape)}",
         )

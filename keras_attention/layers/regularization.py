@@ -1,4 +1,4 @@
-"""Regularizers of attention maps: how even, how rough, how spread out a map is, and how much two maps disagree."""
+"""Regularizers of attention maps: how even, how rough and how spread out a map is, and how much two maps disagree."""
 
 from itertools import combinations
 
@@ -11,18 +11,18 @@ from keras_attention.registry import PACKAGE, Registry
 
 MAP_REGULARIZERS = Registry("map regularizer", keras.regularizers.Regularizer)
 
-# Below it a map counts as one of zeros: its shares would be of rounding errors, and their gradient could overflow.
+# A map with a smaller total counts as zeros: its shares would be rounding errors, and their gradient could overflow.
 SMALLEST_TOTAL = 1e-30
 
 
 class MapRegularizer(keras.regularizers.Regularizer):
-    """Base of the regularizers of maps: rate · (mean over all maps of `measure`); a member overrides `measure`.
+    """Base of the regularizers of maps: rate · (mean of `measure` over all maps); a subclass overrides `measure`.
 
-    A map a ≥ 0 of n positions enters as its shares p = a / Σ a, so that maps which do not sum to 1 are measured alike;
-    one of zeros counts 0. In float32 whatever the dtype of the maps.
+    A map a ≥ 0 of n positions enters as its shares p = a / Σ a, so that maps with different sums are treated alike. A
+    map of zeros counts 0. The loss is computed in float32, or wider if the maps are.
 
     Args:
-        rate: any finite number; one below 0 rewards what one above 0 punishes.
+        rate: any finite number; a rate below 0 rewards what a rate above 0 punishes.
 
     Call arguments:
         maps: `(..., H, W)`.
@@ -31,7 +31,7 @@ class MapRegularizer(keras.regularizers.Regularizer):
         The loss, a number.
 
     Raises:
-        ValueError: a rate that is no finite number.
+        ValueError: a rate that is not a finite number.
 
     Example:
 
@@ -60,9 +60,9 @@ class MapRegularizer(keras.regularizers.Regularizer):
 
 @MAP_REGULARIZERS.register("entropy")
 class MapEntropy(MapRegularizer):
-    """rate · H(p) / log n, with H(p) = −Σ p log p: 1 for a constant map, 0 for one position.
+    """rate · H(p) / log n, with H(p) = −Σ p log p: 1 for a constant map, 0 for all weight on one position.
 
-    A map of a single position counts 0.
+    A map that has only one position counts 0.
 
     Args:
         rate: see `MapRegularizer`.
@@ -83,7 +83,7 @@ class MapEntropy(MapRegularizer):
 
 @MAP_REGULARIZERS.register("total_variation")
 class MapTotalVariation(MapRegularizer):
-    """rate · (Σ |p(i,j) − p(i+1,j)| + Σ |p(i,j) − p(i,j+1)|): 0 for a constant map, small for one smooth place.
+    """rate · (Σ |p(i,j) − p(i+1,j)| + Σ |p(i,j) − p(i,j+1)|): 0 for a constant map, small for one smooth region.
 
     Args:
         rate: see `MapRegularizer`.
@@ -109,7 +109,7 @@ class MapTotalVariation(MapRegularizer):
 class MapSpread(MapRegularizer):
     """rate · (Σ a)² / (n Σ a²): the share of the positions that the weight is spread over.
 
-    It is 1 for a constant map, k/n for k equal weights, 1/n for one position.
+    It is 1 for a constant map, k/n for k equal weights, 1/n for all weight on one position.
 
     Args:
         rate: see `MapRegularizer`.
@@ -133,24 +133,25 @@ class MapSpread(MapRegularizer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class MapDisagreement(WideLayer):
-    """Adds rate · (mean over pairs of maps of 1 − Σ min(p, q)) to the loss; its output is the context it was given.
+    """Adds rate · (mean of 1 − Σ min(p, q) over all pairs of maps) to the loss; its output is its input `context`.
 
-    p and q are the shares of two maps of the same image: 0 where they agree, 1 where they lie apart. They are compared
-    on the coarser of their grids along each axis; the weight of the finer one is summed over the cells of the coarser,
-    and divided where a position lies in two of them.
+    p and q are the shares of two maps of the same image. The disagreement 1 − Σ min(p, q) is 0 for equal shares, and 1
+    for shares that do not overlap. Along each axis the two are compared on the coarser of their grids: the weight of
+    the finer map is summed over the cells of the coarser grid, and the weight of a position that is in two cells is
+    divided between them.
 
     Args:
-        rate: any finite number; one below 0 rewards maps that look at different places.
+        rate: any finite number; a rate below 0 rewards maps that look at different positions.
 
     Call arguments:
-        context: any tensor, passed on.
-        maps: at least two maps, `(..., H, W)` each, alike but for H and W.
+        context: any tensor, which is returned unchanged.
+        maps: at least two maps, `(..., H, W)` each, which may differ in H and W only.
 
     Returns:
         `context`.
 
     Raises:
-        ValueError: a rate that is no finite number; fewer than two maps, or maps of other leading axes.
+        ValueError: a rate that is not a finite number; fewer than two maps, or maps whose leading axes differ.
 
     Example:
 
@@ -171,8 +172,8 @@ class MapDisagreement(WideLayer):
         shapes = [tuple(shape) for shape in maps_shape]
         if len(shapes) < 2 or len({shape[:-2] for shape in shapes}) > 1:
             raise invalid(
-                "There are no two maps of the same image to compare.",
-                "at least two maps (..., height, width) of the same leading axes",
+                "A disagreement needs at least two maps of the same image.",
+                "two or more maps (..., height, width) with the same leading axes",
                 f"maps of shape {shapes}",
             )
         self.built = True
@@ -192,19 +193,19 @@ class MapDisagreement(WideLayer):
         return {**super().get_config(), "rate": self.rate}
 
 
-# Files that were saved under older names of these classes load too.
+# Files saved with older names of these classes load too.
 for _old, _class in (("MapSparsity", MapSpread), ("MapAgreement", MapDisagreement)):
     keras.saving.get_custom_objects()[f"{PACKAGE}>{_old}"] = _class
 
 
 def map_regularizers(identifier):
-    """What `map_regularizer=` stands for: a name in `MAP_REGULARIZERS`, a class, an instance, a config, or several."""
+    """A list of regularizers from a name in `MAP_REGULARIZERS`, a class, an instance, a config, or a list of them."""
     several = identifier if isinstance(identifier, (list, tuple)) else [] if identifier is None else [identifier]
     return [MAP_REGULARIZERS.get(one) for one in several]
 
 
 def map_shares(maps):
-    """p = a / Σ a of maps `(..., H, W)`, in float32 or wider; zeros where a map is zeros."""
+    """p = a / Σ a of maps `(..., H, W)`, in float32 or wider; zeros for a map of zeros."""
     maps = ops.convert_to_tensor(maps)
     maps = ops.cast(maps, keras.backend.result_type(maps.dtype, "float32"))
     total = ops.sum(maps, axis=(-2, -1), keepdims=True)
@@ -221,26 +222,27 @@ def _positions(shares):
 
 
 def _difference(first, second):
-    """1 − Σ min(p, q), the mean over all maps."""
+    """The mean of 1 − Σ min(p, q) over all pairs of corresponding maps."""
     for axis in (-2, -1):
         first, second = _on_one_grid(first, second, axis)
     return ops.mean(1 - _sum(ops.minimum(first, second)))
 
 
 def _on_one_grid(first, second, axis):
-    """Both shares on the coarser of their grids along an axis."""
+    """Both maps, as shares, on the coarser of their grids along an axis."""
     sizes = ops.shape(first)[axis], ops.shape(second)[axis]
     if sizes[0] == sizes[1]:
         return first, second
-    # Known sizes stay numbers: a compiled function of JAX makes no range of a tensor.
+    # Known sizes stay numbers, because a compiled function of JAX cannot make a range of a tensor.
     smaller = min(sizes) if all(isinstance(size, int) for size in sizes) else ops.minimum(*sizes)
     return tuple(cell_sums(shares, size, smaller, axis) for shares, size in zip((first, second), sizes, strict=True))
 
 
 def cell_sums(shares, size, cells, axis):
-    """Values summed along an axis of `size` positions into a smaller number of cells of equal length.
+    """Sums values along an axis of `size` positions into a smaller number of cells of equal length.
 
-    A position that lies in two cells is divided between them. The axis is −2 or −1, its size may be symbolic.
+    The value of a position that is in two cells is divided between them. The axis is −2 or −1; its size may be
+    symbolic.
     """
     ratio = ops.cast(size, shares.dtype) / ops.cast(cells, shares.dtype)
     edges = ratio * ops.cast(ops.arange(cells), shares.dtype)[:, None]

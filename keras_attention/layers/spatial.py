@@ -1,4 +1,4 @@
-"""SpatialAttention: where in a feature map to look."""
+"""SpatialAttention: attention over the positions of a feature map."""
 
 import keras
 from keras import ops
@@ -13,44 +13,44 @@ from keras_attention.registry import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class SpatialAttention(keras.layers.Layer):
-    """Attention over the positions of a feature map; the weights, laid out as (H, W), are a picture of where it looks.
+    """Attention over the positions of a feature map; its weights, laid out as (H, W), show where it looks.
 
-    Keys and values are the features at each position. The query is a vector, one question for all positions; or K of
-    them, each with a map and a context of its own; or a map, a question for each position. A query map is projected on
-    its own grid and then resized bilinearly (half-pixel centres) to that of the features: a projection commutes with
-    the interpolation, and costs less there.
+    Keys and values are the features at each position. The query is one vector for all positions; or K vectors, each of
+    which gets a separate map and context; or a map, with one query for each position. A query map is projected on its
+    own grid and then resized bilinearly (half-pixel centres) to the grid of the features: the projection commutes with
+    the interpolation, and costs less on the smaller grid.
 
-    Where an alignment learns by REINFORCE, that gradient teaches the score, the projections to `units`, and K
-    questions; it does not go on into what gives the maps, unless the layer has no weights to teach.
+    If an alignment learns by REINFORCE, its gradient trains the score, the projections to `units`, and K query vectors.
+    It does not flow further, into the layers that give the maps, unless this layer has no weights to train.
 
     Args:
         score: a name in `SCORES`, a score layer, or its config.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
-        units: dimension in which query and features are compared. A score that has `units` of its own, given by name
-            or class, is made with it; for any other score both are projected to it first. `None` leaves the score its
-            default and projects nothing.
+        units: dimension in which query and features are compared. A score that has an argument `units`, and is given by
+            name or class, gets this value; for any other score, query and features are projected to it first. `None`
+            projects nothing and leaves the default of the score.
         dropout: share of the positions dropped in training, at least 0 and below 1.
-        num_heads: h. Each head compares in `units` dimensions of its own, with a score of its own, and weighs its own
-            C/h of the channels, so that the context keeps its size.
-        seed: of the dropout, and of an alignment that samples and is given by its name or class.
+        num_heads: number of heads h. Each head has a separate score, and a separate projection if there are `units`.
+            It weighs its own C/h of the channels, so that the context keeps its size.
+        seed: seed of the dropout, and of an alignment that samples if it is given by its name or class.
         map_regularizer: a `keras.regularizers.Regularizer` of the map, such as `MapEntropy`; a name in
-            `MAP_REGULARIZERS`; its config; or a list of them. What it gives for the maps of a call, as they are
-            returned, is added to the loss in each call.
+            `MAP_REGULARIZERS`; its config; or a list of them. Each call adds its value for the returned maps to the
+            loss.
 
     Call arguments:
         query: `(B, dq)`, or `(B, K, dq)`, or `(B, h, w, dq)`.
         features: `(B, H, W, C)`.
-        return_attention_scores: whether to give the map too.
-        training: whether dropout is on.
+        return_attention_scores: whether to return the map too.
+        training: whether dropout is on, and whether an alignment that samples may do so.
 
     Returns:
-        The context `(B, C)`, in the compute dtype; with `return_attention_scores`, the pair of it and the map
-        `(B, H, W)` in float32, before dropout; with several heads a map for each, `(B, h, H, W)`. Of K questions the
-        context is `(B, K, C)`, and the map `(B, K, H, W)` or `(B, h, K, H, W)`.
+        The context `(B, C)`, in the compute dtype. With `return_attention_scores`, a pair of the context and the map
+        `(B, H, W)` in float32, before dropout; with several heads a map for each, `(B, h, H, W)`. For K query vectors
+        the context is `(B, K, C)`, and the map `(B, K, H, W)` or `(B, h, K, H, W)`.
 
     Raises:
-        ValueError: features that are no map, a query of another rank, a query map over a feature map of unknown size;
-            channels that the heads do not divide, or heads that nothing would tell apart.
+        ValueError: features or a query of another rank, a query map over a feature map of unknown size, a number of
+            channels that is not a multiple of `num_heads`, or heads that would all be the same.
 
     Example:
 
@@ -85,7 +85,7 @@ class SpatialAttention(keras.layers.Layer):
         self.score = SCORES.get(score, **defaults)
         if self.score.features is not None:
             raise invalid(
-                "The score gives several numbers for a pair.", "`features=None`", f"features={self.score.features}"
+                "The score must give one number for each pair.", "`features=None`", f"features={self.score.features}"
             )
         self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=another_seed(seed), axes=2)
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
@@ -102,7 +102,7 @@ class SpatialAttention(keras.layers.Layer):
     def build(self, query_shape, features_shape):
         _check_shapes(query_shape, features_shape)
         key_shape = (features_shape[0], None, features_shape[-1])
-        asking_shape = (query_shape[0], 1, query_shape[-1])
+        single_query_shape = (query_shape[0], 1, query_shape[-1])
         query_shape = (query_shape[0], None, query_shape[-1])
         if self.query_projection is not None:
             self.query_projection.build(query_shape)
@@ -113,10 +113,10 @@ class SpatialAttention(keras.layers.Layer):
         self.head_scores = self._make_head_scores(query_shape, key_shape)
         self._check_heads(features_shape[-1])
         if not self.alignment.built:
-            self.alignment.build((features_shape[0], self.num_heads, 1, None), asking_shape)
+            self.alignment.build((features_shape[0], self.num_heads, 1, None), single_query_shape)
 
     def _make_head_scores(self, query_shape, key_shape):
-        """A score for each head; the same one for all, where it has no parameters that could differ."""
+        """A score for each head, or the same for all heads if it has no parameters that could differ."""
         if not self.score.variables:
             return [self.score] * self.num_heads
         others = [type(self.score).from_config(self.score.get_config()) for _ in range(self.num_heads - 1)]
@@ -127,7 +127,7 @@ class SpatialAttention(keras.layers.Layer):
     def _check_heads(self, channels):
         if channels is not None and channels % self.num_heads:
             raise invalid(
-                "The heads do not divide the channels.",
+                "The number of channels must be a multiple of `num_heads`.",
                 f"a divisor of {channels}",
                 f"num_heads={self.num_heads}",
             )
@@ -135,8 +135,8 @@ class SpatialAttention(keras.layers.Layer):
         if self.num_heads > 1 and alike:
             name = SCORES.name_of(self.score)
             raise invalid(
-                f"All heads of `{name}` would be alike.",
-                "`units`, to which each projects",
+                f"Several heads of `{name}` need `units`, or they would all be the same.",
+                "`units`, the dimension to which each head projects",
                 f"score={name!r}, units=None",
             )
 
@@ -145,9 +145,9 @@ class SpatialAttention(keras.layers.Layer):
             self._scores(query, features),
             training=training,
             grid=ops.shape(features)[1:3],
-            query=_asking(query),
+            query=_alignment_query(query),
             finite=self.score.finite,
-            **self._for_the_policy(query, features, training),
+            **self._policy_scores(query, features, training),
         )
         attention_map = self._as_map(weights, query, features)
         for regularizer in self.map_regularizers:
@@ -158,16 +158,17 @@ class SpatialAttention(keras.layers.Layer):
         return (context, attention_map) if return_attention_scores else context
 
     def policy(self, query, features):
-        """What an alignment that samples draws from, and its most probable sample, as maps; it draws nothing.
+        """The probabilities from which an alignment samples, and its most probable sample, as maps; draws no sample.
 
-        Of `hard` these are softmax(e) and 1 at the largest score; of `reinforced` the probability σ(s·e + b) that a
-        position is kept, and 1 where it is above ½, or, where it is so nowhere, at the largest score alone.
+        For `hard` these are softmax(e), and 1 at the largest score. For `reinforced` they are the probability
+        σ(s·e + b) that a position is kept, and 1 at each position where this is above ½, or, if there is none, at the
+        largest score.
 
         Args:
-            query, features: as for the call.
+            query, features: as in a call.
 
         Returns:
-            The pair of them, each of the shape of the map, in float32.
+            A pair of maps in float32, each in the shape of the attention map.
 
         Raises:
             ValueError: an alignment that does not sample.
@@ -194,24 +195,24 @@ class SpatialAttention(keras.layers.Layer):
         """Weights `(B, h, [K,] 1, H·W)` → `(B, [h,] [K,] H, W)`."""
         batch, height, width, _ = ops.shape(features)
         heads = () if self.num_heads == 1 else (self.num_heads,)
-        return ops.reshape(weights, (batch, *heads, *_questions(query), height, width))
+        return ops.reshape(weights, (batch, *heads, *_query_axis(query), height, width))
 
     def _context(self, shares, query, features):
         """Shares `(B, h, [K,] 1, H·W)` → `(B, [K,] C)`."""
         batch, height, width, channels = ops.shape(features)
-        questions = _questions(query)
-        shares = ops.reshape(shares, (batch, self.num_heads, *(questions or (1,)), height * width))
+        query_axis = _query_axis(query)
+        shares = ops.reshape(shares, (batch, self.num_heads, *(query_axis or (1,)), height * width))
         parts = ops.swapaxes(ops.matmul(shares, self._values(features)), 1, 2)  # (B, K, h, C/h)
-        return ops.reshape(parts, (batch, *questions, channels))
+        return ops.reshape(parts, (batch, *query_axis, channels))
 
     def _values(self, features):
-        """What each head weighs, `(B, h, H·W, C/h)`."""
+        """The values of each head, `(B, h, H·W, C/h)`."""
         batch, height, width, channels = ops.shape(features)
         groups = (batch, height * width, self.num_heads, channels // self.num_heads)
         return ops.moveaxis(ops.reshape(features, groups), 2, 1)
 
     def _scores(self, query, features):
-        """Scores of every position for each head, `(B, h, 1, H·W)`, or of K questions `(B, h, K, 1, H·W)`."""
+        """Scores of every position for each head, `(B, h, 1, H·W)`, or for K query vectors `(B, h, K, 1, H·W)`."""
         queries, keys = [query] * self.num_heads, [features] * self.num_heads
         if self.query_projection is not None:
             queries = ops.split(self.query_projection(query), self.num_heads, axis=-1)
@@ -219,11 +220,12 @@ class SpatialAttention(keras.layers.Layer):
         heads = [self._scores_of_head(*head) for head in zip(self.head_scores, queries, keys, strict=True)]
         return ops.stack(heads, axis=1)
 
-    def _for_the_policy(self, query, features, training):
-        """What REINFORCE teaches: this layer, and not the network that gives the maps.
+    def _policy_scores(self, query, features, training):
+        """Keyword argument with the scores that REINFORCE trains: they train this layer, not the layers before it.
 
-        Its gradient has much variance, and a backbone that is trained from it as well learns next to nothing. Several
-        questions are weights themselves; and a score without weights leaves nothing but the maps to be taught.
+        The gradient of REINFORCE has much variance, and a backbone that also gets it learns next to nothing. K query
+        vectors get it, because they are usually weights. If the layer has no weights, the maps are all that it can
+        train.
         """
         has_weights = self.query_projection is not None or self.score.variables
         rewarded = isinstance(self.alignment, SampledAlignment) and self.alignment.needs_reward
@@ -233,7 +235,7 @@ class SpatialAttention(keras.layers.Layer):
         return {"policy_scores": self._scores(query, ops.stop_gradient(features))}
 
     def _scores_of_head(self, score, query, key):
-        """`(B, 1, H·W)`, or of K questions `(B, K, 1, H·W)`."""
+        """`(B, 1, H·W)`, or for K query vectors `(B, K, 1, H·W)`."""
         batch, height, width, dimension = ops.shape(key)
         if len(query.shape) == 4:
             query = _resize(score.project_query(query), key.shape[1:3])
@@ -241,7 +243,7 @@ class SpatialAttention(keras.layers.Layer):
         keys = ops.reshape(key, (batch, height * width, dimension))
         if len(query.shape) == 2:
             return score(ops.expand_dims(query, 1), keys)
-        # One table of all questions; to the alignment each is then a query of its own, which stands where one would.
+        # One table for all K queries. The alignment then treats each as a single query, which is in the middle.
         return ops.expand_dims(score(query, keys), -2)
 
     def compute_output_spec(self, query, features, return_attention_scores=False, training=None):
@@ -254,8 +256,8 @@ class SpatialAttention(keras.layers.Layer):
         return (context, attention_map) if return_attention_scores else context
 
     def compute_output_shape(self, query_shape, features_shape):
-        questions = (query_shape[1],) if len(query_shape) == 3 else ()
-        return (features_shape[0], *questions, features_shape[-1])
+        query_axis = (query_shape[1],) if len(query_shape) == 3 else ()
+        return (features_shape[0], *query_axis, features_shape[-1])
 
     def get_config(self):
         return {
@@ -270,16 +272,16 @@ class SpatialAttention(keras.layers.Layer):
         }
 
 
-def _questions(query):
-    """`(K,)` of a query of K vectors, else `()`."""
+def _query_axis(query):
+    """`(K,)` for a query of K vectors, else `()`."""
     return (ops.shape(query)[1],) if len(query.shape) == 3 else ()
 
 
-def _asking(query):
-    """Who asks, for an alignment that needs to know: `(B, 1, 1, dq)`, or of K questions `(B, 1, K, 1, dq)`."""
+def _alignment_query(query):
+    """The query for alignments that depend on it: `(B, 1, 1, dq)`, or for K query vectors `(B, 1, K, 1, dq)`."""
     if len(query.shape) == 3:
         return query[:, None, :, None]
-    # A query map asks at every position; its average asks for all of them.
+    # A query map has a query at every position; its average is the query of the whole map.
     return (ops.mean(query, axis=(1, 2)) if len(query.shape) == 4 else query)[:, None, None]
 
 
@@ -287,7 +289,7 @@ def _require_sampled(alignment):
     if not isinstance(alignment, SampledAlignment):
         name = ALIGNMENTS.name_of(alignment)
         sampled = ", ".join(name for name, cls in ALIGNMENTS.items() if issubclass(cls, SampledAlignment))
-        raise invalid(f"`{name}` does not sample.", f"an alignment that has a policy: {sampled}", f"alignment={name!r}")
+        raise invalid("The alignment must be one that samples.", f"one of: {sampled}", f"alignment={name!r}")
 
 
 def _resize(query_map, size):
@@ -299,14 +301,16 @@ def _resize(query_map, size):
 def _check_shapes(query_shape, features_shape):
     received = f"query shape={tuple(query_shape)}, features shape={tuple(features_shape)}"
     if len(features_shape) != 4:
-        raise invalid("The features are no map.", "features of shape (batch, height, width, channels)", received)
+        raise invalid(
+            "The features must be a feature map.", "features of shape (batch, height, width, channels)", received
+        )
     if len(query_shape) not in (2, 3, 4):
         raise invalid(
-            "The query is neither a vector, nor several, nor a map.",
-            "a query of shape (batch, dimension), (batch, questions, dimension) or (batch, height, width, dimension)",
+            "The query must be a vector, several vectors or a map.",
+            "a query of shape (batch, dimension), (batch, queries, dimension) or (batch, height, width, dimension)",
             received,
         )
     if None not in (query_shape[0], features_shape[0]) and query_shape[0] != features_shape[0]:
-        raise invalid("The batch sizes of query and features differ.", "one batch size", received)
+        raise invalid("Query and features must have the same batch size.", "one batch size", received)
     if len(query_shape) == 4 and None in (*query_shape[1:3], *features_shape[1:3]):
-        raise invalid("A query map cannot be resized to an unknown size.", "known heights and widths", received)
+        raise invalid("A query map needs feature maps of known size.", "known heights and widths", received)

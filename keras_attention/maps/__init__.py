@@ -1,4 +1,4 @@
-"""Where a model looks: its maps and Grad-CAM, how good they are, and pictures of them."""
+"""Where a model looks: attention maps and Grad-CAM, measures of them, and pictures of them."""
 
 from keras_attention.maps.attention import AttentionMaps, attention_maps, joint_map, resize_maps
 from keras_attention.maps.cam import GradCam, grad_cam

@@ -1,4 +1,4 @@
-"""Attention maps of a model, at their own resolution and at that of the images."""
+"""Attention maps of a model, at the resolution of the attended layers or of the images."""
 
 import functools
 
@@ -20,22 +20,23 @@ def attention_maps(model, images, resolution="map", per_head=False, kind="weight
         model: any functional model with `SpatialAttention` layers, such as `attention_classifier` builds, or one loaded
             from a file.
         images: `(B, height, width, 3)` from 0 to 255, as the model takes them.
-        resolution: `"map"`, that of the attended features, or `"image"`, to which maps are resized bilinearly with
-            half-pixel centres.
-        per_head: whether to give each head its map; otherwise they are averaged.
-        kind: `"weights"`, or, of an alignment that samples, its `"probabilities"` (`hard`: of each position to be the
-            one; `reinforced`: to be kept) or its `"choice"`, 1 where it looks and 0 elsewhere.
-        class_index: of attention that has a map for each class (`query="classes"`), whose map: a class for all images,
-            or one for each; `None` is the class with the largest output.
+        resolution: `"map"` for the size of the attended layers, or `"image"` for that of the images; maps are then
+            resized bilinearly with half-pixel centres.
+        per_head: whether to return a map for each head; otherwise the heads are averaged.
+        kind: `"weights"`; for an alignment that samples also `"probabilities"` (`hard`: that a position is the chosen
+            one; `reinforced`: that a position is kept) or `"choice"`, 1 where it looks and 0 elsewhere.
+        class_index: for attention with a map for each class (`query="classes"`), the class whose map to return: one for
+            all images, or one for each; `None` is the class with the largest output.
         batch_size: images at a time.
 
     Returns:
-        Name of each attended feature, such as `"block3_pool"` → its map, float32 `(B, H, W)`, in the order of the
-        model; with `per_head`, `(B, h, H, W)`. A layer that is not called `attention_<feature>` is given by its name.
+        Name of each attended layer, such as `"block3_pool"` → its map, float32 `(B, H, W)`, in the order of the model;
+        with `per_head`, `(B, h, H, W)`. An attention layer that is not named `attention_<attended layer>` appears under
+        its full name.
 
     Raises:
         ValueError: a model without attention layers, images that it does not take, a `kind` that an alignment does not
-            have, or a class that is none.
+            have, or a class that the model does not have.
 
     Example:
 
@@ -53,19 +54,19 @@ def attention_maps(model, images, resolution="map", per_head=False, kind="weight
 
 
 class AttentionMaps:
-    """`attention_maps` of one model for many calls, for which it is prepared once.
+    """`attention_maps` of one model, prepared once for many calls.
 
     Args:
-        model: as there.
+        model: as in `attention_maps`.
 
     Call arguments:
-        images, resolution, per_head, kind, class_index, batch_size: as there.
+        images, resolution, per_head, kind, class_index, batch_size: as in `attention_maps`.
 
     Returns:
         What `attention_maps` returns.
 
     Raises:
-        ValueError: what `attention_maps` raises; a model without attention layers at once.
+        ValueError: as `attention_maps`; for a model without attention layers already when it is created.
 
     Example:
 
@@ -111,7 +112,7 @@ class AttentionMaps:
         return {name: np.asarray(predicted[name], "float32") for name in self.layers}
 
     def _from_inputs(self, images, kind, batch_size):
-        """The maps computed anew from what each layer is given, for what is not among the tensors of the graph."""
+        """Maps that are not tensors of the graph, computed from the inputs of each attention layer."""
         parts = {name: [] for name in self.layers}
         for batch in in_batches(images, batch_size):
             for name, given in self._inputs.predict_on_batch(batch).items():
@@ -119,17 +120,17 @@ class AttentionMaps:
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
     def _of_classes(self, maps, images, class_index, batch_size):
-        """Of the maps of a layer that is asked one question for each class, those of the wanted classes."""
-        asked = [name for name, layer in self.layers.items() if len(layer.input[0].shape) == 3]
-        if not asked:
+        """The maps, with only the wanted classes for each layer that has one query for each class."""
+        per_class = [name for name, layer in self.layers.items() if len(layer.input[0].shape) == 3]
+        if not per_class:
             return maps
         classes, rows = self._classifier.classes(images, class_index, batch_size), np.arange(len(images))
-        # The classes stand before height and width.
-        return maps | {name: np.moveaxis(maps[name], -3, 1)[rows, classes] for name in asked}
+        # The axis of the classes comes before height and width.
+        return maps | {name: np.moveaxis(maps[name], -3, 1)[rows, classes] for name in per_class}
 
 
 def resize_maps(maps, size):
-    """Maps at another size, bilinear with half-pixel centres.
+    """Maps resized bilinearly, with half-pixel centres.
 
     Args:
         maps: `(n, H, W)`.
@@ -150,11 +151,11 @@ def resize_maps(maps, size):
 
 
 def joint_map(maps, size=None):
-    """Where all blocks look at once: the product of their resized maps, each divided by its largest value.
+    """The joint map: the product of the resized maps of all attended layers, each divided by its largest value.
 
     Args:
         maps: name → `(n, H, W)`, as `attention_maps` gives them.
-        size: (height, width) of the result, or one number for both; that of the finest map where it is `None`.
+        size: (height, width) of the result, or one number for both; if `None`, the size of the finest map.
 
     Returns:
         float32 `(n, height, width)` from 0 to 1.
@@ -173,12 +174,12 @@ def joint_map(maps, size=None):
 
 
 def resized(maps, size):
-    """`resize_maps` of tensors, inside a graph too; `size` is (height, width)."""
+    """`resize_maps` for tensors, also inside a graph; `size` is (height, width)."""
     return keras.ops.image.resize(maps[..., None], size, interpolation="bilinear", data_format="channels_last")[..., 0]
 
 
 def joint(maps, size=None):
-    """`joint_map` of tensors, inside a graph too."""
+    """`joint_map` for tensors, also inside a graph."""
     size = max((tuple(values.shape[1:]) for values in maps.values()), key=np.prod) if size is None else size
     product = 1.0
     for values in maps.values():
@@ -197,6 +198,6 @@ def _computed(layer, kind, query, features):
 
 
 def _at_size(maps, images):
-    """Maps `(B, …, H, W)` at the size of the images."""
+    """Maps `(B, …, H, W)` resized to the size of the images."""
     flat = resize_maps(maps.reshape(-1, *maps.shape[-2:]), images.shape[1:3])
     return flat.reshape(*maps.shape[:-2], *images.shape[1:3])

@@ -1,4 +1,4 @@
-"""Grad-CAM: where a class stands in the feature map of any layer, seen from outside by gradients."""
+"""Grad-CAM: which positions of a feature map support a class, found from gradients without attention."""
 
 import keras
 import numpy as np
@@ -16,26 +16,26 @@ GRAD_CAM, GRAD_CAM_TITLE = "grad_cam", "Grad-CAM"
 def grad_cam(model, images, layer=None, class_index=None, resolution="map", batch_size=32):
     """ReLU(Σ_c α_c A_c), with α_c the mean over the positions of ∂y/∂A_c: A the features of a layer, y a logit.
 
-    The derivative is that of the logit, not of the probability, which is flat where the network is sure. It is taken in
-    float32 whatever precision the model computes in. Where a dense layer stands on the average over A's positions, this
-    is CAM over their number, cut at 0.
+    The logit is differentiated, not the probability, which is flat if the network is sure. The computation is in
+    float32, whatever the precision of the model. If a dense layer on the average over the positions of A gives the
+    logits, the result is CAM divided by the number of positions, cut at 0.
 
     Args:
         model: a functional model, images → `(B, classes)`, logits or probabilities.
         images: `(B, height, width, 3)` as the model takes them.
         layer: a layer whose output is a feature map `(B, H, W, C)`, or its name; `None` is the last one before the
-            last pooling.
-        class_index: the class that is asked for: one for all images, or one for each; `None` is the most probable.
-        resolution: `"map"`, that of the layer, or `"image"`.
+            last pooling layer.
+        class_index: the class to explain: one for all images, or one for each; `None` is the most probable.
+        resolution: `"map"` for the size of the layer, or `"image"` for that of the images.
         batch_size: images at a time.
 
     Returns:
-        float32 `(B, H, W)`, at least 0, not scaled. A map of zeros says that nothing in A speaks for the class.
+        float32 `(B, H, W)`, at least 0, not scaled. A map of zeros means that nothing in A supports the class.
 
     Raises:
-        TypeError: a model that is no functional one.
-        ValueError: a layer that the model does not have or that gives no feature map, images that it does not take, or
-            a class that is none.
+        TypeError: a model that is not functional.
+        ValueError: a layer that the model does not have or that gives no feature map, images that the model does not
+            take, or a class that it does not have.
 
     Example:
 
@@ -55,19 +55,19 @@ def grad_cam(model, images, layer=None, class_index=None, resolution="map", batc
 
 
 class GradCam:
-    """`grad_cam` of one layer of a model for many calls, for which it is prepared once.
+    """`grad_cam` of one layer of a model, prepared once for many calls.
 
     Args:
-        model, layer: as there.
+        model, layer: as in `grad_cam`.
 
     Call arguments:
-        images, class_index, resolution, batch_size: as there.
+        images, class_index, resolution, batch_size: as in `grad_cam`.
 
     Returns:
         What `grad_cam` returns.
 
     Raises:
-        TypeError, ValueError: what `grad_cam` raises; of the model and the layer at once.
+        TypeError, ValueError: as `grad_cam`; for a wrong model or layer already when it is created.
 
     Example:
 
@@ -86,7 +86,7 @@ class GradCam:
         model = functional(model)
         layer = layer.name if isinstance(layer, keras.layers.Layer) else layer
         self.layer = default_layer(model) if layer is None else layer
-        feature_map(model, self.layer)  # which refuses what gives no map
+        feature_map(model, self.layer)  # raises if the layer gives no feature map
         self.classifier = Classifier(in_float32(model))
         self.model = self.classifier.model
         self.lower, self.upper = self._parts()
@@ -100,25 +100,25 @@ class GradCam:
         return maps if resolution == "map" else resize_maps(maps, images.shape[1:3])
 
     def _parts(self):
-        """The model in two, cut at the features of the layer: images → (features, …), and these → logits.
+        """The model in two parts, cut at the layer: images → (features, other tensors), and these → logits.
 
-        What reaches the logits on other ways than through the features is among what the first gives, so that the
-        derivative is that of all ways which lead through them.
+        The other tensors reach the logits without passing through the features. With them as inputs, the second part
+        has the derivative over all paths from the features to the logits.
         """
         features, logits = self.model.get_layer(self.layer).output, self.classifier.logits
-        tensors = [features, *_beside(features, logits)]
-        # By number, as a model of one output in a list gives it bare.
+        tensors = [features, *_other_tensors(features, logits)]
+        # In a dictionary, because a model with a list of one output returns it without the list.
         numbered = {str(number): tensor for number, tensor in enumerate(tensors)}
         return keras.Model(self.model.inputs[0], numbered), keras.Model(tensors, logits)
 
     def _maps(self, tensors, classes):
-        """The maps of a batch, from the features and what else the logits stand on."""
+        """The maps of a batch, from the features and the other tensors that the logits depend on."""
         features, *others = (tensors[str(number)] for number in range(len(tensors)))
         chosen = keras.ops.one_hot(classes, self.classifier.count)
         others = [keras.ops.convert_to_tensor(tensor) for tensor in others]
 
         def logits_of_classes(tensor):
-            # An image's logit depends on its own features alone, so that the sum has the derivative of each.
+            # A logit depends only on the features of its image, so the derivative of the sum is that of each logit.
             return keras.ops.sum(self.upper([tensor, *others], training=False) * chosen)
 
         slope = gradient(logits_of_classes, features)
@@ -127,7 +127,7 @@ class GradCam:
 
 
 def default_layer(model):
-    """The last layer that gives a feature map of several positions and is no pooling."""
+    """The last layer that gives a feature map of several positions and is not a pooling layer."""
     names = [name for name in feature_layers(model) if "pool" not in type(model.get_layer(name)).__name__.lower()]
     if not names:
         raise invalid(
@@ -136,8 +136,8 @@ def default_layer(model):
     return names[-1]
 
 
-def _beside(features, logits):
-    """The tensors that, with the features, decide the logits, and do not depend on the features."""
+def _other_tensors(features, logits):
+    """The tensors that determine the logits together with the features, and do not depend on the features."""
     inputs_of = _graph(logits)
     consumers = {}
     for name, (_, inputs) in inputs_of.items():
@@ -150,14 +150,14 @@ def _beside(features, logits):
             downstream.add(name)
             waiting += consumers.get(name, [])
     if _name(logits) not in downstream:
-        expected = "a layer between images and logits, of the model itself and not of one inside it"
-        raise invalid("The logits do not depend on the layer.", expected, f"layer of {features.name}")
+        expected = "a layer between images and logits, of the model itself and not of a model inside it"
+        raise invalid("The logits must depend on the layer.", expected, f"layer of {features.name}")
     taken = {_name(each): each for name in downstream - {_name(features)} for each in inputs_of[name][1]}
     return [tensor for name, tensor in taken.items() if name not in downstream]
 
 
 def _graph(output):
-    """Name of each tensor that an output stands on, and of itself → (the tensor, those it is made of)."""
+    """Name of an output and of each tensor that it depends on → (the tensor, the tensors it is computed from)."""
     graph, waiting = {}, [output]
     while waiting:
         tensor = waiting.pop()
@@ -170,6 +170,6 @@ def _graph(output):
 
 
 def _name(tensor):
-    """What tells a symbolic tensor from all others: who made it, in which call, and which of the results it is."""
+    """A unique key of a symbolic tensor: the operation that made it, the call, and the index of the result."""
     history = tensor._keras_history
     return id(history.operation), history.node_index, history.tensor_index

@@ -1,4 +1,4 @@
-"""A classifier as explanations see it: its logits, its probabilities, and the classes that are to be explained."""
+"""A classifier to be explained: its logits, its probabilities, and the classes to explain."""
 
 import functools
 
@@ -10,7 +10,7 @@ from keras_attention.arguments import invalid
 from keras_attention.models.backbone import require_functional
 from keras_attention.models.outputs import LOGITS
 
-# Outputs of these are probabilities already.
+# Their outputs are already probabilities.
 SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
 
 
@@ -18,12 +18,11 @@ class Classifier:
     """A functional model, images → one number for each class.
 
     Args:
-        model: with one output `(B, classes)`, logits or probabilities, or with several of which one is called
-            `"logits"`.
+        model: with one output `(B, classes)`, logits or probabilities, or with several, one of them named `"logits"`.
 
     Raises:
-        TypeError: what is no functional model of one input.
-        ValueError: a model whose output is none of classes.
+        TypeError: anything but a functional model with one input.
+        ValueError: a model without an output `(B, classes)`.
     """
 
     def __init__(self, model):
@@ -32,13 +31,13 @@ class Classifier:
         self.output = output.get(LOGITS) if isinstance(output, dict) else output
         shape = getattr(self.output, "shape", ())
         if len(shape) != 2 or shape[-1] is None:
-            expected = f"one output (B, classes), or one called {LOGITS!r} among several"
-            raise invalid("The model is no classifier.", expected, f"{model.name} with {model.output_shape}")
+            expected = f"one output (B, classes), or several, one of them named {LOGITS!r}"
+            raise invalid("The model must be a classifier.", expected, f"{model.name} with {model.output_shape}")
         self.count = shape[-1]
 
     @functools.cached_property
     def logits(self):
-        """The symbolic logits: the output, or what stands before its softmax or sigmoid."""
+        """The symbolic logits: the output, or the input of its softmax or sigmoid."""
         layer = self.output._keras_history.operation
         if isinstance(layer, keras.layers.Softmax) or (isinstance(layer, keras.layers.Activation) and _squashes(layer)):
             return layer.input
@@ -55,16 +54,16 @@ class Classifier:
 
     def probabilities(self, images, batch_size=32):
         """The probability of each class, `(B, classes)`: the outputs, or the softmax of logits."""
-        # Many short calls, each of which `predict` would prepare at length.
+        # `predict` takes long to prepare, which counts in many short calls.
         batches = [self._outputs.predict_on_batch(batch) for batch in in_batches(images, batch_size)]
         outputs = np.concatenate(batches).astype("float32")
         return softmax(outputs, axis=-1) if self.logits is self.output else outputs
 
     def classes(self, images, class_index=None, batch_size=32):
-        """A class for each image, `(B,)`: those given, or where it is `None` the most probable ones.
+        """A class for each image, `(B,)`: the given ones, or if `class_index` is `None` the most probable ones.
 
         Raises:
-            ValueError: what is no class of the model, or not one for each image.
+            ValueError: a class that the model does not have, or not as many classes as images.
         """
         if class_index is None:
             return self.probabilities(images, batch_size).argmax(-1)
@@ -72,15 +71,15 @@ class Classifier:
         whole = np.issubdtype(classes.dtype, np.integer) and classes.shape in ((), (len(images),))
         if not whole or classes.min() < 0 or classes.max() >= self.count:
             expected = f"a whole number from 0 to {self.count - 1}, or one for each of {len(images)} images"
-            raise invalid("There is no such class.", expected, f"class_index={class_index!r}")
+            raise invalid("`class_index` must be a class of the model.", expected, f"class_index={class_index!r}")
         return np.broadcast_to(classes, len(images))
 
 
 def functional(model):
-    """The model as a functional one, which a `Sequential` that knows its input is underneath.
+    """The model as a functional model; a `Sequential` that is built is converted.
 
     Raises:
-        TypeError: what is no functional model of one input.
+        TypeError: anything but a functional model with one input.
     """
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs, model.outputs[0], name=model.name)
@@ -88,30 +87,32 @@ def functional(model):
 
 
 def check_images(model, images):
-    """The images as one array that a model takes.
+    """The images as one array that the model takes.
 
     Raises:
-        ValueError: images of different sizes, or of another size than the model's, or none.
+        ValueError: no images, images of different sizes, or images of a size that the model does not take.
     """
     expected = tuple(model.input_shape[1:])
     shown = f"({', '.join(['B', *(str(side or 'any') for side in expected)])})"
     try:
         images = np.asarray(images)
     except ValueError as error:
-        raise invalid("The images differ in size.", f"one array {shown}", "arrays of several shapes") from error
+        raise invalid(
+            "The images must have the same size.", f"one array {shown}", "arrays of several shapes"
+        ) from error
     fits = images.ndim == len(expected) + 1 and all(
         side in (None, given) for side, given in zip(expected, images.shape[1:], strict=True)
     )
     if not fits or not len(images) or images.dtype.kind not in "uif":
         received = f"{images.dtype} {images.shape}"
-        raise invalid("The images do not fit the model.", f"numbers {shown}, B at least 1", received)
+        raise invalid("The images must fit the model.", f"numbers {shown}, B at least 1", received)
     if images.dtype.kind == "f" and not np.isfinite(images).all():
-        raise invalid("The images are not finite.", f"numbers {shown}", "NaN or infinity")
+        raise invalid("The images must be finite.", f"numbers {shown}", "NaN or infinity")
     return images
 
 
 def in_batches(images, batch_size):
-    """Slices of so many images, the last one maybe shorter."""
+    """Slices of `batch_size` images; the last one may be shorter."""
     return (images[start : start + batch_size] for start in range(0, len(images), batch_size))
 
 

@@ -1,10 +1,10 @@
-"""The derivative of a number that a model computes, on each backend of Keras."""
+"""The derivative of a scalar function, on each backend of Keras."""
 
 import keras
 
 
 def gradient(function, array):
-    """The derivative of `function(tensor)`, a number, at an array, as a NumPy array of its shape."""
+    """The derivative of `function(tensor)`, a scalar, at `array`: a NumPy array of the same shape."""
     tensor = keras.ops.convert_to_tensor(array)
     return keras.ops.convert_to_numpy(_BACKENDS[keras.backend.backend()](function, tensor))
 

@@ -1,4 +1,4 @@
-"""`MapReport`: what `measure` found, as figures with intervals, as plain data, and as a text."""
+"""`MapReport`: the results of `measure` as figures with intervals, as plain data, and as text."""
 
 import functools
 
@@ -16,11 +16,11 @@ class MapReport:
     """The measures of the maps of a model.
 
     Args:
-        values: name → the figure of each image, NaN where it is not defined: `<measure>/<map>`,
-            `agreement/<map>/<map>`, `chance`, `label`, `probabilities`.
+        values: name → the figure of each image, NaN if it is not defined: `<measure>/<map>`, `agreement/<map>/<map>`,
+            `chance`, `label`, `probabilities`.
         maps: the names of the maps.
-        layer: that of Grad-CAM.
-        seed: of the bootstrap.
+        layer: the layer of Grad-CAM.
+        seed: for the bootstrap.
 
     Example:
 
@@ -44,7 +44,7 @@ class MapReport:
 
     def _take_best(self, name, curve):
         defined = np.isfinite(curve[:, 0])
-        best = 0  # of nothing, where no image has a mask
+        best = 0  # every value is NaN if no image has a mask
         if defined.any():
             best = int(curve[defined].mean(axis=0).argmax())
             self.thresholds[name] = float(THRESHOLDS[best])
@@ -59,11 +59,11 @@ class MapReport:
     def summary(self):
         """All figures as plain data.
 
-        `maps` has, for each map and measure, `score`, the mean over the images for which it is defined; `low` and
-        `high`, its 95 % interval by a bootstrap over them (`None` below two); `chance`, where there is one; `count` and
-        `skipped`, the images for which it is and is not defined. `agreement` has the same for each two maps, `chance`
-        deletion and insertion by a random map. `thresholds` are those of the best Jaccard index, chosen on the same
-        images.
+        `maps` has for each map and measure: `score`, the mean over the images for which it is defined; `low` and
+        `high`, its 95 % interval by a bootstrap over these images (`None` for fewer than two); `chance`, if the measure
+        has one; `count` and `skipped`, the numbers of images for which it is and is not defined. `agreement` has the
+        same for each two maps. `chance` has deletion and insertion by a random map. `thresholds` has those of the best
+        Jaccard index, chosen on the same images.
         """
         perturbed = [name for name, measure in MEASURES.items() if measure.perturbs]
         chance = {name: self._figure(f"{name}/chance") for name in perturbed if f"{name}/chance" in self.values}
@@ -79,7 +79,7 @@ class MapReport:
         }
 
     def _accuracy(self):
-        """The share of right answers; `None` where labels are not known."""
+        """The share of right answers; `None` if a label is not known."""
         labels = self.values["label"]
         if not np.isfinite(labels).all():
             return None
@@ -106,7 +106,7 @@ class MapReport:
         return figure | {"count": int(used.sum()), "skipped": int((~used).sum())}
 
     def rows(self, names, class_names):
-        """A dictionary for each image: its name, classes and figures; `None` where one is not defined or not taken."""
+        """A dictionary for each image: its name, classes and figures; a figure that is not defined is `None`."""
         figures = {name: values for name, values in self.values.items() if values.shape == (self.count,)}
         labels, probabilities = figures.pop("label"), self.values[PROBABILITIES]
         rows = []
@@ -134,7 +134,7 @@ class MapReport:
         return float(found.low), float(found.high)
 
     def table(self):
-        """The figures as text in columns: a row a map, and one for chance."""
+        """The figures as text in columns: a row for each map, and one for chance."""
         parts = [self._table(against_mask=True), self._table(against_mask=False)]
         agreement = {pair: _with_interval(figure) for pair, figure in self.summary["agreement"].items()}
         parts.append(columns([("agreement (rank correlation)", ""), *agreement.items()]))
@@ -159,10 +159,14 @@ class MapReport:
     def _notes(self):
         first = self.summary["maps"][self.maps[0]]
         notes = [f"{_images(self.count)}; Grad-CAM of {self.layer}"]
-        notes[0] += f"; {JOINT} is the product of the maps of all attended layers" if JOINT in self.maps else ""
-        notes[0] += "; in brackets 95 % intervals" if self.count > 1 else ""
+        notes[0] += (
+            f"; {JOINT} is the joint map, the product of the maps of all attended layers" if JOINT in self.maps else ""
+        )
+        notes[0] += "; 95 % intervals in brackets" if self.count > 1 else ""
         if "jaccard" in first and first["jaccard"]["skipped"]:
-            notes.append(f"not measured against a mask, as theirs is missing or empty: {first['jaccard']['skipped']:,}")
+            notes.append(
+                f"images not measured against a mask, because it is missing or empty: {first['jaccard']['skipped']:,}"
+            )
         if self.thresholds:
             listed = ", ".join(f"{name} {threshold:g}" for name, threshold in self.thresholds.items())
             notes.append(f"thresholds of the best Jaccard, chosen on these images: {listed}")

@@ -1,7 +1,7 @@
-"""How good a map is, against masks of the object: the formulas.
+"""Measures of a map against a mask of the object.
 
-Each measure gives a figure for each image. A constant map, which prefers no place, scores what chance does: the share
-of the image that the mask covers.
+Each measure gives a figure for each image. A constant map, which prefers no position, scores chance: the share of the
+image that the mask covers.
 """
 
 import functools
@@ -16,16 +16,16 @@ THRESHOLD = 0.5
 def pointing_game(maps, masks):
     """Share of the images whose map has its largest value inside the mask.
 
-    Images with an empty mask are left out. Where several pixels share the largest value, the share of them inside
-    counts, so that a constant map scores what chance does.
+    Images with an empty mask are left out. If several pixels have the largest value, the share of them inside counts,
+    so that a constant map scores chance.
 
     Args:
         maps: `(n, H, W)`, at the resolution of the masks, finite.
-        masks: `(n, H, W)` or `(n, H, W, 1)`, 0 outside; inside is what is above half of a mask's largest value.
+        masks: `(n, H, W)` or `(n, H, W, 1)`, 0 outside; pixels above half of a mask's largest value are inside.
 
     Returns:
         A dictionary: `score`; `chance`, the mean share of the image that the mask covers; both from 0 to 1, or `None`
-        without any mask; and `count`, the images that were used.
+        if every mask is empty; and `count`, the number of images that were used.
 
     Raises:
         ValueError: maps and masks of different shapes, or maps that are not finite.
@@ -46,9 +46,9 @@ def pointing_game(maps, masks):
 
 
 def energy_inside(maps, masks):
-    """Σ a·m / Σ a: the share of a map's weight that lies inside the mask, on average over the images.
+    """Σ a·m / Σ a: the share of a map's weight inside the mask, on average over the images.
 
-    What is below 0 is no weight and counts as 0. Arguments, result and errors are those of `pointing_game`.
+    Values below 0 count as 0. Arguments, result and errors are those of `pointing_game`.
 
     Example:
 
@@ -65,13 +65,13 @@ def energy_inside(maps, masks):
 
 
 def jaccard(maps, masks, threshold=THRESHOLD):
-    """|map ∩ mask| / |map ∪ mask|, on average over the images, for the pixels where the map is above the threshold.
+    """|map ∩ mask| / |map ∪ mask|, on average over the images, with the pixels of the map above the threshold.
 
-    Each map is scaled to 0…1 by its smallest and largest value first. Chance is the index of the whole image. The other
-    arguments, result and errors are those of `pointing_game`.
+    Each map is first scaled to 0…1 by its smallest and largest value. Chance is the index of the whole image. Result
+    and errors are those of `pointing_game`.
 
     Args:
-        maps, masks: as there.
+        maps, masks: as in `pointing_game`.
         threshold: from 0 to below 1.
 
     Example:
@@ -89,9 +89,9 @@ def jaccard(maps, masks, threshold=THRESHOLD):
 
 
 def pixel_average_precision(maps, masks):
-    """The average precision with which a map ranks the pixels inside the mask before those outside, over the images.
+    """The average precision of a map that ranks the pixels inside the mask first, on average over the images.
 
-    Pixels of one value have one rank: a constant map has the precision of chance. Arguments, result and errors are
+    Pixels of the same value have the same rank, so that a constant map scores chance. Arguments, result and errors are
     those of `pointing_game`.
 
     Example:
@@ -105,11 +105,11 @@ def pixel_average_precision(maps, masks):
 
 
 class MaskedMap:
-    """The pixels of one map, and which of them are in the mask; they are sorted once for all measures that rank them.
+    """The pixels of one map and whether each is inside the mask, sorted once for all measures that rank them.
 
     Args:
         values: the map, `(pixels,)`.
-        inside: truth values `(pixels,)`, one of them at least true.
+        inside: booleans `(pixels,)`, at least one of them True.
     """
 
     def __init__(self, values, inside):
@@ -117,7 +117,7 @@ class MaskedMap:
 
     @functools.cached_property
     def _order(self):
-        # As they are: values that are scaled or rounded before could become equal.
+        # Not scaled or rounded before, which could make different values equal.
         return np.argsort(self.values)[::-1]
 
     @functools.cached_property
@@ -126,26 +126,26 @@ class MaskedMap:
 
     @functools.cached_property
     def _found(self):
-        """How many are inside among the k highest, for k from 0 to all."""
+        """The number of pixels inside among the k highest, for each k from 0 to all."""
         found = np.zeros(len(self.values) + 1, "int64")
         np.cumsum(self.inside[self._order], out=found[1:])
         return found
 
     def pointing_game(self):
-        """The share of the pixels with the largest value that is inside."""
+        """The share inside of the pixels with the largest value."""
         largest = self.values == self.values.max()
         return (largest & self.inside).sum() / largest.sum()
 
     def energy_inside(self):
-        """The share of the weight that is inside."""
+        """The share of the weight inside."""
         values = np.maximum(self.values, 0)
         total = values.sum(dtype="float64")
-        # A map without any weight prefers no place.
+        # A map without weight prefers no position.
         return values[self.inside].sum(dtype="float64") / total if total > 0 else self.inside.mean()
 
     def jaccard(self, thresholds=(THRESHOLD,)):
-        """`(thresholds,)`, of the pixels whose scaled value is above each."""
-        # The values fall, and `searchsorted` wants them to rise.
+        """The Jaccard index of the pixels whose scaled value is above each threshold, `(thresholds,)`."""
+        # Negated, because `searchsorted` needs rising values.
         above = np.searchsorted(-self._scaled(), -np.float32(thresholds), "left")
         hits = self._found[above]
         return hits / (above + self._found[-1] - hits)
@@ -158,10 +158,10 @@ class MaskedMap:
         return float((np.diff(found, prepend=0) * (found / ends)).sum() / found[-1])
 
     def _scaled(self):
-        """The ranked values from 1 down to 0, float32, in which those of a float32 map meet a threshold such as .1."""
+        """The ranked values from 1 to 0, float32, so that a value of .1 is not above a threshold of .1."""
         values = self._ranked.astype("float64")
         high, low = values[0], values[-1]
-        # A constant map is all of the image at every threshold.
+        # A constant map covers the whole image at every threshold.
         return ((values - low) / (high - low) if high > low else np.ones_like(values)).astype("float32")
 
 
@@ -169,8 +169,8 @@ def mean_figures(values, chance):
     """The mean of a measure over the images.
 
     Args:
-        values: the figure of each image, `(n,)`, such as `measure_maps` gives them; NaN is left out.
-        chance: that of each image, `(n,)`.
+        values: the figure of each image, `(n,)`, as `measure_maps` gives them; NaN is left out.
+        chance: the chance of each image, `(n,)`.
 
     Returns:
         What `pointing_game` returns.
@@ -189,20 +189,20 @@ def mean_figures(values, chance):
 
 
 def inside_masks(masks):
-    """Masks `(n, H, W)` or `(n, H, W, 1)` → truth values `(n, H, W)`: above half of a mask's largest value."""
+    """Masks `(n, H, W)` or `(n, H, W, 1)` → booleans `(n, H, W)`: above half of a mask's largest value."""
     masks = np.asarray(masks)
     masks = masks[..., 0] if masks.ndim == 4 and masks.shape[-1] == 1 else masks
     if masks.dtype.kind == "f" and np.isnan(masks).any():
-        raise invalid("The masks are not finite.", "0 outside, one other number inside", "NaN")
+        raise invalid("The masks must be finite.", "0 outside, one other number inside", "NaN")
     if masks.dtype == bool or masks.ndim != 3:
         return masks
     return masks > masks.max(axis=(1, 2), keepdims=True) / 2
 
 
 def require_finite(maps):
-    """Raises `ValueError` where a map has values that are no numbers."""
+    """Raises `ValueError` if a map has values that are not finite."""
     if not np.isfinite(maps).all():
-        raise invalid("The maps are not finite.", "numbers", f"{int((~np.isfinite(maps)).sum())} NaN or infinite")
+        raise invalid("The maps must be finite.", "numbers", f"{int((~np.isfinite(maps)).sum())} NaN or infinite")
 
 
 def _figures(measure, maps, masks):
@@ -211,16 +211,16 @@ def _figures(measure, maps, masks):
 
 
 def of_each(measure, flat, inside, undefined=np.nan):
-    """A measure of the `MaskedMap` of each image, one after the other, which stays in the processor's cache.
+    """A measure of the `MaskedMap` of each image, one at a time, so that it fits the processor's cache.
 
-    `undefined` stands for an image without a mask.
+    An image with an empty mask gets `undefined`.
     """
     pairs = zip(flat, inside, strict=True)
     return np.array([measure(MaskedMap(values, mask)) if mask.any() else undefined for values, mask in pairs])
 
 
 def flattened(maps, masks):
-    """Maps and masks as `(n, pixels)`; the masks as truth values."""
+    """Maps and masks as `(n, pixels)`; the masks as booleans."""
     maps, masks = np.asarray(maps), inside_masks(masks)
     if maps.shape != masks.shape or maps.ndim != 3:
         raise do_not_fit(maps.shape, masks.shape)
@@ -229,10 +229,10 @@ def flattened(maps, masks):
 
 
 def do_not_fit(maps, masks):
-    """The error for maps and masks of these shapes."""
-    return invalid("Maps and masks do not fit.", "both (n, H, W)", f"maps {maps}, masks {masks}")
+    """The error for maps and masks of shapes that do not match."""
+    return invalid("The maps must match the masks.", "both (n, H, W)", f"maps {maps}, masks {masks}")
 
 
 def chance(inside):
-    """What a constant map scores, of truth values `(n, pixels)`: the share that is inside; NaN without a mask."""
+    """What a constant map scores: the share of each image inside, `(n,)`, from booleans `(n, pixels)`; NaN if empty."""
     return np.where(inside.any(axis=1), inside.mean(axis=1), np.nan)

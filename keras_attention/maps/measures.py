@@ -1,6 +1,6 @@
-"""The measures of a map. A row here is all that a new measure needs.
+"""The measures of a map.
 
-`measure` computes it, and the tables, galleries and reports that show it follow.
+A new measure needs only an entry in `MEASURES`: `measure` computes it, and tables, galleries and reports show it.
 """
 
 import dataclasses
@@ -15,21 +15,22 @@ from keras_attention.maps.properties import entropy, sparsity
 from keras_attention.models.outputs import JOINT
 
 PIECE = 64
-THRESHOLDS = np.arange(100) / 100  # among which the best is sought
-CURVE = "curve"  # the Jaccard index at each of THRESHOLDS
-BEST_JACCARD = "jaccard_best"  # at the threshold that is best for all images together
+THRESHOLDS = np.arange(100) / 100  # the best one is chosen from these
+CURVE = "curve"  # the Jaccard index at each threshold
+BEST_JACCARD = "jaccard_best"  # at the one threshold that is best for all images together
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MapMeasure(Figure):
-    """A figure of the maps of a model.
+    """A figure of a map.
 
-    It is computed of a map and its mask, or of maps alone; some are neither, and `measure` computes them on its way.
+    It is computed from a map and its mask (`of_pixels`) or from maps alone (`of_maps`). A measure with neither needs
+    the model; `measure` computes it.
 
     Args:
         of_pixels: `MaskedMap` → a number.
         of_maps: maps `(n, H, W)` → `(n,)`.
-        against_mask: whether it needs masks, and has a chance to be held against.
+        against_mask: whether it needs masks, and so has a chance to compare with.
         perturbs: whether it runs the model on changed images.
     """
 
@@ -73,25 +74,26 @@ MEASURES = by_name(
     MapMeasure(name="entropy", title="entropy", more_is_better=None, of_maps=entropy),
     MapMeasure(name="sparsity", title="sparsity", more_is_better=None, of_maps=sparsity),
     MapMeasure(name="random_weights", title="agreement with random weights", more_is_better=False, least=-1.0),
+    # A new measure is a row here.
 )
 OF_PIXELS = {name: measure for name, measure in MEASURES.items() if measure.of_pixels is not None}
 
 
 def measure_maps(maps, masks):
-    """All measures against masks for each image, for each attended layer and for the `joint_map`.
+    """All measures against masks for each image, of each attended layer and of the joint map.
 
-    They are taken at the resolution of the masks.
+    They are computed at the resolution of the masks.
 
     Args:
         maps: name → `(n, H, W)`, as `attention_maps` gives them.
         masks: `(n, H, W)` or `(n, H, W, 1)`.
 
     Returns:
-        `{measure: {attended layer: (n,)}}`, for the layers of `maps` and `"joint"`; from 0 to 1, NaN for an image with
-        an empty mask. And chance, `(n,)`, which is the same for all.
+        Two results: `{measure: {attended layer: (n,)}}`, with the layers of `maps` and `"joint"`, from 0 to 1, NaN for
+        an image with an empty mask; and chance, `(n,)`, the same for all measures.
 
     Raises:
-        ValueError: as of `pointing_game`.
+        ValueError: as in `pointing_game`.
 
     Example:
 
@@ -110,13 +112,15 @@ def measure_maps(maps, masks):
 
 
 def measure_pixels(maps, masks):
-    """As `measure_maps`, `{attended layer: {measure: (n,)}}`, without the joint map; `CURVE` beside the measures,
-    `(n, len(THRESHOLDS))`: the Jaccard index at each threshold."""
+    """`{attended layer: {measure: (n,)}}` without the joint map, and chance, as in `measure_maps`.
+
+    Beside the measures, `CURVE` has the Jaccard index at each of `THRESHOLDS`, `(n, len(THRESHOLDS))`.
+    """
     masks = inside_masks(masks)
-    _check_paired(maps, masks)  # before the maps are resized, and cut to pieces
+    _check_paired(maps, masks)  # for the whole arrays: pieces of them could match by accident
     size, undefined = masks.shape[1:], np.full(len(OF_PIXELS) + len(THRESHOLDS), np.nan)
     rows, chances = {name: [] for name in maps}, []
-    # In pieces: maps at the resolution of the images would fill the memory for a large split.
+    # In pieces, because all maps of a large split at the resolution of the masks would fill the memory.
     for start in range(0, len(masks), PIECE):
         for name, values in maps.items():
             flat, inside = flattened(resize_maps(values[start : start + PIECE], size), masks[start : start + PIECE])
@@ -129,7 +133,7 @@ def measure_pixels(maps, masks):
 
 
 def _check_paired(maps, masks):
-    """Raises unless there are as many maps of each layer as masks."""
+    """Raises `ValueError` unless each layer has as many maps as there are masks."""
     shape = inside_masks(masks).shape
     for values in maps.values():
         if len(shape) != 3 or np.ndim(values) != 3 or len(values) != shape[0]:

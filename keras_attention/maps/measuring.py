@@ -1,4 +1,4 @@
-"""`measure`: everything that can be measured of where a model looks, on a whole split, each figure with an interval."""
+"""`measure`: all measures of the maps of a model on a whole split, each with an interval."""
 
 import collections
 import itertools
@@ -22,33 +22,36 @@ CHANCE = "chance"
 
 
 def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, seed=0, batch_size=32, verbose=0):
-    """Measures the maps of a model, of each attended block, of all together and of Grad-CAM, on labelled images.
+    """Measures the maps of a model on labelled images: of each attended layer, the joint map, and Grad-CAM.
 
     With masks: pointing game, energy inside, Jaccard index at .5 and at the threshold that is best for the whole split,
-    and average precision over the pixels, each beside what chance reaches. An image whose mask is empty is left out of
-    them. Without: entropy, sparsity, deletion and insertion of the predicted class, beside those of a random map, the
-    agreement of each two maps, and that of each with the map of the same network with random weights. A map which that
-    does not change shows the image, not what was learned. Intervals are of 95 %, by a bootstrap over the images.
+    and average precision over the pixels, each with its chance. Images with an empty mask are left out of these.
+
+    Without masks: entropy and sparsity; deletion and insertion of the predicted class, compared with those of a random
+    map; the agreement of each two maps; and the agreement of each map with the one of the same network with random
+    weights. A map that random weights do not change shows the image, not what was learned.
+
+    Intervals are 95 % intervals by a bootstrap over the images.
 
     Args:
         model: a classifier with attention layers, images → logits or probabilities.
         dataset: an `ImageDataset`, or arrays: `(images, labels)`, or `(images, labels, masks)`, the masks `(n, H, W)`
-            or `(n, H, W, 1)`, of any resolution; labels or masks that are not known are `None`.
-        split: of an `ImageDataset`.
-        layer: of Grad-CAM; see `grad_cam`.
-        perturbed: images, evenly over the split, for deletion and insertion, which run the model 2·`steps` times for
-            each map; 0 leaves them out.
-        steps: of deletion and insertion.
-        seed: of the random weights, the random map, the order of pixels that a map prefers alike, and the bootstrap.
+            or `(n, H, W, 1)`, of any resolution; `None` for labels or masks that are not known.
+        split: the split of an `ImageDataset`.
+        layer: the layer of Grad-CAM; see `grad_cam`.
+        perturbed: number of images, evenly over the split, for deletion and insertion, which run the model 2·`steps`
+            times for each map; 0 leaves them out.
+        steps: steps of deletion and insertion.
+        seed: for the random weights, the random map, the order of pixels of equal value, and the bootstrap.
         batch_size: images at a time.
-        verbose: whether to print what is under way.
+        verbose: whether to print the progress.
 
     Returns:
-        A `MapReport`: `summary`, plain data; `table()`, a text; `values`, the figures of each image.
+        A `MapReport`: `summary`, plain data; `table()`, text; `values`, the figures of each image.
 
     Raises:
-        ValueError: a model without attention layers; arrays that do not belong together, or images that the model does
-            not take.
+        ValueError: a model without attention layers, arrays of different numbers of images, or images that the model
+            does not take.
 
     Example:
 
@@ -66,8 +69,8 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
     (0.25, (2,))
 
     Reference:
-        Adebayo et al., *Sanity Checks for Saliency Maps*, NeurIPS 2018, for the random weights; the measures say their
-        own.
+        Adebayo et al., *Sanity Checks for Saliency Maps*, NeurIPS 2018, for the random weights; the others are
+        in the docstrings of the measures.
     """
     require_integer("perturbed", perturbed, at_least=0)
     require_integer("seed", seed, at_least=0)
@@ -102,7 +105,7 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
 
 
 class MapReaders:
-    """All maps of a model, prepared once.
+    """All maps of a model, prepared once for many calls.
 
     Args:
         model, layer: as in `measure`.
@@ -113,14 +116,14 @@ class MapReaders:
         self.classifier = Classifier(model)
 
     def __call__(self, images, batch_size=32):
-        """Name → `(n, H, W)`: the attended blocks, where they look together, and Grad-CAM."""
+        """Name → `(n, H, W)`: each attended layer, the joint map if there are several, and Grad-CAM."""
         maps = self.attention(images, batch_size=batch_size)
         joint = {JOINT: joint_map(maps)} if len(maps) > 1 else {}
         return maps | joint | {GRAD_CAM: self.cam(images, batch_size=batch_size)}
 
 
 class _Arrays:
-    """Images in memory, read as an `ImageDataset` is."""
+    """Images in memory, with the interface of `_Dataset`."""
 
     def __init__(self, images, labels, masks):
         self.parts = {"images": images, "labels": labels} | ({} if masks is None else {"masks": masks})
@@ -134,7 +137,7 @@ class _Arrays:
 
 
 class _Dataset:
-    """An `ImageDataset`, its batches as dictionaries with masks or without."""
+    """An `ImageDataset` whose batches are always dictionaries, with masks if it has any."""
 
     def __init__(self, dataset):
         self.dataset = dataset
@@ -148,38 +151,38 @@ class _Dataset:
 
 
 def _source(given):
-    """An `ImageDataset`, or arrays, which are checked, as what `measure` reads."""
+    """What `measure` reads, from an `ImageDataset` or from arrays, which are checked."""
     if hasattr(given, "split") and hasattr(given, "batches"):
         return _Dataset(given)
     if not isinstance(given, (tuple, list)):
         expected = "an ImageDataset, (images, labels) or (images, labels, masks)"
-        raise invalid("These are no images with labels.", expected, type(given).__name__, TypeError)
+        raise invalid("`dataset` must be images with labels.", expected, type(given).__name__, TypeError)
     lengths = [None if part is None else (np.shape(part) or (0,))[0] for part in given]
     if len(given) not in (2, 3) or not lengths[0] or set(lengths) - {lengths[0], None}:
-        expected = "(images, labels) or (images, labels, masks), of one number of images"
-        raise invalid("The arrays do not belong together.", expected, f"lengths {lengths}")
+        expected = "(images, labels) or (images, labels, masks), with as many of each"
+        raise invalid("The arrays must be of the same images.", expected, f"lengths {lengths}")
     labels = np.full(lengths[0], -1) if given[1] is None else np.asarray(given[1])
     known = given[1] is not None
     if known and (labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0):
-        raise invalid("The labels are no class numbers.", "integers from 0, (n,)", f"{labels.dtype} {labels.shape}")
+        raise invalid("The labels must be class numbers.", "integers from 0, (n,)", f"{labels.dtype} {labels.shape}")
     masks = given[2] if len(given) == 3 else None
     return _Arrays(given[0], labels, None if masks is None else np.asarray(masks))
 
 
 def _numbers(labels, count):
-    """One-hot labels or numbers → numbers, NaN where there is none."""
+    """One-hot labels or class numbers → class numbers, NaN for labels that are not known."""
     labels = np.asarray(labels, "float64")
     labels = labels.argmax(-1) if labels.ndim == 2 else labels
     if labels.max() >= count:
-        raise invalid("A label is none of the model's classes.", f"numbers below {count}", f"{labels.max():g}")
+        raise invalid("Every label must be a class of the model.", f"numbers below {count}", f"{labels.max():g}")
     return np.where(labels < 0, np.nan, labels)
 
 
 def _with_random_weights(model, seed):
-    """The same network before any training, its weights drawn from a seed, the generators of others left alone."""
+    """The same network with random weights from a seed; the state of the global generator is kept."""
     state = random.getstate()
     try:
-        random.seed(seed)  # where Keras takes the seeds of its initializers from
+        random.seed(seed)  # Keras draws the seeds of its initializers from this generator
         return type(model).from_config(model.get_config())
     finally:
         random.setstate(state)
@@ -200,16 +203,16 @@ def _properties(maps):
 
 
 def _agreements(maps, others):
-    """Between each two maps but the joint one, which is made of them; and of each with that of random weights."""
+    """Agreement of each two maps except the joint map, and of each map with the one of random weights."""
     pairs = itertools.combinations([name for name in maps if name != JOINT], 2)
     between = {f"agreement/{first}/{second}": agreement(maps[first], maps[second]) for first, second in pairs}
     return between | {f"random_weights/{name}": agreement(maps[name], others[name]) for name in maps}
 
 
 def _perturbed(classifier, images, maps, steps, batch_size, generators):
-    """Deletion and insertion by each map, and by one of chance.
+    """Deletion and insertion by each map and by a random map.
 
-    Each has a generator of its own, which goes on from chunk to chunk, so that all images are as if in one.
+    Each map has a separate generator, which continues from chunk to chunk, so that chunks do not change the figures.
     """
     finest = max((values.shape for values in maps.values()), key=np.prod)
     maps = maps | {CHANCE: generators["random map"].random(finest)}

@@ -1,4 +1,4 @@
-"""Deletion and insertion: what becomes of a class when the pixels that a map prefers are blurred, or shown first."""
+"""Deletion and insertion: how a class responds when the pixels that a map prefers are blurred, or shown first."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -8,31 +8,32 @@ from keras_attention.maps.attention import resize_maps
 from keras_attention.maps.classifier import Classifier, check_images
 from keras_attention.maps.mask_measures import require_finite
 
-BLUR = 1 / 8  # standard deviation over the side of the image: no digit or lesion is left to be told
+BLUR = 1 / 8  # standard deviation over the side of the image: large enough to hide every digit or lesion
 
 
 def deletion_and_insertion(model, images, maps, class_index=None, steps=10, batch_size=32, seed=0):
-    """The area under the probability of a class while its most attended pixels are blurred, or are shown first.
+    """The area under the probability of a class while the most attended pixels are blurred, or are shown first.
 
-    `steps` times as many pixels of each image, in the order of its map, are replaced by those of the blurred image
-    (deletion), or put into it (insertion). A map that finds what the class hangs on has a small area of deletion and a
-    large one of insertion. Pixels that a map prefers alike come in random order, so that a constant map scores what
-    chance does.
+    In `steps` equal parts, in the order of the map, the pixels of each image are replaced by those of the blurred image
+    (deletion), or the pixels of the blurred image by those of the image (insertion). A map that finds what the class
+    depends on has a small area of deletion and a large area of insertion. Pixels of equal value come in random order,
+    so that a constant map scores what a random map does.
 
     Args:
         model: a model, images → logits or probabilities, or its `Classifier`.
         images: `(B, height, width, 3)` from 0 to 255.
         maps: `(B, H, W)`; they are resized to the images.
         class_index: as in `grad_cam`.
-        steps: parts into which the pixels are divided, at least 1.
+        steps: number of parts into which the pixels are divided, at least 1.
         batch_size: images at a time.
-        seed: of the order of equal pixels; or a `numpy.random.Generator`, which goes on from call to call.
+        seed: for the order of equal pixels; or a `numpy.random.Generator`, which continues from call to call.
 
     Returns:
         `{"deletion": (B,), "insertion": (B,)}` from 0 to 1.
 
     Raises:
-        ValueError: images that the model does not take, not as many maps, maps that are not finite, or no steps.
+        ValueError: images that the model does not take, not one map for each image, maps that are not finite, or
+            `steps` below 1.
 
     Example:
 
@@ -47,12 +48,12 @@ def deletion_and_insertion(model, images, maps, class_index=None, steps=10, batc
 
     Reference:
         Petsiuk, Das, Saenko, *RISE: Randomized Input Sampling for Explanation of Black-box Models*, BMVC 2018,
-        section 4.2; blurred in both, as in section 4.3 for insertion.
+        section 4.2; here both blur, as section 4.3 does for insertion.
     """
     require_integer("steps", steps, at_least=1)
     images, maps = check_images(getattr(model, "model", model), images), np.asarray(maps, "float32")
     if maps.ndim != 3 or len(maps) != len(images):
-        raise invalid("The maps do not fit the images.", f"({len(images)}, H, W)", f"{maps.shape}")
+        raise invalid("`maps` must have one map for each image.", f"({len(images)}, H, W)", f"{maps.shape}")
     require_finite(maps)
     classifier, rows = model if isinstance(model, Classifier) else Classifier(model), np.arange(len(images))
     classes = classifier.classes(images, class_index, batch_size)
@@ -63,7 +64,7 @@ def deletion_and_insertion(model, images, maps, class_index=None, steps=10, batc
         mixed = np.where(shown[..., None], sharp, blurred)
         return classifier.probabilities(mixed, batch_size)[rows, classes]
 
-    # Quotients, as the places are, of which those that should be equal are: 7 · 0.1 is not 7/10.
+    # Quotients like those of `_places`, so that equal ones compare equal: 7 · 0.1 is not 7/10.
     bounds = np.arange(steps + 1) / steps
     whole, nothing = probability(places >= 0), probability(places < 0)
     kept = [whole, *(probability(places >= bound) for bound in bounds[1:-1]), nothing]
@@ -72,7 +73,7 @@ def deletion_and_insertion(model, images, maps, class_index=None, steps=10, batc
 
 
 def blur(images):
-    """Images `(B, height, width, 3)` without what tells their class, float32."""
+    """Images `(B, height, width, 3)` blurred until their class cannot be seen, float32."""
     spread = BLUR * max(images.shape[1:3])
     return gaussian_filter(images.astype("float32"), (0, spread, spread, 0))
 

@@ -17,8 +17,8 @@ from keras_attention.maps.attention import resize_maps
 
 COLOURS = "inferno"  # perceptually uniform
 OPACITY = 0.6
-CELL = 1.5  # inches of the longer side of an image in a figure
-LETTERS = 24  # of a title that fit over a cell
+CELL = 1.5  # inches: the longer side of an image in a figure
+LETTERS = 24  # letters of a title that fit above a cell
 FRAME, MARGIN = 2, 24  # pixels between the squares of a strip, and their grey level
 
 
@@ -30,15 +30,15 @@ class MapScale:
 
     Args:
         factor: the number of positions for weights that sum to 1, otherwise 1.
-        unit: what the shown numbers are.
-        low, high: ends of the colours, in that unit.
-        clipped: whether some values lie above the highest, which have its colour too.
+        unit: the unit of the shown numbers.
+        low, high: the ends of the colours, in that unit.
+        clipped: whether some values are above `high`; they have its colour.
 
     Example:
 
     >>> from keras_attention.maps import MapScale
     >>> scale = MapScale(factor=16, unit="weight / even weight", low=0, high=4)  # of a map of 4 × 4 weights
-    >>> float(scale.norm(scale.factor * 0.125))  # a weight of twice 1/16 has the colour in the middle
+    >>> float(scale.norm(scale.factor * 0.125))  # twice 1/16, the even weight, has the middle colour
     0.5
     """
 
@@ -50,16 +50,16 @@ class MapScale:
 
     @functools.cached_property
     def norm(self):
-        """The scale as Matplotlib takes it."""
+        """The scale as a Matplotlib norm."""
         return Normalize(self.low, self.high)
 
 
 def map_scales(maps):
-    """One colour scale for each column of maps, over all of their images.
+    """One colour scale for each column of maps, over all of its images.
 
-    Weights that sum to 1 are shown as multiples of the even weight 1/n, others as they are. The colours go from 0, or
-    the smallest value if that is negative, to the value that 99.5 % of the positions do not exceed. NaN and maps that
-    are 0 everywhere decide nothing; where nothing else is left, the scale goes from 0 to 1.
+    Weights that sum to 1 are shown as multiples of the even weight 1/n, other values as they are. The colours go from
+    0, or from the smallest value if that is negative, to the value that 99.5 % of the positions do not exceed. NaN and
+    maps that are 0 everywhere are ignored; if there is nothing else, the scale goes from 0 to 1.
 
     Args:
         maps: title of a column → `(n, H, W)`.
@@ -95,21 +95,21 @@ def _scale(values):
 
 
 def attention_figure(images, maps, titles, per_row=2, masks=None, scales=None):
-    """A grid: each image beside the same image under each of its maps, and under the grid a bar for each colour scale.
+    """A grid with each image beside its maps, drawn over the image, and a bar for each colour scale below the grid.
 
     Args:
         images: `(n, H, W, 3)` from 0 to 255.
-        maps: title of a column → `(n, h, w)`, each at its own resolution; NaN is left without colour.
-        titles: a line above each image, `(text, colour)`.
+        maps: title of a column → `(n, h, w)`, each at any resolution; NaN has no colour.
+        titles: for each image the line above it, `(text, colour)`.
         per_row: images in a row.
         masks: `(n, H, W, 1)` or `None`; their outline is drawn on the image and, thinner, on its maps.
-        scales: title of a column → `MapScale`, so that several figures share them; by default those of these maps.
+        scales: title of a column → `MapScale`, to share scales between figures; by default the scales of these maps.
 
     Returns:
-        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+        A `matplotlib.figure.Figure`, which `figure.savefig(path)` writes.
 
     Raises:
-        ValueError: no images, no maps, or maps, titles, masks or scales that do not belong to them.
+        ValueError: no images, no maps, or maps, titles, masks or scales that do not fit the images.
 
     Example:
 
@@ -139,30 +139,34 @@ def attention_figure(images, maps, titles, per_row=2, masks=None, scales=None):
 
 def _check(images, maps, titles, masks):
     if not len(images):
-        raise invalid("There are no images to draw.", "one image or more", f"images of shape {images.shape}")
+        raise invalid("`images` must hold at least one image.", "one image or more", f"images of shape {images.shape}")
     if not maps:
-        raise invalid("There are no maps to draw.", "one map or more for each image", f"maps={maps!r}")
+        raise invalid("`maps` must hold at least one column.", "one map or more for each image", f"maps={maps!r}")
     lengths = {title: len(values) for title, values in maps.items()} | {"titles": len(titles)}
     if set(lengths.values()) != {len(images)}:
-        raise invalid("Some images lack a map or a title.", f"{len(images)} of each, one for each image", f"{lengths}")
+        raise invalid(
+            "Every image must have its maps and a title.", f"{len(images)} of each, one for each image", f"{lengths}"
+        )
     if masks is not None:
         _check_mask(np.shape(masks), images.shape)
 
 
 def _check_mask(mask, image):
     if mask != (*image[:-1], 1):
-        raise invalid("The masks do not fit the images.", f"masks of shape {(*image[:-1], 1)}", f"{mask}")
+        raise invalid("The masks must fit the images.", f"masks of shape {(*image[:-1], 1)}", f"{mask}")
 
 
 def _scales_of(maps, scales):
     missing = [title for title in maps if title not in scales]
     if missing:
-        raise invalid("Some maps have no colour scale.", f"a scale for each of {', '.join(maps)}", f"{list(scales)}")
+        raise invalid(
+            "Every map must have a colour scale.", f"a scale for each of {', '.join(maps)}", f"{list(scales)}"
+        )
     return scales
 
 
 def _canvas(size, columns, per_row, rows):
-    """The figure, the axes of its pictures, and those of its bars."""
+    """The figure, the axes of its pictures, and the axes of its bars."""
     height, width = (max(CELL * side / max(size), CELL / 2) for side in size)
     tall = (height + 0.25) * rows
     figure = Figure(figsize=(max(width * (1 + columns) * per_row, 1.5 * columns, 3), tall + 0.9), layout="constrained")
@@ -172,14 +176,14 @@ def _canvas(size, columns, per_row, rows):
         axes.axis("off")
     if per_row > 1:
         return figure, grid, bars.subplots(1, columns, squeeze=False)[0]
-    # Under a single row of cells each bar stands below its column, and none below the image.
+    # With one image in a row, each bar is below its column, and there is none below the image.
     first, *others = bars.subplots(1, 1 + columns, squeeze=False)[0]
     first.axis("off")
     return figure, grid, others
 
 
 def _draw_row(cells, image, maps, scales, title, mask, labelled):
-    """An image and its maps in the cells of its row; the titles of the columns stand above the first row alone."""
+    """Draws an image and its maps in the cells of its row; only the first row has the titles of the columns."""
     text, colour = title
     cells[0].set_title(_wrapped(text), fontsize=8, color=colour, parse_math=False)
     _draw_cell(cells[0], image.astype("uint8"), mask, 0.8)
@@ -210,22 +214,22 @@ def _wrapped(text, letters=LETTERS):
 
 
 def attention_strip(image, maps, scales, mask=None, side=160):
-    """An image and its maps side by side in squares, as pixels: fast enough for thousands of images.
+    """An image and its maps side by side in squares, as an array of pixels: fast enough for thousands of images.
 
-    Each square has a thin dark frame; an image that is not square keeps its shape, between dark bars.
+    Each square has a thin dark frame. An image that is not square keeps its shape, between dark bars.
 
     Args:
         image: `(H, W, 3)` from 0 to 255.
-        maps: title of a column → `(h, w)`, each at its own resolution; NaN is left without colour.
+        maps: title of a column → `(h, w)`, each at any resolution; NaN has no colour.
         scales: title of a column → `MapScale`, as `map_scales` gives them for all images.
         mask: `(H, W, 1)` or `None`; its outline is drawn in white on every square.
-        side: side of a square in pixels.
+        side: the side of a square in pixels.
 
     Returns:
         `(side, side · (1 + number of maps), 3)`, uint8: the image, then the image in grey under each map.
 
     Raises:
-        ValueError: a map without a scale, or a mask of another shape than the image.
+        ValueError: a map without a scale, or a mask that does not have the shape of the image.
 
     Example:
 
@@ -254,13 +258,13 @@ def attention_strip(image, maps, scales, mask=None, side=160):
 
 
 def overlay(image, values, scale, opacity=OPACITY):
-    """An image in grey under a map in colour.
+    """A map in colour over its image in grey.
 
     Args:
         image: `(H, W, 3)` from 0 to 255.
-        values: `(h, w)`; where it is NaN the grey image alone is seen.
-        scale: their `MapScale`.
-        opacity: of the colours, from 0, the grey image alone, to 1, the colours alone.
+        values: the map, `(h, w)`; at NaN only the grey image is seen.
+        scale: the `MapScale` of the map.
+        opacity: opacity of the colours, from 0, only the image, to 1, only the colours.
 
     Returns:
         `(H, W, 3)`, uint8.

@@ -1,4 +1,4 @@
-"""What a map is like without a mask to hold against it: how spread out, how sparse, how like another map."""
+"""Measures of maps without masks: how even and how sparse a map is, and its agreement with another map."""
 
 import numpy as np
 from scipy.stats import rankdata
@@ -15,10 +15,10 @@ def entropy(maps):
         maps: `(B, H, W)`, at least 0.
 
     Returns:
-        `(B,)`; NaN for a map of zeros, and for one of a single position, where nothing could be otherwise.
+        `(B,)`; NaN for a map of zeros, and for a map with only one position.
 
     Raises:
-        ValueError: what are no maps, or hold what is below 0 or not finite.
+        ValueError: an array that is not `(B, H, W)`, or values that are negative or not finite.
 
     Example:
 
@@ -30,12 +30,12 @@ def entropy(maps):
     shares = _shares(maps)
     with np.errstate(divide="ignore", invalid="ignore"):
         information = np.where(shares > 0, -shares * np.log(shares), shares).sum(axis=1)
-        # Not −0, where all the weight is in one place.
+        # The absolute value, because the result is −0 if all the weight is at one position.
         return np.abs(information / np.log(shares.shape[1]) if shares.shape[1] > 1 else np.full(len(shares), np.nan))
 
 
 def sparsity(maps):
-    """The Gini index of the weights, over (n − 1)/n, of each map: 0 for even weights, 1 for a single position.
+    """The Gini index of the weights of each map, divided by (n − 1)/n: 0 for even weights, 1 for a single position.
 
     Arguments, result and errors are those of `entropy`.
 
@@ -59,16 +59,16 @@ def sparsity(maps):
 
 
 def agreement(first, second):
-    """Spearman's rank correlation of the positions of two maps of an image, the coarser one resized to the finer.
+    """Spearman's rank correlation of two maps of an image over the positions; the coarser map is resized to the finer.
 
     Args:
-        first, second: `(B, H, W)`, each with a grid of its own.
+        first, second: `(B, H, W)`; the two may differ in height and width.
 
     Returns:
-        `(B,)` from −1 to 1; NaN where one of the maps is constant, which ranks nothing.
+        `(B,)` from −1 to 1; NaN if one of the maps is constant and so ranks nothing.
 
     Raises:
-        ValueError: maps of different numbers of images, no maps, or maps that are not finite.
+        ValueError: arrays that are not `(B, H, W)` with the same `B`, or values that are not finite.
 
     Example:
 
@@ -80,7 +80,11 @@ def agreement(first, second):
     """
     first, second = (np.asarray(maps, "float64") for maps in (first, second))
     if first.ndim != 3 or second.ndim != 3 or len(first) != len(second):
-        raise invalid("The maps do not fit.", "two of (B, H, W), one B", f"{first.shape} and {second.shape}")
+        raise invalid(
+            "`first` and `second` must be maps of the same images.",
+            "two arrays (B, H, W) with the same B",
+            f"{first.shape} and {second.shape}",
+        )
     for maps in (first, second):
         require_finite(maps)
     size = max(first.shape[1:], second.shape[1:], key=np.prod)
@@ -92,19 +96,19 @@ def agreement(first, second):
 
 def _centred_ranks(maps):
     flat = maps.reshape(len(maps), -1)
-    # A constant map that was resized differs from itself by roundings, which rank nothing.
+    # After resizing, a constant map varies by rounding errors, which must not be ranked.
     constant = np.ptp(flat, axis=1, keepdims=True) <= 1e-6 * np.abs(flat).max(axis=1, keepdims=True)
     ranks = rankdata(flat, axis=1)
     return np.where(constant, 0, ranks - ranks.mean(axis=1, keepdims=True))
 
 
 def _shares(maps):
-    """Maps as shares of their sums, `(B, n)`; NaN where that is 0."""
+    """Maps divided by their sums, `(B, n)`; NaN if the sum is 0."""
     maps = np.asarray(maps, "float64")
     if maps.ndim != 3:
-        raise invalid("These are no maps of weights.", "(B, H, W), at least 0", f"shape {maps.shape}")
+        raise invalid("`maps` must be maps of weights.", "(B, H, W), at least 0", f"shape {maps.shape}")
     if not ((maps >= 0) & np.isfinite(maps)).all():
-        raise invalid("These are no maps of weights.", "finite numbers, at least 0", f"{maps.min()} to {maps.max()}")
+        raise invalid("`maps` must be maps of weights.", "finite numbers, at least 0", f"{maps.min()} to {maps.max()}")
     flat = maps.reshape(len(maps), -1)
     total = flat.sum(axis=1, keepdims=True)
     return np.where(total > 0, flat / np.where(total > 0, total, 1), np.nan)

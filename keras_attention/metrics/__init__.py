@@ -1,4 +1,4 @@
-"""How good a classifier is: one table of metrics, each with its facts, its value, and its value under resamples."""
+"""How good a classifier is: one table of metrics, each with its title, range and formula."""
 
 from keras_attention.metrics.answers import Answers
 from keras_attention.metrics.flips import FLIPS, mean_over_flips

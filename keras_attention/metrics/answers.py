@@ -1,7 +1,7 @@
-"""`Answers`: what a classifier said of some images, and what was true; all metrics are computed from it.
+"""`Answers`: the outputs of a classifier and the true classes, from which all metrics are computed.
 
-SciPy and scikit-learn are imported where they are needed, because the command line reads the table of metrics before
-anything slow is loaded.
+SciPy and scikit-learn are imported inside functions, because the command line reads the table of metrics before it
+loads anything slow.
 """
 
 import functools
@@ -32,7 +32,7 @@ class Answers:
 
     @functools.cached_property
     def probabilities(self):
-        """`(n, classes)`."""
+        """The softmax of the logits, `(n, classes)`."""
         from scipy.special import softmax
 
         return softmax(self.logits, axis=-1)
@@ -46,7 +46,7 @@ class Answers:
 
     @functools.cached_property
     def by_class(self):
-        """Precision, recall, F1 and the number of images, each `(classes,)`; 0 where one is not defined."""
+        """Precision, recall, F1 and the number of images, each `(classes,)`; 0 if not defined."""
         from sklearn.metrics import precision_recall_fscore_support
 
         return precision_recall_fscore_support(self.labels, self.predicted, labels=self.classes, zero_division=0)
@@ -64,6 +64,6 @@ class Answers:
         return float(measure(truth, self.probabilities[:, number])) if 0 < truth.sum() < len(truth) else None
 
     def drawn(self, times):
-        """The answers of a resample: image i as often as `times[i]` says."""
+        """The answers of a resample, with image i `times[i]` times."""
         rows = np.repeat(np.arange(len(self.labels)), np.asarray(times, "int64"))
         return Answers(self.logits[rows], self.labels[rows])

@@ -7,7 +7,7 @@ FLIPS = {"none": ((),), "horizontal": ((), (2,)), "both": ((), (1,), (2,), (1, 2
 
 
 def mean_over_flips(logits):
-    """Logits `(n, classes)` of each copy of the images → logarithms of the averaged probabilities, `(n, classes)`."""
+    """Logits `(n, classes)` of each copy of the images → logarithms of the mean probabilities, `(n, classes)`."""
     from scipy.special import softmax
 
     probabilities = sum(softmax(np.asarray(copy, "float64"), axis=-1) for copy in logits)

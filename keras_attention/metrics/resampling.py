@@ -1,18 +1,18 @@
 """The metrics of a classifier under many resamples of its test images at once.
 
-Each function takes `Answers` and weights `(resamples, n)`, how often each resample drew each image, and gives
-`(resamples,)`, NaN where a resample does not define the metric. scikit-learn computes one resample at a time, which for
-a comparison of many runs takes minutes; a test holds the two together.
+Each function takes `Answers` and weights `(resamples, n)`, the number of times that each resample drew each image, and
+returns `(resamples,)`, NaN if a resample does not define the metric. scikit-learn computes one resample at a time,
+which takes minutes for a comparison of many runs; a test checks that both agree.
 """
 
 import numpy as np
 
-RESAMPLES = (200, 1000)  # at least and at most
-MEMORY_FOR_WEIGHTS = 3_000_000  # numbers; many images need fewer resamples
+RESAMPLES = (200, 1000)  # the smallest and largest number
+MEMORY_FOR_WEIGHTS = 3_000_000  # numbers in the weights: with many images there are fewer resamples
 
 
 def draw_weights(images, resamples=None, seed=0):
-    """How often each image is in each bootstrap resample, `(resamples, images)`; each row sums to `images`."""
+    """The number of times each image is in each bootstrap resample, `(resamples, images)`; a row sums to `images`."""
     resamples = resamples or int(np.clip(MEMORY_FOR_WEIGHTS // images, *RESAMPLES))
     drawn = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=resamples)
     return drawn.astype("float64")
@@ -29,7 +29,7 @@ def loss(answers, weights):
 
 
 def macro_f1(answers, weights):
-    """Mean over the classes of F1, which is 0 where it is not defined."""
+    """Mean F1 over the classes; F1 is 0 if it is not defined."""
     scores = []
     for number in answers.classes:
         found, true = answers.predicted == number, answers.labels == number
@@ -39,17 +39,17 @@ def macro_f1(answers, weights):
 
 
 def roc_auc(answers, weights):
-    """Mean over the classes that define it of the area under the ROC curve."""
+    """Mean area under the ROC curve, over the classes that define it."""
     return _mean_over_classes(_roc_auc, answers, weights)
 
 
 def average_precision(answers, weights):
-    """Mean over the classes that define it of the average precision."""
+    """Mean average precision, over the classes that define it."""
     return _mean_over_classes(_average_precision, answers, weights)
 
 
 def mean(values, weights):
-    """The weighted mean of `(n,)` under each resample, over the images where it is defined."""
+    """The weighted mean of values `(n,)` under each resample, over the images that have a finite value."""
     defined = np.isfinite(values)
     with np.errstate(invalid="ignore", divide="ignore"):
         return weights[:, defined] @ values[defined] / weights[:, defined].sum(axis=1)
@@ -63,7 +63,7 @@ def _mean_over_classes(measure, answers, weights):
 
 
 def _ranked(weights, probability, truth):
-    """Weights of the positive and of the negative images at each distinct probability, the highest first."""
+    """Total weights of the positive and the negative images at each distinct probability, the highest first."""
     order = np.argsort(-probability, kind="stable")
     starts = np.flatnonzero(np.diff(probability[order], prepend=np.inf))
     weights, truth = weights[:, order], truth[order]
@@ -71,7 +71,7 @@ def _ranked(weights, probability, truth):
 
 
 def _roc_auc(positive, negative):
-    """Share of the pairs of a positive and a negative image that are in the right order; equals count half."""
+    """Share of the pairs of a positive and a negative image in the right order; equal probabilities count half."""
     below = negative.sum(1, keepdims=True) - np.cumsum(negative, axis=1)
     pairs = positive.sum(1) * negative.sum(1)
     return _divided((positive * (below + negative / 2)).sum(1), pairs)
@@ -83,7 +83,7 @@ def _average_precision(positive, negative):
     seen = found + np.cumsum(negative, axis=1)
     precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
     total = positive.sum(1)
-    # As in `classification_metrics`, a class without an image outside is not defined.
+    # As in `classification_metrics`, it is not defined for a class that has all images.
     return _divided((positive * precision).sum(1), np.where(negative.sum(1) > 0, total, 0))
 
 

@@ -1,6 +1,7 @@
-"""The metrics of a classifier. A row here is all that a new metric needs.
+"""The metrics of a classifier.
 
-Training can choose its best epoch by it, a run, a comparison and a report show it, and it leaves with an export.
+A new metric needs only an entry in `METRICS`: training can then choose its best epoch by it, and runs, comparisons,
+reports and exports show it.
 """
 
 import dataclasses
@@ -20,8 +21,8 @@ class Metric(Figure):
 
     Args:
         of: `Answers` → its value, or `None` if they do not define it.
-        resampled: `Answers` and weights `(resamples, n)` → its value under each resample, `(resamples,)`, NaN where
-            one does not define it; if `None`, `of` is called once for each resample, which is slower.
+        resampled: `Answers` and weights `(resamples, n)` → its value under each resample, `(resamples,)`, NaN if a
+            resample does not define it; if `None`, `of` is called once for each resample, which is slower.
     """
 
     of: Callable
@@ -40,7 +41,7 @@ class ClassMetric(Figure):
     """A figure of one class.
 
     Args:
-        of: `Answers` and the number of the class → its value, or `None`.
+        of: `Answers` and the number of the class → its value, or `None` if they do not define it.
     """
 
     of: Callable
@@ -113,16 +114,17 @@ METRICS = by_name(
         of=lambda answers: float(answers.losses.mean()),
         resampled=resampling.loss,
     ),
+    # A new metric is a row here.
 )
-# The same on the validation split, by which a run chooses its best epoch: name in the history → `Metric`.
+# The metrics on the validation split, by which a run can choose its best epoch: name in the history → `Metric`.
 MONITORS = {f"val_{name}": metric for name, metric in METRICS.items()}
 
 
 def classification_metrics(logits, labels, class_names):
     """The figures of a classifier on a split.
 
-    ROC-AUC and average precision are exact (no bins), one class against the rest, and their means are taken over the
-    classes for which they are defined: those with at least one image in the split and one outside.
+    ROC-AUC and average precision are exact (no bins), for each class against the rest. Their means are taken over the
+    classes that define them: those with at least one image of the class and one of another.
 
     Args:
         logits: `(n, classes)`.
@@ -151,14 +153,14 @@ def resampled_metrics(logits, labels, weights):
         weights: `(resamples, n)`, as `draw_weights` gives them.
 
     Returns:
-        Name → `(resamples,)`; NaN where a resample does not define the metric.
+        Name → `(resamples,)`; NaN if a resample does not define the metric.
     """
     answers = Answers(logits, labels)
     return {name: metric.under(answers, weights) for name, metric in METRICS.items()}
 
 
 def headlines(metrics):
-    """The headlines of what `classification_metrics` returns, and the number of images."""
+    """The headlines among the figures that `classification_metrics` returns, and the number of images."""
     return {name: metrics.get(name) for name in (*(name for name in METRICS if METRICS[name].headline), "count")}
 
 

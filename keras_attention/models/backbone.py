@@ -1,4 +1,4 @@
-"""What a backbone offers to attention: its feature maps; and which of its layers are trained."""
+"""The feature maps of a backbone, and which of its layers are trained."""
 
 import dataclasses
 
@@ -12,8 +12,8 @@ class FeatureLayer:
     """A layer that gives a feature map.
 
     Args:
-        shape: `(H, W, C)`; sides are `None` where the backbone takes images of any size.
-        stride: pixels of the image between two positions, along its height.
+        shape: `(H, W, C)`; H and W are `None` if the backbone takes images of any size.
+        stride: number of pixels of the image between two positions of the map, along the height.
 
     Example:
 
@@ -27,11 +27,11 @@ class FeatureLayer:
     stride: int
 
 
-NOMINAL_SIDE = 512  # of an image, to tell the strides of a backbone that takes any size
+NOMINAL_SIDE = 512  # side of an image, to compute the strides of a backbone that takes any size
 
 
 def feature_layers(model):
-    """The layers of a model that can be attended: those that give a map of more than one position.
+    """The layers of a model that can be attended, which give a feature map of more than one position.
 
     Args:
         model: a functional Keras model over images, `(B, height, width, channels)`.
@@ -40,8 +40,8 @@ def feature_layers(model):
         Name → `FeatureLayer`, in the order of the model.
 
     Raises:
-        TypeError: what is no functional model of one input.
-        ValueError: a model whose input is no image, or that keeps no feature map.
+        TypeError: a model that is not functional or has several inputs.
+        ValueError: a model whose input is not an image, or that has no feature map.
 
     Example:
 
@@ -52,42 +52,43 @@ def feature_layers(model):
     found = {name: feature for name, feature in _maps(model).items() if feature.shape[:2] != (1, 1)}
     if not found:
         raise invalid(
-            "The backbone has no feature map.", "layers that give (batch, height, width, channels)", model.name
+            "The backbone must have a feature map.", "layers that give (batch, height, width, channels)", model.name
         )
     return found
 
 
 def feature_map(model, name, argument="layer"):
-    """The symbolic map of a layer, which need not have more than one position; `argument` is who names it.
+    """The symbolic map of a layer, of one position or more; errors name `argument`, which gave the layer.
 
     Raises:
-        ValueError: a name that is none of the model's, with the last map of each stride as the choices; a layer that
-            gives no map.
+        ValueError: a layer that the model does not have; the message lists the poolings, or the last layer of each
+            stride. A layer that gives no map.
     """
     maps = _maps(model)
     if not maps:
-        feature_layers(model)  # which says so
+        feature_layers(model)  # raises the error
     if name not in [layer.name for layer in model.layers]:
         raise unknown("layer", name, _usual(maps), argument)
     if name not in maps:
         shape = getattr(model.get_layer(name).output, "shape", None)
         expected = f"one of: {', '.join(_usual(maps))}"
-        raise invalid(f"Layer {name!r} gives no feature map.", expected, f"output shape={shape}")
+        raise invalid(f"Layer {name!r} must give a feature map.", expected, f"output shape={shape}")
     return model.get_layer(name).output
 
 
 def freeze(backbone, up_to=None):
-    """Makes layers of a backbone keep their weights; their batch normalization then computes as in inference.
+    """Freezes layers of a backbone: their weights are not trained, and batch normalization computes as in inference.
 
     Args:
         backbone: a functional Keras model.
-        up_to: the name of a layer; it and all that it stands on are frozen, the rest is trained. `None` freezes all.
+        up_to: the name of a layer; it and all layers that it depends on are frozen, the rest is trained. `None` freezes
+            all.
 
     Returns:
-        The backbone. A model that was compiled before must be compiled again, as always after a change of `trainable`.
+        The backbone. A model that is already compiled must be compiled again, as after any change of `trainable`.
 
     Raises:
-        TypeError: a backbone that is no functional model of one input.
+        TypeError: a backbone that is not functional or has several inputs.
         ValueError: a layer that the backbone does not have or that gives no feature map.
 
     Example:
@@ -103,16 +104,16 @@ def freeze(backbone, up_to=None):
 
 
 def unfreeze(backbone):
-    """Makes all layers of a backbone train again.
+    """Makes all layers of a backbone trainable again.
 
     Args:
         backbone: a functional Keras model.
 
     Returns:
-        The backbone; what was compiled must be compiled again, as after `freeze`.
+        The backbone. A model that is already compiled must be compiled again, as after `freeze`.
 
     Raises:
-        TypeError: a backbone that is no functional model of one input.
+        TypeError: a backbone that is not functional or has several inputs.
 
     Example:
 
@@ -125,7 +126,7 @@ def unfreeze(backbone):
 
 
 def require_functional(model, argument):
-    """Returns `model` when it is a functional model of one input.
+    """Returns `model` if it is a functional model with one input.
 
     Raises:
         TypeError: anything else.
@@ -133,33 +134,36 @@ def require_functional(model, argument):
     inputs = getattr(model, "inputs", None) if isinstance(model, keras.Model) else None
     if not inputs or len(inputs) != 1:
         raise invalid(
-            f"The {argument} cannot be looked into.", "a functional `keras.Model` of one input", repr(model), TypeError
+            f"The {argument} must be a functional `keras.Model` with one input.",
+            "a model built as `keras.Model(inputs, outputs)`",
+            repr(model),
+            TypeError,
         )
     return model
 
 
 def _train_all_but(backbone, frozen):
     backbone.trainable = True
-    # Layer by layer: on TensorFlow, Keras does nothing where a model is set to the value that it has.
+    # Layer by layer, because Keras on TensorFlow does nothing if a model is set to the value that it already has.
     for layer in backbone.layers:
         layer.trainable = layer.name not in frozen
     return backbone
 
 
 def over_features(model, names):
-    """The part of a model that stands on the maps of some of its layers: it takes these, and shares all else.
+    """The part of a model after some of its layers: it takes their feature maps instead of images.
 
-    What trains it trains the model, whose backbone it leaves out.
+    It shares its layers with the model, so that training it trains the model without the backbone.
 
     Args:
         model: a functional model, images → anything.
-        names: of layers, between which and the output everything lies.
+        names: names of the layers; the outputs must depend on the images through these layers only.
 
     Returns:
         A model of the same class, a tuple of maps `(B, H, W, C)` in the order of `names` → the same outputs.
 
     Raises:
-        ValueError: a layer that the model does not have, or outputs that do not stand on these layers alone.
+        ValueError: a layer that the model does not have, or outputs that do not depend on these layers alone.
 
     Example:
 
@@ -172,10 +176,10 @@ def over_features(model, names):
 
 
 def _maps(model):
-    """Name → `FeatureLayer` of every layer that gives a map, of one position too."""
+    """Name → `FeatureLayer` of every layer that gives a map, even of only one position."""
     inputs = require_functional(model, "backbone").inputs
     if len(inputs[0].shape) != 4:
-        raise invalid("The backbone takes no images.", "(batch, height, width, channels)", f"{inputs[0].shape}")
+        raise invalid("The backbone must take images.", "(batch, height, width, channels)", f"{inputs[0].shape}")
     outputs = {layer.name: layer.output for layer in model.layers if _gives_map(layer)}
     height, sides = _heights(inputs[0], outputs)
     return {
@@ -190,7 +194,7 @@ def _gives_map(layer):
 
 
 def _heights(image, outputs):
-    """The height of the images, and of each map; nominal ones where the model takes any size."""
+    """The height of the images and of each map; for nominal images if the model takes any size."""
     if image.shape[1] is not None:
         return image.shape[1], {name: output.shape[1] for name, output in outputs.items()}
     nominal = (1, NOMINAL_SIDE, NOMINAL_SIDE, image.shape[-1])
@@ -199,11 +203,11 @@ def _heights(image, outputs):
 
 
 def usual_names(names, others):
-    """What is usually attended among the layers that give a map: the poolings, or `others` if there are few."""
+    """The layers that are usually attended: the poolings among `names`, or `others` if there are fewer than three."""
     pools = tuple(name for name in names if name.endswith("pool"))
     return pools if len(pools) > 2 else tuple(others)
 
 
 def _usual(maps):
-    """What is usually attended: the poolings, or the last map of each stride."""
+    """The layers that are usually attended: the poolings, or the last layer of each stride."""
     return usual_names(maps, {feature.stride: name for name, feature in maps.items()}.values())

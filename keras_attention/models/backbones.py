@@ -1,4 +1,4 @@
-"""The backbones that settings and the command line name; what is registered here, both find."""
+"""The registry of backbones; settings and the command line find those registered here by name."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from keras_attention.weight_files import read_weight_file
 
 
 def load_own_weights(model, source):
-    """Puts weights that Keras saved of the same architecture, or of a classifier over it, into a backbone.
+    """Loads weights into a backbone that Keras saved from the same architecture, or from a classifier over it.
 
-    Layers are found by their names, so that the rest of a classifier is left aside.
+    Layers are found by their names, so that the other layers of a classifier are ignored.
 
     Args:
         model: the backbone, a functional `keras.Model`.
@@ -27,12 +27,12 @@ def load_own_weights(model, source):
         A `LoadedWeights`.
 
     Raises:
-        ValueError: `"imagenet"`; a file that does not read or lacks a layer; arrays that do not fit or are not finite;
-            two layers of one name. The backbone is as it was then.
+        ValueError: `"imagenet"`; a file that cannot be read or lacks a layer; arrays that do not fit or are not finite;
+            two layers with the same name. The backbone is then left unchanged.
     """
     if source == "imagenet":
         raise invalid(
-            f"The backbone {model.name!r} has no weights of ImageNet.",
+            f"There are no ImageNet weights for the backbone {model.name!r}.",
             "the path of a .keras or .weights.h5 file of the same architecture",
             "weights='imagenet'",
         )
@@ -42,12 +42,10 @@ def load_own_weights(model, source):
         expected = [tuple(variable.shape) for variable in variables]
         received = [None if array is None else array.shape for array in found]
         if received != expected:
-            what = f"The arrays of {layer} in {source} do not fit the backbone {model.name!r}."
+            what = f"The arrays of {layer} in {source} must fit the backbone {model.name!r}."
             raise invalid(what, f"shapes {expected}", received)
         if not all(np.isfinite(array).all() for array in found):
-            raise invalid(
-                f"The weights of {layer} in {source} are not all finite.", "finite numbers", "NaN or infinity"
-            )
+            raise invalid(f"The weights of {layer} in {source} must be finite.", "finite numbers", "NaN or infinity")
         values += zip(variables, found, strict=True)
     for variable, array in values:
         variable.assign(array)
@@ -55,30 +53,30 @@ def load_own_weights(model, source):
 
 
 def _variables(model):
-    """Pairs of the name of a layer and the variables that it holds itself, as Keras saves them."""
+    """Pairs of the name of a layer and its variables, without those of its sublayers, as Keras saves them."""
     pairs = [(each.name, each._trainable_variables + each._non_trainable_variables) for each in model._flatten_layers()]
     pairs = [(name, variables) for name, variables in pairs if variables]
     names = [name for name, _ in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise invalid("Two layers of the backbone have one name.", "a name for each", ", ".join(twice))
+        raise invalid("Layers of the backbone must have different names.", "each name once", ", ".join(twice))
     return pairs
 
 
 @dataclasses.dataclass(frozen=True)
 class Backbone:
-    """How a backbone is built, and what attention takes of it where nothing else is asked for.
+    """How a backbone is built, and its defaults for attention.
 
     Args:
         build: `build(input_shape, width=…)` → a functional `keras.Model` over raw RGB images from 0 to 255, with random
-            weights; `width` is a factor on its number of filters. Every layer has a name of its own choice: weights and
-            cached features go by names.
-        attend: names of the layers that are attended.
-        query: name of the layer whose map asks, and whose average the head takes.
-        layers: names of all layers that give a map, in their order, against which settings are checked at once; where
-            it is `None` they are checked when the network is built.
-        load: `load(model, source)` → `LoadedWeights`, which puts pretrained weights into what was built.
-        smallest_image: the least side of the images in pixels, at least 32.
+            weights; `width` is a factor on its number of filters. Give every layer an explicit name: weights and cached
+            features are found by these names.
+        attend: names of the layers that are attended by default.
+        query: name of the layer whose map is the query, and whose average the head uses.
+        layers: names of all layers that give a map, in their order. Settings are checked against them at once; if
+            `None`, settings are checked when the network is built.
+        load: `load(model, source)` → `LoadedWeights`, which loads pretrained weights into the model.
+        smallest_image: the smallest side of the images in pixels, at least 32.
 
     Example:
 
@@ -100,14 +98,14 @@ class Backbone:
 
     @property
     def description(self):
-        """What it is, the first line of the docstring of `build`."""
+        """The first line of the docstring of `build`."""
         return (self.build.__doc__ or "").strip().split("\n")[0]
 
 
 class Backbones(Members):
     """A mapping from short name to `Backbone`.
 
-    `TrainConfig(backbone=…)`, `--backbone` of the command line and `keras-attention list` go by it.
+    `TrainConfig(backbone=…)`, `--backbone` of the command line and `keras-attention list` use it.
 
     Example:
 
@@ -122,7 +120,7 @@ class Backbones(Members):
         super().__init__("backbone")
 
     def register(self, name, attend, query, layers=None, load=load_own_weights, smallest_image=32):
-        """A decorator that lists a builder under `name`; the other arguments are those of `Backbone`."""
+        """A decorator that registers a builder under `name`; the other arguments are those of `Backbone`."""
 
         def decorate(build):
             self.add(name, Backbone(build, tuple(attend), query, layers, load, smallest_image))
@@ -131,34 +129,34 @@ class Backbones(Members):
         return decorate
 
     def add(self, name, backbone):
-        """Lists a `Backbone` under a name.
+        """Registers a `Backbone` under a name.
 
-        A builder that is defined again, as by a cell of a notebook that runs twice, takes the place of what it was.
+        A builder that is defined again, as when a cell of a notebook runs twice, replaces the earlier one.
 
         Raises:
-            ValueError: a name that another has, or nothing to attend to.
+            ValueError: a name that another backbone has, or no attended layers.
         """
         if name in self._members and not is_same(self[name].build, backbone.build):
-            raise invalid(f"The backbone {name!r} is registered already.", "a name that is free", f"name={name!r}")
+            raise invalid(f"The backbone {name!r} is registered already.", "another name", f"name={name!r}")
         if not backbone.attend:
-            raise invalid(f"The backbone {name!r} attends to nothing.", "the names of layers", f"attend={()}")
+            raise invalid(f"The backbone {name!r} needs attended layers.", "the names of layers", f"attend={()}")
         self._members[name] = backbone
 
     def make(self, name, image_size, width):
-        """The backbone of that name, for square images.
+        """Builds the backbone with that name, for square images.
 
         Raises:
-            ValueError: an unknown name, or a size or width that it does not take.
-            TypeError: a builder that gives no functional model.
+            ValueError: an unknown name, or a size or width that the backbone does not take.
+            TypeError: a builder whose model is not functional.
         """
         require_choice("backbone", name, self)
         return require_functional(self[name].build((image_size, image_size, 3), width=width), "backbone")
 
 
 def usual_layers(name):
-    """The layers of a backbone by name that are usually attended: its poolings, else all that it names.
+    """The layers that are usually attended in the backbone `name`: its poolings, or all its layers if it has few.
 
-    What a backbone does not list is known when it is built; until then these are the layers that it attends.
+    If the backbone does not list its layers, they are known only when it is built; the result is then its `attend`.
     """
     known = BACKBONES[name].layers
     return usual_names(known, known) if known else BACKBONES[name].attend

@@ -1,4 +1,4 @@
-"""Batch normalization under weights that were trained without it."""
+"""Prepares batch normalization for training with weights that were trained without it."""
 
 import keras
 import numpy as np
@@ -9,34 +9,34 @@ from keras_attention.models.backbone import require_functional
 
 
 def calibrate_batch_norm(model, images, batch_size=8):
-    """Gives each batch normalization the statistics of images, and changes nothing of what the model computes.
+    """Sets the statistics of each batch normalization to those of the images, without changing the model's outputs.
 
     Let z be the input of a batch normalization, with mean μ and variance σ² over all images and positions, and
-    f(z) = γ(z − m)/√(v + ε) + β what it does in inference. It gets
+    f(z) = γ(z − m)/√(v + ε) + β its output in inference. Its new weights are
 
         m' = μ,   v' = σ²,   γ' = γ √((σ² + ε)/(v + ε)),   β' = f(μ),
 
-    so that inference is the same as before, and training, which normalises by the statistics of the batch, starts from
-    nearly the same function. For an identity f under plain VGG16 weights this is γ' = √(σ² + ε), β' = μ. Without it,
-    the first training step of such a network would divide each channel by its deviation and destroy the features.
+    Inference is then the same as before, and training, which normalises by the statistics of the batch, starts from
+    nearly the same function. With weights of VGG16 without batch normalization, f is the identity, and this gives
+    γ' = √(σ² + ε), β' = μ. Without calibration, the first training step of such a network would divide each channel by
+    its standard deviation and destroy the features.
 
-    As no layer's function changes, the inputs of all layers are those of the model as it is: one pass over the images
-    measures them, batch by batch, in the order of the layers, and holds no feature map longer than the pass of its
-    batch needs it.
+    As the function of no layer changes, the inputs of all layers can be measured in one pass over the images, batch by
+    batch. No feature map is kept after the pass of its batch.
 
     Args:
         model: a functional model, such as `VGG16BN` or a classifier over one; changed in place.
-        images: `(n, H, W, 3)`, or an iterable of such batches or of tuples that begin with one, as a
+        images: `(n, H, W, 3)`, or an iterable of such batches, or of tuples that begin with such a batch, as a
             `tf.data.Dataset` of labelled images gives them.
-        batch_size: images at a time, where `images` is one array.
+        batch_size: number of images at a time, if `images` is one array.
 
     Returns:
         The number of images.
 
     Raises:
-        TypeError: a model that is no functional one, or images that are none.
+        TypeError: a model that is not functional, or images that are neither an array nor an iterable.
         ValueError: no images, images of another shape than the model takes, a model without batch normalization at its
-            top level, or one that neither scales nor shifts; values that are not finite.
+            top level or with one that does not scale and shift, or values that are not finite.
 
     Example:
 
@@ -52,7 +52,7 @@ def calibrate_batch_norm(model, images, batch_size=8):
     require_functional(model, "model")
     norms = batch_norms(model)
     if not norms or not all(layer.scale and layer.center for layer in norms):
-        raise invalid("The model cannot be calibrated.", "batch normalization that scales and shifts", model.name)
+        raise invalid("The model must have batch normalization.", "layers of it that scale and shift", model.name)
     statistics = keras.Model(model.inputs[0], {layer.name: _moments(layer) for layer in norms})
     count, means, variances = 0, {}, {}
     for batch in _batches(images, batch_size, model.inputs[0].shape):
@@ -61,35 +61,40 @@ def calibrate_batch_norm(model, images, batch_size=8):
             share = len(batch) / (count + len(batch))
             shift = mean - means.get(name, 0.0)
             means[name] = means.get(name, 0.0) + share * shift
-            # The variance of two parts together: their own, and that between their means.
+            # The variance of two parts together: the variances inside the parts, and that between their means.
             between = share * (1 - share) * shift**2
             variances[name] = (1 - share) * variances.get(name, 0.0) + share * variance + between
         count += len(batch)
     if not count:
-        raise invalid("There is nothing to calibrate on.", "at least one image", "none")
+        raise invalid("Calibration needs images.", "at least one image", "none")
     if not all(np.isfinite(values).all() for values in variances.values()):
-        raise invalid("The features are not finite.", "finite weights and images", model.name)
+        raise invalid("The features must be finite.", "finite weights and images", model.name)
     for layer in norms:
         _set_statistics(layer, means[layer.name], variances[layer.name])
     return count
 
 
 def batch_norms(model):
-    """The batch normalizations at the top level of a model, in their order."""
+    """The batch normalization layers at the top level of a model, in their order."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def _moments(layer):
-    """Mean and variance `(2, C)` of a layer's input over everything but its channels."""
+    """Mean and variance `(2, C)` of the input of a layer over all axes but the channels."""
     inputs = ops.cast(layer.input, "float32")
     axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]
     return ops.stack(ops.moments(inputs, axes=axes))
 
 
 def _batches(images, batch_size, shape):
-    """NumPy batches, each of the shape that the model takes."""
+    """NumPy batches, each in the shape that the model takes."""
     if not hasattr(images, "__iter__") or isinstance(images, str):
-        raise invalid("The images are none.", "an array or batches of images", f"images={images!r}", TypeError)
+        raise invalid(
+            "`images` must be an array or an iterable of image batches.",
+            "(n, H, W, 3) each",
+            f"images={images!r}",
+            TypeError,
+        )
     is_array = hasattr(images, "shape")
     starts = range(0, len(images), batch_size) if is_array else ()
     for batch in (images[start : start + batch_size] for start in starts) if is_array else images:
@@ -98,7 +103,7 @@ def _batches(images, batch_size, shape):
         pairs = zip(found, shape, strict=False)
         fits = len(found) == len(shape) and all(None in pair or pair[0] == pair[1] for pair in pairs)
         if not fits:
-            raise invalid("The images do not fit the model.", f"batches of shape {tuple(shape)}", f"shape {found}")
+            raise invalid("The images must fit the model.", f"batches of shape {tuple(shape)}", f"shape {found}")
         yield ops.convert_to_numpy(batch)
 
 

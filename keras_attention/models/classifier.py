@@ -1,4 +1,4 @@
-"""Attaches attention to any backbone's feature maps; the baselines without it are built beside it."""
+"""Classifiers with attention over the feature maps of any backbone, and the controls without attention."""
 
 import keras
 from keras import layers
@@ -32,47 +32,47 @@ def attention_classifier(
     disagreement=0.0,
     name=None,
 ):
-    """A classifier over a backbone that attends to some of its feature maps, asked by another one.
+    """A classifier that attends to some feature maps of a backbone, with another feature map as the query.
 
-    Each map F named in `attend` gets a `SpatialAttention` called `attention_<F>`, whose query is the map `query`. The
-    head is one dense layer over [average of the query map | context of F₁ | context of F₂ | …].
+    Each attended layer F, named in `attend`, gets a `SpatialAttention` called `attention_<F>`. Its query is the map of
+    the layer `query`. The head is one dense layer over
+    [average of the query map | context of F₁ | context of F₂ | …].
 
-    With `query="classes"` each class has a query of its own for each F, which is learned, and so a map and contexts of
-    its own. Its logit is w·[context of F₁ | context of F₂ | …] + b, with weights w, b that belong to the class.
+    With `query="classes"` each class has a learned query for each F, and therefore a separate map and context. Its
+    logit is w·[context of F₁ | context of F₂ | …] + b, with separate weights w and b for each class.
 
-    Two controls are built by the same call. `attend=()` is the plain network: the average of the query map alone.
-    `score=None` is the multi-scale network: the averages of the attended maps in place of their contexts, which tells
-    "more features" from "attention".
+    Two controls are built by the same call. `attend=()` gives the plain network, which uses only the average of the
+    query map. `score=None` gives the multiscale network, which uses the averages of the attended layers instead of
+    their contexts; it separates the effect of more features from that of attention.
 
     Args:
-        backbone: a functional `keras.Model` over images, such as `VGG16BN`, those of `keras.applications`, or a
-            backbone of KerasHub. Its weights are shared with the classifier.
+        backbone: a functional `keras.Model` over images, such as `VGG16BN`, a model of `keras.applications`, or a
+            backbone of KerasHub. It shares its weights with the classifier.
         num_classes: number of logits, at least 2.
-        attend: names of the layers whose maps are attended, or one name; `feature_layers` lists them.
-        query: name of the layer whose map asks; it may differ from the attended ones in size and channels. This default
-            and that of `attend` are for `VGG16BN`. Or `"classes"`.
-        score: a name in `SCORES`, a score layer, its config, or `None`. Each attended map gets a score of its own.
+        attend: names of the attended layers, or one name; `feature_layers` lists the possible ones.
+        query: name of the layer whose map is the query, which may differ from the attended layers in size and channels;
+            or `"classes"`. The defaults of `query` and `attend` are for `VGG16BN`.
+        score: a name in `SCORES`, a score layer, its config, or `None`. Each attended layer gets a separate score.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
         units: dimension in which query and features are compared; see `SpatialAttention`.
-        num_heads: heads of each attention; each weighs its own part of the channels.
-        pool_query: whether to average the query map into one vector, one question for all positions.
+        num_heads: number of heads of each attention layer; each weighs its own part of the channels.
+        pool_query: whether to average the query map to one vector, which is then the query of all positions.
         attention_dropout: share of the positions dropped in training.
-        dropout: share of the head's inputs dropped in training.
+        dropout: share of the inputs of the classifier head dropped in training.
         activation: `"softmax"` or `"sigmoid"`, for a model whose output is probabilities; `None` leaves the logits.
-        map_regularizer: of each attention; see `SpatialAttention`.
-        disagreement: rate of a `MapDisagreement` of the maps of all attended layers; at 0 there is none.
-        name: of the model.
+        map_regularizer: regularizer of the maps of each attention layer; see `SpatialAttention`.
+        disagreement: rate of a `MapDisagreement` of the maps of all attended layers; 0 adds none.
+        name: name of the model.
 
     Returns:
         A flat functional `keras.Model`, images → logits `(B, num_classes)` in float32, or their probabilities; a
-        `ReinforceModel` where the alignment is trained by REINFORCE. `attention_outputs` gives the maps of the same
-        graph.
+        `ReinforceModel` if the alignment is trained by REINFORCE. `attention_outputs` adds the maps to the outputs.
 
     Raises:
-        TypeError: a backbone that is no functional model.
-        ValueError: a layer that the backbone does not have or that gives no map, or a number out of range; queries of
-            the classes with `pool_query`, without a score or without an attended map; disagreement of fewer than two
-            maps.
+        TypeError: a backbone that is not functional.
+        ValueError: a layer that the backbone does not have or that gives no map; a number out of range;
+            `query="classes"` with `pool_query`, or without a score or an attended layer; `disagreement` with fewer
+            than two maps.
 
     Example:
 
@@ -93,9 +93,9 @@ def attention_classifier(
         _check_class_queries(features, score, pool_query)
         pooled, queries = [], [LearnedQueries(num_classes, name=f"queries_{name}")(map_) for name, map_ in features]
     else:
-        question = feature_map(backbone, query, "query")
-        pooled = [_average(question, "query")]
-        queries = [pooled[0] if pool_query else question] * len(features)
+        query_map = feature_map(backbone, query, "query")
+        pooled = [_average(query_map, "query")]
+        queries = [pooled[0] if pool_query else query_map] * len(features)
     options = {
         "units": units,
         "dropout": attention_dropout,
@@ -103,19 +103,19 @@ def attention_classifier(
         "map_regularizer": map_regularizer,
     }
     contexts, maps = _contexts(features, queries, score, alignment, options)
-    joined = _agreeing(join([*pooled, *contexts], dropout), maps, disagreement)
+    joined = _with_disagreement(join([*pooled, *contexts], dropout), maps, disagreement)
     logits = (class_logits if query == CLASSES else joint_logits)(joined, num_classes)
     return _model(backbone, activate(logits, activation), name or "attention_classifier")
 
 
 def _features(backbone, attend):
-    """The attended maps: pairs of name and map."""
+    """The attended layers: pairs of name and feature map."""
     names = (attend,) if isinstance(attend, str) else attend
     return [(name, feature_map(backbone, name, "attend")) for name in names]
 
 
 def _contexts(features, queries, score, alignment, options):
-    """The context of each attended map, and its attention map; without a score its average, and no attention map."""
+    """The context and the attention map of each attended layer; without a score, its average and no attention map."""
     if score is None:
         return [_average(map_, name) for name, map_ in features], []
     pairs = []
@@ -126,13 +126,13 @@ def _contexts(features, queries, score, alignment, options):
     return [context for context, _ in pairs], [attention_map for _, attention_map in pairs]
 
 
-def _agreeing(features, maps, disagreement):
+def _with_disagreement(features, maps, disagreement):
     if not require_number("disagreement", disagreement):
         return features
     if len(maps) < 2:
         raise invalid(
-            "There are no two maps that could disagree.",
-            "a score and at least two attended maps, or `disagreement=0`",
+            "`disagreement` needs at least two maps.",
+            "a score and at least two attended layers, or `disagreement=0`",
             f"{len(maps)} maps, disagreement={disagreement}",
         )
     return MapDisagreement(disagreement, name="disagreement")(features, maps)
@@ -150,9 +150,9 @@ def _average(features, name):
 
 def _check_class_queries(features, score, pool_query):
     checks = (
-        (pool_query, "`pool_query` has no map to average.", "`pool_query=False`", "pool_query=True"),
-        (not features, "The classes have no map to ask.", "at least one layer in `attend`", "attend=()"),
-        (score is None, "The classes cannot ask without a score.", "a score", "score=None"),
+        (pool_query, "`pool_query=True` needs a query map to average.", "`pool_query=False`", "pool_query=True"),
+        (not features, "Queries of the classes need an attended layer.", "at least one layer in `attend`", "attend=()"),
+        (score is None, "Queries of the classes need a score.", "a score", "score=None"),
     )
     for wrong, what, expected, received in checks:
         if wrong:
@@ -160,5 +160,5 @@ def _check_class_queries(features, score, pool_query):
 
 
 def _fresh(registry, identifier):
-    """What makes a new layer: a layer given once must not be shared between two maps."""
+    """An identifier that makes a new layer each time, because one layer must not be shared by two attended layers."""
     return keras.saving.serialize_keras_object(identifier) if isinstance(identifier, keras.layers.Layer) else identifier

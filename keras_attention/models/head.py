@@ -1,4 +1,4 @@
-"""The head of a classifier: from the contexts to logits, and from these to probabilities."""
+"""The head of a classifier: from contexts to logits, and from logits to probabilities."""
 
 import keras
 from keras import layers
@@ -16,14 +16,14 @@ def join(contexts, dropout):
 
 
 def joint_logits(features, num_classes):
-    """`(B, C)` → `(B, K)`: every logit from all features."""
-    # Logits in float32 under any policy: the loss, and whoever compares two of them, needs the digits.
+    """`(B, C)` → `(B, K)`: each logit is computed from all features."""
+    # Logits in float32 under any policy: the loss and comparisons of logits need the digits.
     dense = layers.Dense(num_classes, kernel_initializer=_small(), dtype="float32", name=LOGITS)
     return dense(features)
 
 
 def class_logits(features, num_classes):
-    """`(B, K, C)` → `(B, K)`: the logit of each class from its own features, by weights of its own."""
+    """`(B, K, C)` → `(B, K)`: the logit of each class is computed from its features, with separate weights."""
     dense = layers.EinsumDense(
         "bkc,kc->bk",
         output_shape=(num_classes,),
@@ -36,7 +36,7 @@ def class_logits(features, num_classes):
 
 
 def activate(logits, activation):
-    """Probabilities in float32; the logits themselves where there is no activation."""
+    """Probabilities in float32, or the logits themselves if there is no activation."""
     if activation is None:
         return logits
     require_choice("activation", activation, ACTIVATIONS)

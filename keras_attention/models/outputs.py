@@ -1,4 +1,4 @@
-"""The names of what a model gives, and which of its outputs is what; every other module takes them from here."""
+"""The names of the outputs of a model; every other module takes them from here."""
 
 import keras
 import numpy as np
@@ -7,28 +7,28 @@ from keras_attention.arguments import invalid
 from keras_attention.layers import SpatialAttention
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
-LABELS = "labels"  # of a SavedModel: the class names
-MAP_PREFIX = "attention_"  # an attention layer, and the output that is its map: attention_<attended layer>
-JOINT = "joint"  # the product of the maps of all attended layers
+LABELS = "labels"  # an output of a SavedModel: the class names
+MAP_PREFIX = "attention_"  # an attention layer and the output with its map are both called attention_<attended layer>
+JOINT = "joint"  # the joint map, the product of the maps of all attended layers
 
 
 def map_output(attended):
-    """The name of the output that is the map of an attended layer, and of its attention layer."""
+    """The name of the output with the map of an attended layer, which is also the name of its attention layer."""
     return f"{MAP_PREFIX}{attended}"
 
 
 def attended_layer(output):
-    """The attended layer whose map an output is; the name itself for anything else."""
+    """The attended layer to which the map of an output belongs; for any other output, its name."""
     return output.removeprefix(MAP_PREFIX)
 
 
 def map_outputs(outputs):
-    """Those names among `outputs` that are of maps, in their order."""
+    """The names in `outputs` that belong to maps, in their order."""
     return [name for name in outputs if name.startswith(MAP_PREFIX)]
 
 
 def attention_layers(model):
-    """Attended layer → its `SpatialAttention`, in the order of a model; empty if there is none."""
+    """Attended layer → its `SpatialAttention`, in the order of the model; empty if there is none."""
     layers = getattr(model, "layers", ())
     return {attended_layer(layer.name): layer for layer in layers if isinstance(layer, SpatialAttention)}
 
@@ -37,26 +37,26 @@ def require_attention_layers(model):
     """`attention_layers` of a model.
 
     Raises:
-        ValueError: a model without any.
+        ValueError: a model without attention layers.
     """
     found = attention_layers(model)
     if not found:
         name = getattr(model, "name", repr(model))
-        raise invalid("The model has no attention layers.", "a model with SpatialAttention layers", name)
+        raise invalid("The model must have attention layers.", "a model with `SpatialAttention` layers", name)
     return found
 
 
 def attention_outputs(model):
     """The same graph with its maps: images → {"logits": (B, classes), "attention_<attended layer>": (B, H, W), …}.
 
-    With several heads it gives the mean map. If the classes have queries of their own, maps are `(B, classes, H, W)`;
-    if the model has an activation, `"probabilities"` come too. Without attention layers there are no maps.
+    The map of several heads is their mean. If each class has a query, maps are `(B, classes, H, W)`. If the model has
+    an activation, there is an output `"probabilities"` too. Without attention layers there are no maps.
 
     Args:
-        model: one built by `attention_classifier`, or loaded from a file.
+        model: a model built by `attention_classifier`, or loaded from a file.
 
     Returns:
-        A model of the same class, which shares all layers, so that it can be trained through these names.
+        A model of the same class that shares all layers, so that losses can be given to these outputs by name.
 
     Example:
 
@@ -78,12 +78,12 @@ def attention_outputs(model):
 
 
 def with_probabilities(outputs):
-    """The outputs of a classifier with their probabilities: softmax, if the model has no activation of its own."""
+    """The outputs of a classifier with probabilities: those of the model, or softmax if it has no activation."""
     return {PROBABILITIES: keras.ops.softmax(outputs[LOGITS]), **outputs}
 
 
 def maps_of(outputs):
-    """Attended layer → its maps `(B, H, W)`, from arrays by name; of maps for each class, that of the best class."""
+    """Attended layer → its maps `(B, H, W)`, from arrays by name; of maps for each class, those of the best class."""
     maps = {attended_layer(name): outputs[name] for name in map_outputs(outputs)}
     rows, best = np.arange(len(outputs[LOGITS])), outputs[LOGITS].argmax(-1)
     return {name: values if values.ndim == 3 else values[rows, best] for name, values in maps.items()}

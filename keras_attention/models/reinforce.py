@@ -1,4 +1,4 @@
-"""Training of attention that samples: the loss of the task becomes its reward."""
+"""Training of attention that samples, with the loss of the task as its reward."""
 
 import types
 
@@ -15,19 +15,19 @@ from keras_attention.registry import PACKAGE
 class ReinforceModel(keras.Model):
     """A functional model whose sampled attention learns from the loss of the task, under ordinary `compile` and `fit`.
 
-    For each example i with loss L_i, and each alignment that samples, it adds to the loss a term of value 0 whose
-    gradient is that of REINFORCE, −(R_i − b) ∇log p(sample) − λ_H ∇H, with R_i = −L_i − cost. The loss that is shown
-    is that of the task alone. Over several outputs L_i is their sum, each times its `loss_weights`. `predict`,
-    `evaluate` and exports do not sample.
+    For each example i with loss L_i, and each alignment that samples, it adds to the loss a term whose value is 0 and
+    whose gradient is that of REINFORCE, −(R_i − b) ∇log p(sample) − λ_H ∇H, with R_i = −L_i − cost. The reported loss
+    is therefore that of the task alone. For several outputs L_i is the sum of their losses, each multiplied by its
+    `loss_weights`. `predict`, `evaluate` and exports do not sample.
 
-    `attention_classifier` makes such a model where its alignment needs one. A model of one's own is built of inputs and
-    outputs as `keras.Model` is.
+    `attention_classifier` builds such a model if its alignment needs one. A custom model is built from inputs and
+    outputs, like a `keras.Model`.
 
     Args:
         inputs, outputs, name: as for `keras.Model`.
 
     Raises:
-        ValueError: at the first step, a model that was compiled without a loss of the task.
+        ValueError: a model that was compiled without a loss; raised in the first training step.
 
     Example:
 
@@ -53,8 +53,8 @@ class ReinforceModel(keras.Model):
 
     def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, **kwargs):
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
-        # Where Keras does not look for state to save.
-        self._rewarded = types.SimpleNamespace(loss_weights=loss_weights)
+        # In a plain namespace, so that Keras does not track it as state to save.
+        self._untracked = types.SimpleNamespace(loss_weights=loss_weights)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -63,7 +63,7 @@ class ReinforceModel(keras.Model):
 
     def call(self, inputs, training=None, mask=None, **kwargs):
         for alignment in self.sampled:
-            alignment.forget_sample()  # of a call that no loss followed
+            alignment.forget_sample()  # left by an earlier call without a loss
         return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -73,9 +73,9 @@ class ReinforceModel(keras.Model):
             return loss
         several = isinstance(sample_weight, (dict, list, tuple))
         if several or (sample_weight is not None and len(sample_weight.shape) > 1):
-            task_loss, weight = _example_losses(self.loss, y, y_pred, self._rewarded.loss_weights, sample_weight), 1.0
+            task_loss, weight = _example_losses(self.loss, y, y_pred, self._untracked.loss_weights, sample_weight), 1.0
         else:
-            task_loss = _example_losses(self.loss, y, y_pred, self._rewarded.loss_weights)
+            task_loss = _example_losses(self.loss, y, y_pred, self._untracked.loss_weights)
             weight = 1.0 if sample_weight is None else mean_examples(sample_weight)
         return loss + sum(ops.mean(alignment.reinforce_loss(task_loss, weight)) for alignment in sampled)
 
@@ -86,7 +86,7 @@ def needs_reward(layer):
 
 
 def _example_losses(loss, y, y_pred, loss_weight=None, sample_weight=None):
-    """The loss of each example, `(B,)`; over several outputs their sum, each times its weights."""
+    """The loss of each example, `(B,)`; for several outputs the sum of their losses, each times its weight."""
     if isinstance(y_pred, (dict, list, tuple)):
         return sum(
             _example_losses(*(_of_output(name, part) for part in (loss, y, y_pred, loss_weight, sample_weight)))
@@ -96,7 +96,7 @@ def _example_losses(loss, y, y_pred, loss_weight=None, sample_weight=None):
     if loss_weight is not None:
         return loss_weight * _example_losses(loss, y, y_pred, None, sample_weight)
     if loss is None:
-        raise invalid("Attention that samples has no reward.", "`compile(loss=…)`, the loss of the task", "loss=None")
+        raise invalid("Attention that samples needs a loss as its reward.", "`compile(loss=…)`", "loss=None")
     loss = keras.losses.get(loss)
     values = loss.call(y, y_pred) if isinstance(loss, keras.losses.Loss) else loss(y, y_pred)
     if sample_weight is None:
@@ -108,7 +108,7 @@ def _example_losses(loss, y, y_pred, loss_weight=None, sample_weight=None):
 
 
 def _of_output(name, part):
-    """What belongs to one output: its entry, or, where there is one for all, that one."""
+    """The entry of one output, or the part itself if it is for all outputs."""
     if isinstance(part, dict):
         return part.get(name)
     return part[name] if isinstance(part, (list, tuple)) else part

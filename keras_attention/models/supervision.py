@@ -1,32 +1,33 @@
-"""Attention that is taught by masks: losses that compare the map of a block with a mask of the object."""
+"""Attention supervised by masks: losses that compare the map of an attended layer with a mask of the object."""
 
 import keras
 from keras import ops
 
-from keras_attention.arguments import invalid, require_choice
+from keras_attention.arguments import invalid, unknown
 from keras_attention.layers.regularization import cell_sums, map_shares
 from keras_attention.models.outputs import map_output, require_attention_layers
 from keras_attention.registry import PACKAGE
 
-SMALL = 1e-12  # below every sum of weights that is not 0
+SMALL = 1e-12  # below every sum of weights other than 0
 
 
 class MaskLoss(keras.losses.Loss):
-    """Base of the losses between maps of attention and masks; a member overrides `compare`.
+    """Base of the losses between attention maps and masks; a subclass overrides `compare`.
 
     The masks are average-pooled to the grid of the map, so that m is the share of each position that the object covers.
-    A mask without any object says nothing about where to look: it counts 0, and has no gradient. Images without a mask
-    therefore get one of zeros, and count for the classification alone. The mean is over all images of the batch.
+    A mask without any object does not say where to look: its loss is 0, without gradient. Give images without a mask a
+    mask of zeros; they then count for the classification alone. The mean is over all images of the batch.
 
     Call arguments:
-        y_true: masks `(B, S, S)` or `(B, S, S, 1)` of any size from that of the map: 0 outside; inside 1, 255 or true.
-        y_pred: maps `(B, H, W)`, or, of several heads or classes, `(B, h, H, W)`, each compared with the same mask.
+        y_true: masks `(B, S, S)` or `(B, S, S, 1)`, at least as large as the map: 0 outside the object; 1, 255 or
+            `True` inside.
+        y_pred: maps `(B, H, W)`, or `(B, h, H, W)` for several heads or classes, each compared with the same mask.
 
     Returns:
-        The mean of the batch, a number from 0 to 1.
+        The mean over the batch, a number from 0 to 1.
 
     Raises:
-        ValueError: masks that are no masks, or smaller than the map.
+        ValueError: masks of another rank, or smaller than the map.
     """
 
     def call(self, y_true, y_pred):
@@ -44,10 +45,10 @@ class MaskLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class MaskDice(MaskLoss):
-    """1 − 2 Σ a·m / (Σ a + Σ m), for weights that stand each on their own, as those of `sigmoid`.
+    """1 − 2 Σ a·m / (Σ a + Σ m), for weights that are independent of each other, as those of `sigmoid`.
 
-    0 where the weights are the mask, 1 where they do not meet. The call is that of `MaskLoss`. Weights that sum to 1
-    cannot be a mask: they are for `MaskOverlap`.
+    It is 0 if the weights equal the mask, and 1 if they do not overlap. It is called like `MaskLoss`. Weights that sum
+    to 1 cannot equal a mask; use `MaskOverlap` for them.
 
     Args:
         reduction, name, dtype: as for `keras.losses.Loss`.
@@ -74,14 +75,14 @@ class MaskDice(MaskLoss):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class MaskOverlap(MaskLoss):
-    """1 − Σ min(p, t) with p = a/Σa and t = m/Σm, for weights that share out a sum, as those of `softmax` do.
+    """1 − Σ min(p, t) with p = a/Σa and t = m/Σm, for weights that sum to 1, as those of `softmax`.
 
-    Such weights are about 1/n each, so that no map of them is near a mask of zeros and ones: by Dice the best one puts
-    all its weight on a single position. Here both are made distributions over the positions and their overlap is
-    taken, which is Dice between them (Σp + Σt = 2): 0 where the weight is spread evenly over the object and nowhere
-    else, 1 where no weight is on it. It is half their distance in L1 (the total variation), bounded, and, unlike the
-    cross-entropy of the two, finite where a weight is exactly 0, as those of `sparsemax` are. The call is that of
-    `MaskLoss`.
+    Such weights are about 1/n each, so that no map of them is near a mask of zeros and ones: under Dice the best map
+    puts all its weight on a single position. Therefore map and mask are both made distributions over the positions
+    here. The loss is 1 − their overlap, which is the Dice loss between them (Σp + Σt = 2): 0 if the weight is spread
+    evenly over the object and nowhere else, 1 if no weight is on the object. It is half their L1 distance (the total
+    variation). It is bounded and, unlike their cross-entropy, finite for weights of exactly 0, as `sparsemax` gives
+    them. It is called like `MaskLoss`.
 
     Args:
         reduction, name, dtype: as for `keras.losses.Loss`.
@@ -103,10 +104,10 @@ class MaskOverlap(MaskLoss):
 
 
 def mask_losses(model, attend=None):
-    """The loss of each attended layer whose map is to meet a mask: `MaskDice`, or `MaskOverlap` for distributions.
+    """A loss for the map of each attended layer: `MaskDice` for independent weights, else `MaskOverlap`.
 
     Args:
-        model: a classifier built by `attention_classifier`, or what `attention_outputs` made of it.
+        model: a classifier built by `attention_classifier`, or the result of `attention_outputs` for it.
         attend: names of attended layers, such as `"block3_pool"`; all of them if `None`.
 
     Returns:
@@ -129,7 +130,8 @@ def mask_losses(model, attend=None):
     """
     attention = require_attention_layers(model)
     for name in () if attend is None else attend:
-        require_choice("attend", name, attention)
+        if name not in attention:
+            raise unknown("attended layer", name, attention, "attend")
     wanted = {name: layer for name, layer in attention.items() if attend is None or name in attend}
     return {
         map_output(name): MaskDice() if layer.alignment.averages else MaskOverlap() for name, layer in wanted.items()
@@ -137,17 +139,17 @@ def mask_losses(model, attend=None):
 
 
 def pooled_masks(masks, size):
-    """Masks `(B, S, S)` or `(B, S, S, 1)` → the share of each position that is inside, `(B, *size)`."""
+    """Masks `(B, S, S)` or `(B, S, S, 1)` → the share of each position that is inside the object, `(B, *size)`."""
     masks = ops.squeeze(masks, -1) if len(masks.shape) == 4 and masks.shape[-1] == 1 else masks
     sides = masks.shape[1:]
     if len(sides) != 2 or any(side is not None and side < least for side, least in zip(sides, size, strict=True)):
         raise invalid(
-            "The masks do not fit the map.", f"(B, S, S) or (B, S, S, 1) of at least {tuple(size)}", f"{masks.shape}"
+            "The masks must fit the map.", f"(B, S, S) or (B, S, S, 1) of at least {tuple(size)}", f"{masks.shape}"
         )
-    # 0 and 255 as 0 and 1; what is from 0 to 1 already stays as it is.
+    # 0 and 255 become 0 and 1; values from 0 to 1 stay as they are.
     highest = ops.max(masks, axis=(1, 2), keepdims=True)
     masks = ops.where(highest > 1, masks / ops.maximum(highest, 1), masks)
-    # By sums, as the size of the masks may not be known before they come.
+    # By sums, because the size of the masks may be unknown until they arrive.
     for axis, cells in ((-2, size[0]), (-1, size[1])):
         length = ops.shape(masks)[axis]
         masks = cell_sums(masks, length, cells, axis) * cells / ops.cast(length, masks.dtype)

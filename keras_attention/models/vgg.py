@@ -1,4 +1,4 @@
-"""VGG16 with batch normalization, from a table."""
+"""VGG16 with batch normalization, built from the table in `layout`."""
 
 import warnings
 
@@ -17,25 +17,27 @@ def VGG16BN(
     """The convolutional part of VGG16, each convolution followed by batch normalization and ReLU.
 
     Layers are named as in `keras.applications`: `block1_conv1`, `block1_bn1`, `block1_relu1`, …, `block5_pool`. The
-    convolutions have no bias, which would do nothing in front of batch normalization (epsilon 1e-5, momentum .9).
+    convolutions have no bias, which would have no effect before batch normalization (epsilon 1e-5, momentum .9).
 
     Args:
-        input_shape: `(height, width, 3)`, each side at least 32, which five poolings take to 1.
-        weights: `None` for random ones; `"imagenet"` for Keras's VGG16, downloaded once; or a file, of torchvision's
-            or timm's `vgg16_bn` or `vgg16`, of Keras's VGG16, or of a model of this package. `load_pretrained` says
-            which formats it may have, and tells what it held. Weights without batch normalization want
-            `calibrate_batch_norm` before they are trained further.
-        width: factor on the number of filters, above 0; pretrained weights have one width, those of others 1.
-        include_preprocessing: whether the model takes raw RGB images from 0 to 255, and normalises them as the weights
-            want it. `False` expects them normalised already, by `IMAGENET_MEAN` and `IMAGENET_STD` for random weights.
-        name: of the model.
-        strict: whether each layer must be in the file; otherwise a warning names those that are not.
+        input_shape: `(height, width, 3)`, each side at least 32, which five poolings reduce to 1.
+        weights: `None` for random weights; `"imagenet"` for Keras's VGG16, downloaded once; or the path of
+            a file with `vgg16_bn` or `vgg16` of torchvision or timm, Keras's VGG16, or a model of this package.
+            `load_pretrained` lists the formats, and returns what the file held. For weights without batch
+            normalization, call `calibrate_batch_norm` before training.
+        width: factor on the number of filters, above 0. It must be that of the pretrained weights, which is 1
+            unless this package saved them.
+        include_preprocessing: whether the model takes raw RGB images from 0 to 255, and normalises them as its weights
+            need it. If `False`, images must be normalised already, for random weights by `IMAGENET_MEAN` and
+            `IMAGENET_STD`.
+        name: name of the model.
+        strict: whether each layer must be in the file; otherwise a warning names the missing layers.
 
     Returns:
         A functional `keras.Model`, `(B, height, width, 3)` → `(B, height // 32, width // 32, 512 · width)`.
 
     Raises:
-        ValueError: an image too small for five poolings, a width that is not positive, or weights that do not load.
+        ValueError: an image too small for five poolings, a width not above 0, or weights that cannot be loaded.
 
     Example:
 
@@ -50,7 +52,7 @@ def VGG16BN(
     _check_input_shape(input_shape)
     require_number("width", width, above=0)
     inputs = keras.Input(input_shape, name="images")
-    # float32 whatever the policy: the first rounding to half precision is then that of normalised pixels.
+    # In float32 under any policy, so that pixels are normalised before they are rounded to half precision.
     normalized = ChannelNormalization(*layout.TORCH_PREPROCESSING, dtype="float32", name="preprocessing")
     x = normalized(inputs) if include_preprocessing else inputs
     for block, (convolutions, filters) in enumerate(layout.BLOCKS, start=1):
@@ -87,7 +89,7 @@ def _check_input_shape(input_shape):
     sides_fit = len(input_shape) == 3 and all(side is None or side >= layout.SMALLEST_IMAGE for side in input_shape[:2])
     if not sides_fit or input_shape[2] != 3:
         raise invalid(
-            "The images do not fit VGG16, whose five poolings halve each side.",
+            "The images must fit VGG16, whose five poolings halve each side.",
             f"an input shape (height, width, 3) with sides of at least {layout.SMALLEST_IMAGE}",
             f"input_shape={tuple(input_shape)}",
         )

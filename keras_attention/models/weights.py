@@ -1,4 +1,4 @@
-"""Pretrained weights of VGG16, with and without batch normalization, into a `VGG16BN`."""
+"""Loads pretrained weights of VGG16, with or without batch normalization, into a `VGG16BN`."""
 
 import dataclasses
 import os
@@ -12,7 +12,7 @@ from keras_attention.models import layout
 from keras_attention.models.backbone import require_functional
 from keras_attention.weight_files import read_weight_file
 
-# The VGG16 of Keras, trained by its authors, without the classifier.
+# The VGG16 of Keras, trained by the authors of VGG16, without the classifier.
 IMAGENET_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 IMAGENET_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{IMAGENET_FILE}"
 IMAGENET_MD5 = "6d6bbae143d832006294945121d1f1fc"
@@ -30,13 +30,13 @@ KERAS_NAME = re.compile(r"(?:^|/)(block\d_(?:conv|bn)\d|preprocessing)/(\w+)$")
 
 @dataclasses.dataclass(frozen=True)
 class LoadedWeights:
-    """What a file held, and what became of it.
+    """What a weight file held.
 
     Args:
         layout: `"torch"` (torchvision, timm) or `"keras"`.
-        has_batch_norm: whether statistics of batch normalization came with it. Where they did not, each batch
-            normalization was made to change nothing; `calibrate_batch_norm` prepares such a network for training.
-        missing: layers of the network for which the file held nothing; they are as they were.
+        has_batch_norm: whether the file held statistics of batch normalization. If not, each batch normalization was
+            set to only add the bias of its convolution; `calibrate_batch_norm` prepares such a network for training.
+        missing: layers of the network that the file lacks; they were left unchanged.
 
     Example:
 
@@ -54,28 +54,28 @@ class LoadedWeights:
 
 
 def load_pretrained(model, source, strict=True):
-    """Puts pretrained weights into a `VGG16BN`, or into a classifier built over one.
+    """Loads pretrained weights into a `VGG16BN`, or into a classifier built over one.
 
-    Torch's layout is known by its names (`features.0.weight`, …), with batch normalization (torchvision's and timm's
-    `vgg16_bn`) or without (`vgg16`); that of Keras by the names of its layers (`block1_conv1`, …): a file that this
-    package saved, or one of `keras.applications.VGG16`. Biases of convolutions go into the moving mean, which is exact.
-    The preprocessing that belongs to the weights is set too, where the network includes it: torch's (mean and standard
-    deviation of ImageNet) or Keras's (its means alone, BGR); a file of this package carries its own. A classifier in
-    the file is left aside.
+    The layout of a file is recognized by its names. Torch's layout has names such as `features.0.weight`, with batch
+    normalization (`vgg16_bn` from torchvision and timm) or without it (`vgg16`). Keras's layout has names of layers
+    such as `block1_conv1`; such a file was saved by this package or holds the weights of `keras.applications.VGG16`.
+    Biases of convolutions are moved into the moving mean, which is exact. If the network includes preprocessing, that
+    of the weights is set too: torch's (mean and standard deviation of ImageNet), Keras's (means only, BGR), or the
+    preprocessing in a file of this package. A classifier in the file is ignored.
 
     Args:
         model: a model with the layers of `VGG16BN`.
         source: `"imagenet"`, which downloads Keras's VGG16 once, or the path of a `.safetensors`, `.npz`, `.keras`,
-            `.weights.h5`, `.h5` or, where PyTorch is installed, `.pth` file.
+            `.weights.h5`, `.h5` or, if PyTorch is installed, `.pth` file.
         strict: whether each layer must be in the file.
 
     Returns:
         A `LoadedWeights`.
 
     Raises:
-        TypeError: a model that is no functional one, or a source that is no path.
-        ValueError: a file that does not read or holds no VGG16, weights of another width or that are not finite, or,
-            with `strict`, layers that the file lacks. The model is as it was then.
+        TypeError: a model that is not functional, or a source that is not a path.
+        ValueError: a file that cannot be read or holds no VGG16, weights of another width, weights that are not finite,
+            or, with `strict`, layers that the file lacks. The model is then left unchanged.
 
     Example:
 
@@ -102,7 +102,7 @@ def load_pretrained(model, source, strict=True):
     if strict and missing:
         raise invalid(
             f"{path} lacks weights of {len(missing)} layers: {_listed(missing)}.",
-            "weights of every layer, or strict=False, which leaves these as they are",
+            "weights of every layer, or `strict=False`, which leaves these as they are",
             f"weights={path!r}",
         )
     for name, arrays in values.items():
@@ -118,14 +118,14 @@ def _download():
     except Exception as error:  # whatever the connection raises
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise invalid(
-            f"The weights of ImageNet could not be downloaded: {reason}.",
-            "a connection, or the path of a file of VGG16 weights",
+            f"The ImageNet weights could not be downloaded: {reason}.",
+            "a network connection, or the path of a file with VGG16 weights",
             "weights='imagenet'",
         ) from error
 
 
 def _recognize(arrays, path):
-    """The layout, our layer names → {array name: array} in our order of axes, and (mean, std) of the preprocessing."""
+    """The layout, layer name → {array name: array} as in `VGG16BN`, and (mean, std) of the preprocessing."""
     for kind, convert in (("keras", _from_keras), ("torch", _from_torch)):
         layers = convert(arrays)
         if layers:
@@ -134,7 +134,7 @@ def _recognize(arrays, path):
             usual = layout.CAFFE_PREPROCESSING if is_caffe else layout.TORCH_PREPROCESSING
             return kind, layers, (own["mean"], own["std"]) if own and len(own) == 2 else usual
     raise invalid(
-        f"{path} holds no VGG16.",
+        f"{path} must hold weights of VGG16.",
         "arrays named as in torchvision (features.0.weight) or as in Keras (block1_conv1)",
         f"{len(arrays)} arrays: {_listed(arrays)}",
     )
@@ -151,7 +151,7 @@ def _from_keras(arrays):
                 key = known[int(key)]
             layers.setdefault(layer, {})[key] = array
     first = layers.get("block1_conv1", {})
-    # Without a preprocessing of its own it is the file of keras.applications, whose first kernel takes BGR.
+    # Without preprocessing it is the file of keras.applications, whose first kernel takes BGR.
     if "preprocessing" not in layers and np.ndim(first.get("kernel")) == 4 and not _has_batch_norm(layers):
         first["kernel"] = first["kernel"][:, :, ::-1]
     return layers
@@ -168,7 +168,7 @@ def _from_torch(arrays):
         if match:
             found.setdefault(int(match[1]), {})[match[2]] = array
     kernels = {number for number, parts in found.items() if np.ndim(parts.get("weight")) == 4}
-    # A partial file may lack the statistics; its convolutions still stand at the places of one network or the other.
+    # A partial file may lack the statistics, but the numbers of its convolutions still tell which network it is.
     step = max((3, 2), key=lambda step: len(kernels & set(_places(step))))
     layers = {}
     for name, place in zip(layout.convolution_names(), _places(step), strict=True):
@@ -182,7 +182,7 @@ def _from_torch(arrays):
 
 
 def _places(step):
-    """Where the convolutions stand among torch's `features`: `step` layers each, and a pooling after each block."""
+    """The numbers of the convolutions in torch's `features`: `step` layers each, and a pooling after each block."""
     place = 0
     for convolutions, _ in layout.BLOCKS:
         for _ in range(convolutions):
@@ -195,12 +195,12 @@ def _names_to_fill(model):
     known = {layer.name for layer in model.layers}
     pairs = [(name, name.replace("conv", "bn")) for name in layout.convolution_names() if name in known]
     if not pairs:
-        raise invalid("The model has no layers of a VGG16BN.", "a VGG16BN, or a classifier over one", model.name)
+        raise invalid("The model must have layers of a `VGG16BN`.", "a `VGG16BN`, or a classifier over one", model.name)
     return [name for pair in pairs for name in pair]
 
 
 def _arrays_of(layer, layers, has_batch_norm):
-    """The arrays of a layer in the order of its weights, or `None` where the file lacks one of them."""
+    """The arrays of a layer in the order of its weights, or `None` if the file lacks one of them."""
     own, convolution = layers.get(layer.name, {}), layers.get(layer.name.replace("bn", "conv"), {})
     if isinstance(layer, keras.layers.Conv2D):
         return [own["kernel"]] if "kernel" in own else None
@@ -218,15 +218,17 @@ def _arrays_of(layer, layers, has_batch_norm):
 def _check_arrays(model, values, path):
     for name, arrays in values.items():
         if not all(np.isfinite(array).all() for array in arrays):
-            raise invalid(f"The weights of {name} in {path} are not all finite.", "finite numbers", "NaN or infinity")
+            raise invalid(f"The weights of {name} in {path} must be finite.", "finite numbers", "NaN or infinity")
         found = [tuple(np.shape(array)) for array in arrays]
         expected = [tuple(weight.shape) for weight in model.get_layer(name).weights]
         if found != expected:
             filters = layout.BLOCKS[int(name[len("block")]) - 1][1]
             widths = [shapes[0][-1] / filters if shapes[0] else 0 for shapes in (found, expected)]
             if widths[0] != widths[1]:
-                raise invalid(f"{path} holds a VGG16 of another width.", f"width={widths[0]:g}", f"width={widths[1]:g}")
-            raise invalid(f"The arrays of {name} in {path} do not fit.", f"shapes {expected}", f"{found}")
+                raise invalid(
+                    f"The width must be that of the weights in {path}.", f"width={widths[0]:g}", f"width={widths[1]:g}"
+                )
+            raise invalid(f"The arrays of {name} in {path} must fit the model.", f"shapes {expected}", f"{found}")
 
 
 def _listed(names, most=5):

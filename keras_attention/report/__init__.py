@@ -1,4 +1,4 @@
-"""What people look at: plots of a run, the report of a comparison, and galleries of maps."""
+"""Pictures and pages: plots of a run, the report of a comparison, the picture of a search, and galleries of maps."""
 
 from keras_attention.report.comparison import best_run, results_table, write_comparison_report
 from keras_attention.report.gallery import gallery_columns, write_gallery

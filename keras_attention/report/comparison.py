@@ -1,4 +1,4 @@
-"""The report of a comparison: one HTML file, the same in Markdown, and a table of the runs."""
+"""The report of a comparison: an HTML page, a Markdown version, and a table of the runs."""
 
 import base64
 import csv
@@ -25,8 +25,8 @@ from keras_attention.report.comparison_figures import (
 from keras_attention.report.rendering import load_template
 from keras_attention.text import COSTS, columns, interval, number
 
-SHOWN = 6  # test images whose maps stand side by side
-SIDE = 112  # pixels of a picture, at least
+SHOWN = 6  # test images whose maps are shown side by side
+SIDE = 112  # pixels: the side of a picture
 RUN_COLUMNS = (
     "variant",
     "seed",
@@ -45,8 +45,8 @@ def write_comparison_report(comparison, summary):
     """Writes `results.csv`, `report.md` and `report.html`.
 
     Args:
-        comparison: the `Comparison`, whose runs and examples are read.
-        summary: its summary, as plain data.
+        comparison: the `Comparison`, from which runs and examples are read.
+        summary: the summary of the comparison, as plain data.
     """
     context = _context(summary)
     with replacing(comparison.folder / "results.csv") as temporary:
@@ -60,7 +60,7 @@ def write_comparison_report(comparison, summary):
 
 
 def results_table(summary):
-    """The figures that decide, as text in columns."""
+    """The mean of each variant and its differences to plain and multiscale, as text in columns."""
     title = METRICS[summary["metric"]].title
     rows = [("variant", title, "to plain", "to multiscale")]
     for variant in summary["variants"]:
@@ -74,7 +74,7 @@ def results_table(summary):
 
 
 def best_run(summary):
-    """The folder of the run to use: of the variant with the best mean, the seed that is best on validation."""
+    """The folder of the run to use: the one with the best validation figure of the variant with the best mean."""
     sign = METRICS[summary["metric"]].sign
     variants = [variant for variant in summary["variants"] if summary["metric"] in variant["metrics"]]
     variant = max(variants, key=lambda each: sign * each["metrics"][summary["metric"]]["mean"])
@@ -87,7 +87,7 @@ def _with_verdict(difference):
 
 
 def _context(summary):
-    """What the templates take: the summary, with the variants numbered from the best one."""
+    """The values for the templates: the summary, with the variants ordered and numbered from the best."""
     metric = summary["metric"]
     sign = -METRICS[metric].sign
 
@@ -104,21 +104,21 @@ def _context(summary):
         "titles": {name: each.title for name, each in METRICS.items()},
         "measures": _measures(variants),
         "costs": COSTS,
-        "blocks": _blocks(variants),
+        "layers": _layers(variants),
         "seed_count": "1 seed" if len(summary["seeds"]) == 1 else f"{len(summary['seeds'])} seeds",
     }
 
 
 def _measures(variants):
-    """Name → title of the measures that all variants with maps have."""
+    """Name → title of each measure that all variants with maps have."""
     measured = [variant["maps"] for variant in variants if variant["maps"]]
     return {name: each.title for name, each in MEASURES.items() if all(name in maps for maps in measured)}
 
 
-def _blocks(variants):
-    """The blocks whose maps are measured, from shallow to deep, and the joint map last."""
-    blocks = {block for variant in variants for found in variant["maps"].values() for block in found}
-    return sorted(blocks, key=lambda block: (block == JOINT, block))
+def _layers(variants):
+    """The attended layers whose maps are measured, sorted by name, then the joint map."""
+    layers = {layer for variant in variants for found in variant["maps"].values() for layer in found}
+    return sorted(layers, key=lambda layer: (layer == JOINT, layer))
 
 
 def _figures(variants, summary):
@@ -145,21 +145,21 @@ def _figures(variants, summary):
 
 
 def _examples(comparison, summary):
-    """For some test images: the image, and maps and answer of the first seed of every variant that has maps."""
+    """Some test images, each with the maps and the answer of every variant with maps, for its first seed."""
     examples, names = comparison.examples(), summary["class_names"]
     chosen = evenly_spaced(len(examples["number"]), SHOWN)
-    shown = {variant["name"]: _shown(comparison, variant) for variant in summary["variants"]}
+    maps_of = {variant["name"]: _first_maps(comparison, variant) for variant in summary["variants"]}
     cards = []
     for place in chosen:
         image, row = examples["image"][place], int(examples["number"][place])
         card = {"number": row, "label": names[int(examples["label"][place])], "variants": []}
         card["image"] = _picture(outlined(image, examples["mask"][place]) if "mask" in examples else image)
-        for name, found in shown.items():
+        for name, found in maps_of.items():
             if found:
-                blocks, probabilities = found
+                layers, probabilities = found
                 best = int(probabilities[row].argmax())
                 pictures = [
-                    (block, _picture(overlay(image, values[place], scale))) for block, (values, scale) in blocks.items()
+                    (layer, _picture(overlay(image, values[place], scale))) for layer, (values, scale) in layers.items()
                 ]
                 answer = {"label": names[best], "probability": float(probabilities[row][best])}
                 right = best == int(examples["label"][place])
@@ -168,8 +168,11 @@ def _examples(comparison, summary):
     return cards
 
 
-def _shown(comparison, variant):
-    """Block → its maps and their colour scale; and the probabilities of all test images; `None` without maps."""
+def _first_maps(comparison, variant):
+    """Of the first seed: attended layer → its maps and their scale, and the probabilities of all test images.
+
+    `None` if there are no maps.
+    """
     if not variant["runs"]:
         return None
     arrays = comparison.run(variant["name"], variant["runs"][0]["seed"]).arrays()
@@ -177,11 +180,11 @@ def _shown(comparison, variant):
     if not maps:
         return None
     probabilities = np.exp(arrays[LOGITS] - np.logaddexp.reduce(arrays[LOGITS], axis=-1, keepdims=True))
-    return {block: (maps[block], scale) for block, scale in map_scales(maps).items()}, probabilities
+    return {layer: (maps[layer], scale) for layer, scale in map_scales(maps).items()}, probabilities
 
 
 def _picture(pixels):
-    """Pixels as the source of an image in a page."""
+    """Pixels as a data URL for a page."""
     image = Image.fromarray(np.asarray(pixels).astype("uint8"))
     if image.width != SIDE:
         image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
@@ -191,7 +194,7 @@ def _picture(pixels):
 
 
 def _write_runs(path, summary):
-    """A row for each run; those that failed have an error instead of figures."""
+    """Writes a row for each run; a run that failed has its error instead of figures."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=RUN_COLUMNS, restval="")
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""Figures of a comparison, as SVG that takes the colour of the text around it, so that it fits light and dark."""
+"""Figures of a comparison, as SVG in the colour of the surrounding text, for light and dark pages."""
 
 import html
 import io
@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Drawn in this colour, then replaced by that of the text.
+# Figures are drawn in this colour, which is then replaced by the colour of the text.
 INK = "#010203"
 COLOURS = {"plain": "#7d8590", "multiscale": "#b7791f", "attention": "#2f81f7"}
 WIDTH = 4.4  # inches; legible at the width of a phone
@@ -28,21 +28,21 @@ STYLE = {
 
 
 def svg(draw, title):
-    """A figure as inline SVG: `draw` makes it, `title` says in words what it shows."""
+    """A figure as inline SVG: `draw` makes the figure, `title` describes it for screen readers."""
     with matplotlib.rc_context(STYLE):
         figure, buffer = draw(), io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     tag, rest = text[text.index("<svg") :].replace(INK, "currentColor").split(">", 1)
-    text = re.sub(r' (width|height)="[^"]*"', "", tag) + ">" + rest  # the page says how wide it is
+    text = re.sub(r' (width|height)="[^"]*"', "", tag) + ">" + rest  # the page sets the width
     name = re.sub(r"\W+", "-", title.lower())
-    # One page holds many: their names must not be those of another.
+    # One page has several figures, whose ids must differ.
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     return text.replace("<svg", f'<svg role="img" aria-label="{html.escape(title)}"', 1)
 
 
 def means_figure(variants, metric, title):
-    """Each variant's mean with its interval, and a dot for each seed; the line is the plain network."""
+    """The mean of each variant with its interval, and a dot for each seed; the line is the plain network."""
     figure, axes = _rows(variants)
     for place, variant in enumerate(variants):
         found = variant["metrics"].get(metric)
@@ -58,7 +58,7 @@ def means_figure(variants, metric, title):
 
 
 def differences_figure(variants, metric, title):
-    """Each variant's difference to the two references, with their intervals; right of 0 is a larger figure."""
+    """The differences of each variant to the two references, with their intervals; right of 0 is a larger figure."""
     figure, axes = _rows(variants)
     for place, variant in enumerate(variants):
         for shift, (reference, differences) in zip((-0.14, 0.14), variant["differences"].items(), strict=False):
@@ -73,14 +73,14 @@ def differences_figure(variants, metric, title):
 
 
 def curve_figure(variant, reference, limits, epochs):
-    """The validation figure of a variant over the epochs: its seeds, their mean, and the mean of the plain network."""
+    """The monitor of a variant over the epochs: each seed, their mean, and the mean of the plain network."""
     figure = Figure(figsize=(2.1, 1.5), layout="constrained")
     axes = figure.subplots()
     for each, colour, width in ((reference, COLOURS["plain"], 1.0), (variant, _colour(variant), 1.8)):
         curves = list(each["curves"].values()) if each else []
         if each is variant:
             for curve in curves:
-                # A course of one epoch is a dot.
+                # A line of one epoch would not be visible.
                 style = {"marker": "o", "markersize": 3} if len(curve) == 1 else {"linewidth": 0.7}
                 axes.plot(range(1, len(curve) + 1), _numbers(curve), color=colour, alpha=0.5, **style)
         if curves:
@@ -94,7 +94,7 @@ def curve_figure(variant, reference, limits, epochs):
 
 
 def cost_figure(variants, metric, title, cost, label):
-    """Quality against a cost: a number for each variant, that of the table, with its interval."""
+    """A metric against a cost: each variant has its number in the table of results, and its interval."""
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     axes = figure.subplots()
     for variant in variants:
@@ -112,7 +112,7 @@ def cost_figure(variants, metric, title, cost, label):
 
 
 def curve_limits(variants):
-    """The lowest and highest validation figure of all curves, and the most epochs."""
+    """The limits of the axis for all curves, and the largest number of epochs."""
     curves = [_numbers(curve) for variant in variants for curve in variant["curves"].values()]
     known = np.concatenate([curve[np.isfinite(curve)] for curve in curves] or [np.zeros(0)])
     low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
@@ -149,6 +149,6 @@ def _numbers(curve):
 
 
 def _mean_curve(curves):
-    """The mean over the seeds, as far as all of them go."""
+    """The mean over the seeds, for the epochs that all of them have."""
     length = min(map(len, curves))
     return np.mean([_numbers(curve)[:length] for curve in curves], axis=0)

@@ -1,4 +1,4 @@
-"""A page of many images and their maps, to look through: filters, order, keyboard, and no network."""
+"""A page of many images and their maps, with filters, sorting and keyboard control; it needs no network."""
 
 import math
 import pathlib
@@ -9,24 +9,24 @@ from keras_attention.atomic import replacing
 from keras_attention.maps.pictures import scale_colours
 from keras_attention.report.rendering import load_template
 
-GENERATOR = '<meta name="generator" content="keras_attention gallery">'  # by which a page is known again
+GENERATOR = '<meta name="generator" content="keras_attention gallery">'  # identifies a page that a gallery wrote
 KEYS = ("picture", "name", "predicted", "probability", "true", "figures")
-GRADIENT = 13  # colours that a bar is drawn from
+GRADIENT = 13  # colours in the gradient of a bar
 
 
 def write_gallery(folder, cards, columns, title, about=()):
-    """Writes `index.html`, which shows the pictures that already lie in its folder or below.
+    """Writes `index.html`, which shows pictures that already exist in its folder or below.
 
-    The page filters by class and by right or wrong, sorts, and opens a card large; its address keeps the view. It is
-    one file without references to others but the pictures, and opens from a disk.
+    The page filters by class and by right or wrong answers, sorts, and opens a card large; its address keeps the view.
+    It is one file that refers only to the pictures, and opens from a disk.
 
     Args:
-        folder: where the page is written; it is made if need be.
+        folder: the folder of the page; it is made if missing.
         cards: for each image a dictionary: `picture`, the path of its strip relative to `folder`; `name`; `predicted`,
             a class; `probability`, from 0 to 1; `true`, a class or `None`; `figures`, label → number or `None`.
-        columns: for each square of a strip a dictionary: `title`, `unit`, `low`, `high`; the unit is `None` where there
-            is no scale, as for the image itself. `gallery_columns` makes them.
-        title: what the page is about.
+        columns: for each square of a strip a dictionary: `title`, `unit`, `low`, `high`; without a colour scale, as for
+            the image itself, the unit is `None`. `gallery_columns` makes them.
+        title: the title of the page.
         about: lines of text below the title.
 
     Returns:
@@ -36,7 +36,9 @@ def write_gallery(folder, cards, columns, title, about=()):
         ValueError: no columns, a card without one of its keys, or a probability outside 0 to 1.
     """
     if not columns:
-        raise invalid("The gallery has no columns.", "a column for each square of a strip", f"columns={columns!r}")
+        raise invalid(
+            "`columns` must hold at least one column.", "a column for each square of a strip", f"columns={columns!r}"
+        )
     cards = list(cards)
     for card in cards:
         _check(card)
@@ -53,11 +55,11 @@ def write_gallery(folder, cards, columns, title, about=()):
 
 
 def gallery_columns(scales, first="input"):
-    """The columns of strips of `attention_strip`: the image, then a map for each of the scales.
+    """The columns of the strips of `attention_strip`: the image, then a map for each scale.
 
     Args:
         scales: title of a column → `MapScale`.
-        first: title of the image.
+        first: the title of the column of the image.
     """
     columns = [{"title": first, "unit": None, "low": None, "high": None}]
     for title, scale in scales.items():
@@ -74,14 +76,14 @@ def _check(card):
 
 
 def _row(card, labels):
-    """A card as the script of the page reads it: short, as a page may hold thousands."""
+    """A card as the script of the page reads it; a list, because a page may have thousands."""
     true = None if card["true"] is None else str(card["true"])
     figures = [_figure(card["figures"].get(label)) for label in labels]
-    # Quoted whole, so that no character of a name is read as part of an address, and no picture as one elsewhere.
+    # Quoted, so that no character of a name has a meaning in a URL, and no picture is loaded from elsewhere.
     picture = urllib.parse.quote(pathlib.PurePath(card["picture"]).as_posix())
     return [picture, str(card["name"]), str(card["predicted"]), float(card["probability"]), true, figures]
 
 
 def _figure(value):
-    """A number that JSON knows, or `None`."""
+    """A number that JSON can hold; `None` if it is not finite."""
     return None if value is None or not math.isfinite(value) else round(float(value), 6)

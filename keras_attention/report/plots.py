@@ -9,8 +9,8 @@ def history_figure(rows):
     """Loss and accuracy over the epochs, training and validation.
 
     Args:
-        rows: the rows of `history.csv`, dictionaries with `epoch`, `loss`, `accuracy`, and, where there are
-            any, `val_loss` and `val_accuracy`.
+        rows: the rows of `history.csv`, dictionaries with `epoch`, `loss`, `accuracy` and, if there are any, `val_loss`
+            and `val_accuracy`.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -19,7 +19,7 @@ def history_figure(rows):
     epochs = [int(row["epoch"]) for row in rows]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            if key in rows[0]:  # validation images that were trained on have no figures
+            if key in rows[0]:  # there are none if the validation images were trained on
                 axes.plot(epochs, [float(row[key]) for row in rows], marker="o", markersize=3, label=label)
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -29,7 +29,7 @@ def history_figure(rows):
 
 
 def confusion_figure(matrix, class_names):
-    """The confusion matrix: counts, coloured by the share of the true class.
+    """The confusion matrix as counts, coloured by the share of the true class.
 
     Args:
         matrix: `(classes, classes)`, rows true, columns predicted.
@@ -40,7 +40,7 @@ def confusion_figure(matrix, class_names):
     """
     matrix = np.asarray(matrix)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    # Room for the longest name beside and below the matrix, a tenth of an inch a letter.
+    # Room for the longest name beside and below the matrix: a tenth of an inch for each letter.
     names = 0.1 * max(map(len, class_names))
     side = min(12, 2.2 + 0.55 * len(class_names)) + names
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")

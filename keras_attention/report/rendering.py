@@ -8,7 +8,7 @@ from keras_attention.text import bounds, cell, interval, number, setting, short,
 
 
 def load_template(name):
-    """A template of the folder `templates`; what an HTML one writes is escaped."""
+    """A template of the folder `templates`; HTML templates escape the values they insert."""
     folder = str(importlib.resources.files("keras_attention.report") / "templates")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),

@@ -1,4 +1,4 @@
-"""The picture of a search: how it went on, and which scores, alignments and units did well."""
+"""The picture of a search: its progress, and which scores, alignments and units did well."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,16 +8,18 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 def search_figure(trials, objective, more_is_better=True):
     """Four plots of the trials of a search.
 
-    Trials of fewer epochs than others, as Hyperband has them, are hollow, and count for no median beside full ones.
+    Trials of fewer epochs than others, as in Hyperband, are hollow. They count for a median only if a group has no
+    others.
 
     Args:
-        trials: dictionaries with `settings`, `figures` and `epochs`, in the order in which they were run, those that
-            completed.
-        objective: the name of the figure that trials are compared by.
-        more_is_better: whether a larger one is better.
+        trials: the completed trials in the order in which they ran, dictionaries with `settings`, `figures` and
+            `epochs`.
+        objective: the monitor, the name of the figure by which trials are compared.
+        more_is_better: whether a larger value of the monitor is better.
 
     Returns:
-        A `matplotlib.figure.Figure`: each trial and the best so far; the figure by score, by alignment, and by units.
+        A `matplotlib.figure.Figure`: each trial and the best so far, and the monitor by score, by alignment, and by
+        units.
     """
     figure = Figure(figsize=(11, 8), layout="constrained")
     (course, by_score), (by_alignment, by_units) = figure.subplots(2, 2)
@@ -40,7 +42,7 @@ def search_figure(trials, objective, more_is_better=True):
 
 
 def _groups(trials, setting, values, full):
-    """Value of a setting → (figures, whether of full trials)."""
+    """Value of a setting → (the figures of its trials, whether each trial is full)."""
     unset = {"score": "multiscale"}.get(setting)
     names = np.array([trial["settings"][setting] or unset for trial in trials], dtype=object)
     return {name: (values[names == name], full[names == name]) for name in dict.fromkeys(names)}
@@ -51,12 +53,12 @@ def _median(values, full):
 
 
 def _draw_points(axes, x, y, full, label=None):
-    """Filled points, and hollow ones for trials of fewer epochs."""
+    """Draws filled points, and hollow points for trials of fewer epochs."""
     style = {"linestyle": "none", "marker": "o", "markersize": 5, "alpha": 0.7, "color": "C0"}
     x, y = np.broadcast_arrays(x, y)
     axes.plot(x[full], y[full], **style, label=label)
     if not full.all():
-        axes.plot(x[~full], y[~full], **style, markerfacecolor="none", label=label and "one of fewer epochs")
+        axes.plot(x[~full], y[~full], **style, markerfacecolor="none", label=label and "a trial of fewer epochs")
 
 
 def _draw_course(axes, values, full, more_is_better):
@@ -71,7 +73,7 @@ def _draw_course(axes, values, full, more_is_better):
 
 
 def _draw_groups(axes, title, groups, more_is_better):
-    """The trials of each name in a row, their median as a bar, the best row on top."""
+    """Draws a row for each name, with its trials and their median as a bar; the best row is on top."""
     axes.set_title(f"By {title}")
     order = sorted(groups, key=lambda name: (_median(*groups[name]), name), reverse=not more_is_better)
     for row, name in enumerate(order):

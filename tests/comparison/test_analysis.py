@@ -153,7 +153,7 @@ def test_one_seed_says_so(plan, begun, finish):
     summary = summarize(comparison, given)
     assert summary["verdict"] == [
         "One seed gives no interval, so nothing can be said of whether attention helps: the differences below may be "
-        "chance. More seeds can tell: --seeds 3 --resume."
+        "chance. More seeds can tell: resume it with 3 seeds."
     ]
     found = by_name(summary)["additive+softmax"]["differences"]["plain"]["accuracy"]
     assert (found["low"], found["p"], found["verdict"]) == (None, None, "no interval")

@@ -42,8 +42,8 @@ def test_another_comparison_is_refused_and_says_what_differs(plan, comparison):
         (plan(seeds=2), "The comparison has more seeds. Expected at least 3. Received: seeds=2."),
     ):
         refusals = {
-            True: "cannot be continued so: leave out what differs, or take another --run",
-            False: "holds another comparison: take another --run, or --overwrite it",
+            True: "cannot be resumed with different settings: leave out what differs, or take another `run`",
+            False: "holds another comparison: take another `run`, or `overwrite=True`",
         }
         for resume, refusal in refusals.items():
             with pytest.raises(ValueError, match=f"^{re.escape(f'{comparison.folder} {refusal}. {message}')}$"):
@@ -55,7 +55,7 @@ def test_another_comparison_is_refused_and_says_what_differs(plan, comparison):
 
 def test_what_is_not_finished_has_no_summary(plan, comparison):
     comparison.begin(plan(), resume=False)
-    with pytest.raises(ValueError, match=r"holds no finished comparison\. Expected a folder with summary\.json"):
+    with pytest.raises(ValueError, match=r"is not finished\. Expected the folder of a comparison, with summary\.json"):
         comparison.verdict  # noqa: B018
 
 
@@ -85,7 +85,7 @@ def test_damaged_runs_are_done_again(plan, begun, finish):
 def test_a_folder_that_cannot_be_written(plan, tmp_path):
     (tmp_path / "file").write_text("")
     inside = Comparison(tmp_path / "file" / "comparison")
-    with pytest.raises(ValueError, match=r"cannot be written: Not a directory\. Expected another --run"):
+    with pytest.raises(ValueError, match=r"cannot be written: Not a directory\. Expected another `run`"):
         inside.begin(plan(), resume=True)
 
 
@@ -94,7 +94,9 @@ def test_folders_that_are_taken(plan, comparison, tmp_path):
     with pytest.raises(ValueError, match="holds no comparison"):
         comparison.claim(plan(), resume=True)
     comparison.begin(plan(), resume=False)
-    with pytest.raises(ValueError, match=re.escape("is there. Expected --resume or --overwrite, or another --run.")):
+    with pytest.raises(
+        ValueError, match=re.escape("that is unfinished. Expected `resume=True` or `overwrite=True`, or another `run`.")
+    ):
         comparison.claim(plan())
     assert comparison.claim(plan(), overwrite=True) == plan()
     (comparison.folder / "comparison.json").unlink()

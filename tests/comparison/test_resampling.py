@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_attention.metrics import classification_metrics, draw_weights, mean, resampled_metrics
+from keras_attention.metrics import METRICS, classification_metrics, draw_weights, mean, resampled_metrics
 from keras_attention.metrics.resampling import RESAMPLES
-
-METRICS = ("accuracy", "macro_f1", "roc_auc", "average_precision", "loss")
 
 
 @pytest.fixture

@@ -205,9 +205,9 @@ def test_one_job_is_this_process(task, calls):
     [
         ({"jobs": 0}, "`jobs` is out of range. Expected an integer at least 1. Received: jobs=0."),
         ({"backend": "dusk"}, "Unknown backend 'dusk' (did you mean 'dask'?). Expected one of: processes, dask."),
-        ({"backend": "dask"}, "A Dask cluster has an address. Expected --scheduler ADDRESS"),
+        ({"backend": "dask"}, "A Dask cluster has an address. Expected `scheduler`, such as tcp://host:8786"),
         ({"backend": "dask", "scheduler": "tcp://a:1", "jobs": 2}, "A Dask cluster has as many jobs as workers."),
-        ({"scheduler": "tcp://a:1"}, "Only a Dask cluster has a scheduler. Expected --backend dask."),
+        ({"scheduler": "tcp://a:1"}, 'Only a Dask cluster has a scheduler. Expected `backend="dask"`.'),
     ],
 )
 def test_settings_that_do_not_go_together(settings, message):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from parts import parts_of
 from PIL import Image
 
 from keras_attention.data import load
@@ -39,7 +40,8 @@ def read():
     """`read(dataset, split)`: its images, one-hot labels and, where it has them, masks, each as one array."""
 
     def arrays(dataset, split, batch_size=17):
-        batches = list(dataset.batches(split, batch_size).as_numpy_iterator())
+        stream = dataset.batches(split, batch_size, with_masks=dataset.has_masks)
+        batches = [parts_of(batch) for batch in stream.as_numpy_iterator()]
         return tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
 
     return arrays

@@ -3,11 +3,13 @@
 import dataclasses
 import itertools
 import re
+import warnings
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from parts import parts_of
 
 from keras_attention.data import Split, load
 from keras_attention.data.augmentation import AUGMENTATIONS
@@ -63,7 +65,7 @@ def test_splits_whose_records_differ_are_joined():
 
 
 def assert_same(one, other):
-    for mine, others in zip(one, other, strict=True):
+    for mine, others in zip(map(parts_of, one), map(parts_of, other), strict=True):
         assert len(mine) == len(others)
         for array, expected in zip(mine, others, strict=True):
             np.testing.assert_array_equal(array, expected)
@@ -71,7 +73,7 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_batches_of_a_split(split, data):
-    batches = list(data.batches(split, 7).as_numpy_iterator())
+    batches = [parts_of(batch) for batch in data.batches(split, 7, with_masks=True).as_numpy_iterator()]
     assert [len(images) for images, _, _ in batches] == [7, 7, 7, 2]
     for number, (images, labels, masks) in enumerate(batches):
         numbers = 7 * number + np.arange(len(images))
@@ -81,20 +83,45 @@ def test_batches_of_a_split(split, data):
         )
         np.testing.assert_array_equal(labels, np.eye(3)[numbers % 3])
         np.testing.assert_array_equal(masks.sum((1, 2, 3)), SIDE * (numbers % 7 + 1))
-    assert_same(batches, data.batches(split, 7).as_numpy_iterator())
+    assert_same(batches, data.batches(split, 7, with_masks=True).as_numpy_iterator())
+    assert_same([batch[:2] for batch in batches], data.batches(split, 7).as_numpy_iterator())
+
+
+@pytest.mark.parametrize("stream", ["batches", "training_batches"])
+def test_what_keras_takes_never_means_something_else(stream, digits):
+    """Keras would take a third element for the weights of the images, and give another loss without a word."""
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+    images, labels = next(digits.batches("test", 100).as_numpy_iterator())
+    assert model.evaluate(digits.batches("test", 3), verbose=0) == pytest.approx(
+        model.evaluate(images, labels, verbose=0), rel=1e-5
+    )
+    np.testing.assert_allclose(
+        model.predict(digits.batches("test", 3), verbose=0), model.predict(images, verbose=0), rtol=1e-4, atol=1e-3
+    )
+    given = ("test",) if stream == "batches" else ()
+    for batch in getattr(digits, stream)(*given).take(2):
+        assert len(batch) == 2
+    with_masks = getattr(digits, stream)(*given, with_masks=True)
+    assert set(with_masks.element_spec) == {"images", "labels", "masks"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of Keras, on a dictionary
+        for use in (model.evaluate, model.fit):
+            with pytest.raises(ValueError, match=r"None values not supported|structure of `inputs`"):
+                use(with_masks.take(2), verbose=0)
 
 
 def test_the_spec_tells_shapes_and_types(digits):
-    for stream in (digits.batches("test", 3), digits.training_batches(3, with_masks=True)):
-        shapes = [tuple(spec.shape)[1:] for spec in stream.element_spec]
-        assert shapes == [(32, 32, 3), (10,), (32, 32, 1)]
-        assert [spec.dtype.name for spec in stream.element_spec] == ["float32", "float32", "uint8"]
+    for stream in (digits.batches("test", 3, with_masks=True), digits.training_batches(3, with_masks=True)):
+        specs = parts_of(stream.element_spec)
+        assert [tuple(spec.shape)[1:] for spec in specs] == [(32, 32, 3), (10,), (32, 32, 1)]
+        assert [spec.dtype.name for spec in specs] == ["float32", "float32", "uint8"]
 
 
 def test_training_batches_are_whole_and_in_range(digits):
     batches = list(digits.training_batches(7, "isotropic", with_masks=True).take(20).as_numpy_iterator())
     assert digits.steps_per_epoch(7) == 8
-    for images, labels, masks in batches:
+    for images, labels, masks in map(parts_of, batches):
         assert (images.shape, labels.shape, masks.shape) == ((7, 32, 32, 3), (7, 10), (7, 32, 32, 1))
         assert (images.dtype, labels.dtype, masks.dtype) == ("float32", "float32", "uint8")
         assert images.min() >= 0
@@ -135,7 +162,7 @@ def test_a_run_goes_on_as_an_undisturbed_one(augment, data):
 def test_images_are_the_same_without_their_masks(data):
     with_masks = data.training_batches(BATCH, "photo", seed=5, first_epoch=4, with_masks=True).take(STEPS)
     without = data.training_batches(BATCH, "photo", seed=5, first_epoch=4).take(STEPS)
-    assert_same(without.as_numpy_iterator(), [batch[:2] for batch in with_masks.as_numpy_iterator()])
+    assert_same(without.as_numpy_iterator(), [parts_of(batch)[:2] for batch in with_masks.as_numpy_iterator()])
 
 
 def test_another_seed_gives_another_order(data):
@@ -226,6 +253,8 @@ def test_masks_of_data_without_any():
     message = "arrays has no masks. Expected a data set with masks. Received: with_masks=True."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         data.training_batches(with_masks=True)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        data.batches("test", with_masks=True)
 
 
 @pytest.fixture(scope="module")
@@ -292,8 +321,9 @@ def test_labels_and_fingerprints(rare, data):
 
 @pytest.mark.parametrize("axes", [(1,), (2,), (1, 2)])
 def test_flipped_batches(axes, digits):
-    pairs = zip(digits.batches("test", 4, flipped=axes), digits.batches("test", 4), strict=True)
-    for (images, labels, masks), (plain_images, plain_labels, plain_masks) in pairs:
+    flipped, plain = (digits.batches("test", 4, flipped=given, with_masks=True) for given in (axes, ()))
+    for one, other in zip(flipped, plain, strict=True):
+        (images, labels, masks), (plain_images, plain_labels, plain_masks) = parts_of(one), parts_of(other)
         np.testing.assert_array_equal(images, np.flip(plain_images, axes))
         np.testing.assert_array_equal(masks, np.flip(plain_masks, axes))
         np.testing.assert_array_equal(labels, plain_labels)

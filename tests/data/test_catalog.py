@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from parts import parts_of
 
 from keras_attention.data import load
 from keras_attention.data import split as split_module
@@ -152,7 +153,7 @@ def test_a_split_that_is_too_large_for_memory_is_the_same(numbered, read, monkey
         monkeypatch.setattr(split_module, "MEMORY_FOR_A_SPLIT", memory)
         data = numbered("masks")
         stream = data.training_batches(7, seed=3, first_epoch=1, with_masks=True).take(11)
-        kept.append([read(data, split) for split in SPLITS] + list(stream.as_numpy_iterator()))
+        kept.append([read(data, split) for split in SPLITS] + [parts_of(batch) for batch in stream.as_numpy_iterator()])
     for one, other in zip(*kept, strict=True):
         for mine, others in zip(one, other, strict=True):
             np.testing.assert_array_equal(mine, others)
@@ -196,7 +197,7 @@ def test_what_cannot_be_downloaded(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Numbered, "download_and_prepare", fail)
     wrong = f"numbered is not in {tmp_path}, and could not be downloaded: no route to host"
-    expected = "a data set on disk (--data-dir) or a connection"
+    expected = "a data set on disk in `data_dir`, or a connection"
     with pytest.raises(ValueError, match=exactly(wrong, expected, "data='numbered'")):
         load("numbered", data_dir=tmp_path)
 

@@ -21,7 +21,7 @@ def test_a_chapter_runs(chapter, tmp_path):
     [
         (("--images", "nowhere"), "there is no folder nowhere"),
         (("--images", "."), "There are no images in ."),
-        (("--images", "without-packages"), "pip install 'keras-attention[onnx,litert]'"),
+        (("--images", "without-packages"), "pip install onnx tf2onnx onnxruntime ai-edge-litert"),
     ],
 )
 def test_images_of_ones_own_that_are_not_there(arguments, said, tmp_path):

@@ -54,7 +54,7 @@ def test_python_blocks_of_all_pages_run(tmp_path):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_of_the_readme_parse(command):
     options = parser().parse_args(shlex.split(command)[1:])
-    assert callable(options.run)
+    assert callable(options.command.run)
 
 
 def test_the_readme_has_the_two_commands_and_its_picture():

@@ -213,7 +213,7 @@ def test_a_chapter_is_executed(tmp_path):
 def test_commands_of_the_site_parse(page, command):
     if TEMPLATE.search(command):
         return
-    assert callable(parser().parse_args(shlex.split(command, comments=True)[1:]).run)
+    assert callable(parser().parse_args(shlex.split(command, comments=True)[1:]).command.run)
 
 
 def test_the_page_of_the_command_line_holds_every_option():

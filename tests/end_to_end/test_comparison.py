@@ -226,7 +226,7 @@ BAD = {
     ),
     "network": (
         ["--variants", "dot+softmax", "--units", "none"],
-        "The variant 'dot+softmax' cannot run. `dot` compares vectors of one dimension.",
+        "The variant 'dot+softmax' cannot run. `dot` needs a query and a key of the same dimension.",
     ),
     "seeds": (["--seeds", "0"], "`seeds` is out of range. Expected an integer at least 1"),
     "jobs": (["--jobs", "0"], "`jobs` is out of range"),

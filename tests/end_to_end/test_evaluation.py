@@ -112,9 +112,9 @@ def test_a_lone_keras_file_takes_the_names_of_the_data(finished, photos, tmp_pat
     shutil.copy(finished.model_path, tmp_path / "lone.keras")
     found = evaluate(tmp_path / "lone.keras", str(photos("abcdefghij")))
     assert list(found["per_class"]) == list("abcdefghij")
-    with pytest.raises(ValueError, match="does not know its data"):
+    with pytest.raises(ValueError, match="does not name its data"):
         evaluate(tmp_path / "lone.keras")
-    with pytest.raises(ValueError, match=r"another number of classes than the model\. Expected 10\. Received: 2"):
+    with pytest.raises(ValueError, match=r"must have as many classes as the model\. Expected 10\. Received: 2"):
         evaluate(tmp_path / "lone.keras", _arrays(["a", "b"]))
 
 
@@ -126,7 +126,10 @@ def _arrays(class_names, size=32):
 REFUSED = {
     "order": (lambda: {"data": _arrays(list("1023456789"))}, "the classes of the model in another order"),
     "classes": (lambda: {"data": _arrays(list("abcdefghij"))}, "other classes than the model"),
-    "size": (lambda: {"data": _arrays(list("0123456789"), 40)}, "another size than the model. Expected 32 px"),
+    "size": (
+        lambda: {"data": _arrays(list("0123456789"), 40)},
+        "must have the image size of the model. Expected 32 px",
+    ),
     "masks": (lambda: {"data": _arrays(list("0123456789")), "masks": "here"}, "has its masks"),
     "split": (lambda: {"split": "tests"}, "Unknown split 'tests'"),
     "flips": (lambda: {"flips": "all"}, "Unknown flips 'all'"),
@@ -149,7 +152,7 @@ def test_logits_that_are_not_finite_are_refused(finished, monkeypatch):
         return predictor
 
     monkeypatch.setattr("keras_attention.evaluation.load_predictor", broken)
-    with pytest.raises(ValueError, match="logits that are not finite"):
+    with pytest.raises(ValueError, match="logits of the model must be finite"):
         evaluate(finished.folder)
 
 
@@ -176,7 +179,7 @@ def test_a_card_without_settings_needs_data(finished, tmp_path, dataset):
     shutil.copytree(finished.export_path, export)
     card = json.loads((export / "card.json").read_text())
     (export / "card.json").write_text(json.dumps(card | {"training": None}))
-    with pytest.raises(ValueError, match="does not know its data"):
+    with pytest.raises(ValueError, match="does not name its data"):
         evaluate(export)
     assert evaluate(export, dataset)["accuracy"] == finished.metrics["accuracy"]
 

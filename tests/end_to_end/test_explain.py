@@ -131,7 +131,7 @@ def test_a_network_without_attention_has_grad_cam_alone(photos, tmp_path, capsys
     assert run(path, photos / "photos", "--out", tmp_path / "out", "--compare", "grad_cam@block3_pool") == 0
     assert cards_of(tmp_path / "out" / "index.html")["columns"] == ["input", "Grad-CAM block3_pool"]
     assert run(path, "--compare", "gradcam") == 2
-    assert "No images are named." in _error(capsys)
+    assert "There are no images to explain." in _error(capsys)
 
 
 def test_a_map_for_each_class(photos, tmp_path):
@@ -184,7 +184,7 @@ def test_measures_of_files(finished, photos, tmp_path, capsys):
     assert summary["accuracy"] is not None
     assert summary["maps"]["joint"]["jaccard"]["skipped"] == 1
     assert "deletion" not in summary["maps"]["joint"]
-    assert "not measured against a mask, as theirs is missing or empty: 1" in capsys.readouterr().out
+    assert "images not measured against a mask, because it is missing or empty: 1" in capsys.readouterr().out
 
 
 def _error(capsys):
@@ -203,7 +203,7 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
         (("",), "The path of an image is empty."),
         ((image, "--format", ""), "--format is empty."),
         (("--measure", "--perturbed", "1", "--seed", "-1"), "`seed` is out of range."),
-        ((image, "--compare", "grad_cam@logits"), "Layer 'logits' gives no feature map."),
+        ((image, "--compare", "grad_cam@logits"), "Layer 'logits' must give a feature map."),
         ((image, "--compare", "grad_cam@block9"), "Unknown layer 'block9'"),
         ((image, "--format", "gif"), "Unknown format 'gif'"),
         ((tmp_path / "empty",), "holds no images"),
@@ -241,11 +241,11 @@ def test_nothing_of_ones_own_is_replaced(finished, photos, tmp_path, capsys):
     assert run(finished.folder, own / "a.png", "--out", own) == 2
     assert "A picture would replace the image" in _error(capsys)
     assert run(finished.folder, own, "--out", own) == 2
-    assert "The pictures would lie among the images" in _error(capsys)
+    assert "The pictures must not be written among the images" in _error(capsys)
     (own / "pictures" / "b.png").rename(own / "pictures" / "00000.jpg")
     before = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
     assert run(finished.folder, photos / "photos", "--out", own) == 2
-    assert "pictures holds something else." in _error(capsys)
+    assert "pictures must be empty or hold only the pictures of a gallery." in _error(capsys)
     assert {path: path.read_bytes() for path in own.rglob("*") if path.is_file()} == before
 
 

@@ -202,8 +202,8 @@ def test_a_finished_run_is_a_source_of_weights(finished, tuned, tmp_path):
         (["--weights", "nothing.npz", "--freeze"], "The file of weights nothing.npz is not there"),
         (["--weights", "nothing.npz", "--freeze", "block9"], "Unknown freeze 'block9' (did you mean 'block5'?)"),
         (["--freeze"], "Random weights would be frozen"),
-        (["--weights", "{}", "--width", "0.1"], "holds a VGG16 of another width. Expected width=0.0"),
-        (["--weights", "{}"], "holds a VGG16 of another width. Expected width=0.0"),
+        (["--weights", "{}", "--width", "0.1"], "The width must be that of the weights in {}. Expected width=0.0"),
+        (["--weights", "{}"], "The width must be that of the weights in {}. Expected width=0.0"),
     ],
     ids=str,
 )
@@ -213,7 +213,7 @@ def test_mistakes_are_one_line(arguments, message, weights, data_dir, tmp_path, 
     assert main(["train", *data, *arguments, "--run", str(tmp_path / "run")]) == 2
     error = capsys.readouterr().err
     assert error.startswith("keras-attention: error: ")
-    assert message in error
+    assert message.format(weights) in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
 

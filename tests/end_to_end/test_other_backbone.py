@@ -104,7 +104,7 @@ def test_a_frozen_backbone_trains_from_a_cache_of_its_own(small, weights, tmp_pa
             "Unknown layer 'stage9_relu'.*Expected one of: .*stage4_relu.*attend='stage9_relu'",
         ),
         ({"freeze": "stage9"}, "Unknown layer 'stage9'.*Expected one of: .*stage4_relu.*freeze='stage9'"),
-        ({"weights": "imagenet"}, "The backbone 'small_cnn' has no weights of ImageNet. Expected the path of"),
+        ({"weights": "imagenet"}, "There are no ImageNet weights for the backbone 'small_cnn'. Expected the path of"),
     ],
 )
 def test_what_the_backbone_does_not_have_is_refused_before_anything_is_written(

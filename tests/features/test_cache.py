@@ -1,4 +1,4 @@
-"""The cache gives what the backbone gives, notices what is damaged or of something else, and survives a kill."""
+"""The cache gives the features of the backbone, detects damaged or foreign files, and survives a kill."""
 
 import concurrent.futures
 import dataclasses
@@ -51,7 +51,7 @@ def backbone():
 
 @pytest.fixture(scope="module")
 def expected(backbone, dataset):
-    """Split → what the backbone gives for its images, a list by layer."""
+    """Split → the features of its images as the backbone gives them, a list with an array for each layer."""
     network = keras.Model(backbone.input, [backbone.get_layer(name).output for name in LAYERS])
     images = {split: np.concatenate(list(dataset.split(split).images(64).as_numpy_iterator())) for split in COUNTS}
     return {split: network.predict(array.astype("float32"), verbose=0) for split, array in images.items()}
@@ -59,7 +59,7 @@ def expected(backbone, dataset):
 
 @pytest.fixture
 def predictions(monkeypatch):
-    """How many images went through the backbone, in a list."""
+    """A list of the numbers of images that went through the backbone."""
     counted, original = [], cache_module._predict
 
     def predict(network, images):
@@ -91,9 +91,10 @@ def test_masks_go_with_the_features_of_their_images(masked, backbone, tmp_path):
     cache = FeatureCache(tmp_path, backbone, LAYERS)
     augment = "isotropic"
     data = FeatureDataset(masked, cache, augment, views=2, with_masks=True)
-    features, labels, masks = next(data.training_batches(20, seed=3).as_numpy_iterator())
+    batch = next(data.training_batches(20, seed=3).as_numpy_iterator())
+    features, labels, masks = (batch[name] for name in ("features", "labels", "masks"))
     assert (masks.shape, masks.dtype, set(np.unique(masks))) == ((20, 32, 32, 1), np.uint8, {0, 1})
-    # Every row of the batch is the features, the label and the mask of one image, changed alike.
+    # Every row of the batch has the features, the label and the mask of one image, augmented alike.
     images = masked.train.examples().batch(64)
     found = set()
     for view in range(2):
@@ -108,7 +109,7 @@ def test_masks_go_with_the_features_of_their_images(masked, backbone, tmp_path):
                 assert labels[row].argmax() == number % 3
                 found.add(row)
     assert len(found) == 20
-    # Batches for `predict` have none, and the same features serve those who want no masks.
+    # Batches for `predict` have no masks.
     assert len(next(data.batches("test").as_numpy_iterator())) == 2
 
 
@@ -121,7 +122,7 @@ def _augmented(batch, augment, view, number):
 def test_masks_are_kept_and_made_anew_where_they_change(masked, backbone, tmp_path, predictions):
     first = FeatureCache(tmp_path, backbone, LAYERS)
     (store,) = first.masks("train", masked.train)
-    assert predictions == []  # of the backbone
+    assert predictions == []  # the backbone was not used
     np.testing.assert_array_equal(store.read(np.array([40]))[0][0, 0, :, 0], np.arange(32) < 1 + 40 % 31)
     written = {path: path.stat().st_mtime_ns for path in store.folder.rglob("*.npy")}
     assert len(written) == 3
@@ -252,14 +253,16 @@ def half_written(path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "warns"),
     [(truncate, True), (empty, True), (flip_a_bit, True), (swap, True), (os.remove, False), (half_written, False)],
 )
-def test_damage_is_noticed_and_mended(damage, told, tmp_path, backbone, dataset, expected, predictions):
+def test_damage_is_noticed_and_mended(damage, warns, tmp_path, backbone, dataset, expected, predictions):
     folder = cached(tmp_path, backbone, dataset).folder
     files = sorted(folder.rglob("*.npy"))
     damage(sorted((folder / "block3_pool").iterdir())[1])
-    with pytest.warns(UserWarning, match="1 damaged files of features in .* are made again") if told else nullcontext():
+    with (
+        pytest.warns(UserWarning, match="1 damaged feature files in .* are computed again") if warns else nullcontext()
+    ):
         cached(tmp_path, backbone, dataset)
     assert_right(cached(tmp_path, backbone, dataset), expected["train"], np.arange(150))
     assert sorted(path for path in folder.rglob("*") if path.suffix == ".npy") == files
@@ -268,7 +271,7 @@ def test_damage_is_noticed_and_mended(damage, told, tmp_path, backbone, dataset,
 
 
 def test_a_renamed_folder_is_rebuilt(tmp_path, backbone, dataset, expected):
-    """Features of the test images lie where those of the validation images are looked for."""
+    """The folder of the validation images holds features of the test images."""
     theirs = cached(tmp_path, backbone, dataset, split="test").folder
     ours = cached(tmp_path, backbone, dataset, split="validation").folder
     shutil.rmtree(ours)
@@ -322,7 +325,7 @@ print("differs by", abs(features.read(np.arange(split.count))[0] - expected).max
 
 @pytest.mark.slow
 def test_kill_9_half_way_then_again(tmp_path):
-    """A real process, really killed: what is there is whole, and the next one ends with right features."""
+    """A process is killed: the files that it left are complete, and the next process ends with correct features."""
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -338,7 +341,7 @@ def test_kill_9_half_way_then_again(tmp_path):
 
 
 def test_two_at_once_compute_once(tmp_path, backbone, dataset, expected, predictions):
-    """Who wants features that another is computing waits for them, and takes away nothing of the other's."""
+    """A process that needs features which another computes waits for them, and removes nothing of the other's."""
     with concurrent.futures.ThreadPoolExecutor(2) as threads:
         stores = list(threads.map(lambda _: cached(tmp_path, backbone, dataset), range(2)))
     for features in stores:
@@ -361,7 +364,7 @@ def test_a_disk_that_becomes_full(tmp_path, backbone, dataset, monkeypatch):
     monkeypatch.setattr(store.np, "save", full)
     expected = (
         "The features could not be written: No space left on device. Expected free space in the folder of the cache, "
-        f"another --cache-dir, or --no-cache. Received: cache_dir={str(tmp_path)!r}."
+        f"another `cache_dir`, or `cache_features=False`. Received: cache_dir={str(tmp_path)!r}."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         cached(tmp_path, backbone, dataset)
@@ -374,7 +377,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, backbone, dataset):
         lambda folder: FeatureCache(folder, backbone, LAYERS),
         lambda folder: calibrate_once(backbone, dataset.train, folder),
     ):
-        with pytest.raises(ValueError, match=r"^There can be no cache: .* Expected a folder that"):
+        with pytest.raises(ValueError, match=r"^The cache needs a folder: .* Expected a folder that"):
             make(tmp_path / "file")
 
 

@@ -12,7 +12,7 @@ from members import LOCAL
 from keras_attention.layers import ALIGNMENTS, Alignment, SigmoidAlignment, SoftmaxAlignment
 
 BATCH, QUERIES, KEYS = 2, 3, 7
-# Keys that may be seen; without one and the same number in each row, a swapped axis shows.
+# True for visible keys. Their number differs between rows, so that the test notices a swapped axis.
 MASK = np.array(
     [
         [[1, 1, 1, 1, 1, 1, 1], [1, 0, 1, 1, 0, 1, 0], [0, 0, 0, 0, 0, 0, 1]],
@@ -39,7 +39,7 @@ def sparsemax(scores):
 
 
 def entmax(scores, alpha=1.5, learned=False):
-    """By bisection for the threshold, in double precision: another way than that of the layer."""
+    """By bisection for the threshold, in double precision: another method than in the layer."""
     scores = (alpha - 1) * (scores - scores.max())
     low, high = -1.0, 0.0
     for _ in range(200):
@@ -67,8 +67,8 @@ class Case(NamedTuple):
     formula: callable
     normalized: bool = True
     sparse: bool = False  # whether a visible key may have weight 0
-    rounding: float = 1e-6  # of a weight of a sparse one
-    smooth: bool = True  # whether weights have a gradient, and no jump where finite differences are taken
+    rounding: float = 1e-6  # tolerance for a weight, if sparse
+    smooth: bool = True  # whether weights have a gradient, without a jump at the points of the finite differences
 
     def layer(self, **arguments):
         return ALIGNMENTS[self.name](**self.arguments, **arguments)
@@ -86,17 +86,17 @@ CASES = [
     Case("entmax", {"alpha": 1.1}, entmax, sparse=True),
     Case("entmax", {"alpha": 1.5, "learned": True}, entmax, sparse=True),
     Case("entmax", {"alpha": 2.0}, entmax, sparse=True),
-    # A weight is the square root of a difference of scores here, which multiplies its rounding.
+    # Here a weight is the square root of a difference of scores, which amplifies rounding.
     Case("entmax", {"alpha": 3.0}, entmax, sparse=True, rounding=5e-5),
     Case("hard", {}, hard, sparse=True, smooth=False),
     Case("hard", {"estimator": "reinforce"}, hard, sparse=True, smooth=False),
     Case("reinforced", {}, reinforced, sparse=True),
 ]
 if keras.backend.backend() != "tensorflow":
-    # A loop compiles at each call on its own; the learned α takes the same way as these two.
+    # A loop compiles in every single call. The learned α uses the same code as these two cases.
     CASES = [case for case in CASES if case.arguments not in ({"alpha": 1.1}, {"alpha": 2.0})]
 
-# METHOD: what e = [−2, 0, .5] becomes.
+# The worked example of METHOD: the weights for e = [−2, 0, .5].
 WORKED = [
     ("softmax", {}, (0.0486, 0.3592, 0.5922)),
     ("softmax", {"temperature": 0.5}, (0.0049, 0.2676, 0.7275)),
@@ -135,7 +135,7 @@ def test_the_table_is_complete():
 def test_value_is_that_of_the_formula(case, scale, scores):
     weights = case.layer()(scale * scores)
     assert keras.backend.standardize_dtype(weights.dtype) == "float32"
-    # An exponent e/τ of 300 comes rounded by 300 · 6e-8, and so does the logarithm of the weight.
+    # An exponent e/τ of 300 has a rounding error of 300 · 6e-8, and so has the logarithm of the weight.
     tolerance = (
         {"rtol": 5e-6, "atol": case.rounding} if case.sparse else {"rtol": 1e-6 + 2e-5 * (scale > 1), "atol": 1e-30}
     )
@@ -242,9 +242,9 @@ def test_large_half_precision_scores_give_float32_weights(case, dtype, scores):
         weights = case.layer(dtype=f"mixed_{dtype}")(large, mask=mask)
         assert keras.backend.standardize_dtype(weights.dtype) == "float32"
         assert np.isfinite(numpy(weights)).all()
-    # A row of equal scores keeps equal weights: nothing overflowed on the way.
+    # A row of equal scores has equal weights, so nothing overflowed.
     first = numpy(case.layer(dtype=f"mixed_{dtype}")(ops.full((1, KEYS), 1e4, dtype)))
-    if case.name != "hard":  # which takes the first of equals
+    if case.name != "hard":  # which takes the first of equal scores
         np.testing.assert_allclose(first, 1 / KEYS if case.normalized else 1, rtol=1e-6)
 
 
@@ -395,8 +395,8 @@ def test_one_key_gets_everything(case):
 
 
 def test_a_mask_of_numbers_that_are_meant_to_be_added(scores):
-    expected = "Expected booleans or integers, true where a key may be seen. Received: mask dtype=float32."
-    with pytest.raises(TypeError, match=re.escape(f"`mask` does not hold truth values. {expected}")):
+    expected = "Expected booleans or integers, true for what is visible. Received: mask dtype=float32."
+    with pytest.raises(TypeError, match=re.escape(f"`mask` must be boolean or integer. {expected}")):
         SoftmaxAlignment()(scores, mask=np.where(MASK, 0, -1e9).astype("float32"))
 
 
@@ -417,7 +417,7 @@ def test_a_temperature_out_of_range(temperature):
 @pytest.mark.parametrize("shape", [(KEYS + 1,), (QUERIES + 1, 1), (1, BATCH, QUERIES, KEYS)], ids=str)
 def test_a_mask_that_cannot_be_broadcast(case, shape, scores):
     expected = f"Expected a shape that broadcasts to {scores.shape}. Received: mask shape={shape}."
-    with pytest.raises(ValueError, match=re.escape(f"The mask does not fit the scores. {expected}")):
+    with pytest.raises(ValueError, match=re.escape(f"The mask must fit the scores. {expected}")):
         case.layer()(scores, mask=np.ones(shape, "bool"))
 
 

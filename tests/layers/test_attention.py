@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from members import STAR, STAR_WITHOUT_PLACE, WITHOUT_CHANCE
+from members import STAR, STAR_WITHOUT_PLACE, WITHOUT_SAMPLING
 
 from keras_attention.layers import (
     ALIGNMENTS,
@@ -20,7 +20,7 @@ from keras_attention.layers import (
 
 BATCH, QUERIES, KEYS, DIMENSION, VALUE_DIMENSION, UNITS = 2, 3, 7, 5, 11, 13
 
-# True is visible. No row is without a visible key, and no two are alike.
+# True is visible. Every row has a visible key, and no two rows are alike.
 QUERY_MASK = np.array([[1, 0, 1], [1, 1, 0]], "bool")
 VALUE_MASK = np.array([[1, 1, 0, 1, 1, 0, 1], [1, 0, 1, 1, 1, 1, 0]], "bool")
 KEY_MASK = np.array([[1, 1, 1, 0, 1, 1, 1], [1, 1, 1, 1, 0, 1, 1]], "bool")
@@ -44,7 +44,7 @@ def numpy(tensor):
 
 
 def make(score, alignment, **arguments):
-    """The layer with a small score, drawn the same each time."""
+    """The layer with a small score, with the same random weights each time."""
     keras.utils.set_random_seed(17)
     return Attention(SCORES.get(score, units=UNITS, seed=19), alignment, **arguments)
 
@@ -56,7 +56,7 @@ def inputs(rng):
     return [rng.normal(size=(BATCH, *shape)).astype("float32") for shape in shapes]
 
 
-# METHOD: q = I₂, k = [[0, 1], [1, 0]], v = [[1, 2], [3, 4]]; weights and context of the first query.
+# The worked example of METHOD: q = I₂, k = [[0, 1], [1, 0]], v = [[1, 2], [3, 4]]; results of the first query.
 WORKED = [
     ("dot", "softmax", (0.2689, 0.7311), (2.4621, 3.4621)),
     ("scaled_dot", "softmax", (0.3302, 0.6698), (2.3395, 3.3395)),
@@ -137,14 +137,14 @@ def test_a_query_that_sees_nothing_gets_nothing_and_a_finite_gradient(score, ali
     assert all(np.isfinite(gradient).all() for gradient in found)
     query, _, _ = found
     assert (query[:, 1] == 0).all()
-    # An argmax has no gradient, and a row with all its weight on one key may have none.
+    # An argmax has no gradient, and neither need a row with all its weight on one key.
     assert alignment == "hard" or (query[:, [0, 2]] != 0).any()
     assert alignment != "softmax" or (query[:, [0, 2]] != 0).any(axis=-1).all()
 
 
 @pytest.fixture
 def embedded():
-    """Queries and keys as an Embedding gives them, with the masks of their padding."""
+    """Queries and keys from an Embedding layer, with the masks of their padding."""
     embedding = keras.layers.Embedding(23, DIMENSION, mask_zero=True)
     words, others = np.array([[3, 5, 0], [7, 0, 0]]), np.array([[2, 3, 5, 7, 11, 0, 0], [13, 17, 19, 0, 0, 0, 0]])
     return embedding, words, others
@@ -200,15 +200,15 @@ def test_dot_and_softmax_are_the_attention_of_keras(masked, inputs):
     masks = dict(zip(("query_mask", "value_mask"), masks, strict=True))
     found = Attention("dot")(query, value, key, **masks, return_attention_scores=True)
     np.testing.assert_allclose(numpy(found[0]), numpy(expected[0]), rtol=1e-5, atol=1e-6)
-    # Theirs leaves weights to a masked query and clears its context only.
+    # In Keras, a masked query keeps its weights, and only its context is 0.
     shown = QUERY_MASK if masked else np.ones((BATCH, QUERIES), "bool")
     np.testing.assert_allclose(numpy(found[1])[shown], numpy(expected[1])[shown], rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("alignment", WITHOUT_CHANCE)
+@pytest.mark.parametrize("alignment", WITHOUT_SAMPLING)
 def test_dropout_drops_weights_in_training_only(alignment, inputs):
     query, _, key = inputs
-    # The identity as value shows the weights as they meet the values.
+    # With the identity as value, the context shows the weights by which values are multiplied.
     value = np.broadcast_to(np.eye(KEYS, dtype="float32"), (BATCH, KEYS, KEYS))
     without = make("dot", alignment)(query, value, key)
     layer = make("dot", alignment, dropout=0.4, seed=23)
@@ -261,7 +261,7 @@ def test_half_precision(score, alignment, policy, digit, inputs):
     context, weights = layer(*inputs, return_attention_scores=True)
     assert keras.backend.standardize_dtype(context.dtype) == policy.removeprefix("mixed_")
     assert keras.backend.standardize_dtype(weights.dtype) == "float32"
-    # The inputs lose all but 11 or 8 bits on the way in; sums of five products lose two or three more.
+    # The inputs are rounded to 11 or 8 bits; sums of five products lose two or three more.
     np.testing.assert_allclose(numpy(weights), numpy(exact[1]), atol=digit)
     np.testing.assert_allclose(numpy(ops.cast(context, "float32")), numpy(exact[0]), atol=4 * digit)
 
@@ -285,7 +285,7 @@ def test_large_values_of_many_keys_do_not_overflow_half_precision(alignment, mas
     mask = np.ones((1, keys), "bool") if masked else None
     layer = Attention("dot", alignment, dtype="mixed_float16")
     context, weights = layer(query, value, key, key_mask=mask, return_attention_scores=True)
-    # A thousand weights of a half add up to 5e5, above the 65504 of float16; their mean is well inside.
+    # A thousand weights of a half add up to 5e5, above 65504, the maximum of float16; their mean is far below it.
     expected = 1e3 * (numpy(weights).mean() if layer.alignment.averages else numpy(weights).sum())
     assert numpy(context)[0, 0, 0] == pytest.approx(expected, rel=2e-3)
 
@@ -307,7 +307,7 @@ def test_reload_gives_the_same_outputs(score, alignment, inputs, reload):
     for before, after in zip(model(inputs), loaded(inputs), strict=True):
         np.testing.assert_array_equal(numpy(after), numpy(before))
     assert (loaded.layers[-1].dropout, loaded.layers[-1].seed) == (0.3, 5)
-    # The same state of the same seed drops, and draws, the same.
+    # The same state of the same seed drops and samples the same.
     for before, after in zip(model(inputs, training=True), loaded(inputs, training=True), strict=True):
         np.testing.assert_array_equal(numpy(after), numpy(before))
 
@@ -357,37 +357,37 @@ ERRORS = [
     (
         "rank",
         lambda: Attention("dot")(*shaped((2, 5), (2, 5))),
-        "Attention got tensors of the wrong rank.",
+        "Query, value and key must have the same rank, at least 3.",
         "Received: query shape=(2, 5), value shape=(2, 5), key shape=(2, 5).",
     ),
     (
         "ranks",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 1, 7, 5))),
-        "Attention got tensors of the wrong rank.",
+        "Query, value and key must have the same rank, at least 3.",
         "Received: query shape=(2, 3, 5), value shape=(2, 1, 7, 5), key shape=(2, 1, 7, 5).",
     ),
     (
         "batches",
         lambda: Attention("dot")(*shaped((2, 3, 5), (3, 7, 5))),
-        "The batch sizes of attention differ.",
+        "Query, value and key must have the same batch size.",
         "Received: query shape=(2, 3, 5), value shape=(3, 7, 5), key shape=(3, 7, 5).",
     ),
     (
         "numbers of keys",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 11), (2, 13, 5))),
-        "Keys and values differ in number.",
+        "There must be as many values as keys.",
         "Received: query shape=(2, 3, 5), value shape=(2, 7, 11), key shape=(2, 13, 5).",
     ),
     (
         "dimensions",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 11))),
-        "`dot` compares vectors of one dimension.",
+        "`dot` needs a query and a key of the same dimension.",
         "Received: query dimension 5 and key dimension 11.",
     ),
     (
         "mask",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 5)), attention_mask=np.ones((3, 11), "bool")),
-        "`attention_mask` does not fit.",
+        "`attention_mask` must fit the scores.",
         "Received: attention_mask shape=(3, 11).",
     ),
     (
@@ -395,25 +395,25 @@ ERRORS = [
         lambda: Attention("dot")(
             keras.Input((3, 5)), keras.Input((7, 5)), attention_mask=keras.Input((3, 11), dtype="bool")
         ),
-        "`attention_mask` does not fit.",
+        "`attention_mask` must fit the scores.",
         "Received: attention_mask shape=(None, 3, 11).",
     ),
     (
         "mask of the keys",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 5)), value_mask=np.ones((2, 3), "bool")),
-        "`value_mask` does not fit. Expected the shape (2, 7).",
+        "`value_mask` must fit the scores. Expected the shape (2, 7).",
         "Received: value_mask shape=(2, 3).",
     ),
     (
         "mask of the queries",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 5)), query_mask=np.ones((3,), "bool")),
-        "`query_mask` does not fit. Expected the shape (2, 3).",
+        "`query_mask` must fit the scores. Expected the shape (2, 3).",
         "Received: query_mask shape=(3,).",
     ),
     (
         "mask of numbers",
         lambda: Attention("dot")(*shaped((2, 3, 5), (2, 7, 5)), attention_mask=np.zeros((3, 7), "float32")),
-        "`attention_mask` does not hold truth values.",
+        "`attention_mask` must be boolean or integer.",
         "Received: attention_mask dtype=float32.",
     ),
 ]

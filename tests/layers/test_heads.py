@@ -32,7 +32,7 @@ def test_scaled_dot_is_the_multi_head_attention_of_keras(arguments, masked, inpu
     theirs = keras.layers.MultiHeadAttention(HEADS, key_dim=5, **arguments)
     ours = Attention("scaled_dot", num_heads=HEADS, key_dim=5, **arguments)
     mask = rng.random((BATCH, QUERIES, KEYS)) < 0.7 if masked else None
-    mask = None if mask is None else mask | (np.arange(KEYS) == 0)  # theirs is uniform where nothing is seen
+    mask = None if mask is None else mask | (np.arange(KEYS) == 0)  # Keras gives uniform weights if no key is visible
     query, value, key = inputs
     for layer in (theirs, ours):
         layer(query, value, key)
@@ -71,7 +71,7 @@ def test_each_head_has_a_score_of_its_own(inputs):
     kernels = [numpy(score.query_kernel) for score in layer.head_scores]
     assert len(kernels) == HEADS
     assert all((kernels[0] != other).all() for other in kernels[1:])
-    # A score without parameters is one for all.
+    # All heads share a score without parameters.
     plain = Attention("dot", num_heads=HEADS, key_dim=5)
     plain(*inputs)
     assert len(plain.head_scores) == 1
@@ -97,7 +97,7 @@ def test_feature_wise_weights(score, alignment, heads, inputs):
     )
     assert layer.score.features == features
     if heads is None:
-        # Dimension j of the value is attended by the j-th output of the score alone.
+        # The weights for dimension j of the value come from the j-th output of the score alone.
         scores = numpy(layer.score(query, key))
         assert scores.shape == weights.shape
         divisor = KEYS if layer.alignment.averages else 1
@@ -156,7 +156,7 @@ def test_every_weight_moves(arguments, inputs, rng):
     still = [
         w.path for w, old, new in zip(model.weights, before, model.get_weights(), strict=True) if (old == new).all()
     ]
-    # Softmax does not see a number that is added to all scores of a query, and so not the bias of a dot product's key.
+    # A number added to all scores of a query does not change softmax, so the key bias of a dot product has no effect.
     assert still == []
 
 
@@ -166,31 +166,31 @@ ERRORS = [
     (
         "no heads",
         lambda: Attention(key_dim=3),
-        "There are no heads to have dimensions.",
+        "`key_dim` and `value_dim` need `num_heads`.",
         "num_heads=None, key_dim=3, value_dim=None.",
     ),
     (
         "shares",
         lambda: Attention(num_heads=4)(np.ones((2, 3, 6)), np.ones((2, 7, 6))),
-        "The heads do not divide the query.",
+        "The dimension of the query must be a multiple of `num_heads`.",
         "num_heads=4 and query dimension 6.",
     ),
     (
         "feature-wise",
         lambda: Attention("dot", feature_wise=True),
-        "`dot` gives one number for a pair.",
+        "`feature_wise=True` needs a score with an output for each dimension of the value.",
         "score='dot', feature_wise=True.",
     ),
     (
         "features",
         lambda: Attention(AdditiveScore(4, features=3), feature_wise=True)(np.ones((2, 3, 6)), np.ones((2, 7, 6))),
-        "The score has another number of features than the value.",
+        "`features` of the score must be the dimension of the value.",
         "features=3.",
     ),
     (
         "features without feature-wise",
         lambda: Attention(AdditiveScore(4, features=3)),
-        "The score gives several numbers for a pair.",
+        "A score with several outputs needs `feature_wise=True`.",
         "features=3, feature_wise=False.",
     ),
 ]

@@ -19,7 +19,7 @@ def softmax(scores):
     return shares / shares.sum(axis=-1, keepdims=True)
 
 
-# For each window the keys that a query sees, by hand: five positions, one query at each.
+# For each window, the keys that each query sees, by hand: five positions, with one query at each.
 LINES = [
     (1, ["x....", ".x...", "..x..", "...x.", "....x"]),
     (2, ["xx...", ".xx..", "..xx.", "...xx", "....x"]),
@@ -29,7 +29,7 @@ LINES = [
 ]
 # One query in the middle of six positions, between the third and the fourth.
 MIDDLES = [(1, "...x.."), (2, "..xx.."), (3, "..xxx."), (4, ".xxxx."), (7, "xxxxxx")]
-# A map of three rows and four columns, seen from a corner, an edge, and the inside.
+# A map of three rows and four columns, with a query at a corner, at an edge, and inside.
 MAPS = [
     (3, (0, 0), ["xx..", "xx..", "...."]),
     (3, (2, 3), ["....", "..xx", "..xx"]),
@@ -87,7 +87,7 @@ def test_one_question_for_a_map_looks_at_its_middle(height, width, window, rows,
 
 
 def test_fewer_queries_are_spread_over_the_keys():
-    # Two queries for six keys stand at 1 and 4.
+    # Two queries for six keys are at the positions 1 and 4.
     weights = numpy(LocalMonotonicAlignment(1)(np.zeros((2, 6), "float32")))
     np.testing.assert_array_equal(weights > 0, seen([".x....", "....x."]))
 
@@ -100,7 +100,7 @@ def test_a_mask_hides_keys_of_a_window_and_an_empty_window_gives_nothing():
 
 
 def test_a_mask_of_numbers_that_are_meant_to_be_added():
-    with pytest.raises(TypeError, match=r"`mask` does not hold truth values\. Expected booleans or integers"):
+    with pytest.raises(TypeError, match=r"`mask` must be boolean or integer\. Expected booleans or integers"):
         LocalMonotonicAlignment(3)(np.zeros((5, 5), "float32"), mask=np.zeros(5, "float32"))
 
 
@@ -128,7 +128,7 @@ def test_the_gaussian_stands_where_the_query_predicts(grid, rng):
     weights = numpy(layer(scores, grid=grid, query=query))
     expected = softmax(scores.astype("float64")) * gaussian(layer, query, grid, 3.0)
     np.testing.assert_allclose(weights, expected, rtol=2e-5, atol=1e-9)
-    # On the scale of the grid, and moved by the query.
+    # The predicted positions span the grid, and depend on the query.
     places = numpy(layer.places(ops.convert_to_tensor(query), grid))
     assert (places >= 0).all()
     assert (places <= np.array(grid)).all()
@@ -155,7 +155,7 @@ def test_attention_passes_query_and_grid(rng):
         context, weights = layer(query, value, key, return_attention_scores=True, grid=(3, 4))
         expected = numpy(alone(layer.score(query, key), grid=(3, 4), query=query))
         np.testing.assert_allclose(numpy(weights), expected, rtol=1e-5, atol=1e-8)
-        # Weights that do not sum to 1 are summed all the same, as in the paper.
+        # As in the paper, the context is a sum, although the weights do not sum to 1.
         np.testing.assert_allclose(numpy(context), expected @ value, rtol=1e-4, atol=1e-5)
 
 
@@ -199,22 +199,32 @@ ERRORS = [
     ("window", lambda: LocalMonotonicAlignment(0), "`window` is out of range.", "window=0."),
     ("windows", lambda: LocalMonotonicAlignment((3, 0)), "`window` is out of range.", "window=0."),
     ("half a key", lambda: LocalMonotonicAlignment(2.5), "`window` is out of range.", "window=2.5."),
-    ("axes", lambda: LocalMonotonicAlignment((3, 3))(SCORES), "The window has other axes", "window=(3, 3)."),
+    (
+        "axes",
+        lambda: LocalMonotonicAlignment((3, 3))(SCORES),
+        "`window` must fit the axes of the grid.",
+        "window=(3, 3).",
+    ),
     (
         "grid",
         lambda: LocalMonotonicAlignment()(SCORES, grid=(2, 2)),
-        "The grid does not hold the keys.",
+        "`grid` must have a position for every key.",
         "grid=(2, 2).",
     ),
-    ("places", lambda: LocalMonotonicAlignment()(SCORES, grid=(2, 3)), "The queries have no place", "3 queries on"),
+    (
+        "places",
+        lambda: LocalMonotonicAlignment()(SCORES, grid=(2, 3)),
+        "The number of queries must fit the grid.",
+        "3 queries on",
+    ),
     ("D", lambda: LocalPredictiveAlignment(0.5), "`window` is out of range.", "window=0.5."),
     ("units", lambda: LocalPredictiveAlignment(units=0), "`units` is out of range.", "units=0."),
     ("three axes", lambda: LocalPredictiveAlignment(axes=3), "`axes` is out of range.", "axes=3."),
-    ("no query", lambda: LocalPredictiveAlignment()(SCORES), "no query to predict from.", "query shape=None."),
+    ("no query", lambda: LocalPredictiveAlignment()(SCORES), "needs a query to predict from.", "query shape=None."),
     (
         "other axes",
         lambda: LocalPredictiveAlignment(axes=2)(SCORES, query=QUERY),
-        "The grid has other axes than `local_predictive` predicts.",
+        "`axes` of `local_predictive` must be the number of axes of the grid.",
         "axes=2.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Several questions for one feature map: each gets what it would get alone; and the policies of sampled alignments."""
+"""Several queries for one feature map, each with the result it would get alone; policies of sampled alignments."""
 
 import re
 
@@ -12,7 +12,7 @@ from keras_attention.layers import ALIGNMENTS, SCORES, Attention, LearnedQueries
 
 BATCH, QUESTIONS, HEIGHT, WIDTH, CHANNELS, UNITS = 2, 3, 7, 5, 10, 4
 
-# Every score with two alignments that differ in what they need, every alignment with one score.
+# Every score with two alignments that need different inputs, and every alignment with one score.
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 _SCORES, _MIXED = (
     (list(SCORES), ("softmax", "local_predictive")) if ON_TENSORFLOW else (["additive", "cosine"], ("softmax",))
@@ -44,14 +44,14 @@ def test_each_question_gets_what_it_would_get_alone(score, alignment, heads, pol
     assert tuple(context.shape) == (BATCH, QUESTIONS, CHANNELS)
     assert tuple(maps.shape) == (BATCH, *([heads] if heads > 1 else []), QUESTIONS, HEIGHT, WIDTH)
     assert [keras.backend.standardize_dtype(part.dtype) for part in (context, maps)] == [layer.compute_dtype, "float32"]
-    # All questions as vectors, each with features of its own.
+    # All queries as single vectors, each with a copy of the features.
     vectors, repeated = questions.reshape(-1, 13), np.repeat(features, QUESTIONS, axis=0)
     alone, attention_map = layer(vectors, repeated, return_attention_scores=True)
     digits = 2e-6 if policy == "float32" else 2e-2
     np.testing.assert_allclose(numpy(context).reshape(-1, CHANNELS), numpy(alone), atol=digits, rtol=digits)
     of_each = np.moveaxis(numpy(maps), -3, 1).reshape(attention_map.shape)
     np.testing.assert_allclose(of_each, numpy(attention_map), atol=1e-6, rtol=1e-5)
-    # They differ, so that an axis taken for another would show.
+    # They differ, so that the test would notice a swapped axis.
     if score != "activated_general" and alignment not in SAMPLED:
         assert np.abs(numpy(maps)[..., 0, :, :] - numpy(maps)[..., 1, :, :]).max() > 1e-5
 
@@ -85,7 +85,7 @@ def test_training_samples_for_each_question_and_reaches_the_query(alignment, que
 
 @pytest.mark.parametrize("layer", [SpatialAttention, Attention])
 def test_dropout_and_sample_of_one_seed_are_independent(layer):
-    # As many channels as positions: a context of zeros says that the position which was drawn is dropped.
+    # As many channels as positions: a context of zeros shows that the sampled position was dropped.
     features = np.broadcast_to(np.eye(35, dtype="float32"), (200, 35, 35))
     inputs = np.zeros((200, 1, 35), "float32"), features
     if layer is SpatialAttention:
@@ -123,7 +123,7 @@ def test_learned_queries_are_the_same_for_every_image(features):
         (lambda: LearnedQueries(0), "`count` is out of range. Expected an integer at least 1. Received: count=0."),
         (
             lambda: LearnedQueries(2).build((None, 3, 3, None)),
-            "The dimension of the queries is not known. Expected features of known channels. "
+            "The number of channels must be known. Expected features of shape (batch, ..., channels). "
             "Received: features shape=(None, 3, 3, None).",
         ),
     ],
@@ -146,7 +146,7 @@ def test_a_policy_has_the_shape_of_the_map(alignment, asked_by, heads, questions
     attention_map = numpy(layer(query, features, return_attention_scores=True)[1])
     assert probabilities.shape == choice.shape == attention_map.shape
     assert set(np.unique(choice)) <= {0, 1}
-    # What it chooses is what it looks at when it does not sample.
+    # Its choice is its map outside training.
     np.testing.assert_array_equal(choice > 0, attention_map > 0)
 
 
@@ -191,8 +191,7 @@ def test_a_hidden_key_has_no_part_in_the_policy(alignment):
 
 def test_an_alignment_that_does_not_sample_has_no_policy(questions, features):
     message = (
-        "`softmax` does not sample. Expected an alignment that has a policy: hard, reinforced. "
-        "Received: alignment='softmax'."
+        "The alignment must be one that samples. Expected one of: hard, reinforced. Received: alignment='softmax'."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         SpatialAttention("additive", "softmax").policy(questions, features)

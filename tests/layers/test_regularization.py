@@ -1,4 +1,4 @@
-"""Regularizers of maps: their values on maps made by hand, their gradients, and that they do what they are for."""
+"""Regularizers of maps: their values on handmade maps, their gradients, and their effect in training."""
 
 import re
 
@@ -36,21 +36,21 @@ CHECKERBOARD = (np.indices((HEIGHT, WIDTH)).sum(axis=0) % 2).astype("float32")
 NEIGHBOURS = (HEIGHT - 1) * WIDTH + HEIGHT * (WIDTH - 1)
 CONSTANT, ZEROS = np.full((HEIGHT, WIDTH), 0.3, "float32"), np.zeros((HEIGHT, WIDTH), "float32")
 
-# Map → its figure by each regularizer.
+# Map → its value for each regularizer.
 FIGURES = {
-    "constant": (CONSTANT, {"entropy": 1, "total_variation": 0, "sparsity": 1}),
-    "one position": (one_position(), {"entropy": 0, "total_variation": 4, "sparsity": 1 / POSITIONS}),
-    "corner": (one_position(0, 0), {"entropy": 0, "total_variation": 2, "sparsity": 1 / POSITIONS}),
+    "constant": (CONSTANT, {"entropy": 1, "total_variation": 0, "spread": 1}),
+    "one position": (one_position(), {"entropy": 0, "total_variation": 4, "spread": 1 / POSITIONS}),
+    "corner": (one_position(0, 0), {"entropy": 0, "total_variation": 2, "spread": 1 / POSITIONS}),
     "checkerboard": (
         CHECKERBOARD,
         {
             "entropy": np.log(POSITIONS / 2) / np.log(POSITIONS),
             "total_variation": NEIGHBOURS * 2 / POSITIONS,
-            "sparsity": 0.5,
+            "spread": 0.5,
         },
     ),
-    "zeros": (ZEROS, {"entropy": 0, "total_variation": 0, "sparsity": 0}),
-    "single": (np.full((1, 1), 0.4, "float32"), {"entropy": 0, "total_variation": 0, "sparsity": 1}),
+    "zeros": (ZEROS, {"entropy": 0, "total_variation": 0, "spread": 0}),
+    "single": (np.full((1, 1), 0.4, "float32"), {"entropy": 0, "total_variation": 0, "spread": 1}),
 }
 
 
@@ -154,8 +154,8 @@ def test_without_a_regularizer_there_is_no_loss():
         ),
         (
             lambda: MapDisagreement()(np.ones((1, 2)), [CONSTANT[None]]),
-            "There are no two maps of the same image to compare. Expected at least two maps (..., height, width) of "
-            "the same leading axes. Received: maps of shape [(1, 4, 6)].",
+            "A disagreement needs at least two maps of the same image. Expected two or more maps (..., height, width) "
+            "with the same leading axes. Received: maps of shape [(1, 4, 6)].",
             ValueError,
         ),
         (lambda: SpatialAttention(map_regularizer=3), "This is no map regularizer. Expected a name (", TypeError),
@@ -166,7 +166,7 @@ def test_errors_have_three_parts(make, message, error):
         make()
 
 
-# Agreement
+# Disagreement
 
 
 def disagreement(*maps):
@@ -181,7 +181,7 @@ def test_maps_that_agree_and_maps_that_lie_apart():
     assert disagreement(CHECKERBOARD, 3 * CHECKERBOARD) == pytest.approx(0, abs=1e-6)
     assert disagreement(CHECKERBOARD, 1 - CHECKERBOARD) == pytest.approx(1)
     assert disagreement(CHECKERBOARD, CONSTANT) == pytest.approx(0.5)
-    # Three pairs: the first two agree, the third lies apart from both.
+    # Three pairs: the first two maps agree, and the third overlaps neither of them.
     assert disagreement(one_position(), one_position(), one_position(0, 0)) == pytest.approx(2 / 3)
     assert disagreement(ZEROS, ZEROS) == pytest.approx(1)
 
@@ -191,9 +191,9 @@ def test_maps_are_compared_on_the_coarser_grid():
     fine = np.zeros((HEIGHT, WIDTH), "float32")
     fine[:2, 2:4] = [[0.1, 0.2], [0.3, 0.4]]
     assert disagreement(coarse, fine) == disagreement(fine, coarse) == pytest.approx(0, abs=1e-6)
-    fine[3, 0] = 1.0  # half of the weight elsewhere
+    fine[3, 0] = 1.0  # half of the weight at another position
     assert disagreement(coarse, fine) == pytest.approx(0.5)
-    # Three columns into two: the middle one lies half in each. And the coarser one differs from axis to axis.
+    # Three columns into two: half of the middle column is in each. Each map is the coarser one along one axis.
     middle = np.array([[0, 1, 0]], "float32")
     assert disagreement(middle, np.full((1, 2), 0.5, "float32")) == pytest.approx(0, abs=1e-6)
     assert disagreement(np.ones((5, 1), "float32"), np.ones((1, 7), "float32")) == pytest.approx(0, abs=1e-6)

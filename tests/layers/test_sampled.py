@@ -1,4 +1,4 @@
-"""Alignments that sample: what they draw, and that their gradients are those that enumeration gives."""
+"""Alignments that sample: what they draw, and that their gradients match those computed by enumeration."""
 
 import re
 import warnings
@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_attention.layers import HardAlignment, ReinforcedAlignment
 
-# One query and four keys: few enough to sum over everything that could be drawn.
+# One query and four keys: few enough to sum over all possible samples.
 SCORES = np.array([0.5, -0.3, 0.2, 0.0])
 VALUES = np.array([1.0, -0.5, 2.0, 0.3])
 
@@ -42,7 +42,7 @@ def numerical_gradient(function, point, step=1e-6):
 
 
 def estimates(layer, gradients, count, task_too=False):
-    """`count` independent estimates of the gradient with respect to the scores: one for each example of a batch."""
+    """`count` independent estimates of the gradient with respect to the scores, one for each example of a batch."""
     batch = np.broadcast_to(SCORES.astype("float32"), (count, 1, 4))
 
     def value(scores):
@@ -55,7 +55,7 @@ def estimates(layer, gradients, count, task_too=False):
 
 
 def assert_mean_is(found, expected):
-    """Within four standard errors of the mean, and with standard errors small enough to tell."""
+    """Asserts that means are within four standard errors, and that these are small enough to be telling."""
     error = found.std(axis=0) / np.sqrt(len(found))
     assert (np.abs(found.mean(axis=0) - expected) < 4 * error + 1e-9).all(), (found.mean(axis=0), expected, error)
     assert error.max() < 0.1 * np.abs(expected).max()
@@ -66,7 +66,7 @@ def expected_loss_of_hard(scores):
 
 
 def expected_loss_of_reinforced(scores, scale=1.0, bias=1.0, keep_cost=0.3):
-    """E[L + λ·share] over all subsets, with the weights held where they are: the policy's part of the gradient."""
+    """E[L + λ·share] over all subsets with constant weights, whose gradient is that of the policy alone."""
     keep = 1 / (1 + np.exp(-(scale * scores + bias)))
     total = 0.0
     for number in range(16):
@@ -91,7 +91,7 @@ def test_reinforced_draws_each_key_by_itself():
     layer = rewarded(ReinforcedAlignment(seed=3))
     drawn = numpy(layer(np.broadcast_to(SCORES, (40_000, 4)), training=True)) > 0
     keep = 1 / (1 + np.exp(-(SCORES + 1)))
-    # The largest score stands in where nothing was drawn.
+    # If nothing was drawn, the largest score is taken.
     expected = keep + np.array([np.prod(1 - keep), 0, 0, 0])
     assert (np.abs(drawn.mean(axis=0) - expected) < 4 * np.sqrt(expected * (1 - expected) / 40_000)).all()
 
@@ -125,7 +125,7 @@ def test_masked_keys_are_never_drawn(make):
     assert (weights[..., ~mask] == 0).all()
     np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-6)
     log_probability, entropy, _ = layer._kept.sample
-    # Two keys at even odds, or two coins of σ(1).
+    # Two keys with equal probabilities, or two independent draws with probability σ(1).
     keep = 1 / (1 + np.exp(-1))
     coin = -keep * np.log(keep) - (1 - keep) * np.log(1 - keep)
     np.testing.assert_allclose(numpy(entropy), np.log(2) if isinstance(layer, HardAlignment) else 2 * coin, rtol=1e-5)
@@ -168,7 +168,7 @@ def test_straight_through_is_biased_by_what_its_docstring_says(gradients):
     found = estimates(layer, gradients, 400_000, task_too=True).mean(axis=0)
     expected = numerical_gradient(expected_loss_of_hard, SCORES)
     bias = np.linalg.norm(found - expected) / np.linalg.norm(expected)
-    documented = float(re.search(r"is off by ([\d.]+) of the\s+length", HardAlignment.__doc__)[1])
+    documented = float(re.search(r"the\s+true\s+gradient\s+by\s+([\d.]+)", HardAlignment.__doc__)[1])
     assert bias == pytest.approx(documented, abs=0.02)
 
 
@@ -178,7 +178,7 @@ def test_the_baseline_is_the_moving_average_of_the_rewards():
     for loss in ([1.0, 3.0], [0.0, 0.5]):
         layer(np.zeros((2, 1, 4), "float32"), training=True)
         added = numpy(layer.reinforce_loss(ops.convert_to_tensor(loss)))
-        np.testing.assert_array_equal(added, [0, 0])  # a gradient, and no value
+        np.testing.assert_array_equal(added, [0, 0])  # the value is 0, the gradient is not
         expected = 0.75 * expected - 0.25 * np.mean(loss)
         assert float(numpy(layer.baseline)) == pytest.approx(expected)
     assert not layer.has_sample

@@ -12,7 +12,7 @@ from keras_attention.layers import SCORES, AdditiveScore, DotScore, Score
 from keras_attention.layers.score.product import ProductScore
 
 BATCH, QUERIES, KEYS = 2, 3, 7
-# Scales at which a tanh does not multiply the rounding of its argument.
+# Scales at which a tanh does not amplify the rounding of its argument.
 SOFT = (1e-3, 1.0)
 
 ACTIVATIONS = {
@@ -73,11 +73,11 @@ class Case(NamedTuple):
     weights: tuple = ()
     query_dimension: int = 5
     key_dimension: int = 5
-    # Where the rounding of float32 inside stays small against the largest score: not for tanh of large numbers.
+    # At which float32 rounding stays small relative to the largest score, unlike the tanh of large numbers.
     scales: tuple = (1e-3, 1.0, 1e3)
 
     def layer(self, **arguments):
-        """The layer, built, with random weights: the initial biases of 0 would hide a bias that is left out."""
+        """The built layer with random weights; the initial biases of 0 would hide a forgotten bias."""
         layer = SCORES[self.name](**self.arguments, **arguments)
         layer.build((BATCH, QUERIES, self.query_dimension), (BATCH, KEYS, self.key_dimension))
         rng = np.random.default_rng(13)
@@ -129,7 +129,7 @@ CASES = [
     ),
     Case("dot", {}, dot),
     Case("scaled_dot", {}, scaled_dot),
-    # The cheaper side of W is that of the query, and then that of the keys.
+    # W is cheaper on the side of the queries, and then on that of the keys.
     Case("general", {}, general, weights=("kernel",), query_dimension=11, key_dimension=5),
     Case("general", {}, general, weights=("kernel",), query_dimension=2, key_dimension=13),
     Case("biased_general", {}, biased_general, weights=("kernel", "bias"), query_dimension=11, key_dimension=5),
@@ -150,7 +150,7 @@ CASES = [
     Case("cosine", {"learned": True}, cosine, weights=("log_temperature",)),
 ]
 
-# METHOD: q = I₂, k = [[0, 1], [1, 0]]; the weights that softmax gives the first query.
+# The worked example of METHOD: q = I₂, k = [[0, 1], [1, 0]]; the softmax weights of the first query.
 WORKED = [
     ("dot", {}, None, (0.2689, 0.7311)),
     ("scaled_dot", {}, None, (0.3302, 0.6698)),
@@ -183,7 +183,7 @@ def model_of(case):
 
 
 def assert_close(scores, expected, tolerance=1e-6):
-    """Close relative to the largest score: a sum that cancels has no digits of its own."""
+    """Asserts closeness relative to the largest score, because sums that cancel lose their digits."""
     np.testing.assert_allclose(scores, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
@@ -198,7 +198,7 @@ def test_value_is_that_of_the_formula(case, scale, rng):
     layer, (query, key) = case.layer(), case.inputs(rng, scale)
     scores = layer(query, key)
     assert keras.backend.standardize_dtype(scores.dtype) == "float32"
-    # Eight roundings of 6e-8 each fit; a wrong formula does not.
+    # Allows eight roundings of 6e-8 each, but no wrong formula.
     assert_close(numpy(scores), case.expected(query, key, layer))
 
 
@@ -288,7 +288,7 @@ def test_gradient_agrees_with_finite_differences(case, rng, gradients):
     points = [*case.inputs(rng, dtype="float64"), *layer.get_weights()]
     found = gradients(value, *points)
     assert {gradient.dtype.name for gradient in found} == {"float64"}
-    # Along a random direction of one input or weight at a time. The step's error is 1e-12, its rounding 1e-10.
+    # Along a random direction of one input or weight at a time. The error of the step is 1e-12, its rounding 1e-10.
     step = 1e-6
     for position, (point, gradient) in enumerate(zip(points, found, strict=True)):
         direction = rng.normal(size=point.shape)
@@ -307,7 +307,7 @@ def test_half_precision_policies_leave_the_scores_in_float32(case, policy, rng):
     scores = layer(query, key)
     assert keras.backend.standardize_dtype(scores.dtype) == "float32"
     assert_close(numpy(scores), exact)
-    # Of half-precision inputs only what they lost on the way in is lost: 8 bits are a relative 2⁻⁸.
+    # Half-precision inputs lose only their own rounding: 8 bits are a relative error of 2⁻⁸.
     lost = layer(ops.cast(query, layer.compute_dtype), ops.cast(key, layer.compute_dtype))
     assert keras.backend.standardize_dtype(lost.dtype) == "float32"
     assert_close(numpy(lost), exact, tolerance=3 * 2**-8)
@@ -450,13 +450,13 @@ def test_a_learned_temperature_starts_where_it_is_told(rng):
 def test_concat_begins_as_one_matrix():
     layer = SCORES["concat"](97, kernel_initializer=keras.initializers.VarianceScaling(1.0, "fan_in", "uniform"))
     layer.build((3, 50), (7, 150))
-    # The limit of the uniform distribution is √(3 / (50 + 150)), for both parts.
+    # The limit of the uniform distribution is √(3 / (50 + 150)) for both parts.
     for part in (numpy(layer.kernel)[:50], numpy(layer.kernel)[50:]):
         assert np.abs(part).max() == pytest.approx(np.sqrt(3 / 200), rel=0.01)
 
 
 class Distance(Score):
-    """A score with nothing but `pair`."""
+    """A score that defines `pair` only."""
 
     def pair(self, query, key):
         return -ops.sum(ops.square(query - key), axis=-1)
@@ -474,24 +474,34 @@ def test_without_pair_a_score_says_what_is_missing(rng):
 
 
 ERRORS = [
-    ("rank", lambda: DotScore().build((5,), (7, 5)), "The query of a score has the wrong shape.", "query shape=(5,)"),
-    ("key rank", lambda: DotScore().build((3, 5), (5,)), "The key of a score has the wrong shape.", "key shape=(5,)"),
+    (
+        "rank",
+        lambda: DotScore().build((5,), (7, 5)),
+        "The query of a score must have positions and a known dimension.",
+        "query shape=(5,)",
+    ),
+    (
+        "key rank",
+        lambda: DotScore().build((3, 5), (5,)),
+        "The key of a score must have positions and a known dimension.",
+        "key shape=(5,)",
+    ),
     (
         "unknown dimension",
         lambda: AdditiveScore(3).build((2, 3, 5), (2, 7, None)),
-        "The key of a score has the wrong shape.",
+        "The key of a score must have positions and a known dimension.",
         "key shape=(2, 7, None)",
     ),
     (
         "dimensions",
         lambda: DotScore()(np.ones((2, 3, 5), "float32"), np.ones((2, 7, 11), "float32")),
-        "`dot` compares vectors of one dimension.",
+        "`dot` needs a query and a key of the same dimension.",
         "query dimension 5 and key dimension 11",
     ),
     (
         "dimensions of a class without a name",
         lambda: ProductScore().build((3, 5), (7, 11)),
-        "`ProductScore` compares vectors of one dimension.",
+        "`ProductScore` needs a query and a key of the same dimension.",
         "query dimension 5 and key dimension 11",
     ),
     ("no units", lambda: AdditiveScore(units=0), "`units` is out of range.", "units=0"),
@@ -539,5 +549,7 @@ def test_a_text_is_no_truth_value(name, option):
 
 
 def test_the_error_for_different_dimensions_names_the_way_out():
-    with pytest.raises(ValueError, match=r"or `additive`, `concat` or `general`, which take any two, or `units=`"):
+    with pytest.raises(
+        ValueError, match=r"or `additive`, `concat` or `general`, which take any two dimensions; or `units`"
+    ):
         DotScore().build((3, 5), (7, 11))

@@ -1,4 +1,4 @@
-"""Attention over a feature map with every pair of score and alignment, asked by a vector or by a map."""
+"""Attention over a feature map with every pair of score and alignment, with a query vector or a query map."""
 
 import re
 
@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from members import STAR, WITHOUT_CHANCE
+from members import STAR, WITHOUT_SAMPLING
 
 from keras_attention.layers import ALIGNMENTS, SCORES, AdditiveScore, SpatialAttention, UniformScore
 
@@ -24,7 +24,7 @@ def numpy(tensor):
 
 
 def build(layer, query, features):
-    """The layer with random weights: initial biases of 0 would hide a bias that is left out."""
+    """The layer with random weights; the initial biases of 0 would hide a forgotten bias."""
     layer.build(query.shape, features.shape)
     rng = np.random.default_rng(19)
     layer.set_weights([rng.normal(size=weight.shape) / np.sqrt(1 + len(weight.shape)) for weight in layer.weights])
@@ -32,7 +32,7 @@ def build(layer, query, features):
 
 
 def values(layer):
-    """The weights by name, those of a projection by its name too."""
+    """The weights by name; the name of a projection is included."""
     names = [
         weight.path.removeprefix(f"{layer.name}/").removeprefix(f"{layer.score.name}/") for weight in layer.weights
     ]
@@ -71,7 +71,7 @@ def queries(rng):
 
 
 def test_the_reference_interpolation_is_that_of_half_pixel_centres():
-    # 2 → 4: the new centres lie at −¼, ¼, ¾, 1¼ of the old ones, and the ends are held.
+    # 2 → 4: the new centres are at −¼, ¼, ¾, 1¼ of the old ones, and values beyond the ends are held.
     expected = [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]
     np.testing.assert_array_equal(interpolation(2, 4), expected)
 
@@ -141,7 +141,7 @@ def test_a_vector_is_a_map_of_one_position(score, alignment, features, queries):
         np.testing.assert_allclose(vector, same, rtol=1e-5, atol=1e-6)
 
 
-# What every pair does
+# Every pair
 
 
 @every_query
@@ -216,7 +216,7 @@ def test_half_precision(score, alignment, asked_by, policy, digit, features, que
     assert {part.dtype_policy.name for part in (layer.score, layer.alignment, layer.dropout_layer)} == {policy}
     context, attention_map = layer(query, features, return_attention_scores=True)
     assert keras.backend.standardize_dtype(attention_map.dtype) == "float32"
-    # Inputs and projections keep 11 or 8 bits, so a score near 10 is wrong by 2⁻⁷ or 2⁻⁴, and a weight by less.
+    # Inputs and projections have 11 or 8 bits, so a score near 10 has an error of 2⁻⁷ or 2⁻⁴, and a weight less.
     expected = exact(query, features, return_attention_scores=True)
     np.testing.assert_allclose(numpy(attention_map), numpy(expected[1]), atol=digit)
     np.testing.assert_allclose(numpy(ops.cast(context, "float32")), numpy(expected[0]), atol=2 * digit)
@@ -232,9 +232,9 @@ def test_large_features_do_not_overflow_half_precision(alignment, queries):
     np.testing.assert_allclose(numpy(context), expected, rtol=2e-3)
 
 
-@pytest.mark.parametrize("alignment", WITHOUT_CHANCE)
+@pytest.mark.parametrize("alignment", WITHOUT_SAMPLING)
 def test_dropout_drops_positions_in_training_only(alignment, queries):
-    # As many channels as positions, each lit at its own: the context shows the weights as they meet the features.
+    # As many channels as positions, each 1 at one position: the context shows the weights that multiply the features.
     features = np.broadcast_to(np.eye(35, dtype="float32").reshape(1, 7, 5, 35), (BATCH, 7, 5, 35))
     query = queries["map"]
     layer = build(SpatialAttention("additive", alignment, units=UNITS, dropout=0.4, seed=29), query, features)
@@ -273,7 +273,7 @@ def test_a_vector_asks_a_map_of_any_size(score, alignment, features, queries):
             np.testing.assert_allclose(numpy(tensor), expected, rtol=1e-5, atol=1e-6)
 
 
-# What `units` means
+# `units`
 
 
 @pytest.mark.parametrize("score", ["additive", AdditiveScore], ids=["name", "class"])
@@ -306,31 +306,31 @@ ERRORS = [
     (
         "features",
         lambda: SpatialAttention()(*shaped((2, 5), (2, 7, 5))),
-        "The features are no map.",
+        "The features must be a feature map.",
         "Received: query shape=(2, 5), features shape=(2, 7, 5).",
     ),
     (
         "query",
         lambda: SpatialAttention()(*shaped((2, 1, 1, 3, 5), (2, 7, 5, 11))),
-        "The query is neither a vector, nor several, nor a map.",
+        "The query must be a vector, several vectors or a map.",
         "Received: query shape=(2, 1, 1, 3, 5), features shape=(2, 7, 5, 11).",
     ),
     (
         "batches",
         lambda: SpatialAttention("dot", units=3)(*shaped((3, 5), (2, 7, 5, 11))),
-        "The batch sizes of query and features differ.",
+        "Query and features must have the same batch size.",
         "Received: query shape=(3, 5), features shape=(2, 7, 5, 11).",
     ),
     (
         "size",
         lambda: SpatialAttention()(keras.Input((3, 3, 5)), keras.Input((None, None, 11))),
-        "A query map cannot be resized to an unknown size.",
+        "A query map needs feature maps of known size.",
         "Received: query shape=(None, 3, 3, 5), features shape=(None, None, None, 11).",
     ),
     (
         "dimensions",
         lambda: SpatialAttention("dot")(*shaped((2, 5), (2, 7, 5, 11))),
-        "`dot` compares vectors of one dimension.",
+        "`dot` needs a query and a key of the same dimension.",
         "Received: query dimension 5 and key dimension 11.",
     ),
 ]
@@ -397,11 +397,16 @@ def test_heads_reload_with_their_weights(queries, features, reload):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_heads": 2}, "The heads do not divide the channels. Expected a divisor of 11. Received: num_heads=2."),
+        (
+            {"num_heads": 2},
+            "The number of channels must be a multiple of `num_heads`. Expected a divisor of 11. "
+            "Received: num_heads=2.",
+        ),
         ({"num_heads": 0}, "`num_heads` is out of range. Expected an integer at least 1. Received: num_heads=0."),
         (
             {"num_heads": 11, "units": None},
-            "All heads of `dot` would be alike. Expected `units`, to which each projects. "
+            "Several heads of `dot` need `units`, or they would all be the same. Expected `units`, the dimension to "
+            "which each head projects. "
             "Received: score='dot', units=None.",
         ),
     ],

@@ -1,4 +1,4 @@
-"""Tables in tiles: the same numbers as all at once, and never a tensor of all pairs."""
+"""Tables in tiles: the same numbers as when computed at once, and never a tensor of all pairs."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ def numpy(tensor):
 
 
 class Distance(Score):
-    """A score of somebody else, with nothing but `pair`."""
+    """A custom score that defines `pair` only."""
 
     def pair(self, query, key):
         return -ops.sum(ops.square(query - key), axis=-1)
@@ -35,7 +35,7 @@ every_member = pytest.mark.parametrize("make", list(MEMBERS.values()), ids=list(
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    """Tiles of two queries at most, so that eleven queries leave one over."""
+    """Tiles of at most two queries, so that the last tile of eleven queries is not full."""
     monkeypatch.setattr(tiling, "TILE_SIZE", 2 * BATCH * KEYS * UNITS)
 
 
@@ -132,4 +132,4 @@ def test_no_tensor_of_all_pairs_is_in_the_graph_of_a_step(small_tiles):
         for output in operation.outputs
         if output.shape.rank is not None
     ]
-    assert max(sizes) < 2 * 101 * 103  # a table of scores and no more
+    assert max(sizes) < 2 * 101 * 103  # no more than a table of scores

@@ -1,4 +1,4 @@
-"""Grad-CAM: worked by hand in float64, equal to CAM where theory says so, and the same however a model is written."""
+"""Grad-CAM: computed by hand in float64, equal to CAM if theory says so, and the same however a model is written."""
 
 import re
 
@@ -114,7 +114,7 @@ def attending(**arguments):
 @pytest.mark.slow  # on JAX, which compiles each cut of the network
 @pytest.mark.parametrize("layer", ["conv1", "conv3", "pool"])
 def test_all_ways_from_the_layer_to_the_logits_count(layer, images):
-    """The derivative by differences: each feature is moved, and whatever stands on it moves."""
+    """Compares with finite differences: shifting a channel changes everything that depends on it."""
     model = attending()
     model.get_layer("logits").set_weights([10 * weight for weight in model.get_layer("logits").get_weights()])
     found = np.concatenate([grad_cam(model, images[:1], layer, number) for number in range(CLASSES)])
@@ -129,7 +129,7 @@ def test_all_ways_from_the_layer_to_the_logits_count(layer, images):
 
 
 def _logits_with(model, images, layer, channel, shift):
-    """The logits where a channel of a layer is shifted at every position."""
+    """The logits after a shift of one channel of a layer at every position."""
 
     def call(operation, *arguments, **options):
         result = operation(*arguments, **options)
@@ -176,27 +176,32 @@ def test_what_is_refused(images):
     model = tiny()
     refused("Unknown layer 'conf' (did you mean 'conv'?). Expected one of: conv.", model, images, "conf")
     refused(
-        "Layer 'hidden' gives no feature map. Expected one of: conv. Received: output shape=", model, images, "hidden"
+        "Layer 'hidden' must give a feature map. Expected one of: conv. Received: output shape=",
+        model,
+        images,
+        "hidden",
     )
-    refused("There is no such class. Expected a whole number from 0 to 2,", model, images, "conv", 3)
-    refused("The images do not fit the model. Expected numbers (B, 6, 6, 3)", model, images[0], "conv")
+    refused(
+        "`class_index` must be a class of the model. Expected a whole number from 0 to 2,", model, images, "conv", 3
+    )
+    refused("The images must fit the model. Expected numbers (B, 6, 6, 3)", model, images[0], "conv")
     refused("Unknown resolution 'full'.", model, images, "conv", resolution="full")
     segmenting = keras.Model(model.input, model.get_layer("conv").output, name="segmenting")
     refused(
-        "The model is no classifier. Expected one output (B, classes), or one called 'logits'",
+        "The model must be a classifier. Expected one output (B, classes), or several, one of them named 'logits'",
         segmenting,
         images,
         "conv",
     )
     several = keras.Model(model.input, {"a": model.output, "b": model.output})
-    refused("The model is no classifier.", several, images, "conv")
+    refused("The model must be a classifier.", several, images, "conv")
     sequential = keras.Sequential([layers.Dense(3)])
-    refused("The model cannot be looked into.", sequential, images, "conv", error=TypeError)
+    refused("The model must be a functional `keras.Model` with one input.", sequential, images, "conv", error=TypeError)
     nested = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.Sequential([layers.Conv2D(2, 3)], name="inside")])
     nested.add(layers.Flatten())
     nested.add(layers.Dense(3))
-    refused("The logits do not depend on the layer. Expected a layer between", nested, images, "inside")
-    refused("The images are not finite.", model, images * np.nan, "conv")
+    refused("The logits must depend on the layer. Expected a layer between", nested, images, "inside")
+    refused("The images must be finite.", model, images * np.nan, "conv")
 
 
 def test_a_sequential_model_and_a_layer_in_place_of_its_name(images):

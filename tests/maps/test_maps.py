@@ -1,4 +1,4 @@
-"""Maps of a model: of any kind, for any head and class, scaled by half-pixel centres, and joined."""
+"""Maps of a model: of each kind, for each head and class, resized with half-pixel centres, and the joint map."""
 
 import re
 
@@ -94,7 +94,9 @@ def test_what_an_alignment_samples_from(images):
     weights, choice = attention_maps(model, images), attention_maps(model, images, kind="choice")
     probabilities = attention_maps(model, images, kind="probabilities", per_head=True, batch_size=3)
     for name in weights:
-        np.testing.assert_array_equal(weights[name], choice[name])  # without training the best one is taken
+        np.testing.assert_array_equal(
+            weights[name], choice[name]
+        )  # outside training the most probable position is chosen
         np.testing.assert_allclose(probabilities[name].sum((2, 3)), 1, rtol=1e-5)
         best = probabilities[name].reshape(7, 2, -1).argmax(-1)
         chosen = attention_maps(model, images, kind="choice", per_head=True)[name].reshape(7, 2, -1).argmax(-1)
@@ -111,7 +113,7 @@ def test_what_a_subset_is_drawn_from(images):
 
 
 def test_an_alignment_that_does_not_sample_has_no_choice(model, images):
-    message = "`softmax` does not sample. Expected an alignment that has a policy: hard, reinforced."
+    message = "The alignment must be one that samples. Expected one of: hard, reinforced."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         attention_maps(model, images, kind="choice")
 
@@ -132,7 +134,7 @@ def test_a_model_of_ones_own(images):
     inputs = keras.Input((HEIGHT, WIDTH, 3))
     features = layers.Conv2D(4, 3, strides=2, padding="same", name="features")(inputs)
     layer = SpatialAttention("dot", name="where")
-    context = layer(layers.GlobalAveragePooling2D()(features), features)  # without its map
+    context = layer(layers.GlobalAveragePooling2D()(features), features)  # its map is not an output
     model = keras.Model(inputs, layers.Dense(3)(context))
     maps = attention_maps(model, images, batch_size=4)
     assert {name: values.shape for name, values in maps.items()} == {"where": (7, 7, 6)}
@@ -150,17 +152,22 @@ def test_a_model_in_half_precision_has_maps_in_float32(images):
 @pytest.mark.parametrize("arguments", [{"attend": ()}, {"score": None}], ids=["plain", "no score"])
 def test_a_model_without_attention(arguments):
     model = classifier(name="control", **arguments)
-    message = "The model has no attention layers. Expected a model with SpatialAttention layers. Received: control."
+    message = (
+        "The model must have attention layers. Expected a model with `SpatialAttention` layers. Received: control."
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         attention_maps(model, np.zeros((1, HEIGHT, WIDTH, 3)))
 
 
 WRONG_IMAGES = [
-    (np.zeros((2, 12, 11, 3)), "The images do not fit the model. Expected numbers (B, 13, 11, 3), B at least 1."),
-    (np.zeros((13, 11, 3)), "The images do not fit the model. Expected numbers (B, 13, 11, 3), B at least 1."),
-    (np.zeros((0, 13, 11, 3)), "The images do not fit the model. Expected numbers (B, 13, 11, 3), B at least 1."),
-    (["a.jpg"], "The images do not fit the model. Expected numbers (B, 13, 11, 3), B at least 1."),
-    ([np.zeros((13, 11, 3)), np.zeros((12, 11, 3))], "The images differ in size. Expected one array (B, 13, 11, 3)."),
+    (np.zeros((2, 12, 11, 3)), "The images must fit the model. Expected numbers (B, 13, 11, 3), B at least 1."),
+    (np.zeros((13, 11, 3)), "The images must fit the model. Expected numbers (B, 13, 11, 3), B at least 1."),
+    (np.zeros((0, 13, 11, 3)), "The images must fit the model. Expected numbers (B, 13, 11, 3), B at least 1."),
+    (["a.jpg"], "The images must fit the model. Expected numbers (B, 13, 11, 3), B at least 1."),
+    (
+        [np.zeros((13, 11, 3)), np.zeros((12, 11, 3))],
+        "The images must have the same size. Expected one array (B, 13, 11, 3).",
+    ),
 ]
 
 
@@ -180,7 +187,9 @@ def test_unknown_choices(arguments, name, model, images):
 
 @pytest.mark.parametrize("index", [5, -1, 1.0, [0, 1], "3"])
 def test_a_class_that_is_none(index, images):
-    message = "There is no such class. Expected a whole number from 0 to 4, or one for each of 7 images."
+    message = (
+        "`class_index` must be a class of the model. Expected a whole number from 0 to 4, or one for each of 7 images."
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         attention_maps(classifier(query="classes"), images, class_index=index)
 
@@ -204,7 +213,7 @@ def test_scaling_to_a_height_and_a_width(rng):
 
 def test_scaling_by_hand():
     found = resize_maps(np.array([[[0, 4]]]), 4)
-    # Centres of four pixels over two: −¼, ¼, ¾, 1¼.
+    # The centres of four pixels, in units of two pixels: −¼, ¼, ¾, 1¼.
     assert found[0].tolist() == [[0, 1, 3, 4]] * 4
 
 

@@ -1,4 +1,4 @@
-"""The measures of a map: worked by hand, at chance where it should be, and the same in pieces as at once."""
+"""The measures of a map: computed by hand, equal to chance for constant maps, and the same in pieces as at once."""
 
 import json
 import re
@@ -19,9 +19,10 @@ from keras_attention.maps import (
     pointing_game,
     resize_maps,
 )
-from keras_attention.maps.measures import measure_pixels
+from keras_attention.maps.mask_measures import MaskedMap
+from keras_attention.maps.measures import OF_PIXELS, measure_pixels
 
-# All measures as functions of one call, chance beside.
+# Each measure as a function that also gives chance.
 SINGLE = {
     "pointing_game": pointing_game,
     "energy_inside": energy_inside,
@@ -96,7 +97,7 @@ SHAPES = [((5, 5, 7), (5, 7, 5)), ((5, 5, 7), (4, 5, 7)), ((5, 7), (5, 7)), ((5,
 @pytest.mark.parametrize(("maps", "masks"), SHAPES, ids=str)
 def test_shapes_that_do_not_fit(maps, masks):
     shown = masks[:3] if len(masks) == 4 else masks
-    message = f"Maps and masks do not fit. Expected both (n, H, W). Received: maps {maps}, masks {shown}."
+    message = f"The maps must match the masks. Expected both (n, H, W). Received: maps {maps}, masks {shown}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         pointing_game(np.ones(maps), np.ones(masks))
 
@@ -113,7 +114,7 @@ def many(rng):
 
 
 def figures(maps, masks):
-    """`{measure: {block: {score, chance, count}}}`."""
+    """`{measure: {attended layer: {score, chance, count}}}`."""
     found, chance = measure_maps(maps, masks)
     return {
         measure: {block: mean_figures(values, chance) for block, values in blocks.items()}
@@ -129,7 +130,7 @@ def test_energy_and_overlap_by_hand():
     assert jaccard(maps, mask)["score"] == pytest.approx(1 / 3)
     assert jaccard(maps, mask, threshold=0.7)["score"] == pytest.approx(1 / 2)
     assert jaccard(maps, mask, threshold=0.2)["score"] == pytest.approx(1 / 4)
-    # A shift changes what is outside, a factor nothing.
+    # Neither a shift nor a factor changes the Jaccard index; a factor does not change the energy.
     assert jaccard(5 * maps - 2, mask)["score"] == pytest.approx(1 / 3)
     assert energy_inside(5 * maps, mask)["score"] == pytest.approx(0.5)
 
@@ -155,7 +156,8 @@ def test_other_measures_leave_out_what_the_pointing_game_does(measure, masks):
 def test_each_block_and_the_joint_map(many):
     maps, masks = many
     results = figures(maps, masks)
-    assert list(results) == list(MEASURES) == list(SINGLE)
+    assert list(results) == list(OF_PIXELS)
+    assert set(SINGLE) <= set(OF_PIXELS)
     scaled = {name: resize_maps(values, 16) for name, values in (maps | {"joint": joint_map(maps)}).items()}
     for measure, function in SINGLE.items():
         assert list(results[measure]) == ["attention_a", "attention_b", "joint"]
@@ -203,24 +205,43 @@ def test_a_map_that_looks_at_the_object_is_far_above_chance(many):
         assert blocks["a"]["chance"] == pytest.approx(15 / 256)
 
 
-def by_hand(values, inside):
-    """The figures of one image, pixel by pixel, from what the measures say of themselves."""
-    values, inside = np.ravel(values).tolist(), np.ravel(inside).tolist()
-    pixels = list(zip(values, inside, strict=True))
-    at_top = [mask for value, mask in pixels if value == max(values)]
+def pointing_by_hand(values, inside):
+    at_top = [mask for value, mask in zip(values, inside, strict=True) if value == max(values)]
+    return sum(at_top) / len(at_top)
+
+
+def energy_by_hand(values, inside):
     weight = sum(value for value in values if value > 0)
-    found = sum(value for value, mask in pixels if mask and value > 0)
-    precision = 0.0
+    found = sum(value for value, mask in zip(values, inside, strict=True) if mask and value > 0)
+    return found / weight if weight else sum(inside) / len(inside)
+
+
+def precision_by_hand(values, inside):
+    pixels, precision = list(zip(values, inside, strict=True)), 0.0
     for level in set(values):
         above = [mask for value, mask in pixels if value >= level]
         here = sum(mask for value, mask in pixels if value == level)
         precision += here / sum(inside) * sum(above) / len(above)
-    return {
-        "pointing_game": sum(at_top) / len(at_top),
-        "energy_inside": found / weight if weight else sum(inside) / len(inside),
-        "jaccard": index_by_hand(values, inside, 0.5),
-        "pixel_average_precision": precision,
-    }
+    return precision
+
+
+# Measure → its figure of one image, pixel by pixel, from what the measure says of itself.
+BY_HAND = {
+    "pointing_game": pointing_by_hand,
+    "energy_inside": energy_by_hand,
+    "jaccard": lambda values, inside: index_by_hand(values, inside, 0.5),
+    "pixel_average_precision": precision_by_hand,
+}
+
+
+def by_hand(values, inside):
+    values, inside = np.ravel(values).tolist(), np.ravel(inside).tolist()
+    return {name: measure(values, inside) for name, measure in BY_HAND.items()}
+
+
+def test_every_measure_against_a_mask_is_computed_by_hand():
+    assert set(BY_HAND) == set(OF_PIXELS)
+    assert all(MEASURES[name].against_mask for name in OF_PIXELS)
 
 
 def index_by_hand(values, inside, threshold):
@@ -232,7 +253,7 @@ def index_by_hand(values, inside, threshold):
 
 
 def random_images(rng, count):
-    """Maps and masks of random sizes and shares, the maps with many ties, with few, and with negative values."""
+    """Maps and masks of random size and random coverage; maps with many or few ties or negative values."""
     for number in range(count):
         size = tuple(rng.integers(1, 9, 2))
         kind = number % 4
@@ -267,7 +288,7 @@ def test_the_curve_agrees_with_the_index_of_each_threshold(rng):
 
 
 def test_a_value_at_the_threshold_is_not_above_it():
-    # 0, .01, …, 1 of which 100 − k are above k/100, in whatever precision the map comes.
+    # Of the values 0, .01, …, 1, exactly 100 − k are above k/100, in either precision of the map.
     inside = np.zeros((1, 1, 101), bool)
     inside[0, 0, -1] = True
     for dtype in ("float32", "float64"):
@@ -319,11 +340,11 @@ def single(size, place):
 #                          pointing_game, energy_inside, jaccard, average_precision
 EXACT = {
     "perfect": (lambda mask: mask, (1, 1, 1, 1)),
-    # All six inside share the last rank, where the precision is 6/35.
+    # All six pixels inside share the last rank, with precision 6/35.
     "inverted": (lambda mask: 1 - mask, (0, 0, 0, 6 / 35)),
     "uniform": (lambda mask: 0.25 + 0 * mask, (6 / 35, 6 / 35, 6 / 35, 6 / 35)),
     "zeros": (lambda mask: 0 * mask, (6 / 35, 6 / 35, 6 / 35, 6 / 35)),
-    # One of six at precision 1, five at the precision of all.
+    # One of six at precision 1, five at the precision of the whole image.
     "one inside": (lambda mask: single((5, 7), (2, 4)), (1, 1, 1 / 6, 1 / 6 + 5 / 6 * 6 / 35)),
     "one outside": (lambda mask: single((5, 7), (4, 4)), (0, 0, 0, 6 / 35)),
     # Twice the weight inside: 12 of 12 + 29; scaled, the same as perfect.
@@ -345,7 +366,7 @@ def test_exact_figures(kind, masks):
 def test_a_mask_of_all_is_always_met(name, rng):
     for maps in (rng.random((1, 4, 6)), np.zeros((1, 4, 6))):
         found = SINGLE[name](maps, np.ones((1, 4, 6)))
-        # Of the map scaled to 0…1, only what is above .5 is inside for the Jaccard index.
+        # For the Jaccard index only pixels above .5 of the scaled map count.
         share = np.mean(maps - maps.min() > np.ptp(maps) / 2) if name == "jaccard" and maps.any() else 1
         assert found == {"score": pytest.approx(share), "chance": 1, "count": 1}
 
@@ -390,7 +411,7 @@ def test_weights_below_zero_are_none():
 def test_maps_that_are_not_finite_are_refused(name, bad, masks):
     maps = masks.copy()
     maps[0, 0, 0] = maps[4, 4, 6] = bad
-    message = "The maps are not finite. Expected numbers. Received: 2 NaN or infinite."
+    message = "The maps must be finite. Expected numbers. Received: 2 NaN or infinite."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         SINGLE[name](maps, masks)
 
@@ -406,8 +427,8 @@ def test_thresholds_outside_are_refused(threshold, masks):
 
 @pytest.mark.parametrize(("maps", "masks"), [((128, 3, 3), (64, 5, 5)), ((3, 5), (3, 5, 5)), ((3, 5, 5), (3, 5, 5, 3))])
 def test_maps_of_a_model_that_do_not_fit_the_masks(maps, masks):
-    # As many as a piece, too: the first 64 of 128 maps would be taken for those of 64 masks.
-    message = f"Maps and masks do not fit. Expected both (n, H, W). Received: maps {maps}, masks {masks}."
+    # Also with as many masks as a piece has: the first 64 of 128 maps would pass for the maps of 64 masks.
+    message = f"The maps must match the masks. Expected both (n, H, W). Received: maps {maps}, masks {masks}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         measure_maps({"a": np.ones(maps)}, np.ones(masks))
 
@@ -423,12 +444,10 @@ def test_maps_and_masks_of_other_shapes(rng):
     for name, values in resized.items():
         for row in range(3):
             expected = by_hand(values[row], masks[row])
-            assert {measure: found[name][measure][row] for measure in MEASURES} == pytest.approx(expected, rel=1e-5)
+            assert {measure: found[name][measure][row] for measure in OF_PIXELS} == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_ranking_by_hand():
-    ranking = measures.Ranking(np.array([0.1, 0.4, 0.4, 0.0]), np.array([False, True, False, False]))
-    assert ranking.values.tolist() == [0.4, 0.4, 0.1, 0.0]
-    assert ranking.found[[0, 2, 3, 4]].tolist() == [0, 1, 1, 1]
+    ranking = MaskedMap(np.array([0.1, 0.4, 0.4, 0.0]), np.array([False, True, False, False]))
     assert ranking.jaccard([0, 0.5]).tolist() == pytest.approx([1 / 3, 1 / 2])
     assert ranking.average_precision() == 1 / 2

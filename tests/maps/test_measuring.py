@@ -1,4 +1,4 @@
-"""`measure`: each figure is that of the function it comes from, in one chunk or in many, and the report tells them."""
+"""`measure`: each figure equals the result of its function, in one chunk or in many, and the report shows it."""
 
 import json
 import random
@@ -11,7 +11,6 @@ from keras import layers
 
 from keras_attention.data import load
 from keras_attention.maps import (
-    MEASURES,
     MapReport,
     agreement,
     attention_maps,
@@ -55,7 +54,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def arrays():
-    """Images with a bright square, its class by its colour, and its mask."""
+    """Images with a bright square whose colour is the class, the labels, and the masks of the squares."""
     rng = np.random.default_rng(3)
     images, labels = rng.integers(0, 80, (COUNT, SIDE, SIDE, 3)), np.arange(COUNT) % CLASSES
     masks = np.zeros((COUNT, SIDE, SIDE), "uint8")
@@ -87,7 +86,7 @@ def test_each_figure_is_that_of_its_function(report, model, arrays):
     expected["agreement/conv2/grad_cam"] = agreement(maps["conv2"], maps["grad_cam"])
     of_blocks, expected["chance"] = measure_maps(blocks, masks)
     of_cam = measure_maps({"grad_cam": maps["grad_cam"]}, masks)[0]
-    for name in MEASURES:
+    for name in of_blocks:
         expected |= {f"{name}/{block}": found for block, found in of_blocks[name].items()}
         expected[f"{name}/grad_cam"] = of_cam[name]["grad_cam"]
     for key, found in expected.items():
@@ -122,7 +121,7 @@ def test_the_best_threshold_of_the_split(report, model, arrays):
 
 
 def test_chunks_give_what_the_whole_gives(report, model, arrays, monkeypatch, capsys):
-    monkeypatch.setattr(measuring, "CHUNK", BATCH)  # of which the second has none that is perturbed
+    monkeypatch.setattr(measuring, "CHUNK", BATCH)  # the second chunk has no perturbed image
     found = measure(model, arrays, verbose=1, **OPTIONS)
     assert list(found.values) == list(report.values)
     for key, values in report.values.items():
@@ -171,7 +170,7 @@ def test_empty_masks_are_counted(report):
 
 @pytest.fixture(scope="module")
 def unlabelled(model, arrays):
-    """Without labels, with coarse masks of 8×4, nothing perturbed."""
+    """A report without labels and without perturbed images, with coarse masks of 8×4."""
     return measure(model, (arrays[0], None, arrays[2][:, ::2, ::4, None]), **{**OPTIONS, "perturbed": 0})
 
 
@@ -179,7 +178,7 @@ def test_masks_of_another_resolution(unlabelled, model, arrays):
     coarse, maps = arrays[2][:, ::2, ::4], attention_maps(model, arrays[0])
     for name in BLOCKS:
         expected = measure_maps({"a": resize_maps(maps[name], (8, 4))}, coarse)[0]
-        for kind in MEASURES:
+        for kind in expected:
             np.testing.assert_allclose(unlabelled.values[f"{kind}/{name}"], expected[kind]["a"], rtol=1e-3, atol=1e-4)
     expected = mean_figures(unlabelled.values["jaccard/conv1"], unlabelled.values["chance"])
     figure = unlabelled.summary["maps"]["conv1"]["jaccard"]
@@ -216,7 +215,7 @@ def test_masks_that_are_all_empty(model, arrays):
     figure = found.summary["maps"]["joint"][BEST_JACCARD]
     assert figure == {"score": None, "low": None, "high": None, "chance": None, "count": 0, "skipped": BATCH}
     assert found.summary["thresholds"] == {}
-    assert f"\nnot measured against a mask, as theirs is missing or empty: {BATCH}" in found.table()
+    assert f"\nimages not measured against a mask, because it is missing or empty: {BATCH}" in found.table()
     assert "chosen on these images" not in found.table()
 
 
@@ -230,9 +229,9 @@ def test_random_weights_come_from_the_seed_alone(report, model, arrays):
     for before, after in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(after, before)
     for name in NAMES:
-        key = f"random_weights/{name}"  # the same for the same seed, in the tests above
+        key = f"random_weights/{name}"  # the tests above check that the same seed gives the same figures
         assert not np.allclose(other.values[key], report.values[key], equal_nan=True)
-    # The maps of the model itself have nothing to do with the seed.
+    # The maps of the model itself do not depend on the seed.
     np.testing.assert_allclose(other.values["entropy/conv1"], report.values["entropy/conv1"], rtol=1e-6)
 
 
@@ -246,8 +245,8 @@ def test_a_model_with_the_random_weights_agrees_with_itself(model, arrays):
 def test_a_data_set(model, arrays):
     data = load(arrays, split_seed=1)
     found = measure(model, data, split="validation", perturbed=0)
-    images, labels, masks = next(iter(data.batches("validation", 100)))
-    direct = measure(model, (images.numpy(), labels.numpy().argmax(-1), masks.numpy()), perturbed=0)
+    batch = next(data.batches("validation", 100, with_masks=True).as_numpy_iterator())
+    direct = measure(model, (batch["images"], batch["labels"].argmax(-1), batch["masks"]), perturbed=0)
     assert found.count == data.validation.count < COUNT
     assert list(direct.values) == list(found.values)
     for key, values in direct.values.items():
@@ -255,7 +254,7 @@ def test_a_data_set(model, arrays):
 
 
 def test_grad_cam_where_nothing_leads_past_its_layer(arrays):
-    """Of a dense layer on the average over n positions it is CAM/n, cut at 0."""
+    """With a dense layer on the average over n positions it is CAM/n, cut at 0."""
     backbone = network()
     plain = attention_classifier(backbone, CLASSES, attend=(), query="conv3")
     features = keras.ops.convert_to_numpy(keras.Model(plain.input, plain.get_layer("conv3").output)(arrays[0][:3]))
@@ -287,15 +286,16 @@ def test_the_table(report):
         for kind in AGAINST_MASKS:
             figure = report.summary["maps"][name][kind]
             assert f"{figure['score']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]" in rows[name]
-    heads = ["map", "insertion", "deletion", "entropy", "sparsity", "as untrained"]
+    heads = ["map", "insertion", "deletion", "entropy", "sparsity", "agreement with random weights"]
     assert re.split(r"  +", alone.splitlines()[0]) == heads
     by_chance = report.summary["chance"]
     assert alone.splitlines()[-1].split() == ["chance", *(f"{by_chance[kind]['score']:.3f}" for kind in heads[1:3])]
     assert [line.split("  ")[0] for line in agreements.splitlines()[1:]] == list(report.summary["agreement"])
     lines = notes.splitlines()
     assert lines[:2] == [
-        "24 images; Grad-CAM of conv3; joint is the product of the blocks; in brackets 95 % intervals",
-        "not measured against a mask, as theirs is missing or empty: 3",
+        "24 images; Grad-CAM of conv3; joint is the joint map, the product of the maps of all attended layers; "
+        "95 % intervals in brackets",
+        "images not measured against a mask, because it is missing or empty: 3",
     ]
     listed = ", ".join(f"{name} {threshold:g}" for name, threshold in report.thresholds.items())
     assert lines[2:4] == [
@@ -337,15 +337,15 @@ def test_a_report_of_figures_that_are_not_defined():
     }
     assert report.summary["accuracy"] is None
     assert report.table().splitlines() == [
-        "map  entropy               sparsity  as untrained",
+        "map  entropy               sparsity  agreement with random weights",
         "a    0.500 [0.500, 0.500]  –         –",
         "",
         "agreement (rank correlation)",
         "a and b                       0.500 [0.250, 0.750]",
         "",
-        "3 images; Grad-CAM of last; in brackets 95 % intervals",
+        "3 images; Grad-CAM of last; 95 % intervals in brackets",
         "entropy of a is not defined for 1 image",
-        "as untrained of a is not defined for 3 images",
+        "agreement with random weights of a is not defined for 3 images",
     ]
 
 
@@ -358,13 +358,13 @@ def test_intervals_narrow_with_the_images_and_follow_the_seed(rng):
         return figure["low"], figure["high"]
 
     few, many = np.diff(interval(25))[0], np.diff(interval(400))[0]
-    # 2 · 1.96 σ/√n, by a bootstrap of 2000.
+    # The width of a 95 % interval is 2 · 1.96 σ/√n; the bootstrap has 2000 resamples.
     assert few == pytest.approx(3.92 * draws[:25].std() / 5, rel=0.1)
     assert many == pytest.approx(3.92 * draws.std() / 20, rel=0.1)
     assert interval(25) == interval(25) != interval(25, seed=1)
 
 
-ARRAYS = "(images, labels) or (images, labels, masks), of one number of images"
+ARRAYS = "(images, labels) or (images, labels, masks), with as many of each"
 
 
 @pytest.mark.parametrize(
@@ -372,52 +372,51 @@ ARRAYS = "(images, labels) or (images, labels, masks), of one number of images"
     [
         (
             lambda images, labels, masks: (images, labels[:-1]),
-            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [24, 23].",
+            f"The arrays must be of the same images. Expected {ARRAYS}. Received: lengths [24, 23].",
         ),
         (
             lambda images, labels, masks: (images, None, masks[:5]),
-            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [24, None, 5].",
+            f"The arrays must be of the same images. Expected {ARRAYS}. Received: lengths [24, None, 5].",
         ),
         (
             lambda images, labels, masks: (images,),
-            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [24].",
+            f"The arrays must be of the same images. Expected {ARRAYS}. Received: lengths [24].",
         ),
         (
             lambda images, labels, masks: [None, labels],
-            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [None, 24].",
+            f"The arrays must be of the same images. Expected {ARRAYS}. Received: lengths [None, 24].",
         ),
         (
             lambda images, labels, masks: (images[:0], None),
-            f"The arrays do not belong together. Expected {ARRAYS}. Received: lengths [0, None].",
+            f"The arrays must be of the same images. Expected {ARRAYS}. Received: lengths [0, None].",
         ),
         (
             lambda images, labels, masks: (images, labels / 2),
-            "The labels are no class numbers. Expected integers from 0, (n,). Received: float64 (24,).",
+            "The labels must be class numbers. Expected integers from 0, (n,). Received: float64 (24,).",
         ),
         (
             lambda images, labels, masks: (images, labels + 1),
-            f"A label is none of the model's classes. Expected numbers below {CLASSES}. Received: {CLASSES}.",
+            f"Every label must be a class of the model. Expected numbers below {CLASSES}. Received: {CLASSES}.",
         ),
         (
             lambda images, labels, masks: (images, labels, np.where(masks, np.nan, 0.0)),
-            "The masks are not finite. Expected 0 outside, one other number inside. Received: NaN.",
+            "The masks must be finite. Expected 0 outside, one other number inside. Received: NaN.",
         ),
         (
             lambda images, labels, masks: (images[0], labels[0]),
-            "The arrays do not belong together. Expected (images, labels) or (images, labels, masks), of one number of "
-            "images. Received: lengths [16, 0].",
+            f"The arrays must be of the same images. Expected {ARRAYS}. Received: lengths [16, 0].",
         ),
         (
             lambda images, labels, masks: (images, labels - 1),
-            "The labels are no class numbers. Expected integers from 0, (n,). Received: int64 (24,).",
+            "The labels must be class numbers. Expected integers from 0, (n,). Received: int64 (24,).",
         ),
         (
             lambda images, labels, masks: (images, np.eye(CLASSES, dtype=int)[labels]),
-            "The labels are no class numbers. Expected integers from 0, (n,). Received: int64 (24, 3).",
+            "The labels must be class numbers. Expected integers from 0, (n,). Received: int64 (24, 3).",
         ),
         (
             lambda images, labels, masks: (images[:, :8], labels),
-            "The images do not fit the model. Expected numbers (B, 16, 16, 3), B at least 1. "
+            "The images must fit the model. Expected numbers (B, 16, 16, 3), B at least 1. "
             "Received: uint8 (24, 8, 16, 3).",
         ),
     ],
@@ -429,7 +428,7 @@ def test_arrays_that_are_refused(change, message, model, arrays):
 
 def test_a_model_without_attention_and_a_number_of_images_below_zero(model, arrays):
     plain = attention_classifier(network(), CLASSES, attend=(), query="conv3", name="plain")
-    message = "The model has no attention layers. Expected a model with SpatialAttention layers. Received: plain."
+    message = "The model must have attention layers. Expected a model with `SpatialAttention` layers. Received: plain."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         measure(plain, arrays)
     message = "`perturbed` is out of range. Expected an integer at least 0. Received: perturbed=-1."

@@ -1,4 +1,4 @@
-"""Deletion and insertion: against curves worked out in NumPy, of a network that looks at a known region only."""
+"""Deletion and insertion: compared with curves computed in NumPy, for a network that uses only a known region."""
 
 import itertools
 import re
@@ -37,13 +37,13 @@ def model():
 
 @pytest.fixture
 def images(rng):
-    """Bright regions in dark noise, so that blurring takes from the first class."""
+    """A bright region in dark noise, so that blurring lowers the first class."""
     noise = rng.uniform(0, 60, (7, HEIGHT, WIDTH, 3))
     return (noise + 180 * REGION[..., None]).astype("float32")
 
 
 def probabilities(images):
-    """What the network should say, in double precision."""
+    """The expected probabilities of the network, in double precision."""
     logits = (images.mean(axis=-1) * REGION).sum(axis=(1, 2))[:, None] / REGION.sum() * SLOPES + OFFSETS
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)
@@ -65,7 +65,7 @@ def worked_out(image, values, chosen, steps):
     return {name: sum((low + high) / 2 for low, high in itertools.pairwise(p)) / steps for name, p in curves.items()}
 
 
-# 10 and 20 divide the 60 pixels, where a place and a bound are equal; 7 and 13 do not, 1 is the two ends alone.
+# 10 and 20 divide the 60 pixels, so that places equal bounds; 7 and 13 do not; with 1 there are only the two ends.
 @pytest.mark.parametrize("steps", [1, 7, 10, 13, 20, 60])
 def test_curves_are_those_worked_out(steps, model, images, rng):
     maps = rng.permuted(np.tile(np.arange(PIXELS), (7, 1)), axis=1).reshape(7, HEIGHT, WIDTH)
@@ -80,7 +80,7 @@ def test_more_steps_than_pixels_change_little(model, images, rng):
     maps = rng.random((7, HEIGHT, WIDTH))
     all_pixels, more = (deletion_and_insertion(model, images, maps, steps=steps) for steps in (60, 120))
     for name, values in all_pixels.items():
-        # Stairs in place of slopes: off by half of a pixel's share at most.
+        # Steps instead of slopes: the error is at most half the share of a pixel.
         np.testing.assert_allclose(more[name], values, atol=1 / 60)
 
 
@@ -99,7 +99,7 @@ def test_a_constant_map_scores_as_a_random_one(model, images, rng):
     constant = deletion_and_insertion(model, images, np.full((200, 3, 5), 0.1), 0, batch_size=200)
     chance = deletion_and_insertion(model, images, rng.random((200, HEIGHT, WIDTH)), 0, batch_size=200)
     for name in constant:
-        # Each image has an order of its own.
+        # Each image has a different order of equal pixels.
         assert len(np.unique(constant[name])) > 100
         error = np.hypot(constant[name].std(), chance[name].std()) / np.sqrt(200)
         assert abs(constant[name].mean() - chance[name].mean()) < 4 * error
@@ -130,7 +130,7 @@ def test_a_generator_goes_on_from_call_to_call(model, images):
 def test_forms_of_the_class(model, images, rng):
     maps = rng.random((7, HEIGHT, WIDTH))
     classes = probabilities(images).argmax(axis=1)
-    images[0] = 0  # which the second class is for
+    images[0] = 0  # the second class wins for a dark image
     classes[0] = 1
     assert set(classes) == {0, 1}
     of_each = [deletion_and_insertion(model, images, maps, number) for number in range(CLASSES)]
@@ -157,7 +157,7 @@ def test_forms_of_the_model_the_images_and_the_batches(model, images, rng):
 
 def test_coarse_maps_are_resized(model, images):
     coarse = np.zeros((7, 2, 2))
-    coarse[:, 0, 1] = 1  # the quarter in which the region lies
+    coarse[:, 0, 1] = 1  # the quarter that contains the region
     found = [deletion_and_insertion(model, images, maps, 0) for maps in (coarse, 1 - coarse)]
     assert (found[0]["insertion"] > found[1]["insertion"]).all()
     assert (found[0]["deletion"] < found[1]["deletion"]).all()
@@ -173,28 +173,31 @@ def test_blur_keeps_constants_and_channels_apart(images):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"maps": np.ones((6, 3, 3))}, "The maps do not fit the images. Expected (7, H, W). Received: (6, 3, 3)."),
-        ({"maps": np.ones((7, 3))}, "The maps do not fit the images. Expected (7, H, W). Received: (7, 3)."),
+        (
+            {"maps": np.ones((6, 3, 3))},
+            "`maps` must have one map for each image. Expected (7, H, W). Received: (6, 3, 3).",
+        ),
+        ({"maps": np.ones((7, 3))}, "`maps` must have one map for each image. Expected (7, H, W). Received: (7, 3)."),
         (
             {"maps": np.full((7, 1, 2), np.nan)},
-            "The maps are not finite. Expected numbers. Received: 14 NaN or infinite.",
+            "The maps must be finite. Expected numbers. Received: 14 NaN or infinite.",
         ),
         ({"steps": 0}, "`steps` is out of range. Expected an integer at least 1. Received: steps=0."),
         ({"steps": 2.0}, "`steps` is out of range. Expected an integer at least 1. Received: steps=2.0."),
         (
             {"images": np.ones((7, 6, 6, 3))},
-            "The images do not fit the model. Expected numbers (B, 6, 10, 3), B at least 1. "
+            "The images must fit the model. Expected numbers (B, 6, 10, 3), B at least 1. "
             "Received: float64 (7, 6, 6, 3).",
         ),
         (
             {"class_index": 3},
-            "There is no such class. Expected a whole number from 0 to 2, or one for each of 7 images. "
-            "Received: class_index=3.",
+            "`class_index` must be a class of the model. Expected a whole number from 0 to 2, or one for each of 7 "
+            "images. Received: class_index=3.",
         ),
         (
             {"class_index": [0, 1]},
-            "There is no such class. Expected a whole number from 0 to 2, or one for each of 7 images. "
-            "Received: class_index=[0, 1].",
+            "`class_index` must be a class of the model. Expected a whole number from 0 to 2, or one for each of 7 "
+            "images. Received: class_index=[0, 1].",
         ),
     ],
 )

@@ -32,7 +32,7 @@ def maps(rng):
 
 @pytest.fixture
 def masks():
-    """Two masks with an edge, none, all, and one of a single pixel."""
+    """Two masks with an edge, an empty one, a full one, and one of a single pixel."""
     masks = np.zeros((COUNT, HEIGHT, WIDTH, 1), "uint8")
     masks[:2, 3:9, 5:12] = 1
     masks[3] = 1
@@ -45,17 +45,17 @@ OUTLINED = [True, True, False, False, True]
 
 
 def saved(figure, form="png"):
-    """The pixels of what is written, or its text."""
+    """The pixels of the saved figure, or its text for SVG."""
     file = io.BytesIO()
     figure.savefig(file, format=form, dpi=60)
     return np.asarray(Image.open(file).convert("RGB")) if form == "png" else file.getvalue().decode()
 
 
 def cells(figure, columns=2):
-    """The cells of each image, itself and its maps, and the bars."""
+    """For each image the cells of the image and its maps; and the bars."""
     axes = figure.axes
     grid, bars = axes[:-columns], axes[-columns:]
-    if len(grid) % (columns + 1):  # below the image of a single row stands no bar
+    if len(grid) % (columns + 1):  # with one image in a row there is no bar below the image
         assert not grid[-1].axison
         grid = grid[:-1]
     rows = [grid[start : start + columns + 1] for start in range(0, len(grid), columns + 1)]
@@ -114,7 +114,7 @@ def test_an_overlay_is_the_grey_image_under_colours(images, maps):
     for title, scale in map_scales(maps).items():
         found = overlay(images[1].astype("float32"), maps[title][1], scale)
         expected = expected_overlay(images[1], scale.factor * maps[title][1], scale.low, scale.high)
-        close = np.abs(found - expected) < 1  # at a step between two colours float32 may take the next one
+        close = np.abs(found - expected) < 1  # near a step between two colours float32 may give the next one
         assert close.mean() > 0.99
         np.testing.assert_allclose(found, expected, atol=8)
 
@@ -194,12 +194,12 @@ def rejects(message, call):
 
 
 def test_what_a_figure_refuses(images, maps, masks):
-    rejects("There are no images to draw.", lambda: attention_figure(images[:0], maps, []))
-    rejects("There are no maps to draw.", lambda: attention_figure(images, {}, TITLES))
-    rejects("Some images lack a map or a title.", lambda: attention_figure(images, maps, TITLES[1:]))
-    rejects("Some images lack a map or a title.", lambda: attention_figure(images[1:], maps, TITLES[1:]))
-    rejects("The masks do not fit the images.", lambda: attention_figure(images, maps, TITLES, masks=masks[:, 1:]))
-    rejects("Some maps have no colour scale.", lambda: attention_figure(images, maps, TITLES, scales={}))
+    rejects("`images` must hold at least one image.", lambda: attention_figure(images[:0], maps, []))
+    rejects("`maps` must hold at least one column.", lambda: attention_figure(images, {}, TITLES))
+    rejects("Every image must have its maps and a title.", lambda: attention_figure(images, maps, TITLES[1:]))
+    rejects("Every image must have its maps and a title.", lambda: attention_figure(images[1:], maps, TITLES[1:]))
+    rejects("The masks must fit the images.", lambda: attention_figure(images, maps, TITLES, masks=masks[:, 1:]))
+    rejects("Every map must have a colour scale.", lambda: attention_figure(images, maps, TITLES, scales={}))
 
 
 def of_one(maps, number=0):
@@ -233,8 +233,8 @@ def test_a_strip_outlines_the_mask_in_white_on_every_square(images, maps, masks)
 
 def test_what_a_strip_refuses(images, maps, masks):
     scales = map_scales(maps)
-    rejects("Some maps have no colour scale.", lambda: attention_strip(images[0], of_one(maps), {}))
-    rejects("The masks do not fit the images.", lambda: attention_strip(images[0], of_one(maps), scales, masks[0, 1:]))
+    rejects("Every map must have a colour scale.", lambda: attention_strip(images[0], of_one(maps), {}))
+    rejects("The masks must fit the images.", lambda: attention_strip(images[0], of_one(maps), scales, masks[0, 1:]))
 
 
 def test_an_outline_is_the_inner_edge():
@@ -242,7 +242,7 @@ def test_an_outline_is_the_inner_edge():
     mask[1:6, 0:5] = 1
     found = outlined(np.zeros((7, 7, 3), "uint8"), mask)[..., 0] == 255
     expected = np.zeros((7, 7), bool)
-    expected[1, 0:5] = expected[5, 0:5] = expected[1:6, 4] = True  # where the mask leaves the image there is no edge
+    expected[1, 0:5] = expected[5, 0:5] = expected[1:6, 4] = True  # no edge at the border of the image
     np.testing.assert_array_equal(found, expected)
 
 

@@ -1,4 +1,4 @@
-"""What a map is like without a mask: entropy and sparsity by their sums, agreement as scipy ranks."""
+"""Measures without masks: entropy and sparsity compared with their sums, agreement with SciPy."""
 
 import re
 
@@ -13,7 +13,7 @@ spread = pytest.mark.parametrize("measure", [entropy, sparsity])
 
 
 def gini(values):
-    """Σ_i Σ_j |a_i − a_j| / (2 n Σ a), over the largest it can be, (n − 1)/n."""
+    """Σ_i Σ_j |a_i − a_j| / (2 n Σ a), divided by its largest value, (n − 1)/n."""
     flat = values.ravel().astype("float64")
     count = len(flat)
     differences = sum(abs(one - other) for one in flat for other in flat)
@@ -78,13 +78,13 @@ def test_zeros_and_single_positions_are_not_defined(measure):
     ],
 )
 def test_what_are_no_weights(measure, maps, expected, received):
-    message = f"These are no maps of weights. Expected {expected}. Received: {received}."
+    message = f"`maps` must be maps of weights. Expected {expected}. Received: {received}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         measure(maps)
 
 
 def ranked_together(first, second):
-    """scipy's coefficient for each two maps of one size."""
+    """SciPy's coefficient for each pair of maps of the same size."""
     pairs = zip(first, second, strict=True)
     return [spearmanr(one.ravel(), other.ravel()).statistic for one, other in pairs]
 
@@ -118,7 +118,9 @@ def test_constant_maps_agree_with_nothing(rng):
     flat[1] = maps[1]
     for first, second in ((maps, flat), (flat, maps)):
         assert np.isnan(agreement(first, second)).tolist() == [True, False, True]
-    rounded = np.full((3, 4, 4), 1 / 16) * (1 + 1e-7 * rng.random((3, 4, 4)))  # as resizing and softmax leave it
+    rounded = np.full((3, 4, 4), 1 / 16) * (
+        1 + 1e-7 * rng.random((3, 4, 4))
+    )  # like the rounding errors of resizing and softmax
     assert np.isnan(agreement(maps, rounded)).all()
     assert not np.isnan(agreement(maps, maps + 0.01 * rounded)).any()
     for value in (0, 1 / 9, 0.1, 1e-8, -3.3):
@@ -131,7 +133,10 @@ def test_constant_maps_agree_with_nothing(rng):
     ("first", "second"), [((3, 4, 4), (2, 4, 4)), ((4, 4), (4, 4)), ((3, 4, 4), (3, 4, 4, 1))], ids=str
 )
 def test_maps_that_do_not_fit(first, second):
-    message = f"The maps do not fit. Expected two of (B, H, W), one B. Received: {first} and {second}."
+    message = (
+        "`first` and `second` must be maps of the same images. Expected two arrays (B, H, W) with the same B. "
+        f"Received: {first} and {second}."
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         agreement(np.ones(first), np.ones(second))
 
@@ -141,7 +146,7 @@ def test_maps_that_are_not_finite_rank_nothing(bad, rng):
     maps = rng.random((2, 3, 3))
     spoilt = maps.copy()
     spoilt[1, 2, 2] = bad
-    message = "The maps are not finite. Expected numbers. Received: 1 NaN or infinite."
+    message = "The maps must be finite. Expected numbers. Received: 1 NaN or infinite."
     for first, second in ((maps, spoilt), (spoilt, maps)):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             agreement(first, second)

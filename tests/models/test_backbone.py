@@ -1,4 +1,4 @@
-"""Any backbone: which of its layers can be attended, that attention works there, and freezing."""
+"""Any backbone: which of its layers can be attended, attention over them, and freezing."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ from keras_attention.models import (
 
 applications = keras.applications
 
-# (network, attended layers, the layer that asks); strides and channels of all three differ.
+# (network, attended layers, query layer); strides and channels of all three differ.
 BACKBONES = {
     "resnet50": (applications.ResNet50, ("conv2_block3_out", "conv4_block6_out"), "conv5_block3_out"),
     "efficientnetv2b0": (applications.EfficientNetV2B0, ("block2b_add", "block5e_add"), "top_activation"),
@@ -117,16 +117,16 @@ def test_a_backbone_without_a_map():
     images = keras.Input((8, 8, 3))
     flat = keras.Model(images, layers.Dense(4)(layers.Flatten()(images)), name="flat")
     with pytest.raises(
-        ValueError, match=r"^The backbone has no feature map. Expected layers that give .* Received: flat"
+        ValueError, match=r"^The backbone must have a feature map. Expected layers that give .* Received: flat"
     ):
         attention_classifier(flat, 3, attend="dense", query="dense")
-    with pytest.raises(ValueError, match="The backbone has no feature map"):
+    with pytest.raises(ValueError, match="The backbone must have a feature map"):
         feature_layers(flat)
 
 
 def test_a_backbone_over_something_else():
     words = keras.Input((8,))
-    with pytest.raises(ValueError, match="The backbone takes no images"):
+    with pytest.raises(ValueError, match="The backbone must take images"):
         feature_layers(keras.Model(words, layers.Dense(4)(words)))
 
 
@@ -137,14 +137,18 @@ class Subclassed(keras.Model):
 
 @pytest.mark.parametrize("backbone", [Subclassed(), keras.Sequential([layers.Dense(2)]), "vgg16", None], ids=type)
 def test_what_is_no_functional_model(backbone):
-    with pytest.raises(TypeError, match=r"^The backbone cannot be looked into. Expected a functional"):
+    with pytest.raises(
+        TypeError, match=r"^The backbone must be a functional `keras.Model` with one input. Expected a model"
+    ):
         attention_classifier(backbone, 3)
 
 
 @pytest.mark.parametrize("function", [freeze, unfreeze, feature_layers])
 @pytest.mark.parametrize("model", [5, keras.Sequential([layers.Dense(3)])], ids=type)
 def test_every_function_says_so(function, model):
-    with pytest.raises(TypeError, match=r"^The backbone cannot be looked into. Expected a functional"):
+    with pytest.raises(
+        TypeError, match=r"^The backbone must be a functional `keras.Model` with one input. Expected a model"
+    ):
         function(model)
 
 
@@ -186,7 +190,7 @@ def test_freezing_up_to_a_block():
 def test_frozen_batch_normalization_computes_as_in_inference(rng):
     backbone = VGG16BN((32, 32, 3), width=0.05)
     images = rng.uniform(0, 255, (3, 32, 32, 3)).astype("float32")
-    training = ops.convert_to_numpy(backbone(images, training=True))  # moves the statistics too
+    training = ops.convert_to_numpy(backbone(images, training=True))  # changes the statistics too
     inference = ops.convert_to_numpy(backbone(images))
     assert (training != inference).any()
     freeze(backbone)

@@ -1,4 +1,4 @@
-"""The table of backbones: what it finds, what it refuses, and weights that go by the names of layers."""
+"""The registry of backbones: what it finds and refuses, and weights that are loaded by names of layers."""
 
 import re
 
@@ -14,7 +14,7 @@ SIDE, WIDTH = 32, 0.1
 
 @pytest.fixture
 def build(small_cnn):
-    """Makes the second backbone with other weights each time, those of its statistics too."""
+    """Makes the second backbone with different weights and statistics each time."""
 
     def make(seed=0, width=WIDTH):
         backbone = BACKBONES.make(small_cnn, SIDE, width)
@@ -44,11 +44,15 @@ def test_a_name_is_registered_once_and_attends_to_something():
     table = Backbones()
     table.register("mine", ("a",), "b")(lambda input_shape, width: None)
     assert table["mine"] == Backbone(table["mine"].build, ("a",), "b", None, load_own_weights)
-    with pytest.raises(ValueError, match=r"^The backbone 'mine' is registered already\. Expected a name that is free"):
+    with pytest.raises(ValueError, match=r"^The backbone 'mine' is registered already\. Expected another name"):
         table.add("mine", BACKBONES["vgg16_bn"])
-    with pytest.raises(ValueError, match=r"^The backbone 'other' attends to nothing\. Expected the names of layers\."):
+    with pytest.raises(
+        ValueError, match=r"^The backbone 'other' needs attended layers\. Expected the names of layers\."
+    ):
         table.register("other", (), "b")(None)
-    with pytest.raises(TypeError, match=r"^The backbone cannot be looked into\. Expected a functional `keras.Model`"):
+    with pytest.raises(
+        TypeError, match=r"^The backbone must be a functional `keras.Model` with one input\. Expected a model"
+    ):
         table.make("mine", SIDE, 1.0)
     with pytest.raises(
         ValueError, match=r"^Unknown backbone 'mein' \(did you mean 'mine'\?\)\. Expected one of: mine\."
@@ -80,10 +84,10 @@ def test_weights_that_do_not_fit_change_nothing(build, tmp_path):
     broken.save_weights(tmp_path / "broken.weights.h5")
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save_weights(tmp_path / "other.weights.h5")
     messages = {
-        "imagenet": "The backbone 'small_cnn' has no weights of ImageNet. Expected the path of a .keras or .weights.h5",
-        "wide.weights.h5": "The arrays of stage1_conv in .* do not fit the backbone 'small_cnn'. Expected shapes",
-        "broken.weights.h5": "The weights of stage4_bn in .* are not all finite. Expected finite numbers. Received: ",
-        "other.weights.h5": "The arrays of stage1_conv in .* do not fit the backbone 'small_cnn'. Expected shapes",
+        "imagenet": "There are no ImageNet weights for the backbone 'small_cnn'. Expected the path of a .keras or",
+        "wide.weights.h5": "The arrays of stage1_conv in .* must fit the backbone 'small_cnn'. Expected shapes",
+        "broken.weights.h5": "The weights of stage4_bn in .* must be finite. Expected finite numbers. Received: ",
+        "other.weights.h5": "The arrays of stage1_conv in .* must fit the backbone 'small_cnn'. Expected shapes",
         "none.weights.h5": "The file of weights .* is not there. Expected an existing file.",
     }
     for name, message in messages.items():
@@ -98,6 +102,6 @@ def test_two_layers_of_one_name_cannot_be_told_apart(tmp_path):
     inner = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.layers.Conv2D(3, 1, name="same")], name="inner")
     model = keras.Model(images, keras.layers.Conv2D(3, 1, name="same")(inner(images)))
     model.save_weights(tmp_path / "twice.weights.h5")
-    message = "Two layers of the backbone have one name. Expected a name for each. Received: same."
+    message = "Layers of the backbone must have different names. Expected each name once. Received: same."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load_own_weights(model, tmp_path / "twice.weights.h5")

@@ -1,4 +1,4 @@
-"""Calibration changes the statistics of batch normalization and nothing of what the model computes."""
+"""Calibration changes the statistics of batch normalization, but not the outputs of the model."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ def images(rng):
 
 @pytest.fixture
 def model(rng):
-    """A network whose batch normalizations are far from what its images ask for."""
+    """A network whose batch normalization statistics are far from those of its images."""
     model = VGG16BN((32, 32, 3), width=0.05)
     for layer in norms(model):
         size = layer.gamma.shape
@@ -30,7 +30,7 @@ def norms(model):
 
 
 def inputs_of(model, layer, images):
-    """What the layer gets, in float64."""
+    """The input of the layer, in float64."""
     return ops.convert_to_numpy(keras.Model(model.input, layer.input)(images)).astype("float64")
 
 
@@ -51,7 +51,7 @@ def test_the_statistics_are_those_of_the_images(model, images):
 
 
 def test_an_identity_becomes_the_identity_of_the_paper(images):
-    """Under weights without batch normalization: γ = √(σ² + ε), β = μ."""
+    """With weights trained without batch normalization: γ = √(σ² + ε), β = μ."""
     model = VGG16BN((32, 32, 3), width=0.05)
     for layer in norms(model):
         gamma, beta, mean, variance = layer.get_weights()
@@ -64,7 +64,7 @@ def test_an_identity_becomes_the_identity_of_the_paper(images):
 
 
 def test_training_starts_from_the_same_function(model, images):
-    """Normalised by the statistics of the very images, training computes what inference does."""
+    """Normalised by the statistics of the same images, training computes the same as inference."""
     calibrate_batch_norm(model, images)
     inference, training = (ops.convert_to_numpy(model(images, training=mode)) for mode in (False, True))
     np.testing.assert_allclose(training, inference, atol=1e-3 * np.abs(inference).max())
@@ -98,15 +98,15 @@ def test_half_precision_is_measured_in_float32(images):
 
 
 def test_what_cannot_be_calibrated(model, images):
-    with pytest.raises(ValueError, match=r"^There is nothing to calibrate on. Expected at least one image. Received: "):
+    with pytest.raises(ValueError, match=r"^Calibration needs images. Expected at least one image. Received: "):
         calibrate_batch_norm(model, images[:0])
     inputs = keras.Input((4, 4, 3))
     for layer in (keras.layers.ReLU(), keras.layers.BatchNormalization(scale=False)):
         other = keras.Model(inputs, layer(inputs), name="other")
-        with pytest.raises(ValueError, match=r"^The model cannot be calibrated. Expected batch normalization"):
+        with pytest.raises(ValueError, match=r"^The model must have batch normalization. Expected layers of it"):
             calibrate_batch_norm(other, images)
     before = model.get_weights()
-    with pytest.raises(ValueError, match="The features are not finite"):
+    with pytest.raises(ValueError, match="The features must be finite"):
         calibrate_batch_norm(model, images * np.nan)
     np.testing.assert_array_equal(model.get_weights()[-1], before[-1])
 
@@ -118,18 +118,20 @@ def test_what_cannot_be_calibrated(model, images):
 )
 def test_images_of_another_shape(model, wrong):
     before = model.get_weights()
-    with pytest.raises(ValueError, match=r"^The images do not fit the model. Expected batches of shape \(None"):
+    with pytest.raises(ValueError, match=r"^The images must fit the model. Expected batches of shape \(None"):
         calibrate_batch_norm(model, wrong)
     np.testing.assert_array_equal(model.get_weights()[-1], before[-1])
 
 
 @pytest.mark.parametrize("wrong", [None, "images", 5], ids=repr)
 def test_what_is_no_images(model, wrong):
-    with pytest.raises(TypeError, match=r"^The images are none. Expected an array or batches of images. Received: "):
+    with pytest.raises(TypeError, match=r"^`images` must be an array or an iterable of image batches. Expected "):
         calibrate_batch_norm(model, wrong)
 
 
 @pytest.mark.parametrize("wrong", [None, "vgg", keras.layers.Dense(3)], ids=type)
 def test_what_is_no_model(wrong, images):
-    with pytest.raises(TypeError, match=r"^The model cannot be looked into. Expected a functional"):
+    with pytest.raises(
+        TypeError, match=r"^The model must be a functional `keras.Model` with one input. Expected a model"
+    ):
         calibrate_batch_norm(wrong, images)

@@ -1,4 +1,4 @@
-"""The classifier whose classes ask, its activation, its regularized maps, and its outputs as a model to train."""
+"""The classifier with a query for each class, its activation, its regularized maps, and training by its outputs."""
 
 import re
 
@@ -19,7 +19,7 @@ def numpy(tensor):
 
 
 def network():
-    """Three convolutions, whose maps are of 12×10, 6×5 and 3×3 positions."""
+    """Three convolutions, whose maps have 12×10, 6×5 and 3×3 positions."""
     inputs = x = keras.Input((12, 10, 3))
     for number, filters in enumerate((4, 6, 8), start=1):
         stride = 1 if number == 1 else 2
@@ -48,7 +48,7 @@ def test_each_class_has_a_map_and_a_logit_of_its_own(images):
     assert {name: tensor.shape for name, tensor in outputs.output.items()} == {"logits": (None, CLASSES), **maps}
     queries = {layer.name: tuple(layer.queries.shape) for layer in model.layers if isinstance(layer, LearnedQueries)}
     assert queries == {"queries_conv2": (CLASSES, 6), "queries_conv3": (CLASSES, 8)}
-    # logit_k = w_k · [context_k of F₁ | context_k of F₂] + b_k, the contexts those of the maps.
+    # logit_k = w_k · [context_k of F₁ | context_k of F₂] + b_k, with the contexts that belong to the maps.
     model.get_layer("logits").bias.assign(np.arange(CLASSES))
     features = keras.Model(model.input, [model.get_layer(name).output for name in ("conv2", "conv3")])(images)
     found = {name: numpy(tensor) for name, tensor in outputs(images).items()}
@@ -93,8 +93,8 @@ def test_probabilities_follow_the_logits(activation, query, images, reload):
 
 
 def test_regularized_maps_add_to_the_loss_after_a_reload_too(images, reload):
-    model = reload(classifier(map_regularizer=["entropy", "sparsity"], agreement=0.5))
-    assert model.get_layer("agreement").rate == 0.5
+    model = reload(classifier(map_regularizer=["entropy", "spread"], disagreement=0.5))
+    assert model.get_layer("disagreement").rate == 0.5
     model(images)
     assert len(model.losses) == 5
     features = keras.Model(model.input, [model.get_layer(name).output for name in ("conv2", "conv3")])(images)
@@ -128,17 +128,17 @@ def test_a_rewarded_model_trains_through_its_named_outputs(images, labels):
 ERRORS = [
     (
         {"pool_query": True},
-        '`pool_query` has no map to average. Expected `pool_query=False` with `query="classes"`. '
+        '`pool_query=True` needs a query map to average. Expected `pool_query=False` with `query="classes"`. '
         'Received: query="classes", pool_query=True.',
     ),
     (
         {"attend": ()},
-        'The classes have no map to ask. Expected at least one layer in `attend` with `query="classes"`. '
-        'Received: query="classes", attend=().',
+        "Queries of the classes need an attended layer. Expected at least one layer in `attend` with "
+        '`query="classes"`. Received: query="classes", attend=().',
     ),
     (
         {"score": None},
-        'The classes cannot ask without a score. Expected a score with `query="classes"`. '
+        'Queries of the classes need a score. Expected a score with `query="classes"`. '
         'Received: query="classes", score=None.',
     ),
     (
@@ -146,18 +146,20 @@ ERRORS = [
         "Unknown activation 'relu'. Expected one of: softmax, sigmoid. Received: activation='relu'.",
     ),
     (
-        {"attend": "conv2", "agreement": 0.1},
-        "There are no two maps that could agree. Expected a score and at least two attended maps, or `agreement=0`. "
-        "Received: 1 maps, agreement=0.1.",
+        {"attend": "conv2", "disagreement": 0.1},
+        "`disagreement` needs at least two maps. Expected a score and at least two attended layers, or "
+        "`disagreement=0`. "
+        "Received: 1 maps, disagreement=0.1.",
     ),
     (
-        {"query": "conv3", "score": None, "agreement": 0.1},
-        "There are no two maps that could agree. Expected a score and at least two attended maps, or `agreement=0`. "
-        "Received: 0 maps, agreement=0.1.",
+        {"query": "conv3", "score": None, "disagreement": 0.1},
+        "`disagreement` needs at least two maps. Expected a score and at least two attended layers, or "
+        "`disagreement=0`. "
+        "Received: 0 maps, disagreement=0.1.",
     ),
     (
-        {"agreement": float("inf")},
-        "`agreement` is out of range. Expected a number. Received: agreement=inf.",
+        {"disagreement": float("inf")},
+        "`disagreement` is out of range. Expected a number. Received: disagreement=inf.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""The attention classifier: its controls, its names, its maps, and that every pair trains."""
+"""The attention classifier: its controls, names and maps, and training with every score and alignment."""
 
 import re
 
@@ -12,7 +12,7 @@ from keras_attention.models import VGG16BN, attention_classifier, attention_outp
 
 CLASSES, UNITS, IMAGES, SIDE = 3, 7, 5, 32
 
-# Every score and every alignment once; all pairs meet in `test_pairs.py`.
+# Every score and every alignment once; `test_pairs.py` tests all pairs.
 STAR = [(score, "softmax") for score in SCORES] + [("additive", name) for name in ALIGNMENTS if name != "softmax"]
 if keras.backend.backend() != "tensorflow":  # where every layer on its own compiles
     STAR = [("additive", "softmax"), ("cosine", "entmax"), ("general", "local_predictive")]
@@ -28,7 +28,7 @@ def vgg(width=0.05):
 
 
 def small_network():
-    """Another backbone: three convolutions, whose maps are of 13×11, 6×5 and 3×2 positions."""
+    """Another backbone: three convolutions, whose maps have 13×11, 6×5 and 3×2 positions."""
     inputs = x = keras.Input((13, 11, 3), name="images")
     for number, filters in enumerate((5, 7, 11), start=1):
         x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"conv{number}")(x)
@@ -60,7 +60,7 @@ def test_the_head_joins_the_pooled_query_and_the_contexts(images):
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
     of_maps = [model.get_layer(f"block{block}_pool").output.shape[-1] for block in (5, 3, 4)]
     assert [part.shape[-1] for part in model.get_layer("contexts").input] == of_maps
-    # Recomputed from the model's own parts.
+    # Recomputed from the parts of the model.
     graph = keras.Model(model.input, [model.get_layer(f"block{block}_pool").output for block in (5, 3, 4)])
     query, *features = graph(images)
     contexts = [layer(query, map_) for layer, map_ in zip(attention_layers(model).values(), features, strict=True)]
@@ -196,7 +196,7 @@ def test_the_name_is_that_which_is_given():
 def test_the_parameters_are_those_of_yan_et_al():
     score = AdditiveScore(256, activation="relu", use_bias=False, use_output_bias=True, kernel_initializer="he_normal")
     model = attention_classifier(VGG16BN((32, 32, 3)), 2, score=score, alignment="sigmoid")
-    # Theirs has the biases of the convolutions too, 4,224 numbers that batch normalization takes out again.
+    # Keras's VGG16 also has biases of the convolutions, 4,224 numbers that batch normalization would cancel.
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 15_184_964 - 4_224
 
 
@@ -281,7 +281,7 @@ def test_errors_have_three_parts(arguments, wrong, expected, received):
 
 
 def test_a_layer_without_a_map_is_told_from_one_that_is_not_there():
-    wrong = r"^Layer 'pooled' gives no feature map\. Expected one of: conv1, conv2, conv3"
+    wrong = r"^Layer 'pooled' must give a feature map\. Expected one of: conv1, conv2, conv3"
     with pytest.raises(ValueError, match=wrong) as error:
         attention_classifier(small_network(), CLASSES, ("pooled",), "conv3")
     assert str(error.value).endswith(" Received: output shape=(None, 11).")

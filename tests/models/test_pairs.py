@@ -1,4 +1,4 @@
-"""Every score with every alignment: it learns, and it is the same after a file."""
+"""Every score with every alignment: each pair learns, and is the same after saving and loading."""
 
 import importlib.util
 import os
@@ -25,7 +25,7 @@ def numpy(tensor):
 
 
 def all_scores_with(kind):
-    """One model with a branch of its own for each score: (query, features) → logits and map of each."""
+    """One model with a branch for each score: (query, features) → logits and map of each branch."""
     query, features = keras.Input((QUERY_DIMENSION,)), keras.Input((HEIGHT, WIDTH, CHANNELS))
     outputs, alignment = {}, KINDS[kind]
     for score in SCORES:
@@ -40,20 +40,20 @@ def all_scores_with(kind):
 def inputs_and_labels(rng):
     query = rng.normal(size=(EXAMPLES, QUERY_DIMENSION)).astype("float32")
     labels = rng.integers(0, CLASSES, EXAMPLES)
-    # Every position tells the class, some more clearly: wherever a member looks first, there is something to learn.
+    # Every position shows the class, some more clearly, so that there is something to learn wherever attention starts.
     noise = rng.normal(size=(EXAMPLES, HEIGHT, WIDTH, CHANNELS))
     features = 0.5 * noise + 2 * np.eye(CHANNELS)[labels][:, None, None]
     return [query, features.astype("float32")], labels
 
 
 def outputs_of(model, inputs):
-    """Compiled where a loop would compile at each call on its own."""
+    """Compiled on backends on which a loop would compile in every single call."""
     return model(inputs) if keras.backend.backend() == "tensorflow" else model.predict(inputs, verbose=0)
 
 
 @every_kind
 def test_every_pair_learns_and_leaves(kind, rng, tmp_path):
-    """Three steps lower the loss and move every weight; a file keeps what was learned."""
+    """Three steps lower the loss and change every weight; a saved model keeps what was learned."""
     query, features, outputs = all_scores_with(kind)
     logits = {name: tensor for name, tensor in outputs.items() if name.startswith("logits")}
     model = ReinforceModel([query, features], logits)

@@ -56,7 +56,7 @@ def test_calibrated_features_are_those_of_the_plain_network(images, plain):
 
 
 def test_other_networks_give_other_features(images, plain):
-    """The comparison above can fail: random weights are far off."""
+    """The test above can fail: with random weights the features are far off."""
     expected = plain.predict(images[:2], verbose=0)
     found = VGG16BN((SIDE, SIDE, 3)).predict(images[:2], verbose=0)
     assert np.abs(found - expected).max() > 0.1 * np.abs(expected).max()

@@ -23,7 +23,7 @@ def numpy(tensor):
 
 
 def problem(rng):
-    """The query names a position by a code; the label is the sign of the value there, and only there."""
+    """The query is the code of a position; the label is the sign of the value at that position only."""
     place = rng.integers(0, POSITIONS, EXAMPLES)
     query = np.eye(POSITIONS, dtype="float32")[place][:, None]
     key = np.broadcast_to(np.eye(POSITIONS, dtype="float32"), (EXAMPLES, POSITIONS, POSITIONS))
@@ -68,7 +68,7 @@ def test_the_loss_that_is_shown_is_that_of_the_task(rng):
     inputs, labels, _ = problem(rng)
     model, _ = model_with(HardAlignment("reinforce", seed=1, entropy_bonus=10.0))
     model.compile(keras.optimizers.SGD(0.0), LOSS)
-    # Whatever was sampled, the logits are those of a value of 1 or −1.
+    # Whatever is sampled, the logits are those for a value of 1 or −1.
     shown = model.fit(inputs, labels, batch_size=EXAMPLES, epochs=1, verbose=0).history["loss"][0]
     assert 0 < shown < 5
     assert shown == pytest.approx(model.evaluate(inputs, labels, verbose=0), rel=0.5)
@@ -121,7 +121,7 @@ def test_several_outputs_with_weights_of_their_own(form, rng):
     model.compile(keras.optimizers.SGD(0.1), losses)
     history = model.fit([query, value, key], targets, sample_weight=weights, batch_size=64, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
-    # The second output weighs nothing, so the reward is that of the first.
+    # The second output has weight 0, so the reward comes from the first.
     baseline = float(numpy(model.get_layer("attention").alignment.baseline))
     assert -2 * max(history["loss"]) < baseline < 0
 
@@ -140,7 +140,7 @@ def test_without_a_loss_there_is_no_reward(rng):
     inputs, labels, _ = problem(rng)
     model, _ = model_with(HardAlignment("reinforce", seed=1), GeneralScore(kernel_regularizer="l2"))
     model.compile("sgd")
-    with pytest.raises(ValueError, match=r"Attention that samples has no reward\. Expected `compile"):
+    with pytest.raises(ValueError, match=r"Attention that samples needs a loss as its reward\. Expected `compile"):
         model.fit(inputs, labels, verbose=0)
 
 
@@ -176,7 +176,7 @@ def test_a_classifier_is_rewarded_where_it_samples_for_a_reward(alignment, kind)
 
 @pytest.mark.parametrize("kind", ["map", "vector", "questions"])
 def test_reinforce_teaches_the_attention_and_not_the_network_under_it(kind, rng):
-    """Nothing but REINFORCE comes past the stopped context: what it moves are the score, and questions of its own."""
+    """Only the gradient of REINFORCE passes the stopped context: it trains the score and learned queries."""
     images = keras.Input((4, 4, 3))
     features = keras.layers.Conv2D(6, 1, name="under")(images)
     query = {"map": features, "vector": keras.layers.GlobalAveragePooling2D()(features), "questions": None}[kind]
@@ -184,7 +184,7 @@ def test_reinforce_teaches_the_attention_and_not_the_network_under_it(kind, rng)
     context = SpatialAttention("general", HardAlignment("reinforce", seed=1), units=5, name="attention")(
         query, features
     )
-    untaught = 0.0 * ops.mean(features, axis=(1, 2))  # a gradient of 0 where there would be none
+    untaught = 0.0 * ops.mean(features, axis=(1, 2))  # so that the gradient is 0 and not missing
     stopped = keras.layers.Lambda(ops.stop_gradient, output_shape=lambda shape: shape)(keras.layers.Flatten()(context))
     model = ReinforceModel(images, keras.layers.Dense(2)(ops.concatenate([stopped, untaught], axis=-1)))
     model.compile(keras.optimizers.SGD(1.0), LOSS)

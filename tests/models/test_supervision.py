@@ -1,4 +1,4 @@
-"""Losses between maps and masks: worked by hand, under ordinary `fit` through the names of the outputs."""
+"""Losses between maps and masks: computed by hand, and in ordinary `fit` by the names of the outputs."""
 
 import re
 
@@ -37,18 +37,18 @@ def test_dice_by_hand():
     assert value(MaskDice(), MASK, maps) == pytest.approx(1 - 2 * 0.75 / 3.75)
     assert value(MaskDice(), MASK, MASK) == pytest.approx(0, abs=1e-6)
     assert value(MaskDice(), MASK, 1 - MASK) == pytest.approx(1)
-    # Weights that sum to 1 are far from the mask even where they are as good as they can be.
+    # Weights that sum to 1 are far from the mask even at their best.
     assert value(MaskDice(), MASK, MASK / 2) == pytest.approx(1 - 2 / 3)
 
 
 def test_overlap_by_hand():
-    maps = [[[0.2, 0.6, 0.1, 0.1], [0, 0, 0, 0]]]  # .2 + .5 lie inside the two halves
+    maps = [[[0.2, 0.6, 0.1, 0.1], [0, 0, 0, 0]]]  # .2 + .5 overlap in the two halves
     assert value(MaskOverlap(), MASK, maps) == pytest.approx(0.3)
     assert value(MaskOverlap(), MASK, MASK / 2) == pytest.approx(0, abs=1e-6)
     assert value(MaskOverlap(), MASK, 3.0 * MASK) == pytest.approx(0, abs=1e-6)
     assert value(MaskOverlap(), MASK, 1 - MASK) == pytest.approx(1)
     assert value(MaskOverlap(), MASK, np.full(MASK.shape, 1 / 8)) == pytest.approx(0.75)
-    # Half of the distance in L1.
+    # Half of the L1 distance.
     first, second = np.array(maps), MASK / 2
     assert value(MaskOverlap(), MASK, maps) == pytest.approx(np.abs(first - second).sum() / 2)
 
@@ -108,13 +108,13 @@ def test_several_maps_of_an_image_meet_one_mask(loss, rng):
 
 @pytest.mark.parametrize("shape", [(2, 2, 2), (2, 8, 8, 3), (2, 8), (2, 3, 8)])
 def test_masks_that_do_not_fit(shape):
-    message = "The masks do not fit the map. Expected (B, S, S) or (B, S, S, 1) of at least (4, 4)."
+    message = "The masks must fit the map. Expected (B, S, S) or (B, S, S, 1) of at least (4, 4)."
     with pytest.raises(ValueError, match=re.escape(message)):
         pooled_masks(ops.ones(shape), (4, 4))
 
 
 def network():
-    """Two convolutions, whose maps are of 12×10 and 4×4 positions."""
+    """Two convolutions, whose maps have 12×10 and 4×4 positions."""
     inputs = keras.Input((HEIGHT, WIDTH, 3))
     x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv1")(inputs)
     x = layers.Conv2D(5, 3, strides=3, padding="same", activation="relu", name="conv2")(x)
@@ -129,7 +129,7 @@ def classifier(alignment, **arguments):
 
 @pytest.fixture
 def data(rng):
-    """Bright squares on noise, and where they are."""
+    """Bright squares on noise, with masks of the squares."""
     images, masks = rng.normal(size=(IMAGES, HEIGHT, WIDTH, 3)), np.zeros((IMAGES, HEIGHT, WIDTH), "uint8")
     for image, mask in zip(images, masks, strict=True):
         top, left = rng.integers(0, 7), rng.integers(0, 5)
@@ -138,9 +138,9 @@ def data(rng):
     return images.astype("float32"), np.arange(IMAGES) % CLASSES, masks
 
 
-def compiled(model, blocks=None, weight=1.0):
+def compiled(model, attend=None, weight=1.0):
     supervised = attention_outputs(model)
-    maps = mask_losses(model, blocks)
+    maps = mask_losses(model, attend)
     losses = {"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True), **maps}
     supervised.compile(keras.optimizers.Adam(0.02), losses, loss_weights={"logits": 1.0, **dict.fromkeys(maps, weight)})
     return supervised
@@ -157,14 +157,14 @@ def test_fit_by_the_names_of_the_outputs(alignment, data):
         assert history[name][-1] < 0.75 * history[name][0]
     kind = MaskDice if alignment == "sigmoid" else MaskOverlap
     assert {type(loss) for loss in mask_losses(model).values()} == {kind}
-    # The classifier shares the layers that were taught.
+    # The classifier shares the layers that were trained.
     np.testing.assert_array_equal(model.predict(images, verbose=0), supervised.predict(images, verbose=0)["logits"])
 
 
 @pytest.mark.slow
-def test_one_block_alone(data):
+def test_one_attended_layer_alone(data):
     images, labels, masks = data
-    supervised = compiled(classifier("sigmoid"), blocks=("conv1",))
+    supervised = compiled(classifier("sigmoid"), attend=("conv1",))
     history = supervised.fit(images, {"logits": labels, "attention_conv1": masks}, epochs=2, verbose=0).history
     assert "attention_conv1_loss" in history
     assert "attention_conv2_loss" not in history
@@ -183,7 +183,7 @@ def test_a_compiled_model_is_saved_and_goes_on(data, reload):
 
 
 def test_attention_that_samples_is_rewarded_for_its_map(data):
-    """With a classification that counts nothing, the weighted loss of the map alone is the reward."""
+    """The loss of the maps, times its weight, is a part of the reward."""
     images, labels, masks = data
     supervised = compiled(classifier(HardAlignment("reinforce", seed=1)), weight=5.0)
     assert isinstance(supervised, ReinforceModel)
@@ -201,10 +201,12 @@ def test_which_losses_and_for_whom():
     model = classifier("softmax")
     assert list(mask_losses(model)) == ["attention_conv1", "attention_conv2"]
     assert list(mask_losses(attention_outputs(model), ["conv2"])) == ["attention_conv2"]
-    with pytest.raises(ValueError, match=r"^Unknown block 'conv3' \(did you mean 'conv2'\?\)\. Expected one of: conv1"):
+    with pytest.raises(
+        ValueError, match=r"^Unknown attended layer 'conv3' \(did you mean 'conv2'\?\)\. Expected one of: conv1"
+    ):
         mask_losses(model, ["conv3"])
     plain = attention_classifier(network(), CLASSES, (), "conv2", name="plain")
-    message = "The model has no attention layers. Expected a model with SpatialAttention layers. Received: plain."
+    message = "The model must have attention layers. Expected a model with `SpatialAttention` layers. Received: plain."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         mask_losses(plain)
 

@@ -117,7 +117,7 @@ def test_weights_come_from_a_file(tiny, images, tmp_path):
 )
 def test_images_that_do_not_fit(input_shape):
     expected = (
-        "The images do not fit VGG16, whose five poolings halve each side. Expected an input shape (height, width, 3) "
+        "The images must fit VGG16, whose five poolings halve each side. Expected an input shape (height, width, 3) "
         f"with sides of at least 32. Received: input_shape={input_shape}."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):

@@ -1,4 +1,4 @@
-"""Pretrained weights: every layout and format gives the network that they were trained in."""
+"""Pretrained weights: every layout and format gives the network in which they were trained."""
 
 import itertools
 import re
@@ -32,7 +32,7 @@ def images(rng):
 
 
 def places(step):
-    """Where torch's convolutions stand, counted by hand for the blocks above."""
+    """The numbers of torch's convolutions, counted by hand for the blocks above."""
     return {3: [0, 3, 7, 10, 14, 18, 22], 2: [0, 2, 5, 7, 10, 13, 16]}[step]
 
 
@@ -79,7 +79,7 @@ def test_the_places_of_the_whole_network(step, expected, monkeypatch):
 
 
 def convolve(x, kernel, bias):
-    """3×3 "same" convolution of NHWC with an OIHW kernel, written out."""
+    """The 3×3 "same" convolution of NHWC with an OIHW kernel, written out."""
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     height, width = x.shape[1:3]
     windows = [padded[:, i : i + height, j : j + width] @ kernel[:, :, i, j].T for i in range(3) for j in range(3)]
@@ -122,7 +122,7 @@ def assert_features(model, expected, images, rtol=1e-4):
 
 
 def save_keras(path, state, modern=False):
-    """The arrays of a plain network as Keras wrote them: HWIO, the first kernel for BGR."""
+    """The arrays of a network without batch normalization in Keras's layout: HWIO, the first kernel for BGR."""
     with h5py.File(path, "w") as file:
         for name, place in zip(layout.convolution_names(), places(2), strict=True):
             group = file.create_group(name)
@@ -178,8 +178,8 @@ def test_imagenet_without_a_connection(monkeypatch):
 
     monkeypatch.setattr(keras.utils, "get_file", fail)
     expected = (
-        "The weights of ImageNet could not be downloaded: URL fetch failure: no route. Expected a connection, or the "
-        "path of a file of VGG16 weights. Received: weights='imagenet'."
+        "The ImageNet weights could not be downloaded: URL fetch failure: no route. Expected a network connection, or "
+        "the path of a file with VGG16 weights. Received: weights='imagenet'."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         VGG16BN((SIDE, SIDE, 3), "imagenet")
@@ -206,7 +206,7 @@ def test_a_pickle_is_not_run(tmp_path):
 
 
 def test_pytorch_itself_agrees(torch_bn, images, tmp_path):
-    """The network of torch, built here as torchvision builds it, on logits too."""
+    """The network in PyTorch, built here as torchvision builds it; its logits are compared too."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     parts, pairs = [], iter(channels())
     for convolutions, _ in layout.BLOCKS:
@@ -272,7 +272,7 @@ def test_a_partial_file(torch_bn, tmp_path):
     path = save(torch_bn, tmp_path / "partial.npz")
     expected = (
         f"{path} lacks weights of 2 layers: block2_conv1, block3_bn1. Expected weights of every layer, or "
-        f"strict=False, which leaves these as they are. Received: weights={str(path)!r}."
+        f"`strict=False`, which leaves these as they are. Received: weights={str(path)!r}."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         VGG16BN((SIDE, SIDE, 3), path)
@@ -283,7 +283,7 @@ def test_a_partial_file(torch_bn, tmp_path):
 
 
 def test_batch_norm_without_its_statistics_is_missing(torch_bn, tmp_path):
-    """γ and β alone must not pass for a network without batch normalization."""
+    """γ and β without statistics must not be taken for a network without batch normalization."""
     partial = {name: array for name, array in torch_bn.items() if "running" not in name}
     model = VGG16BN((SIDE, SIDE, 3))
     loaded = load_pretrained(model, save(partial, tmp_path / "partial.npz"), strict=False)
@@ -303,7 +303,7 @@ def test_a_file_that_is_refused_changes_nothing(torch_bn, tmp_path):
 
 def test_another_width(torch_bn, tmp_path):
     path = save(torch_bn, tmp_path / "a.npz")
-    expected = f"{path} holds a VGG16 of another width. Expected width=1. Received: width=0.5."
+    expected = f"The width must be that of the weights in {path}. Expected width=1. Received: width=0.5."
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         VGG16BN((SIDE, SIDE, 3), path, width=0.5)
 
@@ -311,7 +311,7 @@ def test_another_width(torch_bn, tmp_path):
 def test_kernels_of_another_size(torch_bn, tmp_path):
     torch_bn["features.0.weight"] = torch_bn["features.0.weight"][..., :1]
     with pytest.raises(
-        ValueError, match=r"The arrays of block1_conv1 in .* do not fit. Expected shapes \[\(3, 3, 3, 4\)"
+        ValueError, match=r"The arrays of block1_conv1 in .* must fit the model. Expected shapes \[\(3, 3, 3, 4\)"
     ):
         VGG16BN((SIDE, SIDE, 3), save(torch_bn, tmp_path / "a.npz"))
 
@@ -339,9 +339,9 @@ def test_a_renamed_file(suffix, other, tmp_path):
 def test_a_foreign_file(tmp_path, rng):
     path = save({f"layer{n}.weight": rng.normal(size=3) for n in range(7)}, tmp_path / "resnet.npz")
     expected = (
-        f"{path} holds no VGG16. Expected arrays named as in torchvision (features.0.weight) or as in Keras "
-        "(block1_conv1). Received: 7 arrays: layer0.weight, layer1.weight, layer2.weight, layer3.weight, layer4.weight "
-        "and 2 more."
+        f"{path} must hold weights of VGG16. Expected arrays named as in torchvision (features.0.weight) or as in "
+        "Keras (block1_conv1). Received: 7 arrays: layer0.weight, layer1.weight, layer2.weight, layer3.weight, "
+        "layer4.weight and 2 more."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         VGG16BN((SIDE, SIDE, 3), path)
@@ -364,7 +364,7 @@ def test_a_path_that_is_none(tmp_path):
 
 def test_weights_that_are_not_finite(torch_bn, tmp_path):
     torch_bn["features.7.bias"][2] = np.nan
-    expected = "The weights of block2_bn1 in .* are not all finite. Expected finite numbers. Received: NaN or infinity."
+    expected = "The weights of block2_bn1 in .* must be finite. Expected finite numbers. Received: NaN or infinity."
     with pytest.raises(ValueError, match=rf"^{expected}$"):
         VGG16BN((SIDE, SIDE, 3), save(torch_bn, tmp_path / "a.npz"))
 
@@ -381,14 +381,16 @@ def test_the_advice_of_other_libraries_is_not_passed_on(tmp_path):
 
 @pytest.mark.parametrize("model", [5, None, "vgg", keras.layers.Dense(3)], ids=type)
 def test_what_is_no_model(model, torch_bn, tmp_path):
-    with pytest.raises(TypeError, match=r"^The model cannot be looked into. Expected a functional"):
+    with pytest.raises(
+        TypeError, match=r"^The model must be a functional `keras.Model` with one input. Expected a model"
+    ):
         load_pretrained(model, save(torch_bn, tmp_path / "a.npz"))
 
 
 def test_a_model_that_is_no_vgg(torch_bn, tmp_path):
     images = keras.Input((8, 8, 3))
     model = keras.Model(images, keras.layers.Conv2D(2, 3)(images), name="other")
-    with pytest.raises(ValueError, match=r"^The model has no layers of a VGG16BN. Expected a VGG16BN, or a classifier"):
+    with pytest.raises(ValueError, match=r"^The model must have layers of a `VGG16BN`. Expected a `VGG16BN`, or a"):
         load_pretrained(model, save(torch_bn, tmp_path / "a.npz"))
 
 

@@ -1,4 +1,4 @@
-"""The report of a comparison: whole, self-contained, and the same figures in every form."""
+"""The report of a comparison: complete, self-contained, and with the same figures in every form."""
 
 import csv
 import html.parser
@@ -77,7 +77,7 @@ def runs_of(comparison):
 
 
 class Page(html.parser.HTMLParser):
-    """What of a page a test asks for: open tags that were never closed, addresses, tables."""
+    """The parts of a page that tests check: tags that are still open, addresses, ids, rows and text."""
 
     VOID = ("meta", "link", "img", "br", "input", "hr")
 
@@ -109,7 +109,7 @@ def test_the_page_is_whole_and_needs_no_network(report):
     page = Page(text)
     assert page.open == []
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
-    # Names of XML are addresses that nobody opens.
+    # XML namespaces are addresses too, but nothing opens them.
     opened = re.findall(r"https?://[^\s\"'<]+", text)
     assert all(
         address.startswith(

@@ -1,4 +1,4 @@
-"""The gallery: what is written, and, where there is a Chromium, what its page does."""
+"""The gallery: the files that are written and, if there is a Chromium, the behaviour of the page."""
 
 import html.parser
 import json
@@ -123,7 +123,9 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path):
 
 
 def test_what_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"^The gallery has no columns\. Expected .+\. Received: columns=\[\]\.$"):
+    with pytest.raises(
+        ValueError, match=r"^`columns` must hold at least one column\. Expected .+\. Received: columns=\[\]\.$"
+    ):
         write_gallery(tmp_path, CARDS, [], "title")
     without = {key: value for key, value in CARDS[0].items() if key not in ("true", "name")}
     with pytest.raises(ValueError, match=r"^A card lacks name, true\. Expected cards with .+\. Received: .+\.$"):
@@ -135,13 +137,13 @@ def test_what_is_refused(tmp_path):
 
 
 class Gallery:
-    """The page as a person uses it."""
+    """Uses the page like a person."""
 
     def __init__(self, browser):
         self.browser = browser
 
     def open(self, path, state=""):
-        self.browser.get("about:blank")  # another hash alone would not load the page anew
+        self.browser.get("about:blank")  # a change of the hash alone would not reload the page
         self.browser.get(f"{path.as_uri()}#{state}")
 
     def run(self, script, *arguments):
@@ -186,7 +188,7 @@ class Gallery:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """The gallery of five cards with their pictures, and one of many cards whose classes are not known."""
+    """A gallery of five cards with pictures; below it one of many cards whose true classes are not known."""
     folder = tmp_path_factory.mktemp("gallery")
     (folder / "pictures").mkdir()
     for number in range(len(CARDS)):

@@ -1,4 +1,4 @@
-"""Plots of a run: what is drawn, and that they can be written without a warning."""
+"""Plots of a run: their contents, and that they are saved without a warning."""
 
 import io
 
@@ -68,5 +68,5 @@ def test_confusion_of_many_classes_and_long_names(count, length, rng):
     figure = confusion_figure(rng.integers(0, 9, (count, count)), names)
     assert len(figure.axes[0].texts) == (count * count if count <= 25 else 0)
     assert saved(figure).std() > 10
-    # The matrix itself, not its labels, has the room.
+    # The matrix gets the room, not its labels.
     assert figure.axes[0].get_position().width > 0.2

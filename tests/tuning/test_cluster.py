@@ -153,7 +153,7 @@ def test_what_was_done_before_is_not_given_again(parts, address, tmp_path):
 
 @pytest.mark.parametrize("bad", ["here", "host:", ":80", "host:port", "host:99999", "host:0"])
 def test_an_address_that_is_none(bad):
-    with pytest.raises(ValueError, match=rf"no such address\. Expected HOST:PORT, .*Received: --chief {bad}\.$"):
+    with pytest.raises(ValueError, match=rf"no such address\. Expected HOST:PORT, .*Received: chief='{bad}'\.$"):
         parse_address(bad)
 
 
@@ -165,26 +165,26 @@ def test_a_name_that_is_none(bad):
 
 def test_a_chief_that_does_not_answer(address, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "SECONDS_TO_CONNECT", 0.3)
-    refused(Worker("one", address, tmp_path).working(), f"The chief does not answer. {ANY} --chief {address}.")
+    refused(Worker("one", address, tmp_path).working(), f"The chief does not answer. {ANY} chief='{address}'.")
 
 
 def test_a_folder_that_is_not_shared(served, address, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    message = f"The chief does not see this worker in the folder. {ANY} --run {elsewhere}."
+    message = f"The chief does not see this worker in the folder. {ANY} run='{elsewhere}'."
     refused(Worker("one", address, elsewhere).working(), message)
     assert "KERASTUNER_TUNER_ID" not in os.environ
 
 
 def test_a_name_that_is_taken(served, address, tmp_path):
     with Worker("one", address, tmp_path).working():
-        refused(Worker("one", address, tmp_path).working(), f"A worker of that name is at work. {ANY} --worker one.")
+        refused(Worker("one", address, tmp_path).working(), f"A worker of that name is at work. {ANY} worker='one'.")
 
 
 def test_a_port_that_is_taken(served, parts, address, tmp_path):
     (tmp_path / "another").mkdir()
     chief = Chief(parts()[0].oracle, address, tmp_path / "another")
-    message = f"The chief cannot serve there. {ANY} Received: --chief {address}."
+    message = f"The chief cannot serve there. {ANY} Received: chief='{address}'."
     refused(chief.serving(), message)
     with pytest.raises(ValueError, match=r"^The chief cannot serve there\."):
         check_free(address)

@@ -66,7 +66,7 @@ def test_a_plan_is_the_same_from_its_file(plan, tmp_path):
 
 def test_a_folder_without_a_search(tmp_path):
     for what in ("plan", "best"):
-        with pytest.raises(ValueError, match=r"Expected a folder with"):
+        with pytest.raises(ValueError, match=r"Expected the folder of a search, with"):
             getattr(Search(tmp_path), what)
 
 
@@ -99,7 +99,10 @@ DIFFERENT = {
 def test_another_search_is_refused(name, plan, record):
     change, message = DIFFERENT[name]
     other = dataclasses.replace(plan, **change)
-    refusals = {True: "cannot be continued so: leave out what differs", False: "holds another search: take another"}
+    refusals = {
+        True: "cannot be resumed with different settings: leave out what differs",
+        False: "holds another search: take another",
+    }
     for resume, refusal in refusals.items():
         with pytest.raises(ValueError, match=refusal) as raised:
             record.claim(other, resume=resume)
@@ -108,7 +111,9 @@ def test_another_search_is_refused(name, plan, record):
 
 
 def test_a_search_that_is_there_is_not_replaced_unasked(plan, record):
-    with pytest.raises(ValueError, match=r"is there\. Expected --resume or --overwrite, or another --run\."):
+    with pytest.raises(
+        ValueError, match=r"that is unfinished\. Expected `resume=True` or `overwrite=True`, or another `run`\."
+    ):
         record.claim(plan)
 
 

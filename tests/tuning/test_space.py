@@ -146,7 +146,7 @@ BAD = {
     ),
     "both": ({"fix": {"units": 64}, "choose": {"units": [32]}}, "A hyperparameter is fixed and to be chosen."),
     "heads": ({"choose": {"num_heads": [1, 3]}}, "3 heads do not divide block3_pool. Expected a divisor of its 64"),
-    "nothing": ({"choose": {"score": []}}, "There is nothing to choose from."),
+    "nothing": ({"choose": {"score": []}}, "There must be values to choose from."),
     "kind": ({"fix": {"dropout": None}}, "`dropout` has no such value. Expected a text, a number, true or false."),
     "no attention": (
         {"fix": {"score": "none", "units": 64}},

@@ -1,4 +1,4 @@
-"""What all alignments share: precision, masks, and which keys are there to be seen."""
+"""What all alignments share: precision, masks, and which keys are visible."""
 
 from functools import partial
 
@@ -14,29 +14,29 @@ ALIGNMENTS = Registry("alignment")
 
 
 class Alignment(WideLayer):
-    """Base of the alignment functions: masks and precision; a member overrides `align`.
+    """Base of the alignment functions, which takes care of masks and precision; a subclass overrides `align`.
 
-    Weights are computed in float32 under any dtype policy (in float64 under a float64 policy). A masked key, and one
+    Weights are computed in float32 under any dtype policy (in float64 under a float64 policy). A masked key, or a key
     whose score is −∞, has weight exactly 0; a row without any visible key is all 0, never NaN and never uniform.
 
-    `normalized` says whether a row sums to 1. `averages` says how weights and values make the context: Σ a·v, or, where
-    it is true, the mean of a·v over the visible keys, so that the size of the context does not depend on their number.
+    `normalized` says whether a row sums to 1. `averages` says how weights and values make the context: if `False`, it
+    is Σ a·v; if `True`, it is the mean of a·v over the visible keys, so that its size does not depend on their number.
 
     Call arguments:
         scores: `(..., Tq, Tk)`, aligned along the last axis.
         mask: boolean or integer, broadcastable to `scores`; `False` hides a key.
-        training: whether a member that samples may do so.
-        grid: `(H, W)` or `(T,)`, how the keys are laid out, for a member that asks where a key is; `(Tk,)` where it is
-            left out.
-        query: `(..., Tq, dq)`, for a member that asks who asks.
-        finite: whether the scores are known to hold no −∞, which saves looking for it.
+        training: whether an alignment that samples may do so.
+        grid: `(H, W)` or `(T,)`, how the keys are laid out, for alignments that depend on the positions of the keys;
+            `(Tk,)` if `None`.
+        query: `(..., Tq, dq)`, for alignments that depend on the query.
+        finite: whether the scores are known to hold no −∞, so that they need not be searched for it.
 
     Returns:
         Weights of the shape of `scores`, from 0 to 1, float32.
 
     Raises:
         ValueError: a mask that cannot be broadcast to the scores.
-        TypeError: a mask of floating point, such as one of 0 and −10⁹ that is meant to be added.
+        TypeError: a floating-point mask, such as a mask of 0 and −10⁹ that is meant to be added to the scores.
 
     Example:
 
@@ -64,17 +64,17 @@ class Alignment(WideLayer):
         return self.over_visible(partial(self.align, training=training), scores, mask, finite)
 
     def over_visible(self, function, scores, mask=None, finite=False):
-        """What a function of scores, all finite, gives for the visible keys; 0 for the others."""
+        """What `function` gives for the visible keys, and 0 for the others; it gets finite scores only."""
         scores = ops.cast(scores, self.wide_dtype)
         visible = visible_keys(scores, mask, finite)
         if visible is None:
             return function(scores)
-        # The lowest finite score, not −∞: a row that is all hidden then stays finite, and so does its gradient.
+        # The lowest finite score, not −∞: the values and gradients of a row with all keys hidden then stay finite.
         lowest = float(np.finfo(keras.backend.standardize_dtype(scores.dtype)).min)
         return ops.where(visible, function(ops.where(visible, scores, lowest)), 0.0)
 
     def align(self, scores, training=None):
-        """Scores in float32 or wider, all finite → weights, along the last axis."""
+        """Finite scores in float32 or wider → weights, along the last axis."""
         raise NotImplementedError(f"{type(self).__name__} must define `align`, the weights of a row of scores.")
 
     def compute_output_shape(self, scores_shape):
@@ -86,12 +86,12 @@ class Alignment(WideLayer):
         return keras.KerasTensor(scores.shape, dtype=self.wide_dtype)
 
     def compute_mask(self, inputs, previous_mask=None):
-        # The mask hides keys; what it leaves are weights, of which none is hidden.
+        # The mask hides keys. No weight is hidden, so layers after this one get no mask.
         return None
 
 
 def visible_keys(scores, mask, finite):
-    """Where a key may get weight: not masked, and scored above −∞; `None` where that is everywhere."""
+    """True for each key that may get weight, one that is not masked and scored above −∞; `None` if all may."""
     above = None if finite else ops.greater(scores, -np.inf)
     if mask is None:
         return above
@@ -101,31 +101,31 @@ def visible_keys(scores, mask, finite):
 
 
 def check_mask(mask, scores_shape):
-    """Raises `ValueError` or `TypeError` unless the mask has truth values and broadcasts to the scores."""
+    """Raises `ValueError` or `TypeError` unless the mask is boolean or integer and broadcasts to the scores."""
     if not broadcasts(mask.shape, scores_shape):
         raise invalid(
-            "The mask does not fit the scores.",
+            "The mask must fit the scores.",
             f"a shape that broadcasts to {tuple(scores_shape)}",
             f"mask shape={tuple(mask.shape)}",
         )
-    require_truth_values("mask", mask)
+    require_booleans("mask", mask)
 
 
 def broadcasts(mask_shape, shape):
-    """Whether a mask broadcasts to a shape, as far as both are known."""
+    """Whether a mask broadcasts to a shape; unknown sizes count as fitting."""
     return len(mask_shape) <= len(shape) and all(
         size in (1, None) or other is None or size == other
         for size, other in zip(reversed(mask_shape), reversed(shape), strict=False)
     )
 
 
-def require_truth_values(name, mask):
-    """Raises `TypeError` for a mask of floating point: one that is meant to be added would hide the wrong keys."""
+def require_booleans(name, mask):
+    """Raises `TypeError` for a floating-point mask: if it was meant to be added, it would hide the wrong keys."""
     dtype = keras.backend.standardize_dtype(mask.dtype)
     if dtype != "bool" and "int" not in dtype:
         raise invalid(
-            f"`{name}` does not hold truth values.",
-            "booleans or integers, true where a key may be seen",
+            f"`{name}` must be boolean or integer.",
+            "booleans or integers, true for what is visible",
             f"{name} dtype={dtype}",
             TypeError,
         )

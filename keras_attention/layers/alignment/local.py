@@ -1,4 +1,4 @@
-"""Alignments that look near one place: the query's own, or one that it predicts."""
+"""Alignments that look near one position: that of the query, or one that the query predicts."""
 
 import math
 
@@ -13,17 +13,19 @@ from keras_attention.layers.domains import Choices
 
 @ALIGNMENTS.register("local_monotonic")
 class LocalMonotonicAlignment(Alignment):
-    """a = softmax(e) inside a window around the query's own place, 0 outside.
+    """a = softmax(e) inside a window around the position of the query, 0 outside.
 
-    Where there are as many queries as keys, each query stands at the place of its key; otherwise the queries are spread
-    evenly over the keys, so that a single query stands in the middle. A window that cannot be centred, of even size
-    around a place or of odd size between two, reaches one further to the end. Windows are cut at the border.
+    If there are as many queries as keys, each query has the position of its key. Otherwise the queries are spread
+    evenly over the keys, so that a single query is in the middle. A window cannot be centred if its size is even and
+    the query is at a key, or if its size is odd and the query is between two keys; it then reaches one key further
+    towards the end. Windows are cut at the border.
 
     Args:
-        window: keys across, at least 1; or one number for each axis of the grid.
+        window: number of keys across, at least 1; or one number for each axis of the grid.
 
     Raises:
-        ValueError: a window below 1, or of other axes than the grid; queries that have no place on the grid.
+        ValueError: a window below 1, or with a different number of axes than the grid; a number of queries that does
+            not fit the grid.
 
     Example:
 
@@ -59,11 +61,11 @@ class LocalMonotonicAlignment(Alignment):
         return softmax(scores)
 
     def _windows(self, scores, grid):
-        """`(Tq, Tk)`: whether a key lies in the window of a query."""
+        """`(Tq, Tk)`: whether a key is in the window of a query."""
         grid = _grid(scores, grid)
         sizes = self.window if isinstance(self.window, (tuple, list)) else (self.window,) * len(grid)
         if len(sizes) != len(grid):
-            raise invalid("The window has other axes than the grid.", f"{len(grid)} sizes", f"window={self.window}")
+            raise invalid("`window` must fit the axes of the grid.", f"{len(grid)} sizes", f"window={self.window}")
         inside = True
         queries = _query_places(scores, grid)
         for size, place, key in zip(sizes, queries, _key_places(grid), strict=True):
@@ -77,23 +79,23 @@ class LocalMonotonicAlignment(Alignment):
 
 @ALIGNMENTS.register("local_predictive")
 class LocalPredictiveAlignment(Alignment):
-    """a = softmax(e) · exp(−‖l − p‖² / 2σ²): the query predicts the place p where to look, σ = D/2.
+    """a = softmax(e) · exp(−‖l − p‖² / 2σ²): the query predicts the position p to look at; σ = D/2.
 
-    p = S·σ(Vᵀ tanh(Wq)) on each axis, S the number of keys along it; on a map the Gaussian is round. Places are counted
-    from 0. The weights are not divided by their sum again, as in the paper, so they sum to less than 1; the context is
-    Σ a·v all the same.
+    On each axis p = S·σ(Vᵀ tanh(Wq)), with the number S of keys along it; on a map the Gaussian is round. Positions are
+    counted from 0. As in the paper, the weights are not divided by their sum again. They therefore sum to less than 1,
+    and the context is still Σ a·v.
 
     Args:
         window: D, at least 1: twice the standard deviation, in keys.
-        units: dimension of the hidden layer that predicts, at least 1.
-        axes: of the grid, 1 or 2; `SpatialAttention` makes it 2.
-        kernel_initializer: of W and V.
+        units: size of the hidden layer that predicts the position, at least 1.
+        axes: number of axes of the grid, 1 or 2; `SpatialAttention` sets it to 2.
+        kernel_initializer: initializer of W and V.
 
     Call arguments:
-        query: `(..., Tq, dq)`, which must be given.
+        query: `(..., Tq, dq)`, which is required.
 
     Raises:
-        ValueError: no query; a grid of other axes; a number out of range.
+        ValueError: no query; a grid with a number of axes other than `axes`; a number out of range.
 
     Example:
 
@@ -123,8 +125,8 @@ class LocalPredictiveAlignment(Alignment):
     def build(self, scores_shape, query_shape=None):
         if query_shape is None or query_shape[-1] is None:
             raise invalid(
-                "`local_predictive` has no query to predict from.",
-                "`query=` with a known dimension, as `Attention` and `SpatialAttention` give it",
+                "`local_predictive` needs a query to predict from.",
+                "`query` with a known dimension, as `Attention` and `SpatialAttention` pass it",
                 f"query shape={query_shape}",
             )
         super().build(scores_shape, query_shape)
@@ -139,7 +141,9 @@ class LocalPredictiveAlignment(Alignment):
         grid = _grid(scores, grid)
         if len(grid) != self.axes:
             raise invalid(
-                "The grid has other axes than `local_predictive` predicts.", f"axes={len(grid)}", f"axes={self.axes}"
+                "`axes` of `local_predictive` must be the number of axes of the grid.",
+                f"axes={len(grid)}",
+                f"axes={self.axes}",
             )
         return weights * self._nearness(ops.cast(query, weights.dtype), grid)
 
@@ -147,12 +151,12 @@ class LocalPredictiveAlignment(Alignment):
         return softmax(scores)
 
     def places(self, query, grid):
-        """Where the queries look: `(..., Tq, axes)`, in keys from the first one."""
+        """The positions that the queries look at, `(..., Tq, axes)`, in keys from the first one."""
         hidden = ops.tanh(ops.matmul(query, self.hidden_kernel))
         return ops.cast(ops.stack(grid), query.dtype) * ops.sigmoid(ops.matmul(hidden, self.place_kernel))
 
     def _nearness(self, query, grid):
-        """`(..., Tq, Tk)`: the Gaussian around the place of each query."""
+        """`(..., Tq, Tk)`: the Gaussian around the position that each query predicts."""
         places = self.places(query, grid)
         squares = 0.0
         for axis, key in enumerate(_key_places(grid)):
@@ -170,35 +174,35 @@ class LocalPredictiveAlignment(Alignment):
 
 
 def _grid(scores, grid):
-    """How the keys are laid out; checked against their number where both are known."""
+    """How the keys are laid out; checked against the number of keys if both are known."""
     keys = scores.shape[-1]
     grid = (ops.shape(scores)[-1],) if grid is None else tuple(grid)
     known = all(isinstance(size, int) for size in grid)
     if known and keys is not None and math.prod(grid) != keys:
-        raise invalid("The grid does not hold the keys.", f"sizes whose product is {keys}", f"grid={grid}")
+        raise invalid("`grid` must have a position for every key.", f"sizes whose product is {keys}", f"grid={grid}")
     return grid
 
 
 def _key_places(grid):
-    """For each axis of the grid the place of every key on it, `(Tk,)`."""
+    """For each axis of the grid, the position of every key along it, `(Tk,)`."""
     axes = [ops.cast(ops.arange(size), "float32") for size in grid]
     return [ops.reshape(place, (-1,)) for place in ops.meshgrid(*axes, indexing="ij")]
 
 
 def _query_places(scores, grid):
-    """For each axis of the grid the place of every query on it, `(Tq,)`."""
+    """For each axis of the grid, the position of every query along it, `(Tq,)`."""
     queries, keys = scores.shape[-2] if len(scores.shape) > 1 else 1, scores.shape[-1]
     if queries == 1:
         return [ops.cast(ops.reshape(size, (1,)), "float32") / 2 - 0.5 for size in grid]
     if len(grid) == 1:
-        # As pixels are resized: the centres of Tq equal parts of the line.
+        # The centres of Tq equal parts of the line, as when an image is resized.
         queries = ops.shape(scores)[-2]
         ratio = ops.cast(grid[0], "float32") / ops.cast(queries, "float32")
         return [(ops.cast(ops.arange(queries), "float32") + 0.5) * ratio - 0.5]
     if None not in (queries, keys) and queries != keys:
         raise invalid(
-            "The queries have no place on the grid.",
-            f"one query, or as many as keys: {keys}",
+            "The number of queries must fit the grid.",
+            f"one query, or as many as there are keys: {keys}",
             f"{queries} queries on the grid {grid}",
         )
     return _key_places(grid)

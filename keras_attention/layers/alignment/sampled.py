@@ -1,7 +1,8 @@
-"""Alignments that sample where to look: hard, one key, and reinforced, a subset of them.
+"""Alignments that sample where to look: hard attention samples one key, reinforced attention a subset of the keys.
 
-A sample has no derivative. `straight_through` replaces it by that of a smooth function; REINFORCE needs none, but the
-loss of the task as its reward, which no layer can see: `keras_attention.models.ReinforceModel` brings it.
+A sample has no derivative. `straight_through` uses the derivative of a smooth function instead. REINFORCE needs no
+derivative, but it needs the loss of the task as its reward. No layer can see that loss;
+`keras_attention.models.ReinforceModel` passes it on.
 """
 
 import types
@@ -15,23 +16,23 @@ from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
 from keras_attention.layers.alignment.soft import softmax
 from keras_attention.layers.domains import Choices, Range
 
-# Below every real score, and above the lowest finite one, by which the base class hides a key.
+# Below every real score, but above the lowest finite number, with which the base class hides a key.
 HIDDEN = -1e30
 
 ESTIMATORS = ("straight_through", "reinforce")
 
 
 class SampledAlignment(Alignment):
-    """Base of the alignments that sample in training, and take the most probable sample elsewhere.
+    """Base of the alignments that sample in training, and take the most probable sample outside training.
 
-    Trained by REINFORCE, a call in training keeps what it sampled, and `reinforce_loss` turns it and the loss of the
-    task into the term whose gradient is −(R − b) ∇log p − λ_H ∇H, with the reward R of each example, the
-    moving average b of earlier rewards, and the entropy H of the policy.
+    For REINFORCE, a call in training keeps what it sampled. `reinforce_loss` then makes of it, and of the loss of the
+    task, a term whose gradient is −(R − b) ∇log p − λ_H ∇H, with the reward R of each example, the moving average b of
+    earlier rewards, and the entropy H of the policy.
 
     Args:
         entropy_bonus: λ_H, at least 0; keeps the policy from settling too early.
-        baseline_decay: of the moving average of the rewards, at least 0 and below 1.
-        seed: of the samples.
+        baseline_decay: decay of the moving average of the rewards, at least 0 and below 1.
+        seed: seed of the samples.
     """
 
     def __init__(self, entropy_bonus=0.002, baseline_decay=0.9, seed=None, **kwargs):
@@ -40,9 +41,9 @@ class SampledAlignment(Alignment):
         self.baseline_decay = require_number("baseline_decay", baseline_decay, at_least=0, below=1)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        # Tensors of one call, kept where Keras does not look for state to save.
+        # Tensors of one call. In a plain namespace, so that Keras does not track them as state to save.
         self._kept = types.SimpleNamespace(sample=None, policy_scores=None)
-        self.is_rewarded = False  # set by whoever calls `reinforce_loss` in each step
+        self.is_rewarded = False  # set to True by a model that calls `reinforce_loss` in each step
 
     @property
     def needs_reward(self):
@@ -58,7 +59,7 @@ class SampledAlignment(Alignment):
         )
 
     def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False, policy_scores=None):
-        """As every alignment; `policy_scores` are the scores again, and what REINFORCE teaches in their place."""
+        """As for every alignment; `policy_scores` are the same scores, through which REINFORCE's gradient flows."""
         self._kept.policy_scores = policy_scores
         weights = super().call(scores, mask, training, grid, query, finite)
         self._kept.policy_scores = None
@@ -67,24 +68,24 @@ class SampledAlignment(Alignment):
     def compute_output_spec(self, scores, *args, policy_scores=None, **kwargs):
         return super().compute_output_spec(scores, *args, **kwargs)
 
-    def taught(self, scores):
-        """Scores of the same values, through which the gradient of the policy flows."""
-        taught = self._kept.policy_scores
-        if taught is None:
+    def with_policy_gradient(self, scores):
+        """The same scores, with the gradient of the policy flowing through `policy_scores` if given."""
+        policy_scores = self._kept.policy_scores
+        if policy_scores is None:
             return scores
-        taught = ops.cast(ops.where(ops.isfinite(taught), taught, 0.0), scores.dtype)
-        return ops.stop_gradient(scores - taught) + taught
+        policy_scores = ops.cast(ops.where(ops.isfinite(policy_scores), policy_scores, 0.0), scores.dtype)
+        return ops.stop_gradient(scores - policy_scores) + policy_scores
 
     def probabilities(self, scores):
-        """The policy over finite scores `(..., Tq, Tk)`, of the same shape: how probable each key is."""
+        """The policy: the probability of each key for finite scores `(..., Tq, Tk)`, in the same shape."""
         raise NotImplementedError(f"{type(self).__name__} must define `probabilities`, the policy of a row of scores.")
 
     def choice(self, scores):
-        """The most probable sample of the policy over finite scores, 1 for a key that is in it and else 0."""
+        """The most probable sample of the policy for finite scores: 1 for a key that is in it, else 0."""
         raise NotImplementedError(f"{type(self).__name__} must define `choice`, the most probable sample of a row.")
 
     def keep_sample(self, log_probability, entropy, cost=None):
-        """Keeps what a call sampled, `(B, ..., Tq, Tk)`, summed to one number for an example; `cost` is one already."""
+        """Keeps what a call sampled: sums `(B, ..., Tq, Tk)` to one number per example; `cost` is `(B,)` already."""
         if not self.is_rewarded:
             warnings.warn(
                 f"`{ALIGNMENTS.name_of(self)}` samples, but nothing rewards it: its scores will not learn. Build the "
@@ -96,7 +97,7 @@ class SampledAlignment(Alignment):
 
     @property
     def has_sample(self):
-        """Whether the last call sampled, and no loss has followed it."""
+        """Whether the last call sampled and its sample has not been used by a loss yet."""
         return self._kept.sample is not None
 
     def forget_sample(self):
@@ -104,9 +105,9 @@ class SampledAlignment(Alignment):
         self._kept.sample = None
 
     def reinforce_loss(self, task_loss, example_weight=1.0):
-        """What the loss of the task, `(B,)`, adds to itself: `(B,)`, of value 0 and of REINFORCE's gradient.
+        """The term `(B,)` to add to the loss of the task `(B,)`: its value is 0, its gradient that of REINFORCE.
 
-        Updates the baseline, and forgets the sample.
+        Updates the baseline and forgets the sample.
         """
         log_probability, entropy, cost = self._kept.sample
         self.forget_sample()
@@ -118,7 +119,7 @@ class SampledAlignment(Alignment):
         return loss - ops.stop_gradient(loss)
 
     def random_numbers(self, scores):
-        """Uniform numbers of the shape of the scores, far enough from 0 and 1 for the logarithm of a logarithm."""
+        """Uniform random numbers in the shape of the scores, far enough from 0 and 1 to take a logarithm twice."""
         return keras.random.uniform(ops.shape(scores), 1e-6, 1 - 1e-6, scores.dtype, self.seed_generator)
 
     def get_config(self):
@@ -132,21 +133,21 @@ class SampledAlignment(Alignment):
 
 @ALIGNMENTS.register("hard")
 class HardAlignment(SampledAlignment):
-    """a = one-hot of one key: drawn from softmax(e) in training, the largest score elsewhere.
+    """a = one-hot of one key: drawn from softmax(e) in training, the key with the largest score outside training.
 
     Two estimators of the gradient:
 
     * `straight_through` adds Gumbel noise to the scores, takes the largest, and differentiates softmax((e + noise)/τ)
-      in its place. It needs no reward and has little variance, but is biased: for the scores (.5, −.3, .2, 0), the
-      values (1, −.5, 2, .3) and the loss c², the mean of its gradient is off by .38 of the length of the true one.
-    * `reinforce` is unbiased and has much variance. It trains inside a `keras_attention.models.ReinforceModel`, which
-      `attention_classifier` makes, under ordinary `fit`.
+      instead. It needs no reward and has little variance, but is biased: for the scores (.5, −.3, .2, 0), the values
+      (1, −.5, 2, .3) and the loss c², the mean of its gradient differs from the true gradient by .38 of its length.
+    * `reinforce` is unbiased but has much variance. It trains under ordinary `fit` inside a
+      `keras_attention.models.ReinforceModel`, which `attention_classifier` builds.
 
     Args:
         estimator: `"straight_through"` or `"reinforce"`.
         temperature: τ of the straight-through estimator, above 0.
-        entropy_bonus, baseline_decay: of REINFORCE; see `SampledAlignment`.
-        seed: of the samples.
+        entropy_bonus, baseline_decay: settings of REINFORCE; see `SampledAlignment`.
+        seed: seed of the samples.
 
     Raises:
         ValueError: another estimator, or a number out of range.
@@ -181,20 +182,20 @@ class HardAlignment(SampledAlignment):
         return softmax(scores)
 
     def choice(self, scores):
-        """1 at the largest score of each row, at the first of equals."""
-        # Without `argmax`, which ONNX and LiteRT refuse.
+        """1 at the largest score of each row, or at the first of them if several are equal."""
+        # Not `argmax`, which the exports to ONNX and LiteRT refuse.
         return ops.one_hot(ops.top_k(scores, 1)[1][..., 0], scores.shape[-1], dtype=scores.dtype)
 
     def align(self, scores, training=None):
         if not training:
             return self.choice(scores)
-        # The largest of scores with Gumbel noise is a sample of softmax(e).
+        # The key with the largest score after adding Gumbel noise is a sample of softmax(e).
         noisy = scores - ops.log(-ops.log(self.random_numbers(scores)))
         choice = ops.stop_gradient(self.choice(noisy))
         if not self.needs_reward:
             smooth = softmax(noisy, self.temperature)
             return choice + (smooth - ops.stop_gradient(smooth))
-        logarithms = ops.log_softmax(self.taught(scores))
+        logarithms = ops.log_softmax(self.with_policy_gradient(scores))
         self.keep_sample(choice * logarithms, -ops.exp(logarithms) * logarithms)
         return choice
 
@@ -206,16 +207,17 @@ class HardAlignment(SampledAlignment):
 class ReinforcedAlignment(SampledAlignment):
     """a = softmax(e) inside a subset of the keys, 0 outside; a policy draws the subset.
 
-    Each key is kept with probability π = σ(s·e + b), s and b learned. Training draws; elsewhere the keys with π > ½ are
-    kept. Where none is, the key with the largest score stands alone. The policy learns by REINFORCE from the reward
-    −(loss of the task) − λ·(share of the keys that is kept), inside a `keras_attention.models.ReinforceModel`, which
-    `attention_classifier` makes, under ordinary `fit`. Softmax inside the subset learns as it always does.
+    In training each key is kept with probability π = σ(s·e + b), with learned s and b; outside training the keys with
+    π > ½ are kept. If no key is kept, the one with the largest score is taken. The policy learns by REINFORCE from the
+    reward −(loss of the task) − λ·(share of the keys that is kept). It trains under ordinary `fit` inside a
+    `keras_attention.models.ReinforceModel`, which `attention_classifier` builds. The softmax inside the subset learns
+    by its ordinary gradient.
 
     Args:
         keep_cost: λ, at least 0.
-        initial_bias: b at the start; 1 keeps about three keys in four.
-        entropy_bonus, baseline_decay: of REINFORCE; see `SampledAlignment`.
-        seed: of the samples.
+        initial_bias: b before training; 1 keeps about three keys in four.
+        entropy_bonus, baseline_decay: settings of REINFORCE; see `SampledAlignment`.
+        seed: seed of the samples.
 
     Raises:
         ValueError: a number out of range.
@@ -255,15 +257,15 @@ class ReinforcedAlignment(SampledAlignment):
         if not training:
             return softmax(ops.where(self.choice(scores) > 0, scores, HIDDEN))
         kept = ops.stop_gradient(self.probabilities(scores)) > self.random_numbers(scores)
-        self._keep_subset(self.taught(scores), kept)
+        self._keep_subset(self.with_policy_gradient(scores), kept)
         return softmax(ops.where(_or_largest(kept, scores), scores, HIDDEN))
 
     def _logits(self, scores):
-        # The base class gives a hidden key the lowest finite score; scaled, that could become infinite.
+        # The base class gives a hidden key the lowest finite score, which could become infinite when it is scaled.
         return self.policy_scale * ops.where(scores > HIDDEN, scores, 0.0) + self.policy_bias
 
     def _keep_subset(self, scores, kept):
-        # log π = l − log(1 + exp(l)) and log(1 − π) = −log(1 + exp(l)), which a rounded π would lose.
+        # log π = l − log(1 + exp(l)) and log(1 − π) = −log(1 + exp(l)): more exact than by π, which is rounded.
         logits, visible = self._logits(scores), ops.cast(scores > HIDDEN, scores.dtype)
         chosen = ops.cast(kept, logits.dtype)
         normalizer = visible * ops.softplus(logits)
@@ -277,17 +279,17 @@ class ReinforcedAlignment(SampledAlignment):
 
 
 def _or_largest(kept, scores):
-    """What is kept of each row; where that is nothing, the largest score alone."""
+    """The keys of each row that are kept; if none is, the one with the largest score."""
     nothing = ops.logical_not(ops.any(kept, axis=-1, keepdims=True))
     largest = scores >= ops.max(scores, axis=-1, keepdims=True)
     return ops.stop_gradient(ops.logical_or(kept, ops.logical_and(largest, nothing)))
 
 
 def _sum_examples(values):
-    """`(B, ...)` → `(B,)`; a number stays one."""
+    """`(B, ...)` → `(B,)`, by sums."""
     return ops.sum(values, axis=tuple(range(1, len(values.shape))))
 
 
 def mean_examples(values):
-    """`(B, ...)` → `(B,)`."""
+    """`(B, ...)` → `(B,)`, by means."""
     return ops.mean(values, axis=tuple(range(1, len(values.shape))))

@@ -1,4 +1,4 @@
-"""Alignments that see every key: softmax and sigmoid."""
+"""Alignments that give weight to every key: softmax and sigmoid."""
 
 from keras import ops
 
@@ -10,9 +10,9 @@ from keras_attention.layers.domains import Range
 def softmax(scores, temperature=1.0):
     """exp(e/τ) / Σ exp(e/τ) along the last axis, for any finite scores."""
     if scores.shape[-1] == 1:
-        return ops.ones_like(scores)  # as on a 1×1 map; `ops.softmax` would warn
+        return ops.ones_like(scores)  # for a 1×1 map, say, where `ops.softmax` would warn
     if temperature != 1:
-        # Shifted before it is divided: the score of a hidden key would become −∞, and a row of them NaN.
+        # Shifted before the division, in which hidden keys could become −∞, and a row of them NaN.
         scores = (scores - ops.max(scores, axis=-1, keepdims=True)) / temperature
     return ops.softmax(scores, axis=-1)
 
@@ -22,7 +22,7 @@ class SoftmaxAlignment(Alignment):
     """a = exp(e/τ) / Σ exp(e/τ): every key gets a share, and the shares sum to 1.
 
     Args:
-        temperature: τ, above 0; small is sharp, large is even.
+        temperature: τ, above 0; a small one makes weights sharp, a large one even.
 
     Raises:
         ValueError: a temperature not above 0.
@@ -53,7 +53,7 @@ class SoftmaxAlignment(Alignment):
 
 @ALIGNMENTS.register("sigmoid")
 class SigmoidAlignment(Alignment):
-    """a = 1 / (1 + exp(−e)): each key on its own; weights do not sum to 1, and the context is a mean.
+    """a = 1 / (1 + exp(−e)): each key is weighed independently; weights do not sum to 1, and the context is a mean.
 
     Example:
 

@@ -1,8 +1,8 @@
-"""Alignments that give most keys exactly nothing: sparsemax and entmax.
+"""Alignments that give most keys a weight of exactly 0: sparsemax and entmax.
 
-Each finds a threshold by a loop that carries no gradient, and then makes one step of Newton's method from it. At the
-solution that step changes no value, but its derivative is that of the solution itself (the implicit function theorem):
-the gradient is exact, and the loop is not differentiated.
+Each finds a threshold by a loop without gradient, and then takes one step of Newton's method from it. At the solution
+that step changes no value, but its derivative is that of the solution itself (the implicit function theorem). The
+gradient is therefore exact although the loop is not differentiated.
 """
 
 import math
@@ -19,11 +19,11 @@ from keras_attention.layers.domains import Choices, Range
 
 @ALIGNMENTS.register("sparsemax")
 class SparsemaxAlignment(Alignment):
-    """a = max(e − τ, 0), Σ a = 1: the nearest distribution to e, in which far keys get exactly 0.
+    """a = max(e − τ, 0), Σ a = 1: the distribution nearest to e, in which keys with low scores get exactly 0.
 
-    The solution of argmin ‖p − e‖² over the distributions p. The set of keys above τ is found without sorting: begun
-    too large, it loses the keys below the threshold that it implies until none is left to lose (Michelot 1986). The
-    gradient is g − mean(g) over that set, and 0 elsewhere.
+    The solution of argmin ‖p − e‖² over the distributions p. The set of keys above τ is found without sorting: it
+    starts too large, and the keys below the threshold that it implies are removed until none is left to remove
+    (Michelot 1986). The gradient is g − mean(g) over that set, and 0 elsewhere.
 
     Example:
 
@@ -44,7 +44,7 @@ class SparsemaxAlignment(Alignment):
 
 
 def _sparsemax_step(shifted, threshold):
-    """τ + (Σ max(e − τ, 0) − 1) / (number of keys above τ), which is exact once that set is the right one."""
+    """τ + (Σ max(e − τ, 0) − 1) / (number of keys above τ), which is exact once that set is correct."""
     above = ops.cast(shifted > threshold, shifted.dtype)
     total = ops.sum(above * shifted, axis=-1, keepdims=True)
     return (total - 1) / ops.maximum(ops.sum(above, axis=-1, keepdims=True), 1)
@@ -56,14 +56,15 @@ class EntmaxAlignment(Alignment):
 
     The solution of argmax pᵀe + H_α(p) over the distributions p, with the entropy of Tsallis
     H_α(p) = Σ (p − p^α) / (α(α−1)). At α = 1.5 the threshold has a closed form over the keys above it; at other α it is
-    found by Newton's method, above 2 by bisection. The gradient is exact, that of a learned α too.
+    found by Newton's method, above 2 by bisection. The gradient is exact, with respect to a learned α too.
 
     Args:
         alpha: α, above 1.
-        learned: whether α is learned, from `alpha` on; as 1 + σ(w) of a weight w, so that it stays between 1 and 2.
+        learned: whether α is learned, starting from `alpha`. It is 1 + σ(w) of a weight w, so that it stays between 1
+            and 2.
 
     Raises:
-        ValueError: α not above 1; a learned one not below 2.
+        ValueError: α not above 1; a learned α not below 2.
 
     Example:
 
@@ -110,7 +111,7 @@ def _entmax_15(scores):
     count = ops.maximum(ops.sum(above, axis=-1, keepdims=True), 1)
     mean = ops.sum(above * halves, axis=-1, keepdims=True) / count
     spread = ops.sum(above * ops.square(halves - mean), axis=-1, keepdims=True)
-    # Σ √a = count · root is at least 1, so the root is above 0 but for rounding.
+    # Σ √a = count · root is at least 1, so without rounding the root would always be above 0.
     root = ops.sqrt(ops.maximum((1 - spread) / count, 1e-12))
     return ops.square(ops.relu(halves - (mean - root)))
 
@@ -125,26 +126,26 @@ def _entmax_15_step(halves, threshold):
 def _entmax(scores, order, convex):
     """Entmax of α = 1 + order, by the λ at which Σ max(1 + order·(e − λ), 0)^(1/order) = 1.
 
-    e is taken relative to the largest, and λ = (τ + 1)/order. As order → 0 the power becomes exp(e − λ) and λ the
+    e is relative to the largest score, and λ = (τ + 1)/order. As order → 0 the power becomes exp(e − λ), and λ the
     logarithm of Σ exp(e); τ itself would lose its digits there.
     """
     order = ops.cast(order, scores.dtype)
     fixed = ops.stop_gradient(order)
     shifted = _below_largest(scores, reach=1 / fixed)
     solution = ops.stop_gradient(_level(ops.stop_gradient(shifted), fixed, convex))
-    # One step of Newton's method: of constant slope, so that its numerator carries the gradient.
+    # One step of Newton's method. Its slope is constant, so that its numerator carries the gradient.
     weights, slope = _power(shifted - solution, order)
     excess = ops.sum(weights, axis=-1, keepdims=True) - 1
     slope = ops.stop_gradient(ops.sum(slope, axis=-1, keepdims=True))
     weights, _ = _power(shifted - (solution + excess / slope), order)
-    # Their sum is 1 but for rounding, which above α = 2 the steep edge of the support multiplies.
+    # Their sum is 1 up to rounding, which the steep edge of the support amplifies for α above 2.
     return weights / ops.sum(weights, axis=-1, keepdims=True)
 
 
 def _level(shifted, order, convex):
-    """λ: from below by Newton's method where the sum is convex in λ, up to α = 2; above by bisection."""
+    """λ, by Newton's method from below if the sum is convex in λ (up to α = 2), else by bisection."""
     keys = ops.cast(ops.shape(shifted)[-1], shifted.dtype)
-    # At equal scores λ is as large as it gets.
+    # λ is largest if all scores are equal.
     highest = -ops.expm1(-order * ops.log(keys)) / order
     if convex:
         mean = ops.mean(shifted, axis=-1, keepdims=True)
@@ -165,7 +166,7 @@ def _level_step(shifted, level, order):
 
 
 def _power(difference, order):
-    """max(1 + order·x, 0)^(1/order), which is exp(x) at order → 0, and its derivative."""
+    """max(1 + order·x, 0)^(1/order), which is exp(x) as order → 0, and its derivative."""
     inside = order * difference > -1
     scaled = ops.where(inside, order * difference, 0.0)
     power = ops.where(inside, ops.exp(ops.log1p(scaled) / order), 0.0)
@@ -173,12 +174,12 @@ def _power(difference, order):
 
 
 def _below_largest(scores, reach):
-    """Scores less the largest of their row, not below −2·reach: keys further down than `reach` get nothing anyway."""
+    """Scores minus the largest of their row, at least −2·reach: keys more than `reach` below it get weight 0 anyway."""
     return ops.maximum(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)), -2 * reach)
 
 
 def _lowest_threshold(shifted, power):
-    """A threshold that is not too high: that of the largest score alone, or of all scores if they were equal."""
+    """A threshold that is not too high: that of the largest score alone, or that of equal scores with the same mean."""
     keys = ops.cast(ops.shape(shifted)[-1], shifted.dtype)
     return ops.maximum(ops.mean(shifted, axis=-1, keepdims=True) - keys**-power, -1.0)
 
@@ -186,7 +187,8 @@ def _lowest_threshold(shifted, power):
 def _climb(step, shifted, threshold, digits=1.0):
     """Repeats a Newton step, which climbs to the solution from below, until no row climbs any more.
 
-    `digits` is the share of the digits that are asked for: ½ where a last step, which doubles them, is yet to come.
+    `digits` is the share of the digits that must be correct: about ½ is enough if one more step, which doubles the
+    number of correct digits, follows.
     """
     tolerance = 4 * float(np.finfo(keras.backend.standardize_dtype(shifted.dtype)).eps) ** digits
 

@@ -1,8 +1,9 @@
 """e = score(q, k): how well a key answers a query.
 
-A score is three small functions. `project_query` and `project_key` are affine and run once per vector; `pair` is the
-formula of the paper for one query and one key, and broadcasts. `Score` makes of them the table of all pairs; whoever
-needs one query per key (a gate over a feature map) calls `pair` on two tensors of the same shape.
+A score consists of three small functions. `project_query` and `project_key` are affine and run once per vector. `pair`
+is the formula of the paper for one query and one key; it broadcasts. From these `Score` computes the table of all
+pairs. If there is one query for each key, as in a gate over a feature map, `pair` is called on two tensors of the same
+shape.
 """
 
 from keras_attention.layers.score.additive import AdditiveScore, ConcatScore

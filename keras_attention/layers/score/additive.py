@@ -1,4 +1,4 @@
-"""Scores that are a small network on query and key: additive and concat."""
+"""Scores that are a small network over query and key: additive and concat."""
 
 import keras
 from keras import ops
@@ -14,12 +14,12 @@ class HiddenLayerScore(WithKernels, WithBiases):
     Args:
         units: dw, the dimension in which query and key are compared, at least 1.
         activation: name or callable; tanh in the papers.
-        use_bias: whether b is there.
-        use_output_bias: whether c is there; softmax does not see it, sigmoid does.
-        features: scores of each pair, at least 1, with a w of its own for each; `None` is one, without an axis of its
-            own. `Attention(feature_wise=True)` sets it to the dimension of the values.
-        **kwargs: initializers, regularizers and constraints as in Keras: `kernel_…` of W₁, W₂ (or W) and w, `bias_…` of
-            b and c.
+        use_bias: whether there is a bias b.
+        use_output_bias: whether there is a bias c; it changes nothing under softmax, but does under sigmoid.
+        features: number of scores for each pair, at least 1, with a separate w for each; `None` means one score,
+            without an extra axis. `Attention(feature_wise=True)` sets it to the dimension of the values.
+        **kwargs: initializers, regularizers and constraints as in Keras: `kernel_…` for W₁, W₂ (or W) and w, `bias_…`
+            for b and c.
     """
 
     search_space = {"activation": Choices(("tanh", "relu"))}
@@ -41,7 +41,7 @@ class HiddenLayerScore(WithKernels, WithBiases):
         self.output_bias = self.add_bias("output_bias", output_shape) if self.use_output_bias else None
 
     def build_projections(self, query_dimension, key_dimension):
-        """Makes the weights of the hidden layer but its bias."""
+        """Adds the weights of the hidden layer, except its bias."""
         raise NotImplementedError(f"{type(self).__name__} must define `build_projections`, the hidden layer's kernels.")
 
     def pair(self, query, key):
@@ -62,10 +62,10 @@ class HiddenLayerScore(WithKernels, WithBiases):
 
 @SCORES.register("additive")
 class AdditiveScore(HiddenLayerScore):
-    """e = wᵀ act(W₁q + W₂k + b) (+ c): a small network on query and key; takes any two dimensions.
+    """e = wᵀ act(W₁q + W₂k + b) (+ c): a small network over query and key; takes any two dimensions.
 
     W₁ ∈ R^(dw×dq), W₂ ∈ R^(dw×dk), w and b ∈ R^dw, c a scalar. With `activation="relu"`, `use_bias=False` and
-    `use_output_bias=True`, and the sigmoid alignment after it, this is the gate of Yan et al. 2019.
+    `use_output_bias=True`, followed by the sigmoid alignment, this is the gate of Yan et al. 2019.
 
     The bias b is added to the projected query, once per query rather than once per pair. The arguments are those of
     `HiddenLayerScore`: `units=256`, `activation="tanh"`, `use_bias=True`, `use_output_bias=False`, `features=None`, and
@@ -100,9 +100,9 @@ class AdditiveScore(HiddenLayerScore):
 class ConcatScore(HiddenLayerScore):
     """e = wᵀ act(W[q; k] + b) (+ c): `additive` with one weight over query and key together.
 
-    W ∈ R^(dw×(dq+dk)). The vector [q; k] is never built: W[q; k] is the product of the first dq columns of W with q
-    plus that of the others with k, once per query and once per key. What sets it apart from `additive` is that its
-    initializer, regularizer and constraint see one matrix. The arguments are the same.
+    W ∈ R^(dw×(dq+dk)). The vector [q; k] is never built: W[q; k] is the first dq columns of W times q, computed once
+    per query, plus the other columns times k, computed once per key. The only difference from `additive` is that
+    initializer, regularizer and constraint apply to one matrix. The arguments are the same.
 
     Example:
 

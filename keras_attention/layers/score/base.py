@@ -1,4 +1,4 @@
-"""What all score functions share: the table of all pairs, precision, and weights that are made as Keras makes them."""
+"""What all score functions share: the table of all pairs, precision, and weights with initializers as in Keras."""
 
 import keras
 from keras import ops
@@ -12,29 +12,29 @@ SCORES = Registry("score")
 
 
 class Score(WideLayer):
-    """Base of the score functions: the table of `pair` over every query and every key.
+    """Base of the score functions: computes the table of `pair` for every query and every key.
 
-    A member overrides `pair`, and, where it has them, `project_query` and `project_key`; where a product of matrices
-    gives all pairs at once it overrides `table` too. Scores are computed in float32 under any dtype policy (in float64
+    A subclass overrides `pair`, and `project_query` and `project_key` if it projects. If a matrix product gives all
+    pairs at once, it overrides `table` too. Scores are computed in float32 under any dtype policy (in float64
     under a float64 policy), because half precision cannot hold the differences that softmax turns into weights.
 
-    `pair` needs query and key side by side, `(..., Tq, Tk, d)` for all pairs. That tensor is never held: the table is
-    made in tiles of a few queries, one after the other, and the gradient makes each tile again.
+    For all pairs at once, `pair` would need tensors `(..., Tq, Tk, d)`. They are never held in memory: the table is
+    computed in tiles of a few queries, one after the other, and the gradient computes each tile again.
 
-    `finite` says that finite vectors get finite scores, so that no alignment has to look for a score of −∞.
-    `blind` says that it looks at neither, so that nothing need be projected for it.
-    `search_space` names the options that a search varies, each with its `Choices` or its `Range`.
-    `features` is the number of scores that a pair gets; `None` is one, without an axis of its own.
+    `finite` says that finite vectors get finite scores, so that no alignment has to search for a score of −∞.
+    `blind` says that the score depends on neither query nor key, so that nothing is projected for it.
+    `search_space` maps the options that a search varies to their `Choices` or `Range`.
+    `features` is the number of scores for each pair; `None` means one score, without an extra axis.
 
     Call arguments:
         query: `(..., Tq, dq)`.
-        key: `(..., Tk, dk)`, the leading axes those of `query` or broadcastable to them.
+        key: `(..., Tk, dk)`, whose leading axes are those of `query` or broadcast to them.
 
     Returns:
         Scores `(..., Tq, Tk)`, float32; with `features`, `(..., Tq, Tk, features)`.
 
     Raises:
-        ValueError: a query or key of rank below 2, or with a last dimension that is not known.
+        ValueError: a query or key of rank below 2, or with an unknown last dimension.
 
     Example:
 
@@ -56,8 +56,8 @@ class Score(WideLayer):
         for name, shape in (("query", query_shape), ("key", key_shape)):
             if len(shape) < 2 or shape[-1] is None:
                 raise invalid(
-                    f"The {name} of a score has the wrong shape.",
-                    "(..., positions, dimension) with a known dimension",
+                    f"The {name} of a score must have positions and a known dimension.",
+                    "a shape (..., positions, dimension)",
                     f"{name} shape={tuple(shape)}",
                 )
         self.built = True
@@ -66,7 +66,7 @@ class Score(WideLayer):
         return self.table(self.project_query(query), self.project_key(key))
 
     def project_query(self, query):
-        """`(..., dq)` → the query as `pair` takes it; affine, so that it commutes with bilinear interpolation."""
+        """`(..., dq)` → the query as `pair` takes it; must be affine, to commute with bilinear interpolation."""
         return self.in_score_dtype(query)
 
     def project_key(self, key):
@@ -84,11 +84,11 @@ class Score(WideLayer):
         return table_in_tiles(self, query, key)
 
     def pair_table(self, query, key):
-        """The table as `pair` gives it, all pairs at once."""
+        """The table by `pair`, for all pairs at once."""
         return self.pair(ops.expand_dims(query, -2), ops.expand_dims(key, -3))
 
     def in_score_dtype(self, tensor):
-        """`tensor` in float32, or wider where the policy is."""
+        """`tensor` in float32, or wider if the policy is."""
         return ops.cast(tensor, self.wide_dtype)
 
     def compute_output_shape(self, query_shape, key_shape):
@@ -99,25 +99,25 @@ class Score(WideLayer):
         return keras.KerasTensor(self.compute_output_shape(query.shape, key.shape), dtype=self.wide_dtype)
 
     def compute_mask(self, inputs, previous_mask=None):
-        # The mask of the queries fits no axis of the table; attention layers apply masks after the score.
+        # The table has another shape than the mask of the queries; attention layers apply masks after the score.
         return None
 
     def require_one_dimension(self, query_shape, key_shape):
         """Raises `ValueError` unless query and key have the same dimension."""
         if query_shape[-1] != key_shape[-1]:
             raise invalid(
-                f"`{SCORES.name_of(self)}` compares vectors of one dimension.",
-                "a query and a key of the same dimension, or `additive`, `concat` or `general`, which take any two, or "
-                "`units=` of `SpatialAttention` and `attention_classifier`, which projects both",
+                f"`{SCORES.name_of(self)}` needs a query and a key of the same dimension.",
+                "the same dimension; or `additive`, `concat` or `general`, which take any two dimensions; or `units` "
+                "of `SpatialAttention` or `attention_classifier`, to which both are projected",
                 f"query dimension {query_shape[-1]} and key dimension {key_shape[-1]}",
             )
 
 
 class WithKernels(Score):
-    """Mixed into a score that has kernels.
+    """A mixin for scores with kernels.
 
     Args:
-        kernel_initializer, kernel_regularizer, kernel_constraint: of every kernel.
+        kernel_initializer, kernel_regularizer, kernel_constraint: for every kernel.
     """
 
     def __init__(self, kernel_initializer="glorot_uniform", kernel_regularizer=None, kernel_constraint=None, **kwargs):
@@ -127,8 +127,8 @@ class WithKernels(Score):
         self.kernel_constraint = keras_object(keras.constraints, kernel_constraint)
 
     def add_kernel(self, name, shape):
-        """A weight made by the `kernel_…` arguments."""
-        # A copy for each kernel: an initializer draws its seed when it is made, and used twice repeats itself.
+        """Adds a weight as the `kernel_…` arguments say."""
+        # A copy for each kernel: an initializer draws its seed when it is made, and would give the same values twice.
         copies = isinstance(self.kernel_initializer, keras.initializers.Initializer)
         return self.add_weight(
             name=name,
@@ -148,10 +148,10 @@ class WithKernels(Score):
 
 
 class WithBiases(Score):
-    """Mixed into a score that has biases.
+    """A mixin for scores with biases.
 
     Args:
-        bias_initializer, bias_regularizer, bias_constraint: of every bias.
+        bias_initializer, bias_regularizer, bias_constraint: for every bias.
     """
 
     def __init__(self, bias_initializer="zeros", bias_regularizer=None, bias_constraint=None, **kwargs):
@@ -161,7 +161,7 @@ class WithBiases(Score):
         self.bias_constraint = keras_object(keras.constraints, bias_constraint)
 
     def add_bias(self, name, shape):
-        """A weight made by the `bias_…` arguments."""
+        """Adds a weight as the `bias_…` arguments say."""
         return self.add_weight(
             name=name,
             shape=shape,

@@ -11,7 +11,7 @@ from keras_attention.layers.score.base import SCORES, Score, WithBiases, WithKer
 
 
 class ProductScore(Score):
-    """Base of e = qᵀk: the table is one multiplication of matrices.
+    """Base of e = qᵀk: the table is one matrix product.
 
     Raises:
         ValueError: query and key of different dimensions.
@@ -32,7 +32,7 @@ class ProductScore(Score):
 
 @SCORES.register("dot")
 class DotScore(ProductScore):
-    """e = qᵀk: no parameters; query and key share one dimension d, and e grows with √d.
+    """e = qᵀk: no parameters; query and key have the same dimension d, and e grows with √d.
 
     Call arguments and result are those of `Score`.
 
@@ -121,19 +121,19 @@ class GeneralScore(WithKernels):
         return ops.matmul(query, ops.swapaxes(key, -1, -2))
 
     def table_by_keys(self, query, key):
-        """The same table with W on the side of the keys, from queries and keys as they came."""
+        """The same table with W applied to the keys; queries and keys are not projected yet."""
         projected = ops.matmul(key, ops.swapaxes(self.kernel, 0, 1))
         return ops.matmul(query, ops.swapaxes(projected, -1, -2))
 
 
 @SCORES.register("biased_general")
 class BiasedGeneralScore(WithBiases, GeneralScore):
-    """e = kᵀ(Wq + b): `general` with a bias that lets a key score by itself, whatever is asked.
+    """e = kᵀ(Wq + b): `general` with a bias, by which a key gets a part of its score whatever the query.
 
     b ∈ R^dk. Some texts print kᵀWq + b with b ∈ R^dk, which has no consistent shape.
 
     Args:
-        **kwargs: initializers, regularizers and constraints of W (`kernel_…`) and of b (`bias_…`), as in Keras.
+        **kwargs: initializers, regularizers and constraints for W (`kernel_…`) and b (`bias_…`), as in Keras.
 
     Example:
 
@@ -162,12 +162,12 @@ class BiasedGeneralScore(WithBiases, GeneralScore):
 
 @SCORES.register("activated_general")
 class ActivatedGeneralScore(WithBiases, GeneralScore):
-    """e = act(kᵀWq + b): `general` through an activation, which bounds it; b is a scalar.
+    """e = act(kᵀWq + b): `general` followed by an activation, which can bound it; b is a scalar.
 
     Args:
         activation: name or callable; tanh in the paper.
-        use_bias: whether b is there.
-        **kwargs: initializers, regularizers and constraints of W (`kernel_…`) and of b (`bias_…`), as in Keras.
+        use_bias: whether there is a bias b.
+        **kwargs: initializers, regularizers and constraints for W (`kernel_…`) and b (`bias_…`), as in Keras.
 
     Example:
 
@@ -183,7 +183,7 @@ class ActivatedGeneralScore(WithBiases, GeneralScore):
         eq. 5.
     """
 
-    finite = False  # not every activation keeps to finite numbers
+    finite = False  # an activation may give infinite numbers
 
     search_space = {"activation": Choices(("tanh", "relu"))}
 
@@ -217,11 +217,11 @@ class ActivatedGeneralScore(WithBiases, GeneralScore):
 
 
 def _keys_are_cheaper(query_shape, key_shape):
-    """Whether Wᵀk for every key, then products of dimension dq, take fewer multiplications than the other order."""
+    """Whether projecting the keys (Wᵀk) takes fewer multiplications than projecting the queries (Wq)."""
     queries, query_dimension = query_shape[-2:]
     keys, key_dimension = key_shape[-2:]
     if queries is None or keys is None:
-        return query_dimension < key_dimension  # as for equal numbers
+        return query_dimension < key_dimension  # as if there were as many queries as keys
     by_keys = keys * query_dimension * (key_dimension + queries)
     by_queries = queries * key_dimension * (query_dimension + keys)
     return by_keys < by_queries

@@ -1,4 +1,4 @@
-"""Scores that are a similarity of two vectors of one space: euclidean and cosine."""
+"""Scores that are a similarity of two vectors of the same dimension: euclidean and cosine."""
 
 import math
 
@@ -12,11 +12,11 @@ from keras_attention.layers.score.base import SCORES, Score
 
 @SCORES.register("euclidean")
 class EuclideanScore(Score):
-    """e = −‖q − k‖₂: near is alike; query and key share one dimension.
+    """e = −‖q − k‖₂: the nearer, the higher the score; query and key have the same dimension.
 
-    The table comes from ‖q‖² + ‖k‖² − 2qᵀk, one multiplication of matrices. Where that falls below 0 by rounding it is
-    taken for 0. In float32 the distance of two vectors that nearly coincide is then known to about 3·10⁻⁴ of their
-    length; `pair`, which subtracts first, is exact. The gradient at distance 0 is 0.
+    The table is computed by ‖q‖² + ‖k‖² − 2qᵀk, one matrix product. If rounding makes it negative, it counts as 0. In
+    float32 the distance of two vectors that nearly coincide is then accurate to about 3·10⁻⁴ of their length; `pair`,
+    which subtracts first, is exact. The gradient at distance 0 is 0.
 
     Args:
         squared: whether e = −‖q − k‖₂².
@@ -62,7 +62,7 @@ class EuclideanScore(Score):
     def _score(self, squares):
         if self.squared:
             return -squares
-        # The root has an infinite slope at 0: there it is taken of 1 instead, and the result put to 0.
+        # The slope of the root is infinite at 0, so the root of 1 is taken there and the result replaced by 0.
         apart = squares > 0
         return -ops.where(apart, ops.sqrt(ops.where(apart, squares, 1.0)), 0.0)
 
@@ -72,13 +72,13 @@ class EuclideanScore(Score):
 
 @SCORES.register("cosine")
 class CosineScore(Score):
-    """e = s · qᵀk / (‖q‖‖k‖): the angle alone, times a temperature s; query and key share one dimension.
+    """e = s · qᵀk / (‖q‖‖k‖): the angle alone, times a temperature s; query and key have the same dimension.
 
-    A vector of zeros has no direction; it scores 0, and gets no gradient.
+    A vector of zeros has no direction; it gets the score 0 and no gradient.
 
     Args:
-        temperature: s, above 0. Without it weights differ little, because e lies between −1 and 1.
-        learned: whether s is learned, from `temperature` on; as exp of a weight, so that it stays above 0.
+        temperature: s, above 0. At s = 1 weights differ little, because e is between −1 and 1.
+        learned: whether s is learned, starting from `temperature`. It is exp of a weight, so that it stays above 0.
 
     Raises:
         ValueError: a temperature not above 0; query and key of different dimensions.
@@ -129,8 +129,8 @@ class CosineScore(Score):
 
 
 def _direction(vectors):
-    """Vectors over their length; 0 for a vector of zeros."""
-    # Over the largest entry first, which changes no direction: squares then neither overflow nor vanish.
+    """Vectors divided by their length; 0 for a vector of zeros."""
+    # Divided by the largest entry first, which changes no direction: the squares then neither overflow nor vanish.
     largest = ops.stop_gradient(ops.max(ops.absolute(vectors), axis=-1, keepdims=True))
     nonzero = largest > 0
     vectors = ops.where(nonzero, vectors, 0.0) / ops.where(nonzero, largest, 1.0)

@@ -1,4 +1,4 @@
-"""The control of all scores: one that looks at neither query nor key."""
+"""The score of the uniform control, which depends on neither query nor key."""
 
 import keras
 from keras import ops
@@ -11,8 +11,8 @@ from keras_attention.registry import PACKAGE
 class UniformScore(Score):
     """e = 0: no key is preferred, so softmax, sparsemax and entmax give each of n keys the weight 1/n.
 
-    It has no parameters, and nothing is projected for it. What a network reaches with it, attention has to beat; it is
-    no member of `SCORES`, where the functions are that a search would choose from.
+    It has no parameters, and nothing is projected for it. Attention must do better than a network with this score. It
+    is not in `SCORES`, which holds the functions that a search chooses from.
 
     Example:
 

@@ -3,14 +3,14 @@ const cards = rows.map(([picture, name, predicted, probability, truth, figures],
   picture, name, predicted, probability, truth, figures, order,
   answer: truth === null ? "" : truth === predicted ? "right" : "wrong",
 }));
-const CHUNK = 60; // cards made at a time: a page of thousands opens at once
-const SIDE = 160; // of a square of a strip; the browser keeps the place of a picture by it
+const CHUNK = 60; // cards made at a time, so that a page of thousands opens quickly
+const SIDE = 160; // pixels of a square of a strip: the browser reserves the space of a picture before it loads
 const form = document.forms[0], fields = form.elements;
 const list = document.querySelector(".cards"), end = document.querySelector(".end");
 const dialog = document.querySelector("dialog");
 let shown = [], made = 0, current = 0, opened = 0;
 
-// Text enters the page as text alone: names of classes and files are not to be trusted.
+// Names of classes and files are only ever inserted as text, never as HTML, because they cannot be trusted.
 const element = (tag, className, ...children) => {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -26,7 +26,7 @@ function picture(card, className, alt) {
   image.height = SIDE;
   image.alt = alt;
   image.loading = "lazy";
-  image.src = card.picture; // last, or it would load before it is told to wait
+  image.src = card.picture; // last, or it would load before `loading` is set
   return image;
 }
 function strip(card) {
@@ -34,7 +34,7 @@ function strip(card) {
   titles.ariaHidden = "true";
   return [titles, picture(card, "strip", `${card.name}: ${columns.join(", ")}`)];
 }
-// Opened large, each square stands by itself, so that on a phone they fill several lines.
+// In the large view each square is a separate figure, so that on a phone they take several lines.
 function squares(card) {
   return columns.map((title, number) => {
     const image = picture(card, "square", `${title} of ${card.name}`);
@@ -68,7 +68,7 @@ function makeUntil(count) {
 const watcher = new IntersectionObserver(([entry]) => {
   if (!entry.isIntersecting || made >= shown.length) return;
   makeUntil(made + CHUNK);
-  watcher.unobserve(end); // observed anew, it tells again whether the end is near
+  watcher.unobserve(end); // observing again reports whether the end is still near
   watcher.observe(end);
 }, { rootMargin: "1200px" });
 
@@ -131,13 +131,13 @@ function show() {
   made = current = 0;
   list.replaceChildren();
   makeUntil(CHUNK);
-  if (!shown.length) list.append(element("li", "none", cards.length ? "No image passes these filters." : "There are no images."));
+  if (!shown.length) list.append(element("li", "none", cards.length ? "No image matches these filters." : "There are no images."));
   tell();
   watcher.unobserve(end);
   watcher.observe(end);
 }
 
-// The address keeps the view: a link to it shows the same cards in the same order.
+// The address keeps the view: a link shows the same cards in the same order.
 const SELECTS = ["true", "predicted", "answer", "sort"];
 function keep() {
   const state = new URLSearchParams(SELECTS.filter(name => fields[name].value).map(name => [name, fields[name].value]));
@@ -173,7 +173,7 @@ function open(place) {
   dialog.querySelector("dl").replaceChildren(...describe(card));
   if (!dialog.open) dialog.showModal();
 }
-// The browser gives the focus back to the card that was opened; it belongs to the one seen last.
+// The browser returns the focus to the card that was opened; it should go to the card seen last.
 dialog.addEventListener("close", () => go(opened));
 dialog.addEventListener("click", event => {
   if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
@@ -194,7 +194,7 @@ addEventListener("keydown", event => {
     SELECTS.map(name => fields[name]).find(select => !select.closest("[hidden]")).focus();
     return;
   }
-  if (event.target.closest?.("select")) return; // its own keys choose there
+  if (event.target.closest?.("select")) return; // there the keys choose an option
   const steps = { ArrowRight: 1, j: 1, ArrowLeft: -1, k: -1, ArrowDown: perRow(), ArrowUp: -perRow() };
   if (!(key in steps)) return;
   event.preventDefault();
