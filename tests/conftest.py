@@ -15,7 +15,6 @@ import pytest
 
 from keras_attention.models import BACKBONES
 
-
 # What takes a training to make, and is made once in every process that uses it.
 TRAINED = ("finished", "compared", "searched")
 TRAININGS = "tests/end_to_end/"

@@ -7,6 +7,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import seams
 from keras import ops
 from safetensors.numpy import save_file
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("narrow")
 @pytest.fixture
 def narrow(monkeypatch):
     """A VGG16 at "width 1" with a sixteenth of the filters and one convolution in the later blocks."""
-    monkeypatch.setattr(layout, "BLOCKS", ((2, 4), (2, 5), (1, 7), (1, 11), (1, 13)))
+    seams.layout_of_vgg(monkeypatch, ((2, 4), (2, 5), (1, 7), (1, 11), (1, 13)))
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ WHOLE = layout.BLOCKS
     [(3, [0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40]), (2, [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28])],
 )
 def test_the_places_of_the_whole_network(step, expected, monkeypatch):
-    monkeypatch.setattr(layout, "BLOCKS", WHOLE)
+    seams.layout_of_vgg(monkeypatch, WHOLE)
     assert list(weights._places(step)) == expected
 
 
