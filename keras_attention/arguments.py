@@ -67,7 +67,9 @@ def require_truth(argument, value):
 def require_path(argument, value):
     """Returns `value` if it is a string or a path, and not empty."""
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
-        raise invalid(f"`{argument}` must be a path.", "a string or a path, not empty", f"{argument}={value!r}", TypeError)
+        raise invalid(
+            f"`{argument}` must be a path.", "a string or a path, not empty", f"{argument}={value!r}", TypeError
+        )
     return value
 
 

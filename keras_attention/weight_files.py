@@ -47,7 +47,9 @@ def read_weight_file(path):
     except Exception as error:  # each library raises different errors for a damaged file
         reason = (str(error).strip() or type(error).__name__).split("\n")[0].rstrip(".")
         raise invalid(
-            f"{path.name} cannot be read as {path.suffix}: {reason}.", "a complete file of that format", f"weights={path}"
+            f"{path.name} cannot be read as {path.suffix}: {reason}.",
+            "a complete file of that format",
+            f"weights={path}",
         ) from error
     return {name: _widened(array) for name, array in arrays.items()}
 

@@ -15,6 +15,35 @@ import pytest
 
 from keras_attention.models import BACKBONES
 
+# What takes a training to make, and is made once in every process that uses it.
+TRAINED = ("finished", "compared", "searched")
+TRAININGS = "tests/end_to_end/"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Says which tests run in one process, for `--dist loadgroup`, and begins with what takes longest.
+
+    The tests of a file belong together, as they share what is made for its module, and all that use one trained run; a
+    test that is marked `apart` is free. What begins last ends last, and should be short: so trainings come first, then
+    the slow tests that are free, then the other files with slow tests.
+    """
+    groups, slow = {}, set()
+    for item in items:
+        file = item.nodeid.split("::")[0]
+        trained = [name for name in TRAINED if name in item.fixturenames and file.startswith(TRAININGS)]
+        groups[item] = item.nodeid if item.get_closest_marker("apart") else trained[0] if trained else file
+        if item.get_closest_marker("slow"):
+            slow.add(groups[item])
+        item.add_marker(pytest.mark.xdist_group(groups[item].replace("@", " ")))
+
+    def rank(item):
+        if groups[item] in TRAINED or groups[item].startswith(TRAININGS):
+            return 0
+        return (1 if item.get_closest_marker("apart") else 2) if groups[item] in slow else 3
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(autouse=True)
 def same_start():

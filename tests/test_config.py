@@ -365,7 +365,9 @@ def test_an_unknown_part_of_the_backbone():
 @pytest.mark.parametrize("name", ["weights", "cache_dir", "masks", "data_dir"])
 @pytest.mark.parametrize("value", [5, ""], ids=repr)
 def test_a_path_that_is_none(name, value):
-    with pytest.raises(TypeError, match=exactly(f"`{name}` is no path.", "a text or a path", f"{name}={value!r}")):
+    with pytest.raises(
+        TypeError, match=exactly(f"`{name}` must be a path.", "a string or a path, not empty", f"{name}={value!r}")
+    ):
         TrainConfig(**{name: value})
 
 

@@ -1,7 +1,7 @@
 """The epochs of a run, stage by stage, from where its folder stands."""
 
 from keras_attention.training.callbacks import Keeper, SeedEpochs, StopOnNaN, ValidationMetrics
-from keras_attention.training.networks import compile_network
+from keras_attention.training.networks import compile_network, make_variables
 
 
 def fit_run(run, config, dataset, parts, verbose=0, keep_model=True):
@@ -36,6 +36,7 @@ def _prepare(run, config, dataset, stage, first, made_backup):
     network = stage.prepare()
     steps = dataset.steps_per_epoch(config.batch_size)
     compile_network(network, config, steps, stage.backbone)
+    make_variables(network)
     if made_backup:
         run.load_backup(network)
     else:

@@ -87,6 +87,18 @@ def compile_network(network, config, steps_per_epoch, backbone=None, optimizer=N
     network.compile(optimizer, {LOGITS: loss, **maps}, loss_weights=weights, metrics={LOGITS: ["accuracy"]})
 
 
+def make_variables(network):
+    """Makes the variables of the optimizer and the metrics of a compiled network.
+
+    The first step would make them else, and TensorFlow traces a step that makes variables twice.
+    """
+    network.optimizer.build(network.trainable_variables)
+    if not isinstance(network.output, dict):
+        logits = keras.ops.zeros((1, *network.output_shape[1:]))
+        network.compute_metrics(None, logits, logits)
+        network.reset_metrics()
+
+
 def _classification_loss(config):
     if config.loss == "focal":
         # α = 1: no further weighting of the classes, as in Yan et al., IPMI 2019.

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import seams
 
 from keras_attention import TrainConfig
 from keras_attention.comparison import cost
-from keras_attention.models import layout
 
 needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="costs are of TensorFlow")
 pytestmark = needs_tensorflow
@@ -30,7 +30,7 @@ def test_a_peak_is_seen_after_it_is_over():
 
 
 def test_functions_take_turns(monkeypatch):
-    monkeypatch.setattr(cost, "SECONDS_OF_MEASURING", 0.0)
+    seams.seconds_of_measuring_a_cost(monkeypatch, 0.0)
     order = []
     medians = cost.medians_in_turn(lambda: order.append("a"), lambda: order.append("b"))
     assert "".join(order) == "ab" * (1 + cost.REPEATS[0])
@@ -41,8 +41,8 @@ def test_functions_take_turns(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
 def test_a_variant_beside_the_plain_network(frozen, monkeypatch):
-    monkeypatch.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
-    monkeypatch.setattr(cost, "SECONDS_OF_MEASURING", 0.1)
+    seams.shallow_backbone(monkeypatch)
+    seams.seconds_of_measuring_a_cost(monkeypatch, 0.1)
     settings = {"weights": "unread.npz", "freeze": "all", "width": 0.05} if frozen else {"width": 0.05}
     config = TrainConfig(units=7, batch_size=4, supervise_attention=0.1 if frozen else None, **settings)
     found = cost.measure_cost(config, TrainConfig(attend=(), batch_size=4, **settings), 32, ("a", "b", "c"))

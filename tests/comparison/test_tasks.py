@@ -1,6 +1,9 @@
 """A task: done once, continued where it was cut off, tried again where it broke, and never an exception."""
 
+import os
+
 import pytest
+import seams
 
 from keras_attention.comparison import execution, tasks
 from keras_attention.comparison.tasks import Outcome, Task, clear_attempts, foreign_members, register_members, run_task
@@ -23,9 +26,8 @@ def calls(monkeypatch):
             raise action
         run.finish({})
 
-    monkeypatch.setattr(tasks, "train", train)
     calls_and_plans = type("Calls", (list,), {"plans": plans})()
-    monkeypatch.setattr(tasks, "train", lambda *a, **k: (calls_and_plans.append(k), train(*a, **k))[1])
+    seams.training_of_a_task(monkeypatch, lambda *a, **k: (calls_and_plans.append(k), train(*a, **k))[1])
     return calls_and_plans
 
 
@@ -115,7 +117,7 @@ class Processes:
 
     def __init__(self, monkeypatch):
         self.alone = []
-        monkeypatch.setattr(execution, "_processes", self.parallel)
+        seams.processes_of_tasks(monkeypatch, self.parallel)
 
     def parallel(self, given, jobs):
         if len(given) == 1:
@@ -149,7 +151,7 @@ def test_a_process_of_its_own_is_tried_again(task, monkeypatch):
             raise answer
         return answer
 
-    monkeypatch.setattr(tasks, "call_in_own_process", call)
+    seams.process_of_a_task(monkeypatch, call)
     assert tasks.run_task_in_own_process(task) == Outcome(task, 2.0)
     answers += [ChildProcessError("killed"), ChildProcessError("killed")]
     assert tasks.run_task_in_own_process(task).error == "its process was killed each time"
@@ -168,7 +170,7 @@ def cluster():
 
 
 def test_a_cluster_does_every_task(plan, tmp_path, cluster, monkeypatch):
-    monkeypatch.setattr(execution, "run_task_in_own_process", done_at_once)
+    seams.task_on_a_cluster(monkeypatch, done_at_once)
     given = [Task(name, plan().config, str(tmp_path / name)) for name in "abcde"]
     with execution.workers(1, "dask", cluster, tmp_path) as carry_out:
         assert sorted(outcome.task.variant for outcome in carry_out(given)) == list("abcde")
@@ -176,7 +178,7 @@ def test_a_cluster_does_every_task(plan, tmp_path, cluster, monkeypatch):
 
 
 def test_a_cluster_that_does_not_share_the_folder(tmp_path, cluster, monkeypatch):
-    monkeypatch.setattr(execution.os.path, "exists", lambda path: False)
+    monkeypatch.setattr(os.path, "exists", lambda path: False)
     with (
         pytest.raises(ValueError, match=r"^A worker does not see the folder\. Expected a folder that all"),
         execution.workers(1, "dask", cluster, tmp_path),

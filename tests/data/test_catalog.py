@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import seams
 import tensorflow_datasets as tfds
 from parts import parts_of
 
@@ -150,7 +151,7 @@ def test_masks(config, numbered, found, read):
 def test_a_split_that_is_too_large_for_memory_is_the_same(numbered, read, monkeypatch):
     kept = []
     for memory in (split_module.MEMORY_FOR_A_SPLIT, 0):
-        monkeypatch.setattr(split_module, "MEMORY_FOR_A_SPLIT", memory)
+        seams.memory_for_a_split(monkeypatch, memory)
         data = numbered("masks")
         stream = data.training_batches(7, seed=3, first_epoch=1, with_masks=True).take(11)
         kept.append([read(data, split) for split in SPLITS] + [parts_of(batch) for batch in stream.as_numpy_iterator()])

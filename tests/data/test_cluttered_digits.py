@@ -4,9 +4,10 @@ import re
 
 import numpy as np
 import pytest
+import seams
 from sklearn.datasets import load_digits
 
-from keras_attention.data import cluttered_digits, load
+from keras_attention.data import load
 from keras_attention.data.cluttered_digits import DIGIT_SIDES, FRAGMENT_SIDE, SPLITS, Painter, prepare, split_scans
 
 SMALLEST = {"image_size": 32, "count": 60}
@@ -63,7 +64,7 @@ def test_a_second_load_finds_the_files(tmp_path, monkeypatch):
     load("cluttered_digits", data_dir=tmp_path, **SMALLEST)
     first = written()
     assert len(first) == 3
-    monkeypatch.setattr(cluttered_digits, "Painter", None)
+    seams.painter_of_digits(monkeypatch, None)
     load("cluttered_digits", data_dir=tmp_path, **SMALLEST)
     assert written() == first
     with pytest.raises(TypeError, match="'NoneType' object is not callable"):
@@ -72,18 +73,18 @@ def test_a_second_load_finds_the_files(tmp_path, monkeypatch):
 
 def test_another_process_may_have_been_faster(tmp_path, monkeypatch):
     def while_the_other_generates(seed):
-        monkeypatch.setattr(cluttered_digits, "split_scans", split_scans)
+        seams.scans_of_digits(monkeypatch, split_scans)
         prepare(tmp_path, **SMALLEST)
         return split_scans(seed)
 
-    monkeypatch.setattr(cluttered_digits, "split_scans", while_the_other_generates)
+    seams.scans_of_digits(monkeypatch, while_the_other_generates)
     assert prepare(tmp_path, **SMALLEST).info.splits["train"].num_examples == 60
-    assert cluttered_digits.split_scans is split_scans
+    assert seams.scans_of_digits() is split_scans
     assert [path for path in tmp_path.rglob("*") if "incomplete" in path.name] == []
 
 
 def test_the_default_is_the_config_that_tfds_lists(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluttered_digits.ClutteredDigits, "download_and_prepare", lambda builder: None)
+    seams.preparation_of_digits(monkeypatch, lambda builder: None)
     builder = prepare(tmp_path)
     assert builder.builder_config.name == "64px-8fragments-6000images-seed0"
     assert list(builder.builder_configs) == [builder.builder_config.name]
@@ -97,7 +98,7 @@ def test_a_split_is_painted_from_scans_of_its_own(tmp_path, monkeypatch):
             painted_from.append(scans)
             super().__init__(scans, *others)
 
-    monkeypatch.setattr(cluttered_digits, "Painter", Recorded)
+    seams.painter_of_digits(monkeypatch, Recorded)
     prepare(tmp_path, seed=5, **SMALLEST)
     expected = split_scans(5)
     assert len(painted_from) == 3

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import seams
 
 from keras_attention.data import digit_pairs
 from keras_attention.data.cluttered_digits import split_scans
@@ -56,7 +57,7 @@ def test_the_scans_are_those_of_the_split(monkeypatch):
         painted_from.append(scans)
         painter(self, scans, *others)
 
-    monkeypatch.setattr(PairPainter, "__init__", recorded)
+    seams.making_of_a_pair_painter(monkeypatch, recorded)
     digit_pairs(1, 32, seed=5, split="test")
     np.testing.assert_array_equal(painted_from, [split_scans(5)["test"][0]])
 

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import seams
 from parts import parts_of
 from PIL import Image
 
@@ -280,7 +281,7 @@ def test_a_split_that_is_too_large_for_memory_is_the_same(with_masks, read, monk
     break_files(root)
     kept = []
     for memory in (split_module.MEMORY_FOR_A_SPLIT, 0):
-        monkeypatch.setattr(split_module, "MEMORY_FOR_A_SPLIT", memory)
+        seams.memory_for_a_split(monkeypatch, memory)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             data = load(root, masks=masks, image_size=SIZE)

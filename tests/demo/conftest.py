@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import seams
 from PIL import Image
 
 CLASSES = ("cat", "<b>dog", "hen")
@@ -21,11 +22,10 @@ def _tensorflow():
 def saved(tmp_path_factory):
     """`saved(attend)`: the path of a `.keras` file with its class names beside it."""
     from keras_attention import VGG16BN, attention_classifier
-    from keras_attention.models import layout
 
     def save(attend):
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
+            seams.shallow_backbone(patched)
             backbone = VGG16BN((SIZE, SIZE, 3), width=0.05)
         folder = tmp_path_factory.mktemp("model")
         attention_classifier(backbone, len(CLASSES), attend=attend, units=5).save(folder / "model.keras")

@@ -1,6 +1,7 @@
 """`keras-attention demo` on the command line."""
 
 import contextlib
+import importlib.util
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import urllib.request
 import webbrowser
 
 import pytest
+import seams
 
 from keras_attention.cli import main
 from keras_attention.demo import job
@@ -34,7 +36,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_without_gradio_the_command_says_how_to_install_it(attentive, monkeypatch, capsys):
-    monkeypatch.setattr(job.importlib.util, "find_spec", lambda name: None if name == "gradio" else pytest.fail(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gradio" else pytest.fail(name))
     assert main(["demo", str(attentive)]) == 2
     assert "The page needs Gradio. Expected pip install 'keras-attention[demo]'. Received: " in one_line(capsys)
 
@@ -83,9 +85,9 @@ def test_the_address_is_printed_and_opened_unless_unwanted(monkeypatch, capsys, 
 
     opened = []
     monkeypatch.setenv("BROWSER", "any")
-    monkeypatch.setattr(job, "check_gradio", lambda: None)
-    monkeypatch.setattr(job, "prepared", lambda *given: lambda: "here")
-    monkeypatch.setattr("keras_attention.demo.serving.served", served)
+    seams.check_of_gradio(monkeypatch, lambda: None)
+    seams.preparation_of_the_page(monkeypatch, lambda *given: lambda: "here")
+    seams.serving_of_the_page(monkeypatch, served)
     monkeypatch.setattr(threading.Event, "wait", ends)
     monkeypatch.setattr(webbrowser, "open", opened.append)
     assert main(["demo", str(tmp_path), *options]) == 0
@@ -95,7 +97,7 @@ def test_the_address_is_printed_and_opened_unless_unwanted(monkeypatch, capsys, 
 
 @pytest.mark.parametrize("seconds", [0, -1, "1"])
 def test_seconds_out_of_range(monkeypatch, seconds):
-    monkeypatch.setattr(job, "check_gradio", lambda: None)
+    seams.check_of_gradio(monkeypatch, lambda: None)
     with pytest.raises(ValueError, match=r"`seconds` is out of range\. Expected a number above 0\. Received: "):
         job.demo("model.keras", seconds=seconds)
 

@@ -7,12 +7,13 @@ import zlib
 
 import numpy as np
 import pytest
+import seams
 from PIL import Image
 
-from keras_attention.demo import figures, viewing
+from keras_attention.demo import figures
 from keras_attention.demo.examples import file_examples
 from keras_attention.demo.viewing import SIDE, View, Viewer, header_pixels
-from keras_attention.maps import GradCam, MapScale, map_scales
+from keras_attention.maps import MapScale, map_scales
 from keras_attention.maps.pictures import overlay
 
 CLASSES = ("cat", "<b>dog", "hen")
@@ -85,7 +86,7 @@ def test_gradcam_that_fails_is_said_and_left_out(attentive, view, monkeypatch):
     def fails(self, images):
         raise ValueError("The logits do not depend on the layer.")
 
-    monkeypatch.setattr(GradCam, "__call__", fails)
+    seams.call_of_grad_cam(monkeypatch, fails)
     viewer = Viewer(attentive)
     assert list(viewer(view.image).maps) == ["block3_pool", "block4_pool", "joint"]
     assert viewer.notes == ["Grad-CAM cannot be shown: The logits do not depend on the layer."]
@@ -95,7 +96,7 @@ def test_without_attention_and_gradcam_the_classes_are_left(saved, view, monkeyp
     def fails(self, model, layer=None):
         raise ValueError("The model has no feature map.")
 
-    monkeypatch.setattr(GradCam, "__init__", fails)
+    seams.making_of_grad_cam(monkeypatch, fails)
     viewer = Viewer(saved(()))
     seen = viewer(view.image)
     assert (tuple(seen.probabilities), seen.maps, seen.blends()) == (CLASSES, {}, {})
@@ -179,7 +180,7 @@ def test_pixels_are_refused_before_they_are_decoded(viewer, tmp_path, monkeypatc
 def test_all_frames_of_an_animation_count(photo, tmp_path, viewer, monkeypatch):
     photo.save(tmp_path / "moving.gif", save_all=True, append_images=[photo.rotate(90), photo.rotate(180)])
     assert header_pixels(tmp_path / "moving.gif") == 3 * 30 * 46
-    monkeypatch.setattr(viewing, "MOST_PIXELS", 2 * 30 * 46)
+    seams.most_pixels_of_a_view(monkeypatch, 2 * 30 * 46)
     with pytest.raises(ValueError, match="too many pixels"):
         viewer.read(tmp_path / "moving.gif")
 

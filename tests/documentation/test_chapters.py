@@ -6,6 +6,7 @@ from test_documentation import ROOT, needs_tensorflow, run_shallow
 
 @needs_tensorflow
 @pytest.mark.slow
+@pytest.mark.apart
 @pytest.mark.parametrize("chapter", sorted((ROOT / "examples").glob("[0-9]*.py")), ids=lambda path: path.stem)
 def test_a_chapter_runs(chapter, tmp_path):
     done = run_shallow(f"import runpy\nrunpy.run_path({str(chapter)!r})", tmp_path, "--smoke")
@@ -14,6 +15,7 @@ def test_a_chapter_runs(chapter, tmp_path):
 
 @needs_tensorflow
 @pytest.mark.slow
+@pytest.mark.apart
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -38,7 +38,7 @@ MODULES = modules_with_examples()
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name.startswith(LONG) else [])
+        pytest.param(name, marks=[pytest.mark.slow, pytest.mark.apart] if name.startswith(LONG) else [])
         for name in MODULES
         if name not in ALONE
     ],
@@ -51,6 +51,7 @@ def test_examples(name, capsys):
 
 @needs_tensorflow
 @pytest.mark.slow
+@pytest.mark.apart
 @pytest.mark.parametrize("name", sorted(ALONE))
 def test_examples_that_train_or_serve(name, tmp_path):
     if name in NEEDS:

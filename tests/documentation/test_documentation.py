@@ -9,6 +9,7 @@ import sys
 
 import keras
 import pytest
+import seams
 
 from keras_attention.cli import parser
 
@@ -22,11 +23,8 @@ needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", r
 
 def run_shallow(program, folder, *arguments):
     """Runs a program on a backbone of one convolution a block, which is soon traced, away from the user's data sets."""
-    shallow = (
-        "from keras_attention.models import layout\nlayout.BLOCKS = tuple((1, width) for _, width in layout.BLOCKS)\n"
-    )
     environment = {**os.environ, "TFDS_DATA_DIR": str(folder / "datasets")}
-    command = [sys.executable, "-c", shallow + program, *arguments]
+    command = [sys.executable, "-c", seams.SHALLOW_PROGRAM + program, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -36,6 +34,7 @@ def python_blocks(page):
 
 @needs_tensorflow
 @pytest.mark.slow
+@pytest.mark.apart
 def test_python_blocks_of_all_pages_run(tmp_path):
     """The blocks of a page in their order, one page after the other in one process, each with names of its own."""
     program = ["import runpy"]

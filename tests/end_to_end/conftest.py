@@ -2,13 +2,10 @@
 
 import keras
 import pytest
+import seams
 
 from keras_attention import TrainConfig, train
-from keras_attention.models import layout
-from keras_attention.training.callbacks import StopOnNaN
 
-FULL_BLOCKS = layout.BLOCKS
-SHALLOW_BLOCKS = tuple((1, filters) for _, filters in FULL_BLOCKS)
 TINY = {
     "data_options": {"count": 90, "clutter": 2},
     "image_size": 32,
@@ -31,7 +28,7 @@ def _tensorflow():
 @pytest.fixture(autouse=True)
 def _shallow_backbone(monkeypatch):
     """One convolution in each block: a network of the same layout that is traced in a third of the time."""
-    monkeypatch.setattr(layout, "BLOCKS", SHALLOW_BLOCKS)
+    seams.shallow_backbone(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -53,33 +50,17 @@ def tiny(data_dir):
 def finished(tiny, tmp_path_factory):
     """A finished tiny run; tests only read it."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(layout, "BLOCKS", SHALLOW_BLOCKS)
+        seams.shallow_backbone(patched)
         return train(tiny(), tmp_path_factory.mktemp("runs") / "finished", verbose=0)
 
 
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Leaves out the pictures of a run, which have tests of their own."""
-    monkeypatch.setattr("keras_attention.training.results._draw", lambda *_: None)
+    seams.without_pictures(monkeypatch)
 
 
 @pytest.fixture
 def only_training(monkeypatch):
     """Leaves out what follows the training, for tests that do not look at it."""
-    monkeypatch.setattr("keras_attention.training.job.write_results", lambda run, *_: run.finish({}))
-
-
-@pytest.fixture
-def interrupt_in_epoch():
-    """`interrupt_in_epoch(monkeypatch, epoch, error)`: training raises at the second step of that epoch."""
-    original = StopOnNaN.on_train_batch_end
-
-    def interrupt(monkeypatch, epoch, error=KeyboardInterrupt):
-        def interrupting(self, batch, logs=None):
-            original(self, batch, logs)
-            if self.epoch == epoch and batch == 1:
-                raise error
-
-        monkeypatch.setattr(StopOnNaN, "on_train_batch_end", interrupting)
-
-    return interrupt
+    seams.only_training(monkeypatch)

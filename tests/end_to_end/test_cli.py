@@ -10,13 +10,13 @@ import time
 
 import numpy as np
 import pytest
+import seams
 from PIL import Image
 
 from keras_attention.cli import main, parser, settings
 from keras_attention.cli import train as train_command
 from keras_attention.config import TrainConfig
 from keras_attention.layers import ALIGNMENTS, SCORES
-from keras_attention.models import layout
 
 COMMAND = [sys.executable, "-m", "keras_attention"]
 
@@ -105,8 +105,11 @@ def test_train_resume_predict_explain_export(data_dir, tmp_path, image, capsys):
     train = ["train", "--data-dir", data_dir, "--data-option", "count=450", "--image-size", "32", "--width", "0.05"]
     train += ["--units", "8", "--epochs", "3", "--run", str(folder)]
     # The command as it is, on the shallow backbone of these tests.
-    patched = f"from keras_attention.models import layout; layout.BLOCKS = {layout.BLOCKS!r}"
-    command = [sys.executable, "-c", f"{patched}; import sys; from keras_attention.cli import main; sys.exit(main())"]
+    command = [
+        sys.executable,
+        "-c",
+        f"{seams.SHALLOW_PROGRAM}import sys; from keras_attention.cli import main; sys.exit(main())",
+    ]
     process = subprocess.Popen(command + train, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     limit = time.monotonic() + 120
     while not list(folder.glob("backup/epoch-*")) and time.monotonic() < limit and process.poll() is None:
@@ -207,7 +210,7 @@ def test_the_traceback_is_there_when_asked_for(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("command", ["predict", "evaluate", "explain", "demo", "export"])
 def test_a_path_with_nothing_is_refused_before_tensorflow_is_loaded(command, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("keras_attention.cli.import_tensorflow", lambda: pytest.fail("loaded"))
+    seams.loading_of_tensorflow(monkeypatch, lambda: pytest.fail("loaded"))
     assert main([command, str(tmp_path / "nowhere"), *["a.png"][: command == "predict"]]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith(f"keras-attention: error: There is nothing at {tmp_path / 'nowhere'}. Expected ")

@@ -7,12 +7,11 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import seams
 
 from keras_attention import Comparison, TrainConfig, compare
 from keras_attention.cli import main
-from keras_attention.comparison import job, tasks
-from keras_attention.models import VGG16BN, layout
-from keras_attention.training.stages import Stage
+from keras_attention.models import VGG16BN
 
 VARIANTS = ("plain", "multiscale", "additive+softmax")
 
@@ -30,10 +29,10 @@ def compared(settings, cost, tmp_path_factory):
     """A finished comparison of two seeds; what each run began with; and what was printed. Tests only read it."""
     began, folder = [], tmp_path_factory.mktemp("comparisons") / "finished"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
-        patched.setattr(job, "call_in_own_process", lambda *_: cost)
-        patched.setattr("keras_attention.training.results._draw", lambda *_: None)
-        original = Stage.training_batches
+        seams.shallow_backbone(patched)
+        seams.process_of_the_cost(patched, lambda *_: cost)
+        seams.without_pictures(patched)
+        original = seams.batches_of_a_stage()
 
         def recording(stage, first_epoch):
             batches = original(stage, first_epoch)
@@ -42,7 +41,7 @@ def compared(settings, cost, tmp_path_factory):
             began.append((len(stage.config.attend), stage.config.seed, weights, first))
             return batches
 
-        patched.setattr(Stage, "training_batches", recording)
+        seams.batches_of_a_stage(patched, recording)
         lines = []
         patched.setattr("builtins.print", lambda text, end="\n", flush=False: lines.append(text + end))
         compare(settings, ["additive+softmax"], 2, folder)
@@ -66,13 +65,13 @@ def copied(compared, tmp_path):
 @pytest.fixture
 def trained(monkeypatch):
     """The folders of the runs that are trained."""
-    folders, train = [], tasks.train
+    folders, train = [], seams.training_of_a_task()
 
     def recording(config, folder, **options):
         folders.append(folder)
         return train(config, folder, **options)
 
-    monkeypatch.setattr(tasks, "train", recording)
+    seams.training_of_a_task(monkeypatch, recording)
     return folders
 
 
@@ -118,10 +117,10 @@ def test_only_what_is_missing_is_trained_and_the_figures_are_the_same(compared, 
     assert figures(comparison) == figures(compared[0])
 
 
-def test_what_was_interrupted_goes_on(compared, copied, interrupt_in_epoch):
+def test_what_was_interrupted_goes_on(compared, copied):
     comparison = copied(("plain", 1))
     with pytest.MonkeyPatch.context() as patched:
-        interrupt_in_epoch(patched, epoch=0)
+        seams.interrupt_in_epoch(patched, epoch=0)
         with pytest.raises(KeyboardInterrupt):
             compare(run=comparison.folder, resume=True, verbose=False)
     assert not comparison.run("plain", 1).finished
@@ -131,7 +130,7 @@ def test_what_was_interrupted_goes_on(compared, copied, interrupt_in_epoch):
 
 def test_no_cluster_is_one_message(settings, tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="the Dask backend is an extra")
-    monkeypatch.setattr("keras_attention.comparison.execution.SECONDS_TO_CONNECT", 0.3)
+    seams.seconds_to_find_a_scheduler(monkeypatch, 0.3)
     with pytest.raises(
         ValueError, match=r"^No Dask scheduler answers: .* Received: --scheduler tcp://127\.0\.0\.1:9\.$"
     ):
@@ -140,14 +139,14 @@ def test_no_cluster_is_one_message(settings, tmp_path, monkeypatch):
 
 def test_runs_that_fail_stop_none_of_the_others(copied, monkeypatch, capsys):
     comparison = copied(("additive+softmax", 1), ("plain", 0))
-    train = tasks.train
+    train = seams.training_of_a_task()
 
     def breaking(config, folder, **options):
         if config.score == "additive" and config.attend:
             raise FloatingPointError("the loss is not finite")
         return train(config, folder, **options)
 
-    monkeypatch.setattr(tasks, "train", breaking)
+    seams.training_of_a_task(monkeypatch, breaking)
     assert main(["compare", "--resume", "--run", str(comparison.folder)]) == 1
     printed = capsys.readouterr().out
     assert "[2/2] additive+softmax, seed 1: failed twice: FloatingPointError: the loss is not finite" in printed
@@ -178,7 +177,7 @@ def test_when_every_run_fails_there_is_no_report(settings, tmp_path, monkeypatch
     def breaking(*_, **__):
         raise ValueError("broken")
 
-    monkeypatch.setattr(tasks, "train", breaking)
+    seams.training_of_a_task(monkeypatch, breaking)
     with pytest.raises(
         RuntimeError, match=r"^Every run failed\. Expected one that ends\. Received: ValueError: broken"
     ):
@@ -188,15 +187,13 @@ def test_when_every_run_fails_there_is_no_report(settings, tmp_path, monkeypatch
 
 @pytest.mark.slow
 def test_variants_of_a_frozen_backbone_share_their_features(settings, data_dir, tmp_path, monkeypatch):
-    from keras_attention.features.cache import FeatureCache
-
-    filled, fill = [], FeatureCache._fill
+    filled, fill = [], seams.filling_of_features()
 
     def recording(cache, store, missing, split, label):
         filled.append(label)
         return fill(cache, store, missing, split, label)
 
-    monkeypatch.setattr(FeatureCache, "_fill", recording)
+    seams.filling_of_features(monkeypatch, recording)
     keras.utils.set_random_seed(1)
     VGG16BN((32, 32, 3), width=0.05).save_weights(tmp_path / "small.weights.h5")
     config = TrainConfig(

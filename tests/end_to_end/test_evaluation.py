@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import seams
 from PIL import Image
 
 from keras_attention.cli import main
@@ -151,7 +152,7 @@ def test_logits_that_are_not_finite_are_refused(finished, monkeypatch):
         predictor.outputs = lambda images: outputs(images) | {"logits": np.full((len(images), 10), np.nan)}
         return predictor
 
-    monkeypatch.setattr("keras_attention.evaluation.load_predictor", broken)
+    seams.predictor_that_is_evaluated(monkeypatch, broken)
     with pytest.raises(ValueError, match="logits of the model must be finite"):
         evaluate(finished.folder)
 
@@ -168,7 +169,7 @@ def test_the_split_of_other_data_follows_the_seed_of_the_model(finished, tmp_pat
         seeds.append(split_seed)
         return _arrays(list("0123456789"))
 
-    monkeypatch.setattr("keras_attention.evaluation.load", loading)
+    seams.data_that_are_evaluated(monkeypatch, loading)
     evaluate(export, "photos")
     evaluate(finished.export_path, "photos")
     assert seeds == [5, 0]

@@ -9,6 +9,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import seams
 from PIL import Image
 
 from keras_attention.cli import main
@@ -103,9 +104,7 @@ def test_without_images_it_is_the_data_of_the_run(finished, tmp_path):
 
 def test_the_maps_are_those_of_the_library(finished, photos, tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr(
-        "keras_attention.explanation.job.map_scales", lambda maps: drawn.update(maps) or map_scales(maps)
-    )
+    seams.scales_of_maps(monkeypatch, lambda maps: drawn.update(maps) or map_scales(maps))
     explain(finished.folder, [photos / "photos"], tmp_path, formats=(), verbose=0)
     paths = sorted((photos / "photos").rglob("*.png"))
     images = np.stack([np.asarray(Image.open(path)) for path in paths])

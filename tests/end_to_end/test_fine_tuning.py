@@ -5,15 +5,14 @@ import csv
 import keras
 import numpy as np
 import pytest
+import seams
 
 from keras_attention import load_predictor, train
 from keras_attention.cli import main
 from keras_attention.evaluation import predict_split, predict_with_flips
-from keras_attention.features import cache
 from keras_attention.metrics import classification_metrics
 from keras_attention.models import VGG16BN, layout
 from keras_attention.runs import Run, load_data
-from keras_attention.training.callbacks import Keeper
 
 WIDTH = 0.05
 
@@ -83,8 +82,8 @@ def test_a_frozen_backbone_trains_from_its_cache_and_is_joined_again(tuned, weig
     np.testing.assert_allclose(exported["logits"], saved["logits"], atol=1e-4)
     assert (run.folder / "attention.png").exists()
     # Another head takes the same features; nothing goes through the backbone but what results need.
-    monkeypatch.setattr(cache, "_predict", None)
-    monkeypatch.setattr("keras_attention.training.job.write_results", lambda run, *_: run.finish({}))
+    seams.making_of_features(monkeypatch, None)
+    seams.only_training(monkeypatch)
     train(tuned(freeze="all", score="dot", seed=4, attend=("block4_pool",)), tmp_path / "other", verbose=0)
 
 
@@ -112,17 +111,14 @@ def test_a_part_is_frozen(tuned, weights, tmp_path):
     # Interrupted at the start of the second stage, and inside it.
     [("all", (2,)), ("block3", (3,))],
 )
-def test_unfreezing_and_resuming_in_every_stage(
-    part, epochs, tuned, weights, tmp_path, monkeypatch, interrupt_in_epoch
-):
-    # The last epoch is the one that is kept, so that the file shows what the second stage trained.
-    monkeypatch.setattr(Keeper, "best_row", property(lambda self: len(self.rows) - 1))
+def test_unfreezing_and_resuming_in_every_stage(part, epochs, tuned, weights, tmp_path, monkeypatch):
+    seams.keep_the_last_epoch(monkeypatch)  # so that the file shows what the second stage trained
     config = tuned(freeze=part, unfreeze_after=2, epochs=4 if part == "block3" else 3, backbone_rate=0.5)
     whole = train(config, tmp_path / "whole", verbose=0)
     assert {name[: len("block1")] for name in changed_layers(whole, weights)} >= {"block1", "block5"}
     for epoch in epochs:
         with monkeypatch.context() as patched:
-            interrupt_in_epoch(patched, epoch)
+            seams.interrupt_in_epoch(patched, epoch)
             with pytest.raises(KeyboardInterrupt):
                 train(config, tmp_path / f"run-{epoch}", verbose=0)
         assert len(rows_of(Run(tmp_path / f"run-{epoch}"))) == epoch

@@ -6,6 +6,7 @@ import shlex
 import keras
 import numpy as np
 import pytest
+import seams
 
 from keras_attention import load_predictor, train
 from keras_attention.cli import compare, main, parser, search
@@ -43,11 +44,11 @@ def options_of(*arguments):
 
 
 @pytest.mark.slow
-def test_train_explain_export_and_resume(small, tmp_path, monkeypatch, interrupt_in_epoch, capsys):
+def test_train_explain_export_and_resume(small, tmp_path, monkeypatch, capsys):
     config = small()
     assert config.name == "cluttered_digits-small_cnn-additive-softmax"
     with monkeypatch.context() as patched:
-        interrupt_in_epoch(patched, 1)
+        seams.interrupt_in_epoch(patched, 1)
         with pytest.raises(KeyboardInterrupt):
             train(config, tmp_path / "run", verbose=2)
     assert "model   small_cnn, width 0.2, additive + softmax on stage2_relu and stage3_relu" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import seams
 from PIL import Image
 
 from keras_attention import load_predictor
@@ -105,7 +106,7 @@ def test_after_an_interrupt_nothing_has_the_name_of_the_file(finished, photos, m
         yield next(predict_files(*arguments))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_attention.prediction.predict_files", interrupted)
+    seams.prediction_of_files(monkeypatch, interrupted)
     assert command(finished, "photos", "--out", "results.txt") == 130
     assert (photos.parent / "results.txt").read_text() == "of before"
     assert sorted(path.name for path in photos.parent.iterdir()) == ["photos", "results.txt"]

@@ -9,11 +9,11 @@ import re
 import shutil
 
 import pytest
+import seams
 
 from keras_attention import AttentionHyperModel, Run, Search, TrainConfig, train
 from keras_attention.cli import main
-from keras_attention.models import layout
-from keras_attention.tuning import search, trials
+from keras_attention.tuning import search
 
 NARROW = {"attend": "block4_pool", "units": 7, "num_heads": 1, "dropout": 0.0, "softmax.temperature": 1.0}
 CHOICE = {"score": ["dot", "general"], "alignment": ["softmax", "sigmoid"]}
@@ -32,8 +32,8 @@ def searched(settings, tmp_path_factory):
     """A finished search of three trials, and what was printed. Tests only read it."""
     folder, printed = tmp_path_factory.mktemp("searches") / "finished", io.StringIO()
     with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(printed):
-        patched.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
-        patched.setattr("keras_attention.training.results._draw", lambda *_: None)
+        seams.shallow_backbone(patched)
+        seams.without_pictures(patched)
         search(AttentionHyperModel(settings, fix=NARROW, choose=CHOICE), 3, "random", folder)
     return Search(folder), printed.getvalue()
 
@@ -48,13 +48,13 @@ def copied(searched, tmp_path):
 @pytest.fixture
 def fitted(monkeypatch):
     """The folders of the networks that are trained in trials."""
-    folders, fit_run = [], trials.fit_run
+    folders, fit_run = [], seams.training_of_a_trial()
 
     def recording(run, *arguments, **named):
         folders.append(run.folder.parent.name)
         return fit_run(run, *arguments, **named)
 
-    monkeypatch.setattr(trials, "fit_run", recording)
+    seams.training_of_a_trial(monkeypatch, recording)
     return folders
 
 
@@ -89,7 +89,7 @@ def test_the_figure_of_a_trial_is_that_of_a_run(searched, settings, tmp_path, on
 
 def test_a_search_that_was_cut_off_goes_on(searched, settings, tmp_path, fitted, monkeypatch, capsys):
     undisturbed, _ = searched
-    fit_run = trials.fit_run
+    fit_run = seams.training_of_a_trial()
 
     def interrupted(run, *arguments, **named):
         if len(fitted) == 1:
@@ -97,7 +97,7 @@ def test_a_search_that_was_cut_off_goes_on(searched, settings, tmp_path, fitted,
         return fit_run(run, *arguments, **named)
 
     with monkeypatch.context() as patched:
-        patched.setattr(trials, "fit_run", interrupted)
+        seams.training_of_a_trial(patched, interrupted)
         with pytest.raises(KeyboardInterrupt):
             search(AttentionHyperModel(settings, fix=NARROW, choose=CHOICE), 3, "random", tmp_path, verbose=False)
     shutil.copytree(undisturbed.winner.folder, tmp_path / "winner")  # the same winner comes out of it
@@ -174,15 +174,15 @@ def test_a_space_that_cannot_be_is_refused_before_anything_is_written(kind, mess
 
 
 def test_choices_that_fail_are_named_and_stop_nothing(settings, tmp_path, monkeypatch, capsys):
-    build = trials.build_networks
+    build = seams.networks_of_a_trial()
 
     def failing(config, dataset):
         if config.score == "general":
             raise MemoryError("no room for a kernel of general")
         return build(config, dataset)
 
-    monkeypatch.setattr(trials, "build_networks", failing)
-    monkeypatch.setattr("keras_attention.tuning.winner.train", lambda *_, **__: None)
+    seams.networks_of_a_trial(monkeypatch, failing)
+    seams.training_of_the_winner(monkeypatch, lambda *_, **__: None)
     choose = {"score": ["general", "dot"], "learning_rate": [0.01, 0.001]}
     hypermodel = AttentionHyperModel(settings, fix=NARROW | {"alignment": "softmax"}, choose=choose)
     record = search(hypermodel, 3, "grid", tmp_path / "search")
@@ -203,7 +203,7 @@ def test_when_every_network_is_too_large(settings, tmp_path):
 
 
 def test_when_every_trial_fails(settings, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(trials, "build_networks", lambda *_: 1 / 0)
+    seams.networks_of_a_trial(monkeypatch, lambda *_: 1 / 0)
     with pytest.raises(
         RuntimeError, match=r"^Every trial failed\. Expected one that ends\. Received: ZeroDivisionError"
     ):
@@ -216,8 +216,8 @@ def test_when_every_trial_fails(settings, tmp_path, monkeypatch, capsys):
 def test_the_winner_is_trained_again_from_its_file(searched, tmp_path, monkeypatch):
     record, _ = searched
     asked = {}
-    monkeypatch.setattr(
-        "keras_attention.training.train", lambda config, folder, **named: asked.update(config=config) or record.winner
+    seams.training_of_the_command(
+        monkeypatch, lambda config, folder, **named: asked.update(config=config) or record.winner
     )
     assert main(["train", "--from", str(record.best_path), "--run", str(tmp_path / "run")]) == 0
     assert asked["config"] == record.winner.config
@@ -245,7 +245,7 @@ BAD = {
     "twice": (["--fix", "units=64", "--fix", "units=32"], "`units` is given twice."),
     "flag and fix": (["--units", "64", "--fix", "units=32"], "`units` is given twice."),
     "list": (["--fix", "alignment=softmax,hard"], "Expected --choose alignment=softmax,hard."),
-    "folder": (["--run", ""], "`run` is no path."),
+    "folder": (["--run", ""], "--run must be a path."),
     "worker's settings": (
         ["--worker", "one", "--chief", "localhost:1", "--units", "64"],
         "The plan of the chief says that. Expected no units beside --worker. Received: units=64.",

@@ -5,6 +5,7 @@ import csv
 import keras
 import numpy as np
 import pytest
+import seams
 
 from keras_attention import TrainConfig, Variant, train
 from keras_attention.cli import main
@@ -49,12 +50,12 @@ def test_masks_teach_attention_where_to_look(tiny, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("only_training")
-def test_a_supervised_run_is_resumed(frozen, tmp_path, monkeypatch, interrupt_in_epoch):
+def test_a_supervised_run_is_resumed(frozen, tmp_path, monkeypatch):
     changes = {"supervise_attention": 0.5, "class_weights": "balanced", "map_regularizers": {"entropy": 0.01}}
     config = frozen(views=2, **changes)
     whole = train(config, tmp_path / "whole", verbose=0)
     with monkeypatch.context() as patched:
-        interrupt_in_epoch(patched, 1)
+        seams.interrupt_in_epoch(patched, 1)
         with pytest.raises(KeyboardInterrupt):
             train(config, tmp_path / "run", verbose=0)
     assert len(rows_of(Run(tmp_path / "run"))) == 1

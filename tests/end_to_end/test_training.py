@@ -12,13 +12,13 @@ import time
 import keras
 import numpy as np
 import pytest
+import seams
 from PIL import Image
 
 from keras_attention import TrainConfig, train
 from keras_attention.data import load
 from keras_attention.data.cluttered_digits import ClutteredDigits
 from keras_attention.maps import MEASURES
-from keras_attention.models import layout
 from keras_attention.runs import Run
 from keras_attention.training.networks import class_weights
 
@@ -103,10 +103,10 @@ def test_the_saved_model_is_the_best_epoch(finished, tiny):
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_an_interrupted_run_resumes_to_the_same_end(finished, tiny, tmp_path, monkeypatch, interrupt_in_epoch):
+def test_an_interrupted_run_resumes_to_the_same_end(finished, tiny, tmp_path, monkeypatch):
     folder = tmp_path / "interrupted"
     with monkeypatch.context() as patched:
-        interrupt_in_epoch(patched, epoch=1)
+        seams.interrupt_in_epoch(patched, epoch=1)
         with pytest.raises(KeyboardInterrupt):
             train(tiny(), folder, verbose=0)
     assert not Run(folder).finished
@@ -118,12 +118,10 @@ def test_an_interrupted_run_resumes_to_the_same_end(finished, tiny, tmp_path, mo
 
 
 @pytest.mark.usefixtures("only_training")
-def test_a_run_that_is_interrupted_in_its_first_epoch_resumes(
-    finished, tiny, tmp_path, monkeypatch, interrupt_in_epoch
-):
+def test_a_run_that_is_interrupted_in_its_first_epoch_resumes(finished, tiny, tmp_path, monkeypatch):
     folder = tmp_path / "early"
     with monkeypatch.context() as patched:
-        interrupt_in_epoch(patched, epoch=0)
+        seams.interrupt_in_epoch(patched, epoch=0)
         with pytest.raises(KeyboardInterrupt):
             train(tiny(), folder, verbose=0)
     resumed = train(tiny(), folder, resume=True, verbose=0)
@@ -136,7 +134,7 @@ def test_a_failure_between_two_files_leaves_a_run_that_resumes(finished, tiny, t
         raise OSError("disk full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Run, "back_up", fail)
+        seams.backup(patched, fail)
         with pytest.raises(OSError, match="disk full"):
             train(tiny(), tmp_path / "run", verbose=0)
     resumed = train(tiny(), tmp_path / "run", resume=True, verbose=0)
@@ -151,7 +149,7 @@ def test_kill_9_in_the_second_epoch_loses_nothing(tiny, tmp_path, only_training)
     undisturbed = train(config, tmp_path / "undisturbed", verbose=0)
     folder = tmp_path / "killed"
     code = (
-        f"import sys; from keras_attention.models import layout; layout.BLOCKS = {layout.BLOCKS!r}\n"
+        f"import sys\n{seams.SHALLOW_PROGRAM}"
         "from keras_attention import *; train(TrainConfig.from_json(sys.argv[1]), sys.argv[2], verbose=0)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, config.to_json(), str(folder)], stderr=subprocess.DEVNULL)

@@ -27,6 +27,7 @@ def every_score_with(alignment):
 
 
 @pytest.mark.slow
+@pytest.mark.apart
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_holds_every_score_with(kind, tmp_path):
     model = every_score_with(KINDS[kind])

@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
+import seams
 
-from keras_attention.export import FORMATS, export_model, verification
-from keras_attention.export import job as export_job
+from keras_attention.export import FORMATS, export_model
 from keras_attention.export.card import is_card
 from keras_attention.models import attention_outputs
 
@@ -183,7 +183,7 @@ def refused(tmp_path, older, tiny_model):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_file_that_disagrees_is_refused(name, refused, monkeypatch):
-    monkeypatch.setitem(verification.TOLERANCES, None, -1.0)
+    seams.tolerance_of(monkeypatch, None, -1.0)
     message = refused(RuntimeError, name)
     assert message.startswith(
         f"{name} is refused. The exported model differs from the Keras model. Expected at most -1."
@@ -192,12 +192,12 @@ def test_a_file_that_disagrees_is_refused(name, refused, monkeypatch):
 
 
 def test_a_quantized_file_that_disagrees_is_refused(refused, monkeypatch):
-    monkeypatch.setitem(verification.TOLERANCES, "float16", 0.0)
+    seams.tolerance_of(monkeypatch, "float16", 0.0)
     assert refused(RuntimeError, "onnx", quantize="float16").startswith("onnx float16 is refused.")
 
 
 def test_a_quantized_file_that_predicts_others_is_refused(refused, monkeypatch):
-    monkeypatch.setattr(verification, "LEAST_SAME_CLASS", 1.1)
+    seams.least_share_of_the_same_class(monkeypatch, 1.1)
     assert "predicts different classes" in refused(RuntimeError, "litert", quantize="dynamic")
 
 
@@ -246,7 +246,7 @@ def test_a_model_that_a_format_cannot_hold_is_named_by_its_pair(part, refused, m
 
     form = FORMATS["litert"]
     broken = {"title": form.title, "write": fail if part == "write" else lambda *_: None, "runtime": Fails}
-    monkeypatch.setitem(export_job.FORMATS, "litert", type(form)(**broken, suffix=form.suffix))
+    seams.format_that(monkeypatch, "litert", **broken, suffix=form.suffix)
     message = refused(ValueError, "litert")
     start = "LiteRT cannot hold this model: <unknown>:0: error: failed to legalize operation xxx"
     assert message.startswith(start)
@@ -258,7 +258,7 @@ def test_an_interrupted_export_leaves_nothing(refused, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(export_job, "verify", interrupt)
+    seams.verification_of_an_export(monkeypatch, interrupt)
     refused(KeyboardInterrupt, "savedmodel")
 
 

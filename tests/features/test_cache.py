@@ -14,6 +14,7 @@ from contextlib import nullcontext
 import keras
 import numpy as np
 import pytest
+import seams
 import tensorflow as tf
 
 from keras_attention.data import load
@@ -60,13 +61,13 @@ def expected(backbone, dataset):
 @pytest.fixture
 def predictions(monkeypatch):
     """A list of the numbers of images that went through the backbone."""
-    counted, original = [], cache_module._predict
+    counted, original = [], seams.making_of_features()
 
     def predict(network, images):
         counted.append(len(images))
         return original(network, images)
 
-    monkeypatch.setattr(cache_module, "_predict", predict)
+    seams.making_of_features(monkeypatch, predict)
     return counted
 
 
@@ -288,7 +289,7 @@ def test_an_unreadable_description_is_rebuilt(tmp_path, backbone, dataset, expec
 def test_an_error_half_way_leaves_whole_files_and_the_next_call_goes_on(
     tmp_path, backbone, dataset, expected, predictions, monkeypatch
 ):
-    original = store.FeatureStore.write
+    original = seams.writing_of_features()
 
     def write(self, shard, arrays):
         if shard == 1:
@@ -296,7 +297,7 @@ def test_an_error_half_way_leaves_whole_files_and_the_next_call_goes_on(
         original(self, shard, arrays)
 
     with monkeypatch.context() as patched:
-        patched.setattr(store.FeatureStore, "write", write)
+        seams.writing_of_features(patched, write)
         with pytest.raises(KeyboardInterrupt):
             cached(tmp_path, backbone, dataset)
     assert len(list(tmp_path.rglob("00000-*.npy"))) == 2
@@ -351,7 +352,7 @@ def test_two_at_once_compute_once(tmp_path, backbone, dataset, expected, predict
 
 def test_a_disk_without_room_is_told_before_anything_is_computed(tmp_path, backbone, dataset, predictions, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(store.shutil, "disk_usage", lambda path: usage._replace(free=store.FREE_AFTERWARDS + 10))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=store.FREE_AFTERWARDS + 10))
     with pytest.raises(ValueError, match=r"^The features need 0 MB in .* Expected so much free space and 268 MB more,"):
         cached(tmp_path, backbone, dataset)
     assert predictions == []
@@ -361,7 +362,7 @@ def test_a_disk_that_becomes_full(tmp_path, backbone, dataset, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.np, "save", full)
+    monkeypatch.setattr(np, "save", full)
     expected = (
         "The features could not be written: No space left on device. Expected free space in the folder of the cache, "
         f"another `cache_dir`, or `cache_features=False`. Received: cache_dir={str(tmp_path)!r}."
@@ -473,8 +474,8 @@ def test_calibration_is_kept(tmp_path, dataset, monkeypatch):
     backbones += [keras.models.clone_model(backbones[0]) for _ in range(2)]
     for other in backbones[1:]:
         other.set_weights(backbones[0].get_weights())
-    calls, original = [], cache_module.calibrate_batch_norm
-    monkeypatch.setattr(cache_module, "calibrate_batch_norm", lambda *given: calls.append(1) or original(*given))
+    calls, original = [], seams.calibration_of_a_backbone()
+    seams.calibration_of_a_backbone(monkeypatch, lambda *given: calls.append(1) or original(*given))
     calibrate_once(backbones[0], dataset.train, tmp_path)
     calibrate_once(backbones[1], dataset.train, tmp_path)
     assert len(calls) == 1

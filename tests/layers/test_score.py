@@ -407,7 +407,7 @@ def test_general_multiplies_in_the_cheaper_order(name, queries, keys, query_dime
             counts.append(first.shape[0] * first.shape[1] * second.shape[1])
         return matmul(first, second)
 
-    monkeypatch.setattr("keras_attention.layers.score.product.ops.matmul", counting)
+    monkeypatch.setattr(ops, "matmul", counting)
     layer(np.ones((queries, query_dimension), "float32"), np.ones((keys, key_dimension), "float32"))
     by_queries = queries * query_dimension * key_dimension + queries * keys * key_dimension
     by_keys = keys * query_dimension * key_dimension + queries * keys * query_dimension
@@ -543,7 +543,7 @@ def test_errors_have_three_parts(make, wrong, received):
     [("euclidean", "squared"), ("cosine", "learned"), ("additive", "use_bias"), ("concat", "use_output_bias")],
 )
 def test_a_text_is_no_truth_value(name, option):
-    expected = f"`{option}` is no truth value. Expected true or false. Received: {option}='False'."
+    expected = f"`{option}` must be True or False. Expected a boolean. Received: {option}='False'."
     with pytest.raises(TypeError, match=re.escape(expected)):
         SCORES[name](**{option: "False"})
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import seams
 from keras import ops
 
 from keras_attention.layers import AdditiveScore, Attention, ConcatScore, Score
@@ -36,7 +37,7 @@ every_member = pytest.mark.parametrize("make", list(MEMBERS.values()), ids=list(
 @pytest.fixture
 def small_tiles(monkeypatch):
     """Tiles of at most two queries, so that the last tile of eleven queries is not full."""
-    monkeypatch.setattr(tiling, "TILE_SIZE", 2 * BATCH * KEYS * UNITS)
+    seams.size_of_a_tile(monkeypatch, 2 * BATCH * KEYS * UNITS)
 
 
 def inputs(rng, *leading):

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import seams
 from sklearn.metrics import average_precision_score
 
 from keras_attention.maps import (
@@ -181,7 +182,7 @@ def test_what_is_measured_of_each_image(many):
 def test_pieces_give_what_the_whole_gives(piece, many, monkeypatch):
     maps, masks = many
     whole = figures(maps, masks)
-    monkeypatch.setattr(measures, "PIECE", piece)
+    seams.values_in_a_piece(monkeypatch, piece)
     for measure, blocks in figures(maps, masks).items():
         for name, result in blocks.items():
             assert result == pytest.approx(whole[measure][name], rel=1e-12)

@@ -7,6 +7,7 @@ import re
 import keras
 import numpy as np
 import pytest
+import seams
 from keras import layers
 
 from keras_attention.data import load
@@ -121,7 +122,7 @@ def test_the_best_threshold_of_the_split(report, model, arrays):
 
 
 def test_chunks_give_what_the_whole_gives(report, model, arrays, monkeypatch, capsys):
-    monkeypatch.setattr(measuring, "CHUNK", BATCH)  # the second chunk has no perturbed image
+    seams.images_in_a_chunk(monkeypatch, BATCH)  # the second chunk has no perturbed image
     found = measure(model, arrays, verbose=1, **OPTIONS)
     assert list(found.values) == list(report.values)
     for key, values in report.values.items():

@@ -7,6 +7,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import seams
 from keras import ops
 from safetensors.numpy import save_file
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("narrow")
 @pytest.fixture
 def narrow(monkeypatch):
     """A VGG16 at "width 1" with a sixteenth of the filters and one convolution in the later blocks."""
-    monkeypatch.setattr(layout, "BLOCKS", ((2, 4), (2, 5), (1, 7), (1, 11), (1, 13)))
+    seams.layout_of_vgg(monkeypatch, ((2, 4), (2, 5), (1, 7), (1, 11), (1, 13)))
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ WHOLE = layout.BLOCKS
     [(3, [0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40]), (2, [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28])],
 )
 def test_the_places_of_the_whole_network(step, expected, monkeypatch):
-    monkeypatch.setattr(layout, "BLOCKS", WHOLE)
+    seams.layout_of_vgg(monkeypatch, WHOLE)
     assert list(weights._places(step)) == expected
 
 
@@ -353,7 +354,9 @@ def test_a_path_that_is_none(tmp_path):
         with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
             VGG16BN((SIDE, SIDE, 3), path)
     for value in (5, "", b"a.npz", ["a.npz"]):
-        with pytest.raises(TypeError, match=r"^`weights` is no path. Expected a text or a path. Received: weights="):
+        with pytest.raises(
+            TypeError, match=r"^`weights` must be a path. Expected a string or a path, not empty. Received: weights="
+        ):
             VGG16BN((SIDE, SIDE, 3), value)
     (tmp_path / "notes.txt").write_text("no weights")
     with pytest.raises(
@@ -395,5 +398,5 @@ def test_a_model_that_is_no_vgg(torch_bn, tmp_path):
 
 
 def test_strict_is_a_truth_value(tmp_path):
-    with pytest.raises(TypeError, match="`strict` is no truth value"):
+    with pytest.raises(TypeError, match="`strict` must be True or False"):
         VGG16BN((SIDE, SIDE, 3), tmp_path / "a.npz", strict="no")

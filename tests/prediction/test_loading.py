@@ -9,12 +9,13 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import seams
 import tensorflow as tf
 
 from keras_attention import load_predictor
 from keras_attention.config import TrainConfig
 from keras_attention.export import export_model
-from keras_attention.models import VGG16BN, attention_classifier, layout
+from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.runs import Run
 
 onnx = pytest.importorskip("onnx")
@@ -24,7 +25,6 @@ pytest.importorskip("ai_edge_litert")
 
 NAMES = ("cat", "dog", "eel")
 NUMBERS = ("0", "1", "2")
-SHALLOW_BLOCKS = tuple((1, filters) for _, filters in layout.BLOCKS)
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype("uint8")
 
 
@@ -32,7 +32,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype("uint8
 def run(tmp_path_factory):
     """A run with the files of a finished one."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(layout, "BLOCKS", SHALLOW_BLOCKS)
+        seams.shallow_backbone(patched)
         model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), len(NAMES), units=4)
     logits = model.get_layer("logits")
     logits.set_weights([np.random.default_rng(1).normal(0, 0.02, weight.shape) for weight in logits.get_weights()])

@@ -9,9 +9,10 @@ import time
 
 import grpc
 import pytest
+import seams
+from keras_tuner.src import protos
 
 from keras_attention.files import write_json
-from keras_attention.tuning import cluster
 from keras_attention.tuning.cluster import Chief, Worker, check_free, check_worker_name, parse_address
 from keras_attention.tuning.hypermodel import AttentionHyperModel
 from keras_attention.tuning.oracles import make_oracle
@@ -32,14 +33,11 @@ def address():
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    for name, seconds in {
-        "SECONDS_TO_CONNECT": 2.0,
-        "SECONDS_BETWEEN_BEATS": 0.1,
-        "SECONDS_UNTIL_LOST": 2.0,
-        "SECONDS_OF_A_LOOK": 0.05,
-    }.items():
-        monkeypatch.setattr(cluster, name, seconds)
-    monkeypatch.setattr("keras_attention.tuning.tuner.SECONDS_BETWEEN_QUESTIONS", 0.05)
+    seams.seconds_to_find_a_chief(monkeypatch, 2.0)
+    seams.seconds_between_beats(monkeypatch, 0.1)
+    seams.seconds_until_a_worker_is_lost(monkeypatch, 2.0)
+    seams.seconds_of_a_look(monkeypatch, 0.05)
+    seams.seconds_between_questions(monkeypatch, 0.05)
 
 
 class Runner(TrialRunner):
@@ -164,7 +162,7 @@ def test_a_name_that_is_none(bad):
 
 
 def test_a_chief_that_does_not_answer(address, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "SECONDS_TO_CONNECT", 0.3)
+    seams.seconds_to_find_a_chief(monkeypatch, 0.3)
     refused(Worker("one", address, tmp_path).working(), f"The chief does not answer. {ANY} chief='{address}'.")
 
 
@@ -191,7 +189,7 @@ def test_a_port_that_is_taken(served, parts, address, tmp_path):
 
 
 def test_a_chief_that_falls_silent(served, parts, address, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster.protos.get_service_grpc(), "OracleStub", lambda _: Silent())
+    monkeypatch.setattr(protos.get_service_grpc(), "OracleStub", lambda _: Silent())
     work = at_work("one", address, tmp_path, parts)
     with pytest.raises(ValueError, match=r"^The chief does not answer\."), work as results:
         list(results)

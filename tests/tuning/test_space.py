@@ -5,6 +5,7 @@ import itertools
 
 import keras_tuner
 import pytest
+import seams
 
 from keras_attention import ALIGNMENTS, SCORES, TrainConfig
 from keras_attention.layers.domains import Choices, Range
@@ -32,7 +33,7 @@ def test_every_option_that_is_searched_can_have_every_value(registry, name):
 
 
 def test_an_option_that_the_constructor_does_not_take_is_named(monkeypatch):
-    monkeypatch.setattr(SCORES["dot"], "search_space", {"temprature": Range(1.0, 2.0)}, raising=False)
+    seams.search_space_of(monkeypatch, SCORES["dot"], {"temprature": Range(1.0, 2.0)})
     with pytest.raises(ValueError, match=r"^Unknown option of DotScore in its search space: 'temprature'"):
         SCORES.search_space(SCORES["dot"])
 

@@ -8,11 +8,11 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import seams
 
 from keras_attention import TrainConfig
 from keras_attention.metrics import MONITORS
 from keras_attention.runs import Run
-from keras_attention.tuning import trials
 from keras_attention.tuning.hypermodel import AttentionHyperModel
 from keras_attention.tuning.trials import COMPLETED, EPOCHS, FAILED, SKIPPED, TrialResult, TrialRunner
 
@@ -34,10 +34,10 @@ def trained(monkeypatch):
         run.back_up(model, len(rows), SECONDS_AN_EPOCH * len(rows))
         return types.SimpleNamespace(rows=rows, seconds=SECONDS_AN_EPOCH * len(rows))
 
-    monkeypatch.setattr(trials, "fit_run", fit_run)
-    monkeypatch.setattr(trials, "make_stages", lambda *_: None)
+    seams.training_of_a_trial(monkeypatch, fit_run)
+    seams.stages_of_a_trial(monkeypatch, lambda *_: None)
     monkeypatch.setattr(keras.backend, "clear_session", lambda: None)  # there is nothing, and it takes a while
-    monkeypatch.setattr(trials, "build_networks", lambda *_: (None, types.SimpleNamespace(count_params=lambda: 1234)))
+    seams.networks_of_a_trial(monkeypatch, lambda *_: (None, types.SimpleNamespace(count_params=lambda: 1234)))
     return fits
 
 
@@ -113,7 +113,7 @@ def test_a_failure_is_a_result_with_its_traceback(error, run, trained, tmp_path,
     def failing(*_):
         raise error
 
-    monkeypatch.setattr(trials, "build_networks", failing)
+    seams.networks_of_a_trial(monkeypatch, failing)
     result = run(0)
     assert (result.status, result.settings["score"]) == (FAILED, "dot")
     assert result.error == f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -130,7 +130,7 @@ def test_settings_that_cannot_be_are_a_failure_too(config, dataset, run, trained
 
 
 def test_a_figure_that_is_not_defined_is_a_failure(run, trained, monkeypatch):
-    monkeypatch.setattr(trials, "best_row", lambda rows, monitor: rows[0].update(val_accuracy=math.nan) or 0)
+    seams.best_row_of_a_trial(monkeypatch, lambda rows, monitor: rows[0].update(val_accuracy=math.nan) or 0)
     result = run(0)
     assert result.error.startswith("ArithmeticError: `val_accuracy` is not defined on the validation images.")
 
@@ -142,8 +142,8 @@ def test_what_kills_the_process_each_time_is_given_up(run, trained, tmp_path, mo
     def killing(*_):
         raise Killed
 
-    monkeypatch.setattr(trials, "build_networks", killing)
-    monkeypatch.setattr(trials, "remove", lambda path: None)  # as by kill -9, which tidies nothing up
+    seams.networks_of_a_trial(monkeypatch, killing)
+    seams.removal_by_a_trial(monkeypatch, lambda path: None)  # as by kill -9, which tidies nothing up
     for _ in range(2):
         with pytest.raises(Killed):
             run(0)
@@ -160,12 +160,13 @@ def test_other_data_or_precision_is_another_network(config, dataset, run, traine
 
 
 @pytest.mark.slow
+@pytest.mark.apart
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # of Keras: it is not built yet
 def test_any_tuner_of_kerastuner_searches_over_a_hypermodel(tmp_path, monkeypatch):
     """Seeds differ between executions and precision holds, though KerasTuner clears both; features are cached."""
-    from keras_attention.models import VGG16BN, layout
+    from keras_attention.models import VGG16BN
 
-    monkeypatch.setattr(layout, "BLOCKS", tuple((1, filters) for _, filters in layout.BLOCKS))
+    seams.shallow_backbone(monkeypatch)
     keras.utils.set_random_seed(1)
     VGG16BN((32, 32, 3), width=0.0625).save_weights(tmp_path / "small.weights.h5")
     config = TrainConfig(
