@@ -19,8 +19,8 @@ from keras_attention.plugins import load_plugins
 def call_in_own_process(function, *arguments):
     """Returns `function(*arguments)`, computed in a separate process.
 
-    The function, its arguments and its result are pickled. What is defined in `__main__` is pickled by value; everything
-    else is imported, and the process can import all that the caller can.
+    The function, its arguments and its result are pickled. What is defined in `__main__` is pickled by value;
+    everything else is imported, and the process can import all that the caller can.
 
     Raises:
         ChildProcessError: the process was killed.

@@ -35,8 +35,8 @@ class Members(Mapping):
 class Registry(Members):
     """A mapping from short name to class, which also builds and describes its members.
 
-    People use the short names: on the command line, in a search, in reports. Files hold the class names, under the Keras
-    package `keras_attention`, by which Keras finds the classes of a saved model.
+    People use the short names: on the command line, in a search, in reports. Files hold the class names, under the
+    Keras package `keras_attention`, by which Keras finds the classes of a saved model.
 
     Args:
         family: what the members are called in messages, such as "score" or "alignment".
