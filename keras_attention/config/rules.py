@@ -29,28 +29,14 @@ def _network(config):
 def _fine_tuning(config):
     never_trained = config.freezes_all and config.unfreeze_after is None
     last = config.epochs - 1
+    less = "`unfreeze_after` must be less than `epochs`."
     train = "`freeze` up to a layer, or `unfreeze_after`"
     cache = "`freeze` of the whole backbone, a cache, and `augment`"
     return (
         (config.freeze and not config.weights, "freeze", "Random weights must not be frozen.", "`weights`"),
-        (
-            config.unfreeze_after and not config.freeze,
-            "unfreeze_after",
-            "Only a frozen backbone can be unfrozen.",
-            "`freeze`",
-        ),
-        (
-            (config.unfreeze_after or 0) > last,
-            "unfreeze_after",
-            "`unfreeze_after` must be less than `epochs`.",
-            f"at most {last}",
-        ),
-        (
-            config.backbone_rate != 1 and never_trained,
-            "backbone_rate",
-            "`backbone_rate` needs a backbone that is trained.",
-            train,
-        ),
+        (config.unfreeze_after and not config.freeze, "unfreeze_after", "Nothing is frozen.", "`freeze`"),
+        ((config.unfreeze_after or 0) > last, "unfreeze_after", less, f"at most {last}"),
+        (config.backbone_rate != 1 and never_trained, "backbone_rate", "The backbone must be trained.", train),
         (config.views and not config.trains_from_views, "views", "`views` needs a cache of augmented images.", cache),
     )
 

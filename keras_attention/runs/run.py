@@ -83,7 +83,7 @@ class Run(WorkFolder):
             remove(old)
 
     def progress(self):
-        """The rows of the epochs that the newest backup covers, and their seconds; `([], 0.0)` if there is no backup."""
+        """The rows of the epochs that the newest backup covers, and their seconds; `([], 0.0)` if there is none."""
         backup = self._newest_backup()
         if backup is None:
             return [], 0.0

@@ -54,7 +54,7 @@ class Keeper(keras.callbacks.Callback):
 
     @property
     def best_row(self):
-        """The index of the best epoch so far, the first of equal ones; the last epoch if there are no validation images."""
+        """The index of the best epoch so far, the first of equal ones; without validation images, of the last epoch."""
         return len(self.rows) - 1 if self.config.train_on_validation else best_row(self.rows, self.config.monitor)
 
     @property
