@@ -14,7 +14,7 @@ def add(commands):
         "evaluate",
         help="measure a saved model of any format",
         description="Measures a model as `train` does at its end: accuracy, macro F1, ROC-AUC, average precision, "
-        "loss, each class, and, with masks, where it looks. A run, or an export with the settings of its run, knows its data.",
+        "loss, each class, and, with masks, where it looks. A run, or an export with its settings, knows its data.",
     )
     add_model(parser)
     parser.add_argument("--data", metavar="SOURCE", help="as in `train` (default: the data of the model)")

@@ -98,7 +98,7 @@ def _folder(options):
 
 
 def _hypermodel(options):
-    """The hypermodel of the options; `None` if a resumed search or a worker has none, so that the plan stays as it is."""
+    """The hypermodel of the options; `None` to resume, or to work for a chief, without changes to the plan."""
     from keras_attention.tuning import AttentionHyperModel, Search
     from keras_attention.tuning.job import DEFAULT_CONFIG
 

@@ -69,7 +69,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
 def _describe(config, dataset, model, precision):
     lines = [dataset.described]
     if dataset.skipped:
-        lines.append(f"        {len(dataset.skipped)} files skipped, which cannot be decoded")
+        lines.append(f"        {len(dataset.skipped)} files skipped, which do not decode")
     attends = " and ".join(config.attend)
     kind = f"{config.score} + {config.alignment} on {attends}" if config.score else f"{attends} without attention"
     kind = kind if config.attend else "no attention"

@@ -64,7 +64,7 @@ def test_a_port_that_is_taken_is_said_before_the_model_loads(capsys, tmp_path):
         (["{model}", "a.png", "--data", "cifar10"], "--data has no effect if images are named"),
         (["{model}", "a.png", "--split", "train"], "--split has no effect if images are named"),
         (["{model}", "--data-dir", "data"], "--data-dir goes with --data"),
-        (["{model}", "--data", ""], "--data is empty"),
+        (["{model}", "--data", ""], "--data must not be empty"),
         (["{model}", "--split", "tset"], "Unknown split 'tset' (did you mean 'test'?)"),
         (["{model}", "--split", "train"], "--split needs data. Expected --data, or the folder of a run"),
     ],
