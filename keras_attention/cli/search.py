@@ -44,7 +44,7 @@ def add(commands):
     group.add_argument("--tuner", metavar="NAME", help=text)
     group.add_argument("--fix", action="append", metavar="NAME=VALUE", help="fix a hyperparameter; may be repeated")
     group.add_argument(
-        "--choose", action="append", metavar="NAME=A,B", help="values to choose one from; may be repeated"
+        "--choose", action="append", metavar="NAME=A,B", help="values to choose a hyperparameter from; may be repeated"
     )
     group.add_argument(
         "--executions",

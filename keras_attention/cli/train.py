@@ -76,12 +76,12 @@ def _config_and_folder(options):
 
     given = given_settings(options)
     begin = settings_from(options.from_file) if hasattr(options, "from_file") else TrainConfig()
-    asked = begin.with_settings(**given)
-    folder = pathlib.Path(getattr(options, "run", None) or f"runs/{asked.name}")
+    config = begin.with_settings(**given)
+    folder = pathlib.Path(getattr(options, "run", None) or f"runs/{config.name}")
     if not _resumes(options):
-        return asked, folder
+        return config, folder
     saved = Run(folder).config
-    return asked if hasattr(options, "from_file") else saved.with_settings(**given), folder
+    return config if hasattr(options, "from_file") else saved.with_settings(**given), folder
 
 
 def settings_from(path):

@@ -40,11 +40,11 @@ class Check:
         return value
 
     def parse(self, text):
-        """The value that a text of the command line stands for."""
+        """The value of a text of the command line."""
         return text
 
     def words(self, value):
-        """The texts that stand for a value on the command line."""
+        """The texts of a value on the command line."""
         return [NONE if value is None else value if isinstance(value, str) else json.dumps(value)]
 
 

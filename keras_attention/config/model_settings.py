@@ -65,7 +65,8 @@ class ModelSettings:
     num_heads: int = setting(
         1,
         integer(1),
-        "heads of the attention to each layer; each weighs an equal part of the channels, whose number they divide",
+        "heads of the attention to each layer; each weighs an equal part of the channels, whose number they "
+        "must divide",
         "N",
     )
     pool_query: bool = setting(False, Truth(), "one averaged query for all positions, instead of a query map")

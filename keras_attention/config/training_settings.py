@@ -32,7 +32,7 @@ class TrainingSettings:
     weight_decay: float = setting(
         1e-4,
         number(at_least=0),
-        "decoupled weight decay, of all weights except biases and those of batch normalization",
+        "decoupled weight decay, of all weights except biases and the weights of batch normalization",
         "F",
     )
     schedule: str = setting("cosine", OneOf(("cosine", "step", "constant")), "course of the learning rate", "NAME")
