@@ -9,7 +9,7 @@ from keras_attention.registration import register_with_keras
 
 __version__ = "0.1.0"
 
-# Public name → the module that has it.
+# Public name → the module that defines it.
 _HOME = {
     "ALIGNMENTS": "layers",
     "SCORES": "layers",

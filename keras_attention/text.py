@@ -5,25 +5,25 @@ import functools
 COSTS = {
     "parameters": "parameters",
     "trained_parameters": "trained parameters",
-    "gigaflops": "GFLOP an image",
-    "step_milliseconds": "ms a training step",
-    "image_milliseconds": "ms an image at inference",
+    "gigaflops": "GFLOP per image",
+    "step_milliseconds": "ms per training step",
+    "image_milliseconds": "ms per image at inference",
     "step_megabytes": "MB at the peak of training",
 }
 
 
 def number(value, digits=3):
-    """A figure as text; a dash if there is none."""
+    """A figure as text; a dash if it is `None`."""
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def signed(value, digits=3):
-    """A difference as text, with its sign."""
+    """A difference as text, with its sign; a dash if it is `None`."""
     return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
 
 
 def bounds(found, form=number):
-    """The interval of an estimate as text; empty if there is none."""
+    """The interval of an estimate as text; an empty text if it has no interval."""
     return "" if found["low"] is None else f"[{form(found['low'])}, {form(found['high'])}]"
 
 
@@ -33,13 +33,13 @@ def interval(difference):
 
 
 def cell(text):
-    """Text for a cell of a Markdown table: on one line, with the special characters of Markdown and HTML escaped."""
+    """A text for a cell of a Markdown table: on one line, with the special characters of Markdown and HTML escaped."""
     line = " ".join(str(text).split())
     return line.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("<", "&lt;")
 
 
 def setting(value):
-    """A setting as text: options as `name=value`, several values separated by commas, a dash for none."""
+    """A setting as text: options as `name=value`, several values separated by commas, a dash for no value."""
     if value is None or value == {}:
         return "–"
     if isinstance(value, dict):
@@ -48,14 +48,14 @@ def setting(value):
 
 
 def short(value):
-    """A cost as text: three significant digits, or a whole number from 1,000 on."""
+    """A cost as text: with three significant digits, from 1,000 on as a whole number; a dash if it is `None`."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def columns(rows, right=False):
-    """Rows of cells as text in columns, aligned left, or with `right` all but the first column aligned right."""
+    """Rows of cells as text in columns, aligned left; with `right` all but the first column are aligned right."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -69,12 +69,12 @@ def columns(rows, right=False):
 
 
 def time_left(seconds):
-    """The end of a line of progress, such as `, about 20 s left`; empty if nothing is left."""
+    """The end of a line of progress, such as `, about 20 s left`; an empty text if no time is left."""
     if not seconds:
         return ""
     return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
 
 
 def teller(verbose):
-    """A function that prints and flushes, or without `verbose` does nothing."""
+    """A function that prints and flushes; without `verbose`, a function that does nothing."""
     return functools.partial(print, flush=True) if verbose else lambda *_, **__: None

@@ -283,14 +283,14 @@ OTHER_ERRORS = {
     ),
     "options of no score": (
         {"score": None, "score_options": {"units": 3}},
-        "There is no score to have options.",
-        "a `score`",
+        "The controls have no score options.",
+        "another `score`",
         "score_options={'units': 3}",
     ),
     "options of the uniform score": (
         {"score": "uniform", "score_options": {"units": 3}},
-        "There is no score to have options.",
-        "a `score`",
+        "The controls have no score options.",
+        "another `score`",
         "score_options={'units': 3}",
     ),
     "another kind of layer": ({"attend": (3,)}, "Unknown layer 3.", f"one of: {POOLS}", "attend=3"),
@@ -316,29 +316,41 @@ def test_a_value_of_another_type(name, value):
 
 
 def test_a_layer_attended_twice():
-    with pytest.raises(ValueError, match=r"twice\. Expected .*\. Received: attend=.*\.$"):
+    with pytest.raises(ValueError, match=r"once\. Expected .*\. Received: attend=.*\.$"):
         TrainConfig(attend=("block3_pool", "block3_pool"))
 
 
 FROZEN = {"weights": "vgg16.npz", "freeze": "all"}
 USELESS = {
-    "random weights frozen": ({"freeze": "block3"}, "Random weights would be frozen. Expected `weights`."),
+    "random weights frozen": ({"freeze": "block3"}, "Random weights must not be frozen. Expected `weights`."),
     "nothing frozen": ({"unfreeze_after": 2}, "Nothing is frozen. Expected `freeze`. Received: unfreeze_after=2."),
-    "never stopped": ({"stop_after": 6}, "The run ends before. Expected at most 5. Received: stop_after=6."),
+    "never stopped": (
+        {"stop_after": 6},
+        "`stop_after` must not exceed `epochs`. Expected at most 5. Received: stop_after=6.",
+    ),
     "nothing to wait by": (
         {"patience": 2, "train_on_validation": True},
-        "No validation images are left to see an epoch that is no better. Expected `train_on_validation=False`. "
-        "Received: patience=2.",
+        "`patience` needs validation images. Expected `train_on_validation=False`. Received: patience=2.",
     ),
-    "never unfrozen": (FROZEN | {"unfreeze_after": 5}, "Nothing would be unfrozen. Expected at most 4."),
-    "rate of what is frozen": (FROZEN | {"backbone_rate": 0.1}, "The backbone is not trained. Expected `freeze` up to"),
+    "never unfrozen": (
+        FROZEN | {"unfreeze_after": 5},
+        "`unfreeze_after` must be less than `epochs`. Expected at most 4.",
+    ),
+    "rate of what is frozen": (
+        FROZEN | {"backbone_rate": 0.1},
+        "The backbone must be trained. Expected `freeze` up to",
+    ),
     "γ without focal": ({"focal_gamma": 1.0}, 'γ belongs to the focal loss. Expected `loss="focal"`.'),
     "views without a cache": (
         FROZEN | {"views": 3, "augment": "crop", "cache_features": False},
-        "No views are cached. Expected `freeze` of the whole backbone, a cache, and `augment`. Received: views=3.",
+        "`views` needs a cache of augmented images. Expected `freeze` of the whole backbone, a cache, and `augment`. "
+        "Received: views=3.",
     ),
-    "views of what does not change": (FROZEN | {"views": 3}, "No views are cached."),
-    "views of a part": (FROZEN | {"freeze": "block3", "augment": "crop", "views": 3}, "No views are cached."),
+    "views of what does not change": (FROZEN | {"views": 3}, "`views` needs a cache of augmented images."),
+    "views of a part": (
+        FROZEN | {"freeze": "block3", "augment": "crop", "views": 3},
+        "`views` needs a cache of augmented images.",
+    ),
     "balanced twice": ({"class_weights": "balanced", "sampling": "balanced"}, "Rare classes would count twice"),
 }
 

@@ -1,8 +1,8 @@
 """The command line: parses, calls one function of the library, prints.
 
-Each command is a module with `add(commands)`, which declares it, `run(options)`, which does it, and, if something
-can be refused without TensorFlow, `check(options)`. TensorFlow is imported before `run` alone, so that help and the
-commonest mistakes are answered at once. What goes wrong in the library is said in flags instead of arguments.
+Each command is a module with `add(commands)`, which declares it, `run(options)`, which runs it, and, if mistakes can be
+found without TensorFlow, `check(options)`. TensorFlow is imported just before `run`, so that help and the commonest
+mistakes are answered at once. Error messages of the library are printed with flags instead of arguments.
 """
 
 import argparse
@@ -34,7 +34,7 @@ DEBUG = "KERAS_ATTENTION_DEBUG"
 
 
 def main(arguments=None):
-    """Runs a command; returns its exit code: 0, 1 where some images failed, 2 for a mistake, 130 for Ctrl-C."""
+    """Runs a command; returns its exit code: 0, 1 if it failed in part, 2 for an error, 130 for Ctrl-C."""
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("keras_attention").setLevel(logging.INFO)
@@ -50,7 +50,7 @@ def main(arguments=None):
         print(f"\nkeras-attention: interrupted{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read us has seen enough; Python must not complain about it at exit.
+        # The reader of the output has closed it; Python must not complain about that at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -78,11 +78,11 @@ def parser():
 
 
 def _part(command, name):
-    """A function of a command that not every command has."""
+    """A function that not every command has; if this one lacks it, a function that does nothing."""
     return getattr(command, name, lambda options: None)
 
 
 def _add_plugins(parser, name):
-    """Declares `--plugin`, which may stand before the command and behind it."""
+    """Declares `--plugin`, which may come before or after the command."""
     text = f"a .py file or a module with custom scores, alignments or backbones; may be repeated (also: {VARIABLE})"
     parser.add_argument("--plugin", dest=name, action="append", default=[], metavar="FILE", help=text)

@@ -9,22 +9,22 @@ from keras_attention.cli.settings import add_settings, given_settings
 from keras_attention.config.rules import OF_A_VARIANT
 from keras_attention.plugins import program
 
-# What a variant says by its name, and what leaves nothing to choose the best epoch by.
+# The settings that the name of a variant gives, and one that leaves no images to choose the best epoch by.
 NOT_SHARED = (*OF_A_VARIANT, "train_on_validation")
 DESCRIPTION = """\
 Trains several networks with several seeds under equal conditions, and says with intervals whether attention helped.
-Without arguments it does so on cluttered_digits, in less than 12 minutes on two cores. The figure that decides is that
-of --monitor, measured on the test split."""
+Without arguments it does so on cluttered_digits, in less than 12 minutes on two cores. The networks are compared by the
+figure of --monitor, measured on the test split."""
 EXAMPLES = """\
 variants, separated by commas:
   plain                           the backbone as it is
-  multiscale                      the head over the attended maps, without attention
+  multiscale                      the head over the same feature maps, without attention
   uniform                         attention whose weights are 1/n
   additive+softmax                any score with any alignment, see `keras-attention list`
   scaled_dot+sparsemax@block4_pool
-                                  the same over other layers; several are joined by +
+                                  the same with other attended layers, joined by +
   all-scores, all-alignments      every score with softmax, additive with every alignment
-  all                             the controls and all pairs
+  all                             the controls, and every score with every alignment
 plain and multiscale, the references of all differences, are added if missing.
 """
 
@@ -42,13 +42,21 @@ def add(commands):
     group = parser.add_argument_group("comparison")
     text = "what to compare, see below (default plain,multiscale,additive+softmax,additive+sigmoid)"
     group.add_argument("--variants", metavar="A,B", help=text)
-    group.add_argument("--seeds", type=int, metavar="N", help="seeds, from --seed upwards (default 2; 1: no interval)")
-    group.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at once, in processes (default 1)")
-    group.add_argument("--backend", default="processes", metavar="NAME", help="processes (default), dask")
-    group.add_argument("--scheduler", default=None, metavar="ADDRESS", help="of a Dask cluster that shares the folder")
-    text = "leave out what each network costs, half a minute for each"
+    group.add_argument(
+        "--seeds", type=int, metavar="N", help="number of seeds, from --seed on (default 2; 1: no interval)"
+    )
+    group.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="runs at the same time, in processes (default 1)"
+    )
+    group.add_argument(
+        "--backend", default="processes", metavar="NAME", help="where the runs take place: processes (default), dask"
+    )
+    group.add_argument(
+        "--scheduler", default=None, metavar="ADDRESS", help="address of a Dask cluster that shares the folder"
+    )
+    text = "do not measure the cost of each network, which takes half a minute each"
     group.add_argument("--no-costs", dest="costs", action="store_false", default=None, help=text)
-    group.add_argument("--run", metavar="DIR", help="the folder (default runs/<data>-compare)")
+    group.add_argument("--run", metavar="DIR", help="folder of the comparison (default runs/<data>-compare)")
     either = group.add_mutually_exclusive_group()
     text = "continue the comparison in that folder; variants and seeds may be added"
     either.add_argument("--resume", action="store_true", help=text)
@@ -58,7 +66,7 @@ def add(commands):
 
 
 def run(options):
-    """Does the command; 1 where some runs failed."""
+    """Runs the command; returns 1 if some runs failed."""
     from keras_attention.comparison import compare
     from keras_attention.report import best_run, results_table
 
@@ -84,7 +92,7 @@ def run(options):
 
 
 def after_interrupt(options):
-    """How to go on after Ctrl-C."""
+    """How to continue after Ctrl-C, as text."""
     folder = getattr(options, "run", None)
     if folder and (pathlib.Path(folder) / "comparison.json").exists():
         return f"; continue with: {program()} compare --resume --run {folder}"
@@ -92,7 +100,7 @@ def after_interrupt(options):
 
 
 def _config(options):
-    """The settings that were asked for, over the saved ones where a comparison is continued."""
+    """The given settings; to resume, on top of the settings of the comparison."""
     from keras_attention.comparison import Comparison
     from keras_attention.comparison.job import DEFAULT_CONFIG
     from keras_attention.config import TrainConfig

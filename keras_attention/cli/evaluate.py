@@ -12,26 +12,28 @@ def add(commands):
     """Declares the command."""
     parser = commands.add_parser(
         "evaluate",
-        help="measure a saved model of any form",
+        help="measure a saved model of any format",
         description="Measures a model as `train` does at its end: accuracy, macro F1, ROC-AUC, average precision, "
-        "loss, each class, and, with masks, where it looks. A run, or an export that has its settings, knows its data.",
+        "loss, each class, and, with masks, where it looks. A run, or an export with its settings, knows its data.",
     )
     add_model(parser)
     parser.add_argument("--data", metavar="SOURCE", help="as in `train` (default: the data of the model)")
     parser.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets keeps data sets")
-    parser.add_argument("--masks", metavar="DIR", help="for a folder: the root of a parallel tree of masks")
+    parser.add_argument(
+        "--masks", metavar="DIR", help="for a folder of images: the folder of their masks, a parallel tree"
+    )
     parser.add_argument("--split", metavar="NAME", default="test", help="train, validation, test (default)")
-    text = "images that the model takes at once, at most (default 32)"
+    text = "largest number of images in a batch (default 32)"
     parser.add_argument("--batch-size", type=int, metavar="N", default=32, help=text)
-    text = "none (default), horizontal, both: also measure averages over flipped images"
+    text = "none (default), horizontal, both: also measure with averages over flipped images"
     parser.add_argument("--flips", metavar="NAME", default="none", help=text)
-    parser.add_argument("--json", action="store_true", help="print all figures as JSON, as metrics.json has them")
-    parser.add_argument("--out", metavar="FILE", help="write the figures to a file too, as JSON")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON, as in metrics.json")
+    parser.add_argument("--out", metavar="FILE", help="also write the figures to a file, as JSON")
     return parser
 
 
 def run(options):
-    """Does the command."""
+    """Runs the command."""
     from keras_attention.evaluation import evaluate
     from keras_attention.files import write_json
 
@@ -55,7 +57,7 @@ MOST_CLASSES = 20
 
 
 def table(figures):
-    """The figures that a person reads: of all images, of each class if they are few, of the maps."""
+    """The figures as text: of all images, of each class if there are few classes, and of the maps."""
     from keras_attention.maps.measures import OF_PIXELS
     from keras_attention.metrics import METRICS
     from keras_attention.text import columns, number

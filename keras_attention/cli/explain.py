@@ -1,4 +1,4 @@
-"""`keras-attention explain`: pictures of where a model looks, and measures of it."""
+"""`keras-attention explain`: pictures and measures of where a model looks."""
 
 import sys
 
@@ -17,32 +17,34 @@ def add(commands):
         "folder, or for the data of a run, a gallery to look through. With --measure it measures the maps instead.",
     )
     add_model(parser)
-    text = "image files and folders; without any, the images of the run's data, or of --data"
+    text = "image files and folders (default: the images of --data, or of the run's data)"
     parser.add_argument("images", metavar="IMAGE", nargs="*", help=text)
-    parser.add_argument("--out", metavar="DIR", help="folder for what is written (default <run>/explain, else explain)")
-    text = "folder of masks: the paths of those in a folder of images, or the stems of single ones"
+    parser.add_argument("--out", metavar="DIR", help="folder for the results (default <run>/explain, else explain)")
+    text = "folder of masks, with the paths of a folder of images, or the stems of single images"
     parser.add_argument("--masks", metavar="DIR", help=text)
     _add_pictures(parser.add_argument_group("pictures"))
     _add_measures(parser.add_argument_group("measures"))
-    _add_data(parser.add_argument_group("data, where no images are named"))
+    _add_data(parser.add_argument_group("data, if no images are named"))
     return parser
 
 
 def _add_pictures(group):
     group.add_argument("--attend", metavar="A,B", help="attended layers to draw (default: all)")
-    text = "draw other maps beside: grad_cam, of the last layer before the last pooling, or grad_cam@LAYER"
+    text = "also draw other maps: grad_cam, at the last layer before the last pooling, or grad_cam@LAYER"
     group.add_argument("--maps", metavar="grad_cam[@LAYER]", help=text)
-    text = "a figure for each image: png, svg or png,svg (default: png for single files, none beside a gallery)"
+    text = "a figure for each image: png, svg or png,svg (default: png for single files, none with a gallery)"
     group.add_argument("--format", dest="formats", metavar="F", help=text)
-    group.add_argument("--limit", type=int, metavar="N", help="images of the data, evenly over the split (default 300)")
+    group.add_argument(
+        "--limit", type=int, metavar="N", help="number of images, taken evenly from the split (default 300)"
+    )
 
 
 def _add_measures(group):
-    text = "measure the maps instead of drawing them; with masks against these too"
+    text = "measure the maps instead of drawing them; also against masks if there are any"
     group.add_argument("--measure", action="store_true", help=text)
-    text = "images for deletion and insertion, which run the model often (default 100; 0: none)"
+    text = "images for deletion and insertion, which run the model many times (default 100; 0: none)"
     group.add_argument("--perturbed", type=int, metavar="N", help=text)
-    group.add_argument("--seed", type=int, metavar="N", help="of random weights and intervals (default 0)")
+    group.add_argument("--seed", type=int, metavar="N", help="seed of random weights and intervals (default 0)")
 
 
 def _add_data(group):
@@ -51,13 +53,13 @@ def _add_data(group):
     group.add_argument("--split", metavar="NAME", help="train, validation, test (default)")
 
 
-# What goes with pictures alone, and with measures alone.
+# The options for pictures only, and for measures only.
 PICTURES = ("attend", "formats", "limit")
 MEASURES = ("perturbed", "seed")
 
 
 def run(options):
-    """Does the command; 1 where some images could not be read."""
+    """Runs the command; returns 1 if some images could not be read."""
     from keras_attention.explanation import explain, measure_to_folder
 
     _check(options)
@@ -86,17 +88,17 @@ def _check(options):
     for name in idle:
         if getattr(options, name) is not None:
             with_it = "without `measure`" if options.measure else "with `measure`"
-            raise invalid(f"`{name}` has no effect here.", f"it {with_it}", f"{name}={getattr(options, name)!r}")
+            raise invalid(f"`{name}` has no effect here.", f"`{name}` {with_it}", f"{name}={getattr(options, name)!r}")
     if options.images:
         for name in ("data", "data_dir", "split", "limit"):
             if getattr(options, name) is not None:
-                raise invalid(f"`{name}` has no effect on images that are named.", "images or data", f"`{name}`")
+                raise invalid(f"`{name}` has no effect if images are named.", "images or data", f"`{name}`")
     elif options.masks and not options.data:
         raise invalid("`masks` needs images, or `data`.", "one of them", f"masks={options.masks!r}")
 
 
 def _data(options):
-    """The data set that is named, at the size of the model's images; `None` for that of the run."""
+    """The data set of `--data`, at the size of the model's images; `None` for the data of the run."""
     if not options.data:
         return None
     from keras_attention.data import load

@@ -11,13 +11,13 @@ def add(commands):
     parser = commands.add_parser(
         "export",
         help="write a run's model as SavedModel, ONNX or LiteRT, with its card",
-        description="Writes a run's model in one format or several, runs what was written on test images, and compares "
-        "it with the Keras model; a format that differs is refused. card.md in the folder says how each is loaded.",
+        description="Writes a run's model in one format or several, runs the written models on test images, and "
+        "compares them with the Keras model; a format that differs is refused. card.md says how to load each format.",
     )
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
-    text = "where to write, replacing an earlier export (default saved_models/<name of the run>)"
+    text = "folder of the export, replacing an earlier one (default saved_models/<name of the run>)"
     parser.add_argument("--out", dest="folder", metavar="DIR", help=text)
-    text = "savedmodel (default), onnx, litert, or several with commas between"
+    text = "savedmodel (default), onnx, litert, or several, separated by commas"
     parser.add_argument("--format", dest="formats", metavar="F", default="savedmodel", help=text)
     text = "smaller ONNX and LiteRT files: float16 halves the weights, dynamic stores them in 8 bits"
     parser.add_argument("--quantize", metavar="KIND", help=text)
@@ -25,7 +25,7 @@ def add(commands):
 
 
 def run(options):
-    """Does the command."""
+    """Runs the command."""
     import pathlib
 
     from keras_attention.export import export_run

@@ -1,16 +1,16 @@
-"""What the library says of arguments, in the words of whoever typed flags."""
+"""Messages of the library, with flags instead of arguments."""
 
 import re
 
 # `name`, `name=value` and `name['part']`, as messages of the library name arguments.
 NAMED = re.compile(r"`(?P<name>\w+)(?:\[(?P<mark>['\"])(?P<part>.+?)(?P=mark)\])?(?:=(?P<value>[^`]+))?`")
-# The same without backticks where a part of a message begins: Expected name=value. Received: name=value.
+# The same without backticks at the start of a part of a message: Expected name=value. Received: name=value.
 GIVEN = re.compile(r"(?P<before>(?: Expected|Received:) )(?P<name>\w+)(?:\[(?P<mark>['\"])(?P<part>.+?)(?P=mark)\])?=")
 VALUE = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|.*?(?=\.? Received:|\.?$)", re.S)
 
 
 def flags_of(parser):
-    """Argument of the library → the action of `argparse` that takes it."""
+    """Argument of the library → the `argparse` action of its flag."""
     return {action.dest: action for action in parser._actions}
 
 
@@ -19,7 +19,7 @@ def in_flags(message, flags):
 
     Args:
         message: such as ``"`units` is out of range. Expected an integer at least 1. Received: units=0."``
-        flags: as `flags_of` gives them; what they do not name stays as it is.
+        flags: the result of `flags_of`; arguments without a flag stay as they are.
 
     Example:
 
@@ -42,7 +42,7 @@ def in_flags(message, flags):
 
 
 def _as_flag(found, value, flags):
-    """`--flag value` for an argument that a flag gives; `None` for another."""
+    """`--flag value` for an argument; `None` if it has no flag."""
     action = flags.get(found["name"])
     if action is None:
         return None
@@ -57,6 +57,6 @@ def _as_flag(found, value, flags):
 
 
 def _plain(value):
-    """A value as a person types it: a text without quotes, `none` for `None`."""
+    """A value as it is typed: a string without quotes, `none` for `None`."""
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     return value[1:-1] if quoted and len(value) > 2 else "none" if value == "None" else value

@@ -8,13 +8,12 @@ def add(commands):
     return commands.add_parser(
         "list",
         help="list the score functions and alignments with their formulas and options, and the backbones",
-        description="Lists the score functions, the alignments and the backbones; any of each goes with any of the "
-        "others.",
+        description="Lists the score functions, the alignments and the backbones; each goes with all of the others.",
     )
 
 
 def run(options):
-    """Does the command."""
+    """Runs the command."""
     from keras_attention.layers import ALIGNMENTS, SCORES
     from keras_attention.models import BACKBONES
 
@@ -27,7 +26,7 @@ def run(options):
 
 
 def _print(title, descriptions, options):
-    """A family: each member with what it is, and below it its options or layers."""
+    """Prints a family: each member with its description, and below it its options or layers."""
     print(f"{title}:")
     width = max(map(len, descriptions))
     indent = " " * (width + 4)

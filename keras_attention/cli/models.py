@@ -6,14 +6,16 @@ def add(commands):
     parser = commands.add_parser(
         "models",
         help="list the exported models",
-        description="Lists the exported models of a folder by their cards: formats, sizes, and what they reached.",
+        description="Lists the exported models in a folder from their cards: formats, sizes, and figures.",
     )
-    parser.add_argument("folder", metavar="DIR", nargs="?", default="saved_models", help="(default saved_models)")
+    parser.add_argument(
+        "folder", metavar="DIR", nargs="?", default="saved_models", help="folder of exports (default saved_models)"
+    )
     return parser
 
 
 def run(options):
-    """Does the command."""
+    """Runs the command."""
     import pathlib
 
     from keras_attention.arguments import invalid
@@ -22,9 +24,9 @@ def run(options):
 
     folder = pathlib.Path(options.folder)
     if not folder.is_dir():
-        raise invalid(f"There is no folder {folder}.", "a folder of exports", f"{str(folder)!r}")
+        raise invalid(f"{folder} must be a folder.", "a folder of exports", f"{str(folder)!r}")
     rows = models_table(list_models(folder))
     if not rows:
-        print(f"No model is in {folder} yet: keras-attention export RUN")
+        print(f"{folder} has no models yet; export one with: keras-attention export RUN")
         return
     print(columns([COLUMNS, *rows]))

@@ -1,4 +1,4 @@
-"""Paths on the command line: how they are declared, and checked before anything slow is loaded."""
+"""Paths on the command line, which are checked before anything slow is imported."""
 
 import os
 
@@ -6,23 +6,23 @@ MODEL = "a run folder, an exported folder, or a .keras, .onnx or .tflite file"
 
 
 def add_model(parser):
-    """Declares MODEL, a saved model of any form."""
+    """Declares MODEL, a saved model of any format."""
     parser.add_argument("model", metavar="MODEL", help=MODEL)
 
 
 def require_path(path, expected):
-    """Raises `ValueError` where there is nothing at a path."""
+    """Raises `ValueError` if a path does not exist."""
     from keras_attention.arguments import invalid
 
     if not os.path.lexists(path):
-        raise invalid(f"There is nothing at {path or 'an empty path'}.", expected, repr(path))
+        raise invalid(f"{path or 'An empty path'} does not exist.", expected, repr(path))
 
 
 def require_model(options):
-    """Raises `ValueError` where there is nothing at the path of MODEL."""
+    """Raises `ValueError` if the path of MODEL does not exist."""
     require_path(options.model, MODEL)
 
 
 def require_run(options):
-    """Raises `ValueError` where there is nothing at the path of RUN."""
+    """Raises `ValueError` if the path of RUN does not exist."""
     require_path(options.run, "the folder of a finished run")

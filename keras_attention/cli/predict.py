@@ -16,26 +16,28 @@ def add(commands):
     """Declares the command."""
     parser = commands.add_parser(
         "predict",
-        help="name the class of images",
-        description="Prints the class of each image with its probability, as soon as it is known. What cannot be read "
-        "is named on standard error, and the others go on; the exit code is then 1.",
+        help="predict the classes of images",
+        description="Prints the class of each image with its probability, as soon as it is known. Images that cannot "
+        "be read are named on standard error and skipped; the exit code is then 1.",
     )
     add_model(parser)
-    text = "image files, folders of them (with all below), and quoted patterns such as 'photos/**/*.jpg'"
+    text = "image files, folders of them (with all subfolders), and quoted patterns such as 'photos/**/*.jpg'"
     parser.add_argument("images", metavar="IMAGE", nargs="+", help=text)
     form = parser.add_mutually_exclusive_group()
-    text = "one JSON object a line, with the probability of each class"
+    text = "one JSON object per line, with the probability of each class"
     form.add_argument("--json", action="store_true", help=text)
     form.add_argument("--csv", action="store_true", help="a table with a column for each class")
     form.add_argument("--top", type=int, metavar="K", default=1, help="the K most probable classes (default 1)")
-    parser.add_argument("--out", metavar="FILE", help="write there, when all is done, instead of on standard output")
-    text = "images that the model takes at once, at most (default 32)"
+    parser.add_argument(
+        "--out", metavar="FILE", help="write to a file, once all is done, instead of to standard output"
+    )
+    text = "largest number of images in a batch (default 32)"
     parser.add_argument("--batch-size", type=int, metavar="N", default=32, help=text)
     return parser
 
 
 def run(options):
-    """Does the command; 1 where some images could not be read."""
+    """Runs the command; returns 1 if some images could not be read."""
     from keras_attention.arguments import require_integer
     from keras_attention.models.outputs import PROBABILITIES
     from keras_attention.prediction import find_images, load_predictor, predict_files
@@ -59,7 +61,7 @@ def run(options):
 
 
 def _writer(options, class_names, file):
-    """Function of a path and its probabilities that writes them in the form that was asked for."""
+    """A function that writes a path and its probabilities, in the format of the options."""
     if options.csv:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([*FIRST_COLUMNS, *class_columns(class_names)])
@@ -83,7 +85,7 @@ FIRST_COLUMNS = ("image", "class", "probability")
 
 
 def class_columns(class_names):
-    """The names of the columns of classes, each once: a class called `image` has the column `class image`."""
+    """The distinct names of the columns of classes: a class called `image` has the column `class image`."""
     columns = []
     for name in class_names:
         column = name
@@ -105,21 +107,23 @@ def _json_line(path, class_names, probabilities, _):
 
 
 def check_out(out):
-    """Refuses what a file of results must not replace."""
+    """Raises `ValueError` if `out` is something that results must not replace."""
     from keras_attention.arguments import invalid
     from keras_attention.prediction.sources import FOREIGN_IMAGES, IMAGES
 
     path = pathlib.Path(out)
     if not out or (path.exists() and not path.is_file()):
-        raise invalid(f"{out or 'The path of `out`'} is no file to write.", "the path of a file", f"out={out!r}")
+        raise invalid(f"{out or '`out`'} must be a regular file.", "the path of a file", f"out={out!r}")
     if path.suffix.lower() in IMAGES + FOREIGN_IMAGES:
-        # Of an unquoted pattern behind --out the shell makes the name of an image.
-        raise invalid(f"{out} has the name of an image.", "a file for results, such as out.csv", f"out={out!r}")
+        # The shell turns an unquoted pattern after --out into the name of an image.
+        raise invalid(
+            f"{out} must not have the name of an image.", "a file for results, such as out.csv", f"out={out!r}"
+        )
 
 
 @contextlib.contextmanager
 def _output(out):
-    """Where to print. A name that is no text, as file systems have them, is written with escapes."""
+    """The file to print to. File names that are not valid text are written with escapes."""
     from keras_attention.atomic import replacing
 
     if out is None:
@@ -127,7 +131,7 @@ def _output(out):
             sys.stdout.reconfigure(errors="backslashreplace")
         yield sys.stdout
         return
-    # The file is whole, and closed, before it gets its name.
+    # The file gets its name only when it is whole and closed.
     how = {"mode": "w", "encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
     with replacing(out) as temporary, temporary.open(**how) as file:
         yield file
@@ -135,8 +139,10 @@ def _output(out):
 
 @contextlib.contextmanager
 def _progress(count, out):
-    """Functions to count an image and to say a line: with a progress bar on standard error, where a person sees it and
-    no results come between."""
+    """Functions to count an image and to print a line to standard error.
+
+    They drive a progress bar if standard error is a terminal and no results are printed there.
+    """
     if not sys.stderr.isatty() or (out is None and sys.stdout.isatty()):
         yield lambda: None, functools.partial(print, file=sys.stderr)
         return

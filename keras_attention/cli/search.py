@@ -8,17 +8,17 @@ from keras_attention.cli.train import summary
 from keras_attention.config.checks import plain_value
 from keras_attention.plugins import program
 
-# Settings that are searched: given as flags they are fixed.
+# Settings that are searched; a flag for one of them fixes it.
 SEARCHED = ("score", "alignment", "attend", "units", "num_heads", "dropout", "learning_rate")
-# What a search decides itself.
+# Settings that a search decides itself.
 NOT_SHARED = ("stop_after", "train_on_validation")
 EXAMPLES = """\
-what is searched, by name:
-  score, alignment        of `keras-attention list`; a score may also be none or uniform, the controls
-  additive.activation …   options of a score or an alignment, each tried with its own member alone
+names of what is searched:
+  score, alignment        see `keras-attention list`; score may also be none or uniform, the controls
+  additive.activation …   options of a score or an alignment, tried with that one only
   attend                  attended layers; several are joined by +: block3_pool+block4_pool
   units, num_heads, dropout, learning_rate
---fix NAME=VALUE holds one of them, --choose NAME=A,B narrows it, and so do their own flags: --units 64.
+--fix NAME=VALUE fixes one of them, as does its flag, such as --units 64; --choose NAME=A,B narrows one.
 
 on several machines that share a folder:
   keras-attention search --run DIR --chief 10.0.0.1:8787
@@ -39,16 +39,23 @@ def add(commands):
         argument_default=argparse.SUPPRESS,
     )
     group = parser.add_argument_group("search")
-    group.add_argument("--max-trials", type=int, metavar="N", help="trials at most (default 20)")
+    group.add_argument("--max-trials", type=int, metavar="N", help="largest number of trials (default 20)")
     text = "random (default with cached features), hyperband (default without), bayesian, grid"
     group.add_argument("--tuner", metavar="NAME", help=text)
-    group.add_argument("--fix", action="append", metavar="NAME=VALUE", help="hold a hyperparameter; may be repeated")
-    group.add_argument("--choose", action="append", metavar="NAME=A,B", help="narrow one to these; may be repeated")
-    group.add_argument("--executions", type=int, metavar="N", help="networks of a trial, by seed, averaged (default 1)")
-    group.add_argument("--max-parameters", type=int, metavar="N", help="skip networks with more")
-    group.add_argument("--chief", metavar="HOST:PORT", help="serve the trials to workers there, or, as one, find them")
-    group.add_argument("--worker", metavar="NAME", help="run trials for that chief")
-    group.add_argument("--run", metavar="DIR", help="the folder (default runs/<data>-search)")
+    group.add_argument("--fix", action="append", metavar="NAME=VALUE", help="fix a hyperparameter; may be repeated")
+    group.add_argument(
+        "--choose", action="append", metavar="NAME=A,B", help="values to choose a hyperparameter from; may be repeated"
+    )
+    group.add_argument(
+        "--executions",
+        type=int,
+        metavar="N",
+        help="networks per trial, which differ by seed and are averaged (default 1)",
+    )
+    group.add_argument("--max-parameters", type=int, metavar="N", help="skip networks with more parameters")
+    group.add_argument("--chief", metavar="HOST:PORT", help="address where the chief serves trials to workers")
+    group.add_argument("--worker", metavar="NAME", help="name of this worker, which runs trials for the chief")
+    group.add_argument("--run", metavar="DIR", help="folder of the search (default runs/<data>-search)")
     either = group.add_mutually_exclusive_group()
     either.add_argument("--resume", action="store_true", help="continue the search in that folder, with more trials")
     either.add_argument("--overwrite", action="store_true", help="replace the search in that folder")
@@ -57,7 +64,7 @@ def add(commands):
 
 
 def run(options):
-    """Does the command; 1 where some trials failed."""
+    """Runs the command; returns 1 if some trials failed."""
     from keras_attention.tuning import search
     from keras_attention.tuning.trials import FAILED
 
@@ -75,7 +82,7 @@ def run(options):
 
 
 def after_interrupt(options):
-    """How to go on after Ctrl-C."""
+    """How to continue after Ctrl-C, as text."""
     folder = getattr(options, "run", None)
     if folder and not hasattr(options, "worker") and (pathlib.Path(folder) / "search.json").exists():
         chief = f" --chief {options.chief}" if hasattr(options, "chief") else ""
@@ -91,7 +98,7 @@ def _folder(options):
 
 
 def _hypermodel(options):
-    """What was asked for; `None` where nothing was, so that a search that is continued is as it was."""
+    """The hypermodel of the options; `None` to resume, or to work for a chief, without changes to the plan."""
     from keras_attention.tuning import AttentionHyperModel, Search
     from keras_attention.tuning.job import DEFAULT_CONFIG
 
@@ -124,12 +131,12 @@ def _given(options):
         if f"{family}_options" in given and family not in given:
             from keras_attention.arguments import invalid
 
-            raise invalid(f"An option belongs to one {family}.", f"`{family}` beside it", f"`{family}_options`")
+            raise invalid(f"`{family}_options` needs `{family}`.", "both of them", f"only `{family}_options`")
     return given
 
 
 def _narrowed(options, given):
-    """What is fixed and what is to choose from; flags of what is searched, taken out of `given`, fix it."""
+    """The fixed values and the choices; searched settings are moved from `given` to the fixed values."""
     fix = {}
     for name in SEARCHED:
         if name in given:
@@ -137,23 +144,23 @@ def _narrowed(options, given):
             fix[name] = "none" if value is None else "+".join(value) if name == "attend" else value
             if name in ("score", "alignment") and f"{name}_options" in given:
                 given[name] = value
-    held = _named("--fix", "NAME=VALUE", options, fix)
+    held = _texts_by_name("--fix", "NAME=VALUE", options, fix)
     fix |= {name: _one_value(name, text) for name, text in held.items()}
-    choose = _named("--choose", "NAME=A,B", options, {})
+    choose = _texts_by_name("--choose", "NAME=A,B", options, {})
     return fix, {name: [plain_value(value) for value in text.split(",") if value] for name, text in choose.items()}
 
 
-def _named(flag, form, options, before):
-    """Name → text of a flag that may be repeated, for other names each time."""
+def _texts_by_name(flag, form, options, before):
+    """Name → text of a flag that may be repeated, each time with another name."""
     from keras_attention.arguments import invalid
 
     found = {}
     for given in getattr(options, flag.removeprefix("--"), ()):
         name, equals, text = given.partition("=")
         if not name or not equals or not text.strip(","):
-            raise invalid(f"{flag} wants a name and a value.", f"{flag} {form}", f"{flag} {given}")
+            raise invalid(f"{flag} needs a name and a value.", f"{flag} {form}", f"{flag} {given}")
         if name in found or name in before:
-            raise invalid(f"`{name}` is given twice.", "one value, or one list", f"{flag} {given}")
+            raise invalid(f"`{name}` must be given once.", "one value, or one list", f"{flag} {given}")
         found[name] = text
     return found
 
@@ -164,5 +171,5 @@ def _one_value(name, text):
     if name == "attend":
         return text.replace(",", "+")
     if "," in text:
-        raise invalid(f"`{name}` is held at one value.", f"--choose {name}={text}", f"--fix {name}={text}")
+        raise invalid(f"`{name}` can be fixed at one value only.", f"--choose {name}={text}", f"--fix {name}={text}")
     return plain_value(text)

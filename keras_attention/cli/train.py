@@ -20,7 +20,7 @@ def add(commands):
     add_settings(parser)
     group = parser.add_argument_group("run")
     group.add_argument("--run", metavar="DIR", help="folder of the run (default runs/<data>-<score>…)")
-    text = "begin with the settings of a file: best.json of a search, or config.json of a run"
+    text = "start from the settings in a file: best.json of a search, or config.json of a run"
     group.add_argument("--from", dest="from_file", metavar="FILE", help=text)
     either = group.add_mutually_exclusive_group()
     either.add_argument("--resume", action="store_true", help="continue the run in that folder")
@@ -29,7 +29,7 @@ def add(commands):
 
 
 def run(options):
-    """Does the command."""
+    """Runs the command."""
     from keras_attention.training import train
 
     config, folder = _config_and_folder(options)
@@ -39,15 +39,15 @@ def run(options):
 
 
 def after_interrupt(options):
-    """How to go on after Ctrl-C."""
+    """How to continue after Ctrl-C, as text."""
     folder = getattr(options, "run", None)
     if folder and (pathlib.Path(folder) / "config.json").exists():
         return f"; continue with: {program()} train --resume --run {folder}"
-    return "; the same command again goes on from here" if folder else ""
+    return "; continue with the same command" if folder else ""
 
 
 def summary(run):
-    """What a person wants to know of a finished run."""
+    """The most important figures and files of a finished run, as text."""
     from keras_attention.metrics import METRICS
 
     metrics = run.metrics
@@ -70,18 +70,18 @@ def _resumes(options):
 
 
 def _config_and_folder(options):
-    """The settings that were asked for, over the saved ones where a run is continued; and the folder."""
+    """The given settings, to resume on top of the saved ones; and the folder."""
     from keras_attention.config import TrainConfig
     from keras_attention.runs import Run
 
     given = given_settings(options)
     begin = settings_from(options.from_file) if hasattr(options, "from_file") else TrainConfig()
-    asked = begin.with_settings(**given)
-    folder = pathlib.Path(getattr(options, "run", None) or f"runs/{asked.name}")
+    config = begin.with_settings(**given)
+    folder = pathlib.Path(getattr(options, "run", None) or f"runs/{config.name}")
     if not _resumes(options):
-        return asked, folder
+        return config, folder
     saved = Run(folder).config
-    return asked if hasattr(options, "from_file") else saved.with_settings(**given), folder
+    return config if hasattr(options, "from_file") else saved.with_settings(**given), folder
 
 
 def settings_from(path):
@@ -94,9 +94,11 @@ def settings_from(path):
     if path.is_dir():
         path = path / ("best.json" if (path / "best.json").exists() else "config.json")
     if not path.is_file():
-        raise invalid(f"There is no file {path}.", "best.json of a search, or config.json of a run", f"--from {path}")
+        raise invalid(f"{path} does not exist.", "best.json of a search, or config.json of a run", f"--from {path}")
     found = read_json(path)
     settings = found.get("config", found) if isinstance(found, dict) and "trial" in found else found
     if not isinstance(settings, dict) or "data" not in settings or "fix" in settings:
-        raise invalid(f"{path} has no settings.", "best.json of a search, or config.json of a run", f"--from {path}")
+        raise invalid(
+            f"{path} must contain settings.", "best.json of a search, or config.json of a run", f"--from {path}"
+        )
     return TrainConfig.from_json(json.dumps(settings))

@@ -1,4 +1,4 @@
-"""The settings of a run: each told in one row, which the parser, the checks and the documentation follow."""
+"""The settings of a run: each is one row, from which the parser, the checks and the documentation are made."""
 
 from keras_attention.config.model_settings import DEFAULT_BACKBONE
 from keras_attention.config.rules import UNIFORM, WHOLE_BACKBONE

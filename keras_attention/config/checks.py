@@ -1,7 +1,7 @@
-"""What a setting may be, as data: each check refuses other values, and says how a value is read from the command line.
+"""Checks of settings, as data: each refuses wrong values, and knows how a value is read from the command line.
 
-Families that have members outside this package, such as the scores, are asked when a value is checked, so
-that the rows of the settings can be read before Keras is loaded.
+Families that may have custom members, such as the scores, are looked up when a value is checked, so that the rows of
+the settings can be read before Keras is loaded.
 """
 
 import dataclasses
@@ -24,14 +24,14 @@ CUSTOM = ", or a custom one, whose module must be imported first (by --plugin FI
 
 
 class Check:
-    """Any value. A check has these parts:
+    """A check that accepts any value. Every check has these parts:
 
-    - `choices`, the names that help lists;
+    - `choices`, the names that the help lists;
     - `optional`, whether the value may be `None`;
-    - `kind`, what a value is, in words;
+    - `kind`, what a value must be, in words;
     - a call with the name of a setting and its value, which returns the value to keep, or raises;
     - `parse`, a text of the command line → a value, for `argparse`;
-    - `words`, a value → the texts of the command line, the inverse.
+    - `words`, the inverse: a value → the texts of the command line.
     """
 
     choices, optional, kind = (), False, "a value"
@@ -40,11 +40,11 @@ class Check:
         return value
 
     def parse(self, text):
-        """The value that a text of the command line stands for."""
+        """The value of a text of the command line."""
         return text
 
     def words(self, value):
-        """The texts that stand for a value on the command line."""
+        """The texts of a value on the command line."""
         return [NONE if value is None else value if isinstance(value, str) else json.dumps(value)]
 
 
@@ -54,7 +54,7 @@ class Number(Check):
 
     Args:
         whole: whether it must be an integer.
-        at_least, above, at_most, below: ends of the range.
+        at_least, above, at_most, below: limits of the range.
         optional: whether it may be `None`, which is `none` on the command line.
     """
 
@@ -67,7 +67,7 @@ class Number(Check):
 
     @property
     def kind(self):
-        """What a value is."""
+        """What a value must be, in words."""
         return "a whole number" if self.whole else "a number"
 
     def __call__(self, name, value):
@@ -79,7 +79,7 @@ class Number(Check):
 
     @property
     def parse(self):
-        """`int` or `float`, after `none`; `argparse` shows its name to whoever types something else."""
+        """A function that parses `none`, or an `int` or `float`; `argparse` shows its name if a text does not parse."""
 
         def parse(text):
             return None if self.optional and text == NONE else kind(text)
@@ -100,7 +100,7 @@ def number(optional=False, **limits):
 
 
 class Path(Check):
-    """A path, kept as a text; or `None`."""
+    """A path, kept as a string; or `None`."""
 
     optional = True
 
@@ -109,14 +109,14 @@ class Path(Check):
 
 
 class Source(Check):
-    """A source of data: a name, or a path, which is kept as a text."""
+    """A source of data: a name, or a path, which is kept as a string."""
 
     def __call__(self, name, value):
         return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 class Truth(Check):
-    """True or False: a flag without a value."""
+    """True or False; on the command line a flag without a value."""
 
     def __call__(self, name, value):
         return require_truth(name, value)
@@ -141,10 +141,10 @@ class MemberOf(Check):
     """The name of a member of a registry.
 
     Args:
-        home: the module of the registry, below the package.
-        registry: its name there.
+        home: the module of the registry, relative to the package.
+        registry: the name of the registry in that module.
         also: further names.
-        optional: whether there may be none, which is `none` on the command line.
+        optional: whether it may be `None`, which is `none` on the command line.
     """
 
     home: str
@@ -176,7 +176,7 @@ class Layers(Check):
             return None
         layers = (value,) if isinstance(value, str) else tuple(value)
         if len(set(layers)) < len(layers):
-            raise invalid("A layer is attended twice.", "different layers", f"{name}={', '.join(layers)}")
+            raise invalid("`attend` must name each layer once.", "different layers", f"{name}={', '.join(layers)}")
         return layers
 
     def parse(self, text):
@@ -197,12 +197,12 @@ class Part(Check):
 
 @dataclasses.dataclass(frozen=True)
 class Options(Check):
-    """Name → value; on the command line a flag for each.
+    """A dictionary of names and values; on the command line one flag for each name.
 
     Args:
-        names: the names that there are; any, if `None`.
-        value: the check of the values.
-        what: what a name is called in messages.
+        names: the names that are allowed; any, if `None`.
+        value: the check of each value.
+        what: what an option is called in messages.
     """
 
     names: tuple | None = None
@@ -211,7 +211,7 @@ class Options(Check):
 
     def __call__(self, name, value):
         if not isinstance(value, dict):
-            raise invalid(f"`{name}` must be options.", "a dictionary", f"{name}={value!r}")
+            raise invalid(f"`{name}` must map names to values.", "option names with their values", f"{name}={value!r}")
         for option, given in value.items():
             if self.names is not None and option not in self.names:
                 raise unknown(self.what, option, self.names, name)
@@ -229,7 +229,7 @@ class Options(Check):
 
 
 def plain_value(text):
-    """A number, true, false, null or a list as in JSON, and a text otherwise."""
+    """The value of a text that is JSON, such as a number, true, false, null or a list; otherwise the text itself."""
     try:
         return json.loads(text) if isinstance(text, str) else text
     except json.JSONDecodeError:

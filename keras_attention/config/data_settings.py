@@ -1,4 +1,4 @@
-"""Settings of the data: which images, in which size and splits, and how they are drawn and changed."""
+"""Settings of the data: which images, their size and splits, and how they are drawn and augmented."""
 
 import dataclasses
 
@@ -14,10 +14,10 @@ class DataSettings:
     GROUP = "data"
 
     data: str = setting(
-        "cluttered_digits", Source(), "cluttered_digits, a folder of images, or a TensorFlow Datasets name", "SOURCE"
+        "cluttered_digits", Source(), "cluttered_digits, a folder of images, or a name of TensorFlow Datasets", "SOURCE"
     )
     data_dir: str | None = setting(
-        None, Path(), "where TensorFlow Datasets keeps data sets", "DIR", usual="its own folder"
+        None, Path(), "where TensorFlow Datasets keeps data sets", "DIR", usual="its usual folder"
     )
     data_options: dict = setting(
         {},
@@ -26,19 +26,23 @@ class DataSettings:
         "KEY=N",
         flag="--data-option",
     )
-    masks: str | None = setting(None, Path(), "for a folder: the root of a parallel tree of masks", "DIR")
+    masks: str | None = setting(
+        None, Path(), "for a folder of images: the folder of their masks, a parallel tree", "DIR"
+    )
     image_size: int | None = setting(
         None,
         integer(at_least=32, optional=True),
-        "side of the images in pixels, at least 32",
+        "height and width of the images in pixels, at least 32",
         "N",
-        usual="that of the data, else 224",
+        usual="the size of the data, else 224",
     )
-    split_seed: int = setting(0, integer(0, 2**31 - 1), "seed of the stratified split, if the source names none", "N")
+    split_seed: int = setting(
+        0, integer(0, 2**31 - 1), "seed of the stratified split, if the source has no splits", "N"
+    )
     augment: str = setting(
         "none",
         OneOf(("none", "shift", "photo", "isotropic", "crop")),
-        "random changes of the training images, and of their masks alike",
+        "random changes of the training images and their masks",
         "NAME",
     )
     sampling: str = setting(
@@ -50,6 +54,6 @@ class DataSettings:
     flips: str = setting(
         "none",
         OneOf(tuple(FLIPS)),
-        "also measures the test split with probabilities averaged over the flips of each image",
+        "also measure the test split with probabilities averaged over the flips of each image",
         "NAME",
     )

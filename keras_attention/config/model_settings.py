@@ -7,7 +7,7 @@ from keras_attention.config.rules import DISAGREEMENT, UNIFORM
 from keras_attention.config.setting import setting
 
 DEFAULT_BACKBONE = "vgg16_bn"
-NARROW = 0.25  # the width of a network that is trained from scratch
+NARROW = 0.25  # the width of a backbone without pretrained weights
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class ModelSettings:
     backbone: str = setting(
         DEFAULT_BACKBONE,
         MemberOf("models.backbones", "BACKBONES"),
-        "network whose feature maps are attended, see `keras-attention list`",
+        "network that gives the feature maps, see `keras-attention list`",
         "NAME",
     )
     width: float | None = setting(
@@ -54,7 +54,7 @@ class ModelSettings:
         flag="--alignment-option",
     )
     attend: tuple | None = setting(
-        None, Layers(), "attended layers; no layer at all is the plain network", "A,B", usual="those of the backbone"
+        None, Layers(), "attended layers; without any, the plain network", "A,B", usual="the usual ones of the backbone"
     )
     units: int | None = setting(
         128,
@@ -63,19 +63,23 @@ class ModelSettings:
         "N",
     )
     num_heads: int = setting(
-        1, integer(1), "heads of each attention; each weighs its own part of the channels, which they must divide", "N"
+        1,
+        integer(1),
+        "heads of the attention to each layer; each weighs an equal part of the channels, whose number they "
+        "must divide",
+        "N",
     )
     pool_query: bool = setting(False, Truth(), "one averaged query for all positions, instead of a query map")
     supervise_attention: float | None = setting(
         None,
         number(above=0, optional=True),
-        "teach the map of each attended layer with the masks, by a loss of that weight, such as 0.1",
+        "teach the map of each attended layer with the masks, by a loss with this weight, such as 0.1",
         "WEIGHT",
     )
     map_regularizers: dict = setting(
         {},
         Options(None, number(), "map regularizer"),
-        "rates of what is added to the loss: entropy, total_variation or spread of each map, disagreement of all",
+        "rates of terms added to the loss: entropy, total_variation or spread of each map, disagreement of all maps",
         "NAME=RATE",
         flag="--map-regularizer",
     )
@@ -92,25 +96,25 @@ class ModelSettings:
 
     @property
     def attends(self):
-        """Whether the network has attention that compares anything, and not one of the controls."""
+        """Whether the network has attention with a score that compares, unlike the controls."""
         return bool(self.attend) and self.score not in (None, UNIFORM)
 
     @property
     def network_width(self):
-        """The width of the network: what was asked for, else that which goes with the weights."""
+        """The width of the backbone: the setting, or if `None`, the width that fits the weights."""
         return self.width or (1.0 if self.weights else NARROW)
 
     @property
     def network_layers(self):
-        """The names of the layers whose maps the head takes: the attended ones and that of the query."""
+        """The names of the layers whose feature maps the head takes: the attended layers and the layer of the query."""
         return self.layers_for(self.attend)
 
     def layers_for(self, attend):
-        """As `network_layers`, for other attended layers."""
+        """The same as `network_layers`, for other attended layers."""
         return tuple(dict.fromkeys((*attend, self._backbone.query)))
 
     def make_score(self):
-        """A new score as the settings say; `None` if they say none."""
+        """A new score, as the settings say; `None` if `score` is `None`."""
         from keras_attention.layers import SCORES, UniformScore
 
         if self.score in (None, UNIFORM):
@@ -118,7 +122,7 @@ class ModelSettings:
         return SCORES.make(self.score, self.score_options, **({"units": self.units} if self.units else {}))
 
     def make_map_regularizers(self):
-        """New regularizers of each map, and the rate of the disagreement of all, as the settings say."""
+        """New regularizers of each map, and the rate of the disagreement of all maps, as the settings say."""
         from keras_attention.layers import MAP_REGULARIZERS
 
         rates = dict(self.map_regularizers)

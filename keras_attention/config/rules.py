@@ -1,12 +1,12 @@
-"""Rules between settings: what needs what, and what would have no effect. Each is a row; all stand here."""
+"""Rules between settings: which setting needs another, and which would have no effect. Each rule is a row."""
 
 from keras_attention.arguments import invalid, require_integer, unknown
 
 WHOLE_BACKBONE = "all"
-UNIFORM = "uniform"  # the control that looks nowhere in particular
-DISAGREEMENT = "disagreement"  # of the maps of several layers; a regularizer too
-OF_A_VARIANT = ("score", "alignment", "score_options", "alignment_options")  # which the variants of a comparison decide
-POOL = "_pool"  # may be left out of what is frozen
+UNIFORM = "uniform"  # the control that gives every position the same weight
+DISAGREEMENT = "disagreement"  # a regularizer of the maps of several layers
+OF_A_VARIANT = ("score", "alignment", "score_options", "alignment_options")  # the variants of a comparison set them
+POOL = "_pool"  # may be left out of the value of `freeze`
 
 
 def check_rules(config):
@@ -23,32 +23,33 @@ def check_rules(config):
 
 def _network(config):
     no_score = config.score in (None, UNIFORM) and bool(config.score_options)
-    return ((no_score, "score_options", "There is no score to have options.", "a `score`"),)
+    return ((no_score, "score_options", "The controls have no score options.", "another `score`"),)
 
 
 def _fine_tuning(config):
     never_trained = config.freezes_all and config.unfreeze_after is None
     last = config.epochs - 1
+    less = "`unfreeze_after` must be less than `epochs`."
     train = "`freeze` up to a layer, or `unfreeze_after`"
     cache = "`freeze` of the whole backbone, a cache, and `augment`"
     return (
-        (config.freeze and not config.weights, "freeze", "Random weights would be frozen.", "`weights`"),
+        (config.freeze and not config.weights, "freeze", "Random weights must not be frozen.", "`weights`"),
         (config.unfreeze_after and not config.freeze, "unfreeze_after", "Nothing is frozen.", "`freeze`"),
-        ((config.unfreeze_after or 0) > last, "unfreeze_after", "Nothing would be unfrozen.", f"at most {last}"),
-        (config.backbone_rate != 1 and never_trained, "backbone_rate", "The backbone is not trained.", train),
-        (config.views and not config.trains_from_views, "views", "No views are cached.", cache),
+        ((config.unfreeze_after or 0) > last, "unfreeze_after", less, f"at most {last}"),
+        (config.backbone_rate != 1 and never_trained, "backbone_rate", "The backbone must be trained.", train),
+        (config.views and not config.trains_from_views, "views", "`views` needs a cache of augmented images.", cache),
     )
 
 
 def _fitting(config):
     other_loss = config.focal_gamma != 2 and config.loss != "focal"
     both = config.class_weights == config.sampling == "balanced"
-    unseen = "No validation images are left to see an epoch that is no better."
+    unseen = "`patience` needs validation images."
     twice = "Rare classes would count twice: drawn more often, and with larger weights."
     late = (config.stop_after or 0) > config.epochs
     return (
         (other_loss, "focal_gamma", "γ belongs to the focal loss.", '`loss="focal"`'),
-        (late, "stop_after", "The run ends before.", f"at most {config.epochs}"),
+        (late, "stop_after", "`stop_after` must not exceed `epochs`.", f"at most {config.epochs}"),
         (config.patience and config.train_on_validation, "patience", unseen, "`train_on_validation=False`"),
         (both, "sampling", twice, "one of `class_weights` and `sampling`"),
     )
@@ -58,15 +59,15 @@ def _maps(config):
     teaches, regularizes = config.supervise_attention is not None, bool(config.map_regularizers)
     alone = DISAGREEMENT in config.map_regularizers and len(config.attend) < 2
     learned, without = "`attend`, and a `score` that learns", not config.attends
-    two = "two layers or more in `attend`"
+    two = "at least two layers in `attend`"
     return (
-        (teaches and without, "supervise_attention", "There is no attention to be taught.", learned),
-        (regularizes and without, "map_regularizers", "There is no attention to be regularized.", learned),
-        (alone, "map_regularizers", "There are no two maps that could disagree.", two),
+        (teaches and without, "supervise_attention", "There must be attention to teach.", learned),
+        (regularizes and without, "map_regularizers", "There must be attention to regularize.", learned),
+        (alone, "map_regularizers", "Disagreement needs at least two maps.", two),
     )
 
 
-# Rules that ask the backbone or a registry.
+# Rules that depend on the backbone or a registry.
 
 
 def _check_layers(config):

@@ -1,4 +1,4 @@
-"""A setting, told in the row of its field; the parser and the docstring follow from it."""
+"""A setting, kept in its dataclass field; the parser and the docstring are made from it."""
 
 import dataclasses
 import functools
@@ -12,18 +12,18 @@ WIDTH = 116  # of a docstring
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is known of one setting.
+    """All that is known about one setting.
 
     Args:
-        check: what it may be.
-        help: what it is, in words for Python and the command line alike; `{none}` stands for `None`, and `none` there.
-        metavar: what its value is called on the command line.
-        usual: what is taken if it is `None`, in words.
-        flag: on the command line, if it does not follow from the name.
-        bare: the value of the flag alone, for a flag whose value may be left out.
-        name: that of its field.
-        default: that of its field.
-        group: the heading under which its flag stands: `GROUP` of the class that has the field.
+        check: the check of its value.
+        help: what it is, in words that suit Python and the command line; `{none}` becomes `None` or `none`.
+        metavar: the name of its value on the command line.
+        usual: what is used if it is `None`, in words.
+        flag: its flag, if it does not follow from the name.
+        bare: the value of the flag alone, if its value may be left out.
+        name: the name of its field.
+        default: the default of its field.
+        group: the heading above its flag: `GROUP` of the class that has the field.
     """
 
     check: Check
@@ -38,11 +38,11 @@ class Setting:
 
     @property
     def option(self):
-        """Its flag on the command line."""
+        """The flag on the command line."""
         return self.flag or f"--{self.name.replace('_', '-')}"
 
     def described(self, none=NONE):
-        """Help with the choices and the default."""
+        """The help with the choices and the default."""
         return f"{self.help.format(none=none)}{self._choices_and_default(none)}"
 
     def _choices_and_default(self, none):
@@ -54,21 +54,21 @@ class Setting:
         return f" (default {self.usual if self.default is None else _shown(self.default)})"
 
     def add_to(self, group):
-        """Declares its flag in a group of an `argparse` parser; what is not given leaves no trace."""
+        """Declares the flag in a group of an `argparse` parser."""
         texts = {"dest": self.name, "help": self.described()}
         if isinstance(self.check, Truth):
             group.add_argument(self.option, action=f"store_{'false' if self.default else 'true'}", **texts)
             return
         how = {"nargs": "?", "const": self.bare} if self.bare is not None else {}
-        # The parts of options are read afterwards, so that an error says what is wrong with which.
+        # Options are parsed afterwards by `given`, so that an error says what is wrong with which option.
         how |= {"action": "append"} if isinstance(self.check, Options) else {"type": self.check.parse}
         group.add_argument(self.option, metavar=self.metavar, **how, **texts)
 
     def given(self, value):
-        """The value of the setting for what `argparse` found.
+        """The value of the setting, from what `argparse` found.
 
         Raises:
-            ValueError: a text of options that is not a name and a value.
+            ValueError: an option that is not a name and a value.
         """
         return dict(map(self._option, value)) if isinstance(self.check, Options) else value
 
@@ -87,7 +87,7 @@ class Setting:
 
 
 def setting(default, check, help, metavar=None, **more):
-    """The field of a dataclass with the row of its setting; other arguments are those of `Setting`."""
+    """A dataclass field that holds its `Setting`; `more` are further arguments of `Setting`."""
     metadata = {"setting": Setting(check, help, metavar, **more)}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=dict, metadata=metadata)
@@ -101,7 +101,7 @@ def settings_of(cls):
 
 
 def with_arguments(cls):
-    """A decorator that completes the docstring of a dataclass by its settings, where `{arguments}` stands."""
+    """A decorator that replaces `{arguments}` in the docstring of a dataclass by its settings."""
     lines = []
     for name, each in settings_of(cls).items():
         entry = f"{name}: {each.described('`None`').rstrip('.')}."

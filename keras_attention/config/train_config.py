@@ -12,7 +12,7 @@ from keras_attention.config.setting import settings_of, with_arguments
 from keras_attention.config.training_settings import TrainingSettings
 from keras_attention.config.weight_settings import WeightSettings
 
-# Names that settings, and the names within them, had in older files → those of today.
+# The names of settings and regularizers in older files → their names today.
 RENAMED = {"test_flips": "flips"}
 RENAMED_REGULARIZERS = {"sparsity": "spread", "agreement": DISAGREEMENT}
 
@@ -20,14 +20,13 @@ RENAMED_REGULARIZERS = {"sparsity": "spread", "agreement": DISAGREEMENT}
 @with_arguments
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings):
-    """The settings of a run; the defaults are those of the main job, `cluttered_digits` on two cores.
+    """The settings of a run; the defaults train on `cluttered_digits`, on two cores.
 
     Args:
         {arguments}
 
     Raises:
-        ValueError: a number out of range, a name that is none of the choices, or settings that would have no effect or
-            undo each other.
+        ValueError: a number is out of range, a name is unknown, or settings have no effect or contradict each other.
 
     Example:
 
@@ -42,19 +41,19 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         if self.attend is None:
             object.__setattr__(self, "attend", self._backbone.attend)
         check_rules(self)
-        # What the layers refuse is refused before any data are loaded.
+        # Raises what the layers refuse, before any data are loaded.
         self.make_score()
         self.make_alignment()
 
     @property
     def freezes_all(self):
-        """Whether the whole backbone keeps its weights, at first at least."""
+        """Whether the whole backbone is frozen, at least at first."""
         last = (self._backbone.layers or ())[-1:]
         return self.freeze in (WHOLE_BACKBONE, *(name.removesuffix(POOL) for name in last))
 
     @property
     def caches(self):
-        """Whether training goes by cached features of the frozen backbone, at first at least."""
+        """Whether training uses cached features of the frozen backbone, at least at first."""
         return self.freezes_all and self.cache_features
 
     @property
@@ -64,17 +63,17 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
 
     @property
     def trains_from_views(self):
-        """Whether training goes by cached features of augmented images."""
+        """Whether training uses cached features of augmented images."""
         return self.caches and self.augment != "none"
 
     @property
     def source_name(self):
-        """The name of the data, as part of that of a folder."""
+        """The name of the data, fit to be part of a folder name."""
         return self.data.rstrip("/").replace("/", "-").strip(".-") or "data"
 
     @property
     def subject(self):
-        """What the name of a folder begins with: the data, and a backbone that is not the default."""
+        """The beginning of a folder name: the data, and the backbone unless it is the default."""
         return self.source_name if self.backbone == DEFAULT_BACKBONE else f"{self.source_name}-{self.backbone}"
 
     @property
@@ -92,13 +91,13 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
 
     @classmethod
     def from_dict(cls, settings):
-        """The settings from plain data; names of older files are those of today.
+        """The settings from plain data; names from older files are translated.
 
         Raises:
-            ValueError: what is not a dictionary, or has a setting that does not exist.
+            ValueError: `settings` is not a dictionary, or has a setting that does not exist.
         """
         if not isinstance(settings, dict):
-            raise invalid("The settings are not a JSON object.", '{"name": value, …}', settings)
+            raise invalid("The settings must be a JSON object.", '{"name": value, …}', settings)
         settings = {RENAMED.get(name, name): value for name, value in settings.items()}
         for name in settings:
             if name not in settings_of(cls):
@@ -109,19 +108,18 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
 
     def to_json(self):
         """The settings as JSON."""
-        # NumPy's numbers pass the checks too.
+        # NumPy's numbers pass the checks too, but JSON cannot hold them.
         return json.dumps(dataclasses.asdict(self), indent=2, default=lambda number: number.item())
 
     @classmethod
     def from_json(cls, text):
-        """The settings from JSON as `to_json` writes it; errors are those of `from_dict`."""
+        """The settings from JSON as `to_json` writes it; raises what `from_dict` raises."""
         return cls.from_dict(json.loads(text))
 
     def with_settings(self, **settings):
-        """The same with other settings; another backbone brings its own attended layers, unless there are none.
+        """A copy with other settings; another backbone brings its usual attended layers, unless `attend` is empty.
 
-        Settings that then have no effect are refused: whoever gives settings gives all of them. For a variant of the
-        same settings see `as_variant`.
+        Settings that then have no effect are refused. `as_variant` drops them instead.
         """
         return dataclasses.replace(self, **self._following_backbone(settings))
 
@@ -135,9 +133,9 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         return settings if backbone == self.backbone or not self.attend else own | settings
 
     def as_variant(self, **settings):
-        """As `with_settings`, for one of several networks that share all else.
+        """A copy with other settings, for one of several networks that share the remaining settings.
 
-        What is for attention alone is left out for a network without attention, and what is for several maps for one.
+        Settings of attention are dropped for a network without attention, and settings of several maps for one map.
         """
         settings = self._following_backbone(settings)
         attend, score = (settings.get(name, getattr(self, name)) for name in ("attend", "score"))
@@ -150,16 +148,16 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         return dataclasses.replace(self, **left_out | settings)
 
     def differences(self, other):
-        """Name → (own value, the other's) of every setting in which the two differ."""
+        """Name → (value here, value in `other`) of every setting that differs."""
         mine, others = dataclasses.asdict(self), dataclasses.asdict(other)
         return {name: (mine[name], others[name]) for name in mine if mine[name] != others[name]}
 
     def require_same(self, other, kind):
-        """Raises `ValueError` for the first setting in which `other` differs from these, those of a `kind` of work."""
+        """Raises `ValueError` for the first setting in which `other` differs; `kind` says whose settings these are."""
         for name, (mine, others) in self.differences(other).items():
             raise invalid(f"`{name}` differs from that of the {kind}.", f"{name}={mine!r}", f"{name}={others!r}")
 
     def extended(self, other):
-        """These settings, with which a run goes on; raises `ValueError` if `other` differs."""
+        """These settings, with which a run is continued; raises `ValueError` if `other` differs."""
         self.require_same(other, "run")
         return self

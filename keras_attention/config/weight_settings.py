@@ -1,4 +1,4 @@
-"""Settings of pretrained weights: which, what of them is frozen, and the cache of what is."""
+"""Settings of pretrained weights: which to load, which to freeze, and the cache of frozen features."""
 
 import dataclasses
 
@@ -25,29 +25,29 @@ class WeightSettings:
     freeze: str | None = setting(
         None,
         Part(),
-        "which part of the backbone keeps its weights, its batch normalization in inference mode: all of it (its "
-        "features are then cached), or a layer with all before it, such as block3 for block3_pool",
+        "part of the backbone whose weights do not change, with its batch normalization in inference mode: all (its "
+        "features are then cached), or everything up to a layer, such as block3 for block3_pool",
         "LAYER",
         bare=WHOLE_BACKBONE,
     )
     unfreeze_after: int | None = setting(
         None, integer(1, optional=True), "epochs after which the frozen part is trained too", "N"
     )
-    backbone_rate: float = setting(1.0, number(above=0), "factor on the learning rate for the backbone", "F")
+    backbone_rate: float = setting(1.0, number(above=0), "factor on the learning rate of the backbone", "F")
     cache_features: bool = setting(
         True,
         Truth(),
-        "compute the features of a frozen backbone at every step, each time with another augmentation, instead of once "
-        "into a cache on disk",
+        "without a cache on disk, the features of a frozen backbone are computed at every step, each time with another "
+        "augmentation",
         flag="--no-cache",
     )
     cache_dir: str | None = setting(
-        None, Path(), "where that cache is", "DIR", usual="$KERAS_ATTENTION_CACHE, else ~/.cache/keras_attention"
+        None, Path(), "folder of the cache", "DIR", usual="$KERAS_ATTENTION_CACHE, else ~/.cache/keras_attention"
     )
     views: int | None = setting(
         None,
         integer(1, optional=True),
-        "augmented copies of each training image in that cache",
+        "augmented copies of each training image in the cache",
         "N",
         usual=f"{VIEWS} if images are augmented",
     )

@@ -1,4 +1,4 @@
-"""Work on disk: the folder of a piece of work, the run as the smallest of them, and the data that a run names."""
+"""Work on disk: the folder of a piece of work, the folder of a run, and the data of a run."""
 
 from keras_attention.runs.data import load_data
 from keras_attention.runs.folder import WorkFolder

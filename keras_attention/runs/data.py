@@ -1,4 +1,4 @@
-"""The data that the settings of a run name."""
+"""The data of a run."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ def load_data(config):
     if config.supervise_attention and not dataset.has_masks:
         raise invalid(
             f"{dataset.name} has no masks to teach attention.",
-            "a data set with masks, or `masks`, the folder of those of a folder of images",
+            "a data set with masks, or for a folder of images the folder of their `masks`",
             f"supervise_attention={config.supervise_attention}",
         )
     if not config.train_on_validation:

@@ -1,4 +1,4 @@
-"""One piece of work is one folder: how it is claimed, begun, resumed and finished, the same for every kind of work."""
+"""One folder for each piece of work: claimed, begun, resumed and finished in the same way for every kind of work."""
 
 import pathlib
 
@@ -10,17 +10,17 @@ from keras_attention.files import read_json, write_json
 class WorkFolder:
     """The folder of a piece of work.
 
-    A file with the plan appears first, one with the result last: in between the work is unfinished, and can be resumed.
-    A kind of work says
+    The file of the plan is written first, the file of the result last; in between, the work is unfinished and can be
+    resumed. Each kind of work is a subclass, which sets
 
     - `kind`, what it is called in messages;
-    - `plan_name` and `result_name`, those two files;
-    - `plan_type`, the class of its plans, which have `to_dict`, `from_dict`, and `extended(other)`: the plan that goes
-      on with another one, or a `ValueError` that says what differs;
-    - `grows`, whether finished work may go on with a larger plan.
+    - `plan_name` and `result_name`, the names of the two files;
+    - `plan_type`, the class of its plans, which has `to_dict`, `from_dict`, and `extended(other)`, which returns the
+      plan to continue with, or raises a `ValueError` that says what differs;
+    - `grows`, whether finished work can be continued with a larger plan.
 
     Args:
-        folder: where it is, or will be.
+        folder: the path of the folder, which need not exist yet.
     """
 
     kind, plan_name, result_name, plan_type, grows = None, None, None, None, False
@@ -30,17 +30,17 @@ class WorkFolder:
 
     @property
     def plan(self):
-        """What is to be done here.
+        """The plan of the work.
 
         Raises:
-            ValueError: a folder without a plan, or with that of something else.
+            ValueError: the folder has no plan, or the plan of other work.
         """
         path = self.existing(self.plan_name)
         try:
             return self.plan_type.from_dict(read_json(path))
         except (KeyError, TypeError, AttributeError) as error:
-            what = f"{path} is not that of a {self.kind}."
-            raise invalid(what, f"one that a {self.kind} wrote", f"{type(error).__name__}: {error}") from error
+            what = f"{path} must be the plan of a {self.kind}."
+            raise invalid(what, f"a file that a {self.kind} wrote", f"{type(error).__name__}: {error}") from error
 
     @property
     def begun(self):
@@ -49,23 +49,23 @@ class WorkFolder:
 
     @property
     def finished(self):
-        """Whether the work came to its end."""
+        """Whether the folder has a result."""
         return (self.folder / self.result_name).is_file()
 
     @property
     def result(self):
-        """What came of it, as plain data.
+        """The result of the work, as plain data.
 
         Raises:
-            ValueError: work that is not finished.
+            ValueError: the work is not finished.
         """
         return read_json(self.existing(self.result_name))
 
     def existing(self, name):
-        """The path of a file of the folder.
+        """The path of a file in the folder.
 
         Raises:
-            ValueError: a file that is not there, with the reason.
+            ValueError: the file does not exist; the message says why.
         """
         path = self.folder / name
         if self.folder.is_file():
@@ -76,18 +76,18 @@ class WorkFolder:
         return path
 
     def claim(self, plan, resume=False, overwrite=False):
-        """The plan to carry out here: that which was given, or, to resume, the saved one with what is new in it.
+        """The plan to carry out: the given plan, or to resume, the saved plan extended by the given one.
 
-        Nothing is written yet, so that what fails before the work leaves nothing behind.
+        Nothing is written yet, so that an error before the work leaves nothing behind.
 
         Raises:
-            ValueError: a folder that is there without leave to resume or replace it, one that holds something else, or
-                another work of its kind than the one to resume.
+            ValueError: the folder exists and may be neither resumed nor replaced, holds something else, or was begun
+                with different settings than those to resume with.
         """
         if self.folder.is_file():
             raise invalid(f"{self.folder} is a file.", f"the folder of a {self.kind}", f"run={str(self.folder)!r}")
         if resume:
-            refusal = "cannot be resumed with different settings: leave out what differs, or take another `run`"
+            refusal = "cannot be resumed with different settings: leave out what differs, or use another `run`"
             return self.extended(plan, refusal)
         if self.folder.exists() and any(self.folder.iterdir()):
             self._check_may_replace(plan, overwrite)
@@ -106,19 +106,19 @@ class WorkFolder:
         raise invalid(what, f"{ways}, or another `run`", str(self.folder))
 
     def extended(self, plan, refusal=None):
-        """The saved plan with what is new in another; raises for other work, and says what differs."""
+        """The saved plan, extended by another; raises a `ValueError` that says what differs if that is impossible."""
         saved = self.plan
-        refusal = refusal or f"holds another {self.kind}: take another `run`, or `overwrite=True`"
+        refusal = refusal or f"holds another {self.kind}: use another `run`, or `overwrite=True`"
         try:
             return saved.extended(plan)
         except ValueError as error:
             raise ValueError(f"{self.folder} {refusal}. {error}") from error
 
     def begin(self, plan, resume=False):
-        """Writes the plan down; makes the folder anew unless the work is resumed.
+        """Writes the plan; unless the work is resumed, removes what the folder holds.
 
         Raises:
-            ValueError: a folder that cannot be written.
+            ValueError: the folder cannot be written.
         """
         try:
             if not resume:
@@ -129,5 +129,5 @@ class WorkFolder:
             raise invalid(f"{self.folder} cannot be written: {reason}.", "another `run`", str(self.folder)) from error
 
     def finish(self, result):
-        """Writes the result, as plain data, which marks the work as finished."""
+        """Writes the result, which is plain data, and so marks the work as finished."""
         write_json(self.folder / self.result_name, result)

@@ -1,7 +1,7 @@
-"""One run is one folder: `config.json`, `history.csv`, `metrics.json`, `predictions.npz`, `model.keras`, and `backup/`
-while unfinished.
+"""One folder for each run: `config.json`, `history.csv`, `metrics.json`, `predictions.npz`, `model.keras`; until the
+run is finished also `backup/`.
 
-Every file is written whole. `metrics.json` comes last: where it stands, the run is finished.
+Every file is written whole. `metrics.json` is written last: if it exists, the run is finished.
 """
 
 import csv
@@ -15,10 +15,10 @@ BACKUPS = "epoch-*.weights.h5"
 
 
 class Run(WorkFolder):
-    """The folder of a run, and what is in it.
+    """The folder of a run, with its files.
 
     Args:
-        folder: where it is, or will be.
+        folder: the path of the folder, which need not exist yet.
 
     Example:
 
@@ -48,11 +48,11 @@ class Run(WorkFolder):
 
     @property
     def metrics(self):
-        """What the run reached on its test split."""
+        """The figures of the run on its test split."""
         return self.result
 
     def history(self):
-        """The rows of `history.csv`, a dictionary an epoch."""
+        """The rows of `history.csv`, a dictionary for each epoch."""
         path = self.folder / "history.csv"
         if not path.exists():
             return []
@@ -60,7 +60,7 @@ class Run(WorkFolder):
             return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
     def write_history(self, rows):
-        """Writes `history.csv`; returns the rows as the file holds them, with nine digits."""
+        """Writes `history.csv`; returns the rows as the file has them, with nine digits."""
         rows = [{name: float(f"{value:.9g}") for name, value in row.items()} for row in rows]
         with (
             replacing(self.folder / "history.csv") as temporary,
@@ -72,7 +72,7 @@ class Run(WorkFolder):
         return rows
 
     def back_up(self, model, epochs, seconds):
-        """Keeps the weights and the optimizer after `epochs` epochs, and removes the backup before."""
+        """Saves the weights and the optimizer after `epochs` epochs, and removes the previous backup."""
         folder = self.folder / "backup"
         folder.mkdir(exist_ok=True)
         write_json(folder / "seconds.json", seconds)
@@ -83,7 +83,7 @@ class Run(WorkFolder):
             remove(old)
 
     def progress(self):
-        """The rows of the epochs that the newest backup covers, and the seconds that they took; `([], 0.0)` without."""
+        """The rows of the epochs that the newest backup covers, and their seconds; `([], 0.0)` if there is none."""
         backup = self._newest_backup()
         if backup is None:
             return [], 0.0
@@ -99,28 +99,30 @@ class Run(WorkFolder):
         return max((self.folder / "backup").glob(BACKUPS), default=None)
 
     def save_model(self, model):
-        """Writes `model.keras`: while the run goes on, its best epoch so far; without the optimizer."""
+        """Writes `model.keras`, without the optimizer; during the run, it holds the best epoch so far."""
         with replacing(self.model_path) as temporary:
             model.save(temporary, include_optimizer=False)
 
     def save_arrays(self, **arrays):
-        """Writes `predictions.npz`: what the best model gave for each test image."""
+        """Writes `predictions.npz`: the outputs of the best model for each test image."""
         write_arrays(self.folder / "predictions.npz", arrays)
 
     def arrays(self):
-        """What `predictions.npz` holds: `logits (n, classes)` and `labels (n,)` of the test split; with attention
-        `map/<attended layer>` of the images that are shown; with masks `measure/<measure>/<attended layer>` and
-        `chance`, `(n,)`."""
+        """The arrays of `predictions.npz`.
+
+        These are `logits (n, classes)` and `labels (n,)` of the test split; with attention `map/<attended layer>` of
+        the images in the picture; with masks `measure/<measure>/<attended layer>` and `chance`, `(n,)`.
+        """
         return read_arrays(self.folder / "predictions.npz")
 
     def save_figure(self, name, figure):
-        """Writes a figure as `name`, a PNG."""
+        """Writes a figure as the PNG file `name`; returns its path."""
         with replacing(self.folder / name) as temporary:
             figure.savefig(temporary, dpi=130)
         return self.folder / name
 
     def finish(self, metrics):
-        """Writes `metrics.json`, which marks the run as finished, and removes the backups."""
+        """Writes `metrics.json`, which marks the run as finished, and removes the backup."""
         super().finish(metrics)
         remove(self.folder / "backup")
         remove_leftovers(self.folder)

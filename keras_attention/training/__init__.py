@@ -1,4 +1,4 @@
-"""Training: settings in, a finished run out."""
+"""Training: from settings to a finished run."""
 
 from keras_attention.training.callbacks import best_row
 from keras_attention.training.fitting import fit_run, fit_stage

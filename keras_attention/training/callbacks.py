@@ -1,4 +1,4 @@
-"""What happens between the epochs of a run: exact validation, the choice of the best epoch, backups, seeds."""
+"""Callbacks of a run: exact validation, the choice of the best epoch, backups, seeds."""
 
 import math
 import time
@@ -27,38 +27,39 @@ class ValidationMetrics(keras.callbacks.Callback):
 
 
 def best_row(rows, monitor):
-    """The number of the best row of a history, the first of equals; a row without a figure is the worst."""
+    """The index of the best row of a history, the first of equal ones; a row without a figure is the worst."""
     values = [-MONITORS[monitor].sign * row[monitor] for row in rows]
     return min(range(len(values)), key=lambda index: (math.isnan(values[index]), values[index], index))
 
 
 class Keeper(keras.callbacks.Callback):
-    """Writes down each epoch, keeps the best model, stops early, and backs the run up.
+    """Writes the history, keeps the best model, stops early, and backs the run up.
 
-    Which epoch is best, and when to stop, follows from the rows of the history alone, so that a run that was
-    interrupted decides as an undisturbed one does.
+    Which epoch is best and when to stop depend only on the rows of the history, so that a resumed run decides as an
+    uninterrupted run does.
 
     Args:
         run: the `Run`.
         config: its `TrainConfig`.
-        classifier: what is kept: the whole model, of which `fit` may train a part; `None` keeps none.
-        rows: the rows of the epochs that were done before.
-        seconds: what they took.
+        classifier: the whole model, which is saved after its best epoch, while `fit` may train a part of it; if `None`,
+            no model is saved.
+        rows: the rows of the epochs before a resumption.
+        seconds: the seconds that these epochs took.
     """
 
     def __init__(self, run, config, classifier, rows=(), seconds=0.0):
         super().__init__()
         self.run, self.config, self.classifier, self.rows = run, config, classifier, list(rows)
-        self.seconds = seconds  # of training, over all parts of the run, up to the last epoch
+        self.seconds = seconds  # of training up to the last epoch, also before a resumption
 
     @property
     def best_row(self):
-        """The row of the best epoch so far, the first of equals; the last where no validation images tell."""
+        """The index of the best epoch so far, the first of equal ones; without validation images, of the last epoch."""
         return len(self.rows) - 1 if self.config.train_on_validation else best_row(self.rows, self.config.monitor)
 
     @property
     def should_stop(self):
-        """Whether all epochs are done, or `patience` of them without a better one."""
+        """Whether all epochs are done, or `patience` epochs have passed without a better one."""
         waited = len(self.rows) - 1 - self.best_row if self.rows else 0
         return len(self.rows) >= self.config.last_epoch or (self.config.patience or math.inf) <= waited
 
@@ -67,10 +68,10 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.seconds = time.monotonic() - self.began
-        # Keras names a metric by its output where there are several.
+        # Keras puts the name of the output before a metric if there are several outputs.
         logs = {"accuracy" if name == f"{LOGITS}_accuracy" else name: value for name, value in logs.items()}
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        # As the file holds them: a run that reads its rows back must find the same one best.
+        # As the file has them, so that a resumed run finds the same row best.
         self.rows = self.run.write_history([*self.rows, {"epoch": epoch + 1, **logs, "learning_rate": rate}])
         if self.classifier is not None and self.best_row == len(self.rows) - 1:
             self.run.save_model(self.classifier)
@@ -79,9 +80,9 @@ class Keeper(keras.callbacks.Callback):
 
 
 class SeedEpochs(keras.callbacks.Callback):
-    """Gives each layer that draws random numbers, such as dropout, a seed that follows from the run's and the epoch.
+    """Seeds each layer that draws random numbers, such as dropout, from the seed of the run and the epoch.
 
-    Their own counters are not part of a saved model, so a run that is continued would draw other numbers.
+    The counters of these layers are not saved with a model, so a resumed run would draw other numbers.
     """
 
     def __init__(self, seed):

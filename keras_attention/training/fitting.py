@@ -1,11 +1,11 @@
-"""The epochs of a run, stage by stage, from where its folder stands."""
+"""The epochs of a run, stage by stage, from its last backup on."""
 
 from keras_attention.training.callbacks import Keeper, SeedEpochs, StopOnNaN, ValidationMetrics
 from keras_attention.training.networks import compile_network, make_variables
 
 
 def fit_run(run, config, dataset, parts, verbose=0, keep_model=True):
-    """Trains from where a run stands to its end.
+    """Trains a run to its end, from its last backup if it has one.
 
     Args:
         run: the `Run`.
@@ -32,7 +32,7 @@ def fit_run(run, config, dataset, parts, verbose=0, keep_model=True):
 
 
 def _prepare(run, config, dataset, stage, first, made_backup):
-    """The network of a stage, compiled, at the place of the run where the stage begins or where its backup stands."""
+    """The compiled network of a stage, in the state at which the stage begins, or in the state of the backup."""
     network = stage.prepare()
     steps = dataset.steps_per_epoch(config.batch_size)
     compile_network(network, config, steps, stage.backbone)
@@ -40,12 +40,12 @@ def _prepare(run, config, dataset, stage, first, made_backup):
     if made_backup:
         run.load_backup(network)
     else:
-        network.optimizer.iterations.assign(first * steps)  # the schedule goes on
+        network.optimizer.iterations.assign(first * steps)  # the schedule continues
     return network
 
 
 def fit_stage(network, config, dataset, stage, callbacks, first_epoch, until, verbose=0):
-    """Trains the compiled network of a stage from one epoch to before another; returns Keras's `History`."""
+    """Trains the compiled network of a stage from `first_epoch` until before `until`; returns Keras's `History`."""
     watching = [] if config.train_on_validation else [ValidationMetrics(stage.data)]
     return network.fit(
         stage.training_batches(first_epoch),

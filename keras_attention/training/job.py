@@ -1,4 +1,4 @@
-"""A `TrainConfig` in, a finished run out: data → model → `fit` → figures, pictures, export."""
+"""From a `TrainConfig` to a finished run: data → model → `fit` → figures, pictures, export."""
 
 import sys
 
@@ -18,11 +18,11 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     """Trains a classifier, measures it on its test split, draws where it looks, and exports it.
 
     Args:
-        config: a `TrainConfig`; the main job where it is `None`.
-        run: the folder of the run; `runs/<config.name>` where it is `None`.
-        resume: whether to continue the run in that folder. What it ends with is what an undisturbed run ends with.
+        config: a `TrainConfig`; if `None`, one with all defaults.
+        run: the folder of the run; if `None`, `runs/<config.name>`.
+        resume: whether to continue the run in that folder. It ends exactly as an uninterrupted run does.
         overwrite: whether a run in that folder may be replaced.
-        verbose: 0 for silence, 1 for a progress bar, 2 for a line an epoch, `"auto"` for 1 on a terminal and 2
+        verbose: 0 for silence, 1 for a progress bar, 2 for a line for each epoch, `"auto"` for 1 on a terminal and 2
             elsewhere.
         export: whether to export the model at the end; `keras-attention export` does it later.
 
@@ -31,8 +31,8 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
         `model.keras`, `saved_model/`, `history.png`, `confusion.png` and, with attention, `attention.png`.
 
     Raises:
-        ValueError: settings, data or a folder that cannot be used; nothing is written then.
-        FloatingPointError: a loss that is not finite, with the step.
+        ValueError: the settings, the data or the folder cannot be used; nothing is written then.
+        FloatingPointError: the loss is not finite; the message names the step.
 
     Example:
 
@@ -43,7 +43,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     >>> len(run.history()), run.metrics["count"], (run.folder / "attention.png").is_file()
     (1, 10, True)
     """
-    require_tensorflow()  # of the export at the end, which must not fail only then
+    require_tensorflow()  # the export at the end needs it: fail now rather than then
     config = config or TrainConfig()
     folder = Run(run or f"runs/{config.name}")
     config = folder.claim(config, resume, overwrite)
@@ -57,7 +57,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
         print(_describe(config, dataset, model, precision), flush=True)
     parts = make_stages(config, dataset, model, backbone, verbose)
     if not resume:
-        parts[0].make_features()  # a disk that is full is told before anything of the run is written
+        parts[0].make_features()  # a full disk is noticed before the run writes anything
         folder.begin(config)
     keeper = fit_run(folder, config, dataset, parts, verbose)
     best = in_float32(keras.models.load_model(folder.model_path, compile=False))

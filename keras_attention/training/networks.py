@@ -1,4 +1,4 @@
-"""What the settings of a run name: its network, the loss and the optimizer."""
+"""The network, the loss and the optimizer of a run, as its settings say."""
 
 import keras
 import numpy as np
@@ -14,10 +14,10 @@ from keras_attention.training.optimizers import make_optimizer
 def build_backbone(config, dataset):
     """The backbone that a configuration names, with its weights.
 
-    Batch normalization under weights that came without it is calibrated on training images.
+    If the weights have no batch normalization, it is calibrated on training images.
 
     Raises:
-        ValueError: weights that do not load, or a part to freeze that the backbone does not have.
+        ValueError: the weights do not load, or the backbone does not have the part to freeze.
     """
     backbone = BACKBONES.make(config.backbone, dataset.image_size, config.network_width)
     if config.freeze:
@@ -28,12 +28,12 @@ def build_backbone(config, dataset):
 
 
 def frozen_up_to(config, backbone):
-    """The name of the last layer of a backbone that a configuration freezes; `None` where it freezes all."""
+    """The name of the last layer of a backbone that a configuration freezes; `None` if it freezes all."""
     if config.freezes_all:
         return None
     pool = f"{config.freeze}_pool"
     if pool not in [layer.name for layer in backbone.layers]:
-        feature_map(backbone, config.freeze, "freeze")  # which refuses what is none of its layers
+        feature_map(backbone, config.freeze, "freeze")  # raises if the backbone has no such layer
         return config.freeze
     return pool
 
@@ -60,7 +60,7 @@ def build_model(config, dataset, backbone=None):
 
 
 def build_networks(config, dataset):
-    """The backbone of a run, and the classifier over it: with its seed, in its precision."""
+    """The backbone of a run and the classifier over it, with the seed and the precision of the run."""
     keras.utils.set_random_seed(config.seed)
     with dtype_policy(resolve_precision(config.precision)):
         backbone = build_backbone(config, dataset)
@@ -71,11 +71,11 @@ def compile_network(network, config, steps_per_epoch, backbone=None, optimizer=N
     """Compiles a network as a configuration says.
 
     Args:
-        network: a classifier, or, to teach its attention, what `attention_outputs` made of it.
+        network: a classifier, or to teach its attention, the model that `attention_outputs` makes from it.
         config: the `TrainConfig`.
-        steps_per_epoch: of the training split.
-        backbone: the part that learns at its own rate.
-        optimizer: the one to go on with; a new one where it is `None`.
+        steps_per_epoch: the steps of an epoch of training.
+        backbone: the part that learns at `config.backbone_rate` times the rate.
+        optimizer: the optimizer to continue with; if `None`, a new one.
     """
     optimizer = optimizer or make_optimizer(config, steps_per_epoch, backbone)
     loss = _classification_loss(config)
@@ -90,7 +90,7 @@ def compile_network(network, config, steps_per_epoch, backbone=None, optimizer=N
 def make_variables(network):
     """Makes the variables of the optimizer and the metrics of a compiled network.
 
-    The first step would make them else, and TensorFlow traces a step that makes variables twice.
+    Otherwise the first step would make them, and TensorFlow traces a step twice if it makes variables.
     """
     network.optimizer.build(network.trainable_variables)
     if not isinstance(network.output, dict):
@@ -101,7 +101,7 @@ def make_variables(network):
 
 def _classification_loss(config):
     if config.loss == "focal":
-        # α = 1: no further weighting of the classes, as in Yan et al., IPMI 2019.
+        # α = 1: classes are not weighed further, as in Yan et al., IPMI 2019.
         return keras.losses.CategoricalFocalCrossentropy(
             alpha=1.0, gamma=config.focal_gamma, from_logits=True, label_smoothing=config.label_smoothing
         )
@@ -109,7 +109,7 @@ def _classification_loss(config):
 
 
 def class_weights(config, dataset):
-    """The weight of each class, float32 `(classes,)`, 1 on average over the images; `None` for equal ones."""
+    """The weight of each class, float32 `(classes,)`, 1 on average over the images; `None` if all are equal."""
     if config.class_weights == "none":
         return None
     counts = np.bincount(dataset.trained.labels(), minlength=len(dataset.class_names))

@@ -1,4 +1,4 @@
-"""Optimizers, with a lower rate for weights that were pretrained."""
+"""Optimizers, with a lower learning rate for pretrained weights."""
 
 import keras
 from keras import ops
@@ -10,12 +10,12 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 def make_optimizer(config, steps_per_epoch, backbone=None):
-    """The optimizer that `config` names, for a run of `config.epochs` epochs of so many steps.
+    """The optimizer that `config` names, for a run of `config.epochs` epochs of `steps_per_epoch` steps.
 
     Args:
         config: a `TrainConfig`.
-        steps_per_epoch: of the training split.
-        backbone: the model whose weights learn at `config.backbone_rate` times the rate; none where it is `None`.
+        steps_per_epoch: the steps of an epoch of training.
+        backbone: the model whose weights learn at `config.backbone_rate` times the rate; if `None`, no weights do.
     """
     slow = backbone.variables if backbone is not None and config.backbone_rate != 1 else []
     settings = {"weight_decay": config.weight_decay, "global_clipnorm": config.clip_norm}
@@ -30,11 +30,11 @@ def make_optimizer(config, steps_per_epoch, backbone=None):
 
 
 class _TwoRates:
-    """A lower rate for some variables, in front of an optimizer of Keras.
+    """A mixin for Keras optimizers that gives some variables a lower learning rate.
 
     Args:
-        slow_paths: `path` of each variable that is slow.
-        slow_factor: what the rate is multiplied by for them, their decoupled weight decay included.
+        slow_paths: the `path` of each variable with the lower rate.
+        slow_factor: the factor on their rate, and so on their decoupled weight decay.
     """
 
     def __init__(self, learning_rate, slow_paths=(), slow_factor=1.0, **kwargs):
@@ -44,12 +44,12 @@ class _TwoRates:
     def build(self, variables):
         super().build(variables)
         self.factors = [self.slow_factor if variable.path in self.slow_paths else 1.0 for variable in variables]
-        # Keras would decay the slow ones at the full rate: they are left out there and decayed here.
+        # Keras would decay the slow variables at the full rate, so they are excluded there and decayed here.
         decayed = [self.weight_decay and variable.name not in NOT_DECAYED for variable in variables]
         self.decays = [bool(decay) and factor != 1 for decay, factor in zip(decayed, self.factors, strict=True)]
 
     def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)  # on TensorFlow it is a bare variable, which knows no path
+        index = self._get_variable_index(variable)  # on TensorFlow a bare variable, without a path
         rate = ops.multiply(learning_rate, self.factors[index])
         if self.decays[index]:
             shrink = ops.cast(1 - self.weight_decay * rate, variable.dtype)

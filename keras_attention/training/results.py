@@ -1,4 +1,4 @@
-"""What a finished run holds: figures on the test split, pictures, and the export."""
+"""The results of a run: figures on the test split, pictures, and the export."""
 
 import numpy as np
 
@@ -23,16 +23,16 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
         dataset: its `ImageDataset`.
         model: the best model, in float32.
         keeper: the `Keeper` of its training, with the rows of its history.
-        precision: what it was trained in.
-        features: the cached features of these images, a `FeatureDataset`, where the backbone is still what made them;
-            they spare it the test split.
+        precision: the precision in which it was trained.
+        features: a `FeatureDataset`, the cached features of these images, if the backbone has not changed since; the
+            test split is then measured from them.
         export: whether to export the model.
     """
     outputs, labels = _predict(model, features or dataset, getattr(features, "layers", None))
     logits, maps = outputs[LOGITS], maps_of(outputs)
     if not np.isfinite(logits).all():
         raise FloatingPointError(
-            "The trained model gives logits that are not finite: the training diverged. Expected finite ones; a lower "
+            "The logits of the trained model must be finite: the training diverged. Expected finite logits; a lower "
             f"learning rate often helps. Received: learning_rate={config.learning_rate}."
         )
     flipped = None
@@ -55,7 +55,7 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
 
 
 def _predict(model, dataset, layers=None):
-    """What a model gives for the test split, from images, or from their features at these layers; and the labels."""
+    """The outputs of a model for the test split, from images or from their features at `layers`; and the labels."""
     outputs = attention_outputs(model)
     return predict_split(outputs if layers is None else over_features(outputs, layers), dataset, "test")
 
@@ -71,7 +71,7 @@ def _draw(run, keeper, confusion, class_names, logits, examples, maps):
 
 def _selection(keeper):
     best = keeper.rows[keeper.best_row]
-    # NaN, a figure that the validation split does not define, has no place in JSON.
+    # NaN, for a figure that the validation split does not define, is not allowed in JSON.
     validation = {name: value for name, value in best.items() if name.startswith("val_") and value == value}
     return {
         "validation": validation,
@@ -94,16 +94,16 @@ def _data(dataset):
 
 
 def shown_examples(dataset):
-    """The test images that pictures show, evenly over the split, as a folder is in the order of its classes.
+    """The test images that pictures show, taken evenly from the split, as a folder is sorted by class.
 
     Returns:
-        A dictionary of arrays: `number` in the split, `image`, `label`, and `mask` where there are masks.
+        A dictionary of arrays: `number` in the split, `image`, `label`, and `mask` if there are masks.
     """
     return dataset.evenly("test", SHOWN_IMAGES)
 
 
 def _flat(prefix, nested):
-    """Nested dictionaries of arrays as one, with names such as `measure/jaccard/joint`."""
+    """Nested dictionaries of arrays as one flat dictionary, with names such as `measure/jaccard/joint`."""
     flat = {}
     for name, value in nested.items():
         key = f"{prefix}/{name}"
@@ -117,7 +117,7 @@ def _test_masks(dataset):
 
 
 def _titles(predicted, true, class_names):
-    """True and predicted class of each image, in red where they differ."""
+    """The title of each image, its true and predicted class, with its color: red if they differ."""
     titles = []
     for guess, label in zip(predicted, true, strict=True):
         names = [_shortened(class_names[number]) for number in (label, guess)]

@@ -1,4 +1,4 @@
-"""Learning rate over the steps of a run."""
+"""Schedules of the learning rate."""
 
 import keras
 from keras import ops
@@ -7,7 +7,7 @@ from keras_attention.registry import PACKAGE
 
 
 def learning_rate(config, steps_per_epoch):
-    """The schedule that `config` names, for a run of `config.epochs` epochs of so many steps."""
+    """The schedule that `config` names, for a run of `config.epochs` epochs of `steps_per_epoch` steps."""
     warmup = round(min(config.warmup_epochs, config.epochs / 2) * steps_per_epoch)
     if config.schedule == "cosine":
         falling = max(1, config.epochs * steps_per_epoch - warmup)
@@ -22,12 +22,12 @@ def learning_rate(config, steps_per_epoch):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear rise from 0, then a constant rate, multiplied by a factor at every so many steps.
+    """A linear rise from 0, then a constant rate, which may be multiplied by a factor at regular intervals.
 
     Args:
         rate: the rate after the warm-up.
         every: steps between two multiplications, counted from the first step; `None` for a constant rate.
-        factor: what the rate is multiplied by.
+        factor: the factor of each multiplication.
         warmup_steps: steps of the rise.
     """
 

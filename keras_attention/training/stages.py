@@ -1,4 +1,4 @@
-"""The stages of a run: while the backbone is frozen, and after; each with its network and its data."""
+"""The stages of a run, with a frozen backbone and without; each has its network and its data."""
 
 import functools
 
@@ -12,14 +12,14 @@ from keras_attention.training.networks import class_weights, frozen_up_to
 
 
 class Stage:
-    """A stretch of epochs in which one network is trained on one data set.
+    """Successive epochs in which one network is trained on one data set.
 
     Args:
         config: the `TrainConfig`.
         dataset: the `ImageDataset`.
         model: the classifier.
-        backbone: its backbone, which shares its layers.
-        until: the number of the epoch after the last.
+        backbone: the backbone of the classifier, which shares its layers.
+        until: the number of epochs of the run at the end of the stage.
         verbose: as in `train`.
     """
 
@@ -28,9 +28,9 @@ class Stage:
         self.until, self.verbose = until, verbose
 
     def prepare(self):
-        """Freezes or unfreezes what this stage wants so, and returns the network to train.
+        """Freezes or unfreezes the backbone for this stage, and returns the network to train.
 
-        It is the classifier, or, where masks teach its attention, the same layers with the maps among the outputs.
+        It is the classifier, or if masks teach its attention, the same layers with the maps among the outputs.
         """
         unfreeze(self.backbone)
         return self.outputs
@@ -42,12 +42,12 @@ class Stage:
 
     @property
     def outputs(self):
-        """Images → what a loss is taken of."""
+        """The model from images to the outputs that have a loss."""
         return attention_outputs(self.model) if self.supervised else self.model
 
     @property
     def data(self):
-        """What the network is validated on."""
+        """The data on which the network is validated."""
         return self.images
 
     @property
@@ -56,21 +56,21 @@ class Stage:
         return None
 
     def make_features(self):
-        """Computes what is to be cached, where it is not."""
+        """Computes the features that are to be cached and are not yet."""
 
     def training_batches(self, first_epoch):
-        """The stream for `fit`: inputs, targets and, where classes are weighed, weights."""
+        """The stream for `fit`: inputs, targets and, if classes are weighed, weights."""
         return self.with_targets(self.batches(first_epoch))
 
     def batches(self, first_epoch):
-        """The stream of inputs, labels and, where they teach, masks."""
+        """The stream of inputs, labels and, if they teach attention, masks."""
         config = self.config
         return self.images.training_batches(
             config.batch_size, config.augment, config.seed, first_epoch, self.supervised, config.sampling
         )
 
     def with_targets(self, batches):
-        """Each batch as `fit` takes it: inputs with a target, and a weight if classes are weighed, for every output."""
+        """Each batch as `fit` takes it: inputs, and for every output a target and, if classes are weighed, weights."""
         weight_of = class_weights(self.config, self.images)
         maps = list(mask_losses(self.model)) if self.supervised else []
 
@@ -92,7 +92,7 @@ class Stage:
 
 
 class FrozenStage(Stage):
-    """A part of the backbone, or all of it, keeps its weights; its features are computed at each step."""
+    """The backbone is frozen, in part or whole; its features are computed at each step."""
 
     def prepare(self):
         freeze(self.backbone, frozen_up_to(self.config, self.backbone))
@@ -100,7 +100,7 @@ class FrozenStage(Stage):
 
 
 class CachedStage(FrozenStage):
-    """All of the backbone keeps its weights; what stands on it is trained from cached features."""
+    """The whole backbone is frozen; the layers after it are trained from cached features."""
 
     def prepare(self):
         return over_features(super().prepare(), self.config.network_layers)
@@ -124,7 +124,7 @@ class CachedStage(FrozenStage):
 
 
 def fill_cache(config, layers, dataset, backbone, verbose):
-    """Computes the features of a frozen backbone at some layers, for all that will attend to any of them."""
+    """Fills the cache with the features of a frozen backbone, for all networks that attend to any of `layers`."""
     cache = FeatureCache(config.cache_dir, backbone, config.layers_for(layers), verbose)
     _features_of(config, dataset, cache)
 
@@ -135,7 +135,7 @@ def _features_of(config, dataset, cache):
 
 
 def make_stages(config, dataset, model, backbone, verbose=0):
-    """The stages of a run, in their order."""
+    """The stages of a run, in order."""
     parts = []
     if config.freeze:
         kind = CachedStage if config.caches else FrozenStage

@@ -42,8 +42,8 @@ def test_another_comparison_is_refused_and_says_what_differs(plan, comparison):
         (plan(seeds=2), "The comparison has more seeds. Expected at least 3. Received: seeds=2."),
     ):
         refusals = {
-            True: "cannot be resumed with different settings: leave out what differs, or take another `run`",
-            False: "holds another comparison: take another `run`, or `overwrite=True`",
+            True: "cannot be resumed with different settings: leave out what differs, or use another `run`",
+            False: "holds another comparison: use another `run`, or `overwrite=True`",
         }
         for resume, refusal in refusals.items():
             with pytest.raises(ValueError, match=f"^{re.escape(f'{comparison.folder} {refusal}. {message}')}$"):

@@ -58,13 +58,13 @@ def test_a_port_that_is_taken_is_said_before_the_model_loads(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["no such model"], "There is nothing at no such model. Expected a run folder"),
+        (["no such model"], "no such model does not exist. Expected a run folder"),
         (["{model}", "--port", "70000"], "`port` is out of range. Expected an integer at least 1 and at most 65535"),
         (["{model}", "gone.png"], "gone.png does not exist. Expected image files and folders"),
-        (["{model}", "a.png", "--data", "cifar10"], "--data has no effect on images that are named"),
-        (["{model}", "a.png", "--split", "train"], "--split has no effect on images that are named"),
+        (["{model}", "a.png", "--data", "cifar10"], "--data has no effect if images are named"),
+        (["{model}", "a.png", "--split", "train"], "--split has no effect if images are named"),
         (["{model}", "--data-dir", "data"], "--data-dir goes with --data"),
-        (["{model}", "--data", ""], "--data is empty"),
+        (["{model}", "--data", ""], "--data must not be empty"),
         (["{model}", "--split", "tset"], "Unknown split 'tset' (did you mean 'test'?)"),
         (["{model}", "--split", "train"], "--split needs data. Expected --data, or the folder of a run"),
     ],

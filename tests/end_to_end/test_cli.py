@@ -213,5 +213,5 @@ def test_a_path_with_nothing_is_refused_before_tensorflow_is_loaded(command, tmp
     seams.loading_of_tensorflow(monkeypatch, lambda: pytest.fail("loaded"))
     assert main([command, str(tmp_path / "nowhere"), *["a.png"][: command == "predict"]]) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith(f"keras-attention: error: There is nothing at {tmp_path / 'nowhere'}. Expected ")
+    assert printed.err.startswith(f"keras-attention: error: {tmp_path / 'nowhere'} does not exist. Expected ")
     assert (printed.out, printed.err.count("\n")) == ("", 1)

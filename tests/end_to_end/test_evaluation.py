@@ -189,7 +189,7 @@ def test_settings_that_are_damaged_are_named_with_their_file(finished, tmp_path)
     export = shutil.copytree(finished.export_path, tmp_path / "export")
     card = json.loads((export / "card.json").read_text())
     (export / "card.json").write_text(json.dumps(card | {"training": 3}))
-    with pytest.raises(ValueError, match=r"export/card\.json are damaged\. The settings are no JSON object"):
+    with pytest.raises(ValueError, match=r"export/card\.json are damaged\. The settings must be a JSON object"):
         evaluate(export)
 
 
@@ -236,8 +236,8 @@ def test_a_bar_is_shown_on_a_terminal(finished, dataset, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", ""], "--data is empty"),
-        (["--out", "/dev/null"], "is no file to write"),
+        (["--data", ""], "--data must not be empty"),
+        (["--out", "/dev/null"], "must be a regular file"),
         (["--masks", "nowhere"], "belong to a folder of images"),
         (["--data", "./nowhere"], "There is no such folder"),
     ],

@@ -115,10 +115,10 @@ def test_after_an_interrupt_nothing_has_the_name_of_the_file(finished, photos, m
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "photos"], "photos is no file to write"),
-        (["--out", "/dev/null"], "/dev/null is no file to write"),
-        (["--out", "photos/00.png"], "photos/00.png has the name of an image"),
-        (["--out", ""], "is no file to write"),
+        (["--out", "photos"], "photos must be a regular file"),
+        (["--out", "/dev/null"], "/dev/null must be a regular file"),
+        (["--out", "photos/00.png"], "photos/00.png must not have the name of an image"),
+        (["--out", ""], "must be a regular file"),
         (["--batch-size", "0"], "`batch_size` is out of range"),
         (["--top", "0"], "`top` is out of range"),
     ],

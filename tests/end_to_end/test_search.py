@@ -233,17 +233,17 @@ BAD = {
     "tuner": (["--tuner", "rndom"], "Unknown tuner 'rndom' (did you mean 'random'?)"),
     "choice": (["--choose", "alignment=softmax,max"], "`alignment` cannot be 'max'. Unknown alignment 'max'"),
     "name": (["--fix", "scores=dot"], "Unknown hyperparameter 'scores' (did you mean 'score'?)"),
-    "form": (["--fix", "score"], "--fix wants a name and a value. Expected --fix NAME=VALUE"),
+    "form": (["--fix", "score"], "--fix needs a name and a value. Expected --fix NAME=VALUE"),
     "score": (["--score", "aditive"], "`score` cannot be 'aditive'"),
     "units": (["--units", "0"], "`units` cannot be 0"),
-    "option": (["--score-option", "learned=true"], "An option belongs to one score. Expected --score NAME"),
+    "option": (["--score-option", "learned=true"], "--score-option needs --score. Expected both of them"),
     "resume": (["--resume"], "holds no search. Expected a folder with search.json"),
     "chief": (["--chief", "nowhere"], "The chief has no such address. Expected HOST:PORT"),
     "no chief": (["--worker", "one"], "A worker has a chief. Expected --chief HOST:PORT"),
     "worker": (["--worker", "my-chief", "--chief", "localhost:1"], "This is no name of a worker."),
-    "empty": (["--choose", "units="], "--choose wants a name and a value. Expected --choose NAME=A,B"),
-    "twice": (["--fix", "units=64", "--fix", "units=32"], "`units` is given twice."),
-    "flag and fix": (["--units", "64", "--fix", "units=32"], "`units` is given twice."),
+    "empty": (["--choose", "units="], "--choose needs a name and a value. Expected --choose NAME=A,B"),
+    "twice": (["--fix", "units=64", "--fix", "units=32"], "--units must be given once."),
+    "flag and fix": (["--units", "64", "--fix", "units=32"], "--units must be given once."),
     "list": (["--fix", "alignment=softmax,hard"], "Expected --choose alignment=softmax,hard."),
     "folder": (["--run", ""], "--run must be a path."),
     "worker's settings": (
@@ -285,7 +285,7 @@ def test_another_search_is_refused(copied, capsys):
         assert main(["search", "--resume", "--run", str(copied.folder), *arguments]) == 2
         error = capsys.readouterr().err
         assert message in error
-        assert "leave out what differs, or take another --run" in error
+        assert "leave out what differs, or use another --run" in error
     assert main(["search", "--run", str(copied.folder)]) == 2
     assert "holds another search" in capsys.readouterr().err
     assert (copied.folder / "search.json").read_text() == before
@@ -293,6 +293,6 @@ def test_another_search_is_refused(copied, capsys):
 
 def test_a_file_without_settings(tmp_path, capsys):
     (tmp_path / "best.json").write_text("[1]")
-    for name, message in (("best.json", "has no settings"), ("nothing.json", "There is no file")):
+    for name, message in (("best.json", "must contain settings"), ("nothing.json", "does not exist")):
         assert main(["train", "--from", str(tmp_path / name)]) == 2
         assert message in capsys.readouterr().err

@@ -94,14 +94,14 @@ def test_a_comparison_teaches_those_that_can_learn(tiny):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"supervise_attention": 0.1, "score": None}, "There is no attention to be taught."),
-        ({"supervise_attention": 0.1, "attend": ()}, "There is no attention to be taught."),
-        ({"supervise_attention": 0.1, "score": "uniform"}, "There is no attention to be taught."),
+        ({"supervise_attention": 0.1, "score": None}, "There must be attention to teach."),
+        ({"supervise_attention": 0.1, "attend": ()}, "There must be attention to teach."),
+        ({"supervise_attention": 0.1, "score": "uniform"}, "There must be attention to teach."),
         ({"supervise_attention": 0}, "`supervise_attention` is out of range. Expected a number above 0."),
         ({"map_regularizers": {"entropi": 1}}, r"Unknown map regularizer 'entropi' \(did you mean 'entropy'\?\)."),
         ({"map_regularizers": {"entropy": "much"}}, r"`map_regularizers\['entropy'\]` is out of range."),
-        ({"map_regularizers": {"entropy": 1}, "attend": ()}, "There is no attention to be regularized."),
-        ({"map_regularizers": {"agreement": 1}, "attend": "block3_pool"}, "There are no two maps that could agree."),
+        ({"map_regularizers": {"entropy": 1}, "attend": ()}, "There must be attention to regularize."),
+        ({"map_regularizers": {"agreement": 1}, "attend": "block3_pool"}, "Disagreement needs at least two maps."),
     ],
 )
 def test_settings_without_effect_are_refused(settings, message):

@@ -86,7 +86,7 @@ def test_a_keras_file_is_no_run(untrained_run, inside, capsys):
 def test_a_folder_that_is_no_run(inside, capsys):
     (inside / "empty").mkdir()
     assert said(capsys, "empty").startswith("empty is no run. Expected a run folder with ")
-    assert said(capsys, "nowhere").startswith("There is nothing at nowhere. Expected the folder of a finished run.")
+    assert said(capsys, "nowhere").startswith("nowhere does not exist. Expected the folder of a finished run.")
     assert [path.name for path in inside.iterdir()] == ["empty"]
 
 
@@ -120,7 +120,7 @@ def test_a_folder_below_a_file_and_none_at_all(untrained_run, inside, capsys):
     (inside / "link").symlink_to("nowhere")
     assert said(capsys, untrained_run.folder, "--out", "file/below/it").startswith("file is a file.")
     assert said(capsys, untrained_run.folder, "--out", "link").startswith("link holds something other than an export.")
-    assert said(capsys, untrained_run.folder, "--out", "").startswith("--out is empty.")
+    assert said(capsys, untrained_run.folder, "--out", "").startswith("--out must not be empty.")
     assert {path.name for path in inside.iterdir()} == {"file", "link"}
 
 

@@ -172,14 +172,14 @@ def test_the_command_says_that_a_folder_is_empty(tmp_path, monkeypatch, capsys):
     (tmp_path / "saved_models").mkdir()
     monkeypatch.chdir(tmp_path)
     assert main(["models"]) == 0
-    assert capsys.readouterr().out == "No model is in saved_models yet: keras-attention export RUN\n"
+    assert capsys.readouterr().out == "saved_models has no models yet; export one with: keras-attention export RUN\n"
 
 
 @pytest.mark.parametrize("name", ["nowhere", "notes.txt"])
 def test_the_command_refuses_what_is_no_folder(name, folder, capsys):
     assert main(["models", str(folder / name)]) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith(f"keras-attention: error: There is no folder {folder / name}.")
+    assert printed.err.startswith(f"keras-attention: error: {folder / name} must be a folder.")
     assert printed.err.count("\n") == 1
 
 

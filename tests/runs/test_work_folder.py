@@ -72,9 +72,9 @@ def test_other_settings_are_refused_and_named(work):
     folder.begin(plan)
     differs = f"`epochs` differs from that of the {folder.kind}. Expected epochs=3. Received: epochs=4."
     other = with_epochs(plan, 4)
-    refused(folder, other, f"cannot be resumed with different settings: leave out what differs, or take another `run`. "
+    refused(folder, other, f"cannot be resumed with different settings: leave out what differs, or use another `run`. "
                            f"{differs}", resume=True)  # fmt: skip
-    refused(folder, other, f"holds another {folder.kind}: take another `run`, or `overwrite=True`. {differs}")
+    refused(folder, other, f"holds another {folder.kind}: use another `run`, or `overwrite=True`. {differs}")
     assert folder.claim(other, overwrite=True) == other
 
 

@@ -72,7 +72,7 @@ def test_a_folder_without_a_search(tmp_path):
 
 def test_a_plan_of_something_else_is_named(tmp_path):
     (tmp_path / "search.json").write_text('{"seeds": 2}')
-    with pytest.raises(ValueError, match=r"search\.json is not that of a search\."):
+    with pytest.raises(ValueError, match=r"search\.json must be the plan of a search\."):
         _ = Search(tmp_path).plan
 
 
@@ -101,7 +101,7 @@ def test_another_search_is_refused(name, plan, record):
     other = dataclasses.replace(plan, **change)
     refusals = {
         True: "cannot be resumed with different settings: leave out what differs",
-        False: "holds another search: take another",
+        False: "holds another search: use another",
     }
     for resume, refusal in refusals.items():
         with pytest.raises(ValueError, match=refusal) as raised:
