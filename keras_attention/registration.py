@@ -1,25 +1,32 @@
-"""Makes Keras know the layers after `import keras_attention` alone, although that import does not load Keras."""
+"""Makes Keras know the classes of saved models after `import keras_attention` alone, which does not load Keras."""
 
 import importlib.abc
 import importlib.util
 import sys
 
-LAYERS = "keras_attention.layers"
+LAYERS, MODELS = "keras_attention.layers", "keras_attention.models"
 
 
 def register_with_keras():
-    """Imports the layers, which registers them: now where Keras is loaded, else as soon as it is.
+    """Imports layers and models, which registers their classes: now where Keras is loaded, else as soon as it is.
 
     A saved model names its classes; whoever imported this package may load one, in whichever order Keras was imported.
     """
     if "keras" in sys.modules:
-        importlib.import_module(LAYERS)
+        _register()
     else:
         sys.meta_path.insert(0, _AfterKeras())
 
 
+def _register():
+    # Where it was the layers that imported Keras, they are not whole yet, and no models can be built on them.
+    names = (LAYERS,) if LAYERS in sys.modules else (LAYERS, MODELS)
+    for name in names:
+        importlib.import_module(name)
+
+
 class _AfterKeras(importlib.abc.MetaPathFinder):
-    """Finds Keras where it is, and lets the layers follow it, once."""
+    """Finds Keras where it is, and lets layers and models follow it, once."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "keras":
@@ -31,7 +38,7 @@ class _AfterKeras(importlib.abc.MetaPathFinder):
 
             def execute_and_register(module):
                 execute(module)
-                importlib.import_module(LAYERS)
+                _register()
 
             spec.loader.exec_module = execute_and_register
         return spec
