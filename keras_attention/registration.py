@@ -1,26 +1,45 @@
+<<<<<<< HEAD
 """Registers the layers with Keras after `import keras_attention` alone, although that import does not load Keras."""
+=======
+"""Makes Keras know the classes of saved models after `import keras_attention` alone, which does not load Keras."""
+>>>>>>> h7
 
 import importlib.abc
 import importlib.util
 import sys
 
-LAYERS = "keras_attention.layers"
+LAYERS, MODELS = "keras_attention.layers", "keras_attention.models"
 
 
 def register_with_keras():
+<<<<<<< HEAD
     """Imports the layers, which registers them: at once if Keras is loaded, otherwise as soon as it is.
+=======
+    """Imports layers and models, which registers their classes: now where Keras is loaded, else as soon as it is.
+>>>>>>> h7
 
     Keras finds the classes of a saved model by their registered names. So a model can be loaded after importing this
     package, whether Keras was imported before or after it.
     """
     if "keras" in sys.modules:
-        importlib.import_module(LAYERS)
+        _register()
     else:
         sys.meta_path.insert(0, _AfterKeras())
 
 
+def _register():
+    # Where it was the layers that imported Keras, they are not whole yet, and no models can be built on them.
+    names = (LAYERS,) if LAYERS in sys.modules else (LAYERS, MODELS)
+    for name in names:
+        importlib.import_module(name)
+
+
 class _AfterKeras(importlib.abc.MetaPathFinder):
+<<<<<<< HEAD
     """Imports the layers right after Keras, once."""
+=======
+    """Finds Keras where it is, and lets layers and models follow it, once."""
+>>>>>>> h7
 
     def find_spec(self, name, path=None, target=None):
         if name != "keras":
@@ -32,7 +51,7 @@ class _AfterKeras(importlib.abc.MetaPathFinder):
 
             def execute_and_register(module):
                 execute(module)
-                importlib.import_module(LAYERS)
+                _register()
 
             spec.loader.exec_module = execute_and_register
         return spec

@@ -17,6 +17,14 @@ RENAMED = {"test_flips": "flips"}
 RENAMED_REGULARIZERS = {"sparsity": "spread", "agreement": DISAGREEMENT}
 
 
+def with_names_of_today(settings):
+    """Some settings from a file, by the names of today, in place of those that older files have."""
+    settings = {RENAMED.get(name, name): value for name, value in settings.items()}
+    if isinstance(rates := settings.get("map_regularizers"), dict):
+        settings["map_regularizers"] = {RENAMED_REGULARIZERS.get(name, name): rate for name, rate in rates.items()}
+    return settings
+
+
 @with_arguments
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings):
@@ -98,12 +106,10 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         """
         if not isinstance(settings, dict):
             raise invalid("The settings must be a JSON object.", '{"name": value, …}', settings)
-        settings = {RENAMED.get(name, name): value for name, value in settings.items()}
+        settings = with_names_of_today(settings)
         for name in settings:
             if name not in settings_of(cls):
                 raise unknown("setting", name, settings_of(cls))
-        if isinstance(rates := settings.get("map_regularizers"), dict):
-            settings["map_regularizers"] = {RENAMED_REGULARIZERS.get(name, name): rate for name, rate in rates.items()}
         return cls(**settings)
 
     def to_json(self):

@@ -19,6 +19,7 @@ from keras_attention.tuning.trials import COMPLETED, TrialResult
 
 LOCK = "search.lock"
 OPTIONS = ("score_options", "alignment_options")
+RENAMED = {"objective": "monitor"}  # names in best.json of older searches → those of today
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Search(WorkFolder):
         Raises:
             ValueError: a search without a winner yet.
         """
-        return self.result
+        return {RENAMED.get(name, name): value for name, value in self.result.items()}
 
     def best_trial(self, monitor):
         """The completed trial with the best figure, the first of equals; `None` without any."""

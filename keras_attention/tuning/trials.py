@@ -4,7 +4,9 @@ Settings that come again, in another trial or in a longer one of Hyperband, find
 there. A trial that was cut off goes on from its last epoch.
 """
 
+import contextlib
 import dataclasses
+import glob
 import hashlib
 import math
 import pathlib
@@ -158,12 +160,20 @@ class TrialRunner:
         return first
 
     def _run(self, config):
-        """The folder of a network, named by its settings."""
-        identity = dataclasses.replace(config, seed=0, cache_dir=None, data_dir=None).to_json()
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+        """The folder of a network, named by its settings; in an older search that of the same settings."""
+        digest = hashlib.sha256(_identity(config).to_json().encode()).hexdigest()[:8]
         with_attention = config.score not in (None, UNIFORM)
         name = f"{config.score}+{config.alignment}" if with_attention else config.score or "multiscale"
-        return Run(self.folder / "networks" / f"{name}-{digest}" / f"seed-{config.seed}")
+        run = Run(self.folder / "networks" / f"{name}-{digest}" / f"seed-{config.seed}")
+        return run if run.folder.parent.exists() else self._of_older_name(config, name) or run
+
+    def _of_older_name(self, config, name):
+        """The folder of these settings under a digest of other names or another order of them, or `None`."""
+        for path in sorted((self.folder / "networks").glob(f"{glob.escape(name)}-*/seed-*/config.json")):
+            with contextlib.suppress(ValueError):  # a file that is damaged is of no settings
+                if _identity(Run(path.parent).config) == _identity(config):
+                    return Run(path.parent.with_name(f"seed-{config.seed}"))
+        return None
 
     def _execute(self, config, epochs):
         """One network after so many epochs: its rows, its best row, and what is known about it."""
@@ -223,6 +233,11 @@ class TrialRunner:
     def _write_traceback(self, trial_id):
         with replacing(self.folder / "trials" / f"{trial_id}.error.txt") as temporary:
             temporary.write_text(traceback.format_exc(), "utf-8")
+
+
+def _identity(config):
+    """The settings of a network but for its seed and the places of its files."""
+    return dataclasses.replace(config, seed=0, cache_dir=None, data_dir=None)
 
 
 def _mean(values):

@@ -33,7 +33,7 @@ def winning_config(plan, best):
     """The recipe of the best trial, on training and validation images together, for as many epochs as were best."""
     epochs = max(1, round(best.best_epoch))
     settings = best.settings | {"train_on_validation": True, "patience": None, "stop_after": epochs}
-    return dataclasses.replace(plan.config, **settings)
+    return plan.config.as_variant(**settings)
 
 
 def remove_backups(search):
