@@ -86,8 +86,11 @@ def test_more_trials_continue_a_search(plan, record):
 DIFFERENT = {
     "config": ({"config": TrainConfig(patience=3, epochs=9)}, "`epochs` differs from that of the search. Expected"),
     "tuner": ({"tuner": "grid"}, "`tuner` differs from that of the search. Expected 'random'. Received: 'grid'."),
-    "trials": ({"max_trials": 11}, "The search has more trials. Expected at least 12. Received: max_trials=11."),
-    "data": ({"data": {"name": "yours"}}, "The images differ from that of the search. Expected {'name': 'mine'}."),
+    "trials": (
+        {"max_trials": 11},
+        "`max_trials` is less than that of the search. Expected at least 12. Received: max_trials=11.",
+    ),
+    "data": ({"data": {"name": "yours"}}, "The images differ from those of the search. Expected {'name': 'mine'}."),
     "space": (
         {"space": [{"class_name": "Choice", "config": {"name": "score", "values": ["dot"]}}]},
         "The space differs from that of the search. Expected score in ['dot', 'cosine']. Received: score in ['dot'].",
@@ -133,7 +136,7 @@ def test_folders_that_hold_something_else(plan, tmp_path):
 def test_one_process_at_a_time(plan, record):
     with record.alone():
         for action in (lambda: record.begin(plan, resume=False), lambda: record.begin(plan, resume=True)):
-            with pytest.raises(ValueError, match=r"^Another process is at this search\."):
+            with pytest.raises(ValueError, match=r"^Another process runs this search\."):
                 action()
     record.begin(plan, resume=True)
 
