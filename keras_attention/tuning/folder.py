@@ -1,7 +1,7 @@
 """The folder of a search: its plan, its trials, and the winner.
 
-`search.json` holds the plan, `tuner/` the state of KerasTuner, `trials/` a result for each trial, `networks/` the trained
-networks. `trials.csv`, `search.png` and `best.json` are made from those; `winner/` is the run of the winner.
+`search.json` holds the plan, `tuner/` the state of KerasTuner, `trials/` a result for each trial, and `networks/` the
+trained networks. `trials.csv`, `search.png` and `best.json` are made from those; `winner/` is the run of the winner.
 """
 
 import contextlib
@@ -144,8 +144,8 @@ class Search(WorkFolder):
 
     @property
     def best(self):
-        """The content of `best.json`: the winning `trial`, its `settings`, its `figures` in the search, and the `config`
-        of its run.
+        """The content of `best.json`: the winning `trial`, its `settings`, its `figures` in the search, and the
+        `config` of its run.
 
         Raises:
             ValueError: the search has no winner yet.
