@@ -1,8 +1,8 @@
 """KerasTuner's chief and workers: one process chooses the settings, others, on any machine, run the trials.
 
 The chief serves KerasTuner's oracle over gRPC. All processes share the folder of the search. Each worker keeps a file
-up to date there, which shows that the worker is alive and sees the folder. KerasTuner alone would wait for a dead worker
-for ever.
+up to date there, which shows that the worker is alive and sees the folder. KerasTuner alone would wait for ever for a
+dead worker.
 """
 
 import concurrent.futures
