@@ -217,9 +217,8 @@ def _serve(tuner, runner, address, search_folder, progress, tell):
     """Serves the trials to workers, and prints a line for each that ends."""
     chief = Chief(tuner.oracle, address, search_folder.folder)
     with chief.serving():
-        tell(
-            f"chief   waits for workers: {program()} search --worker NAME --chief {address} --run {search_folder.folder}"
-        )
+        command = f"{program()} search --worker NAME --chief {address} --run {search_folder.folder}"
+        tell(f"chief   waits for workers: {command}")
         with quiet():
             for result in chief.results(runner, tell):
                 progress.end(result, begun=False)

@@ -149,7 +149,7 @@ def conclusion(search, plan):
     value = best.figures[plan.monitor]
     lines.append(f"best    trial {best.trial}: {described(best.settings)}")
     lines.append(
-        f"        {plan.monitor} {value:.3f} in the search: the best of {counts[COMPLETED]}, on the images that chose "
+        f"        {plan.monitor} {value:.3f} in the search: the best of {counts[COMPLETED]} on the images that chose "
         "it, so optimistic"
     )
     return "\n".join(lines)

@@ -194,7 +194,7 @@ def test_the_recipe_of_the_winner(plan):
 
 def test_what_a_person_reads(record, plan):
     text = conclusion(record, plan)
-    assert "trials  3 completed, 1 failed, 1 skipped; there are no other settings to try" in text
+    assert "trials  3 completed, 1 failed, 1 skipped; no other settings are left to try" in text
     assert "failed  cosine(temperature=2.5, learned=True)+entmax(alpha=1.3), " in text
     assert "best    trial 01: multiscale, block3_pool+block4_pool, rate 0.0012" in text
     assert "val_accuracy 0.700 in the search: the best of 3 on the images that chose it, so optimistic" in text
@@ -220,10 +220,10 @@ def test_the_lines_of_trials(record, plan):
     text = "".join(said)
     assert text.startswith("[1/12] trial 04: cosine(temperature=2.5, learned=True)+entmax(alpha=1.3), ")
     assert "rate 0.0012: val_accuracy 0.500, 3 s, the best so far, about 0 s left\n[2/12]" in text
-    assert "val_accuracy 0.400 after 2 of 5 epochs, as trial 04, not run again, best 0.500 (trial 04)" in text
+    assert "val_accuracy 0.400 after 2 of 5 epochs, same as trial 04, not run again, best 0.500 (trial 04)" in text
     assert text.count("Traceback") == 1
     assert "        settings: {'score': 'cosine'" in text
-    assert "        as trial 05 did\n" in text
+    assert "        like trial 05\n" in text
     assert "skipped: too large" in text
     said.clear()
     again = Progress(record, plan, said.append)
