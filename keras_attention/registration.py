@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Registers the layers with Keras after `import keras_attention` alone, although that import does not load Keras."""
-=======
-"""Makes Keras know the classes of saved models after `import keras_attention` alone, which does not load Keras."""
->>>>>>> h7
+"""Registers the classes of saved models with Keras after `import keras_attention` alone, which does not load Keras."""
 
 import importlib.abc
 import importlib.util
@@ -12,11 +8,7 @@ LAYERS, MODELS = "keras_attention.layers", "keras_attention.models"
 
 
 def register_with_keras():
-<<<<<<< HEAD
-    """Imports the layers, which registers them: at once if Keras is loaded, otherwise as soon as it is.
-=======
-    """Imports layers and models, which registers their classes: now where Keras is loaded, else as soon as it is.
->>>>>>> h7
+    """Imports layers and models, which registers their classes: at once if Keras is loaded, else as soon as it is.
 
     Keras finds the classes of a saved model by their registered names. So a model can be loaded after importing this
     package, whether Keras was imported before or after it.
@@ -28,18 +20,14 @@ def register_with_keras():
 
 
 def _register():
-    # Where it was the layers that imported Keras, they are not whole yet, and no models can be built on them.
+    # If it was the layers that imported Keras, they are not complete yet, and the models cannot be imported.
     names = (LAYERS,) if LAYERS in sys.modules else (LAYERS, MODELS)
     for name in names:
         importlib.import_module(name)
 
 
 class _AfterKeras(importlib.abc.MetaPathFinder):
-<<<<<<< HEAD
-    """Imports the layers right after Keras, once."""
-=======
-    """Finds Keras where it is, and lets layers and models follow it, once."""
->>>>>>> h7
+    """Imports layers and models right after Keras, once."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "keras":

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 
-def search_figure(trials, objective, more_is_better=True):
+def search_figure(trials, monitor, more_is_better=True):
     """Four plots of the trials of a search.
 
     Trials of fewer epochs than others, as in Hyperband, are hollow. They count for a median only if a group has no
@@ -14,7 +14,7 @@ def search_figure(trials, objective, more_is_better=True):
     Args:
         trials: the completed trials in the order in which they ran, dictionaries with `settings`, `figures` and
             `epochs`.
-        objective: the monitor, the name of the figure by which trials are compared.
+        monitor: the name of the figure by which trials are compared.
         more_is_better: whether a larger value of the monitor is better.
 
     Returns:
@@ -24,7 +24,7 @@ def search_figure(trials, objective, more_is_better=True):
     figure = Figure(figsize=(11, 8), layout="constrained")
     (course, by_score), (by_alignment, by_units) = figure.subplots(2, 2)
     longest = max(trial["epochs"] for trial in trials)
-    values = np.array([trial["figures"][objective] for trial in trials])
+    values = np.array([trial["figures"][monitor] for trial in trials])
     full = np.array([trial["epochs"] == longest for trial in trials])
     _draw_course(course, values, full, more_is_better)
     _draw_groups(by_score, "score", _groups(trials, "score", values, full), more_is_better)
@@ -35,9 +35,9 @@ def search_figure(trials, objective, more_is_better=True):
     groups = _groups(trials, "units", values, full)
     _draw_units(by_units, {units: group for units, group in groups.items() if units})
     for axes in (course, by_units):
-        axes.set_ylabel(objective)
+        axes.set_ylabel(monitor)
     for axes in (by_score, by_alignment):
-        axes.set_xlabel(objective)
+        axes.set_xlabel(monitor)
     return figure
 
 

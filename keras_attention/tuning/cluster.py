@@ -1,7 +1,8 @@
 """KerasTuner's chief and workers: one process chooses the settings, others, on any machine, run the trials.
 
-The chief serves KerasTuner's oracle over gRPC. Each worker shows that it lives by a file in the folder, which all
-share; that file also proves that they do. KerasTuner itself would wait for a dead worker for ever.
+The chief serves KerasTuner's oracle over gRPC. All processes share the folder of the search. Each worker keeps a file
+up to date there, which shows that the worker is alive and sees the folder. KerasTuner alone would wait for ever for a
+dead worker.
 """
 
 import concurrent.futures
@@ -27,66 +28,76 @@ SECONDS_TO_CONNECT = 15.0
 SECONDS_BETWEEN_BEATS = 2.0
 SECONDS_UNTIL_LOST = 20.0
 SECONDS_OF_A_LOOK = 0.5
-CHIEF = "chief"  # KerasTuner takes any worker for the chief that has this in its name
+CHIEF = "chief"  # KerasTuner takes any worker with this in its name for the chief
 
 
 def parse_address(address):
     """`"host:port"` → (host, port).
 
     Raises:
-        ValueError: no such address.
+        ValueError: the address has another form.
     """
     host, _, port = str(address).rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 2**16:
-        raise invalid("The chief has no such address.", "HOST:PORT, such as 10.0.0.1:8787", f"chief={address!r}")
+        raise invalid(
+            "The address of the chief must be a host and a port.",
+            "HOST:PORT, such as 10.0.0.1:8787",
+            f"chief={address!r}",
+        )
     return host, int(port)
 
 
 def check_free(address):
-    """Raises `ValueError` for an address at which this process cannot serve."""
+    """Raises a `ValueError` if this process cannot serve at the address."""
     try:
         socket.create_server(parse_address(address)).close()
     except OSError as error:
-        raise _not_free(address) from error
+        raise _address_error(address) from error
 
 
-def _not_free(address):
-    return invalid("The chief cannot serve there.", "an address of this machine, its port free", f"chief={address!r}")
+def _address_error(address):
+    return invalid(
+        "The chief cannot serve at this address.",
+        "an address of this machine with a free port",
+        f"chief={address!r}",
+    )
 
 
 def check_worker_name(name):
-    """Raises `ValueError` for a name that cannot be that of a worker."""
+    """Raises a `ValueError` if a worker cannot have the name."""
     usable = isinstance(name, str) and name.strip(".") and not set(name) & set("/\\\0 ")
     if not usable or CHIEF in name:
         raise invalid(
-            "This is no name of a worker.", f"a word without / and without {CHIEF!r} in it", f"worker={name!r}"
+            "`worker` must be the name of a worker.",
+            f"a word without / and without {CHIEF!r} in it",
+            f"worker={name!r}",
         )
 
 
 class Chief:
-    """Serves an oracle to workers, and watches them.
+    """Serves an oracle to workers, and watches the workers.
 
     Args:
-        oracle: one of `make_oracle`.
-        address: `"host:port"` where workers find it.
-        folder: of the search.
+        oracle: what `make_oracle` returned.
+        address: `"host:port"`, where workers find the chief.
+        folder: the folder of the search.
     """
 
     def __init__(self, oracle, address, folder):
         self.oracle, self.address, self.servicer = oracle, address, OracleServicer(oracle)
         self.beats = pathlib.Path(folder) / "workers"
-        self.seen = {}  # name → (session, beat, when it was new)
+        self.seen = {}  # name → (session, beat, time of that beat)
 
     @contextlib.contextmanager
     def serving(self):
-        """Serves while the block runs.
+        """Serves inside the `with` statement.
 
         Raises:
-            ValueError: an address that cannot be served at.
+            ValueError: this process cannot serve at the address.
         """
         remove(self.beats)
         self.beats.mkdir()
-        # One at a time, as KerasTuner's own server does; and no second chief at the same port.
+        # One request at a time, like KerasTuner's server, and no second chief at the same port.
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
         protos.get_service_grpc().add_OracleServicer_to_server(self.servicer, server)
         try:
@@ -94,7 +105,7 @@ class Chief:
         except RuntimeError:
             bound = 0
         if not bound:
-            raise _not_free(self.address)
+            raise _address_error(self.address)
         server.start()
         try:
             yield
@@ -103,24 +114,24 @@ class Chief:
             remove(self.beats)
 
     def look(self):
-        """Greets new workers, and gives back the trials of those that are gone.
+        """Greets new workers, and gives the trials of lost workers back to the oracle.
 
         Returns:
-            Texts, about whoever came and went.
+            A list of lines, one for each worker that came or went.
         """
         signs = dict(self._signs())
         news = [text for name, sign in signs.items() for text in self._greet(name, sign)]
         return [*news, *(text for name in list(self.seen) for text in self._miss(name, signs))]
 
     def _signs(self):
-        """The signs of life in the folder: name → (session, beat)."""
+        """The workers' signs of life in the folder, as pairs of name and (session, beat)."""
         for path in sorted(self.beats.glob("[!.]*.json")):
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 sign = read_json(path)
                 yield path.stem, (sign["session"], sign["beat"])
 
     def _greet(self, name, sign):
-        """Notes a sign of life, and answers a worker that is new."""
+        """Notes a sign of life, and answers a new worker."""
         session, *before = self.seen.get(name, (None, None, None))
         if before[0] != sign[1] or session != sign[0]:
             self.seen[name] = (*sign, time.monotonic())
@@ -130,7 +141,7 @@ class Chief:
         return [*self._lose(name), f"worker  {name} is here"]
 
     def _miss(self, name, signs):
-        """Gives up a worker that has gone, or gives no more signs."""
+        """Gives up a worker that left or gives no more signs of life."""
         if name in signs and time.monotonic() - self.seen[name][2] <= SECONDS_UNTIL_LOST:
             return []
         del self.seen[name]
@@ -144,21 +155,21 @@ class Chief:
 
     @property
     def is_done(self):
-        """Whether all trials have ended, and every worker knows it."""
+        """Whether all trials have ended and every worker knows it."""
         oracle = self.oracle
         ended = self.servicer.stop_triggered or (len(oracle.trials) >= oracle.max_trials and not oracle.pending)
         return ended and not oracle.ongoing_trials and not oracle.tuner_ids & set(self.seen)
 
     def results(self, runner, tell):
-        """Gives the result of each trial as it ends, until the last one."""
+        """Yields the result of each trial when it ends, until the last."""
         given = {trial_id for trial_id in self.oracle.end_order if runner.result_path(trial_id).exists()}
         while True:
-            done = self.is_done  # before the look at what has ended, so that nothing falls between the two
+            done = self.is_done  # read before the trials that ended, so that none is missed in between
             had_workers = bool(self.seen)
             for line in self.look():
                 tell(line)
             if had_workers and not self.seen and not done:
-                tell("chief   has no workers any more, and waits for one")
+                tell("chief   all workers are gone; waits for new ones")
             for trial_id in [each for each in self.oracle.end_order if each not in given]:
                 given.add(trial_id)
                 yield TrialResult.load(_when_visible(runner.result_path(trial_id)))
@@ -168,7 +179,7 @@ class Chief:
 
 
 def _when_visible(path):
-    """The path, when what another machine has written there is seen on this one."""
+    """Returns the path once this machine sees the file that another machine wrote there."""
     until = time.monotonic() + SECONDS_TO_CONNECT
     while not path.exists() and time.monotonic() < until:
         time.sleep(SECONDS_OF_A_LOOK)
@@ -176,12 +187,12 @@ def _when_visible(path):
 
 
 class Worker:
-    """A worker's part: finds the chief, shows that it lives, and puts KerasTuner's environment in place.
+    """One worker: finds the chief, gives signs of life, and sets the environment variables of KerasTuner.
 
     Args:
-        name: of the worker.
-        address: of the chief.
-        folder: of the search, which both see.
+        name: the name of the worker.
+        address: the address of the chief.
+        folder: the folder of the search, which the chief and the worker share.
     """
 
     def __init__(self, name, address, folder):
@@ -191,10 +202,10 @@ class Worker:
 
     @contextlib.contextmanager
     def working(self):
-        """Is a worker while the block runs.
+        """Makes this process a worker inside the `with` statement.
 
         Raises:
-            ValueError: a chief that does not answer, a folder that it does not share, or a name that is taken.
+            ValueError: the chief does not answer or does not share the folder, or the name is taken.
         """
         host, port = parse_address(self.address)
         self.check_chief()
@@ -207,7 +218,7 @@ class Worker:
             os.environ.update({f"KERASTUNER_{name}": value for name, value in names.items()})
             yield
         except grpc.RpcError as error:
-            raise self._silent_chief() from error
+            raise self._chief_error() from error
         finally:
             for name in names:
                 os.environ.pop(f"KERASTUNER_{name}", None)
@@ -216,26 +227,22 @@ class Worker:
             remove(self.path)
 
     def check_chief(self):
-        """Raises `ValueError` unless a chief answers."""
+        """Raises a `ValueError` unless a chief answers."""
         with grpc.insecure_channel(self.address) as channel:
             try:
                 grpc.channel_ready_future(channel).result(SECONDS_TO_CONNECT)
             except grpc.FutureTimeoutError as error:
-                raise self._silent_chief() from error
+                raise self._chief_error() from error
 
-    def _silent_chief(self):
-        return invalid(
-            "The chief does not answer.",
-            "the address of one that runs",
-            f"chief={self.address!r}",
-        )
+    def _chief_error(self):
+        return invalid("The chief does not answer.", "the address of a running chief", f"chief={self.address!r}")
 
     def _check_name(self):
         if self.path.exists():
             before = self.path.read_text("utf-8")
             time.sleep(2 * SECONDS_BETWEEN_BEATS)
             if self.path.exists() and self.path.read_text("utf-8") != before:
-                raise invalid("A worker of that name is at work.", "another name", f"worker={self.name!r}")
+                raise invalid("A worker of this name is already running.", "another name", f"worker={self.name!r}")
 
     def _beat(self):
         for beat in itertools.count():
@@ -245,12 +252,12 @@ class Worker:
                 return
 
     def _await_chief(self):
-        """Waits until the chief has seen this worker in the folder."""
+        """Waits until the chief sees this worker in the folder."""
         answer, until = self.path.with_suffix(".ack"), time.monotonic() + SECONDS_TO_CONNECT
         while not (answer.exists() and answer.read_text() == self.session):
             if time.monotonic() > until:
                 raise invalid(
-                    "The chief does not see this worker in the folder.",
+                    "The chief must see this worker in the folder of the search.",
                     "a folder that both share, under any path",
                     f"run={str(self.path.parent.parent)!r}",
                 )

@@ -1,7 +1,7 @@
 """The folder of a search: its plan, its trials, and the winner.
 
-`search.json` is the plan, `tuner/` what KerasTuner remembers, `trials/` a result for each trial, `networks/` what was
-trained; `trials.csv`, `search.png` and `best.json` are made from those, and `winner/` is the run of the winner.
+`search.json` holds the plan, `tuner/` the state of KerasTuner, `trials/` a result for each trial, and `networks/` the
+trained networks. `trials.csv`, `search.png` and `best.json` are made from those; `winner/` is the run of the winner.
 """
 
 import contextlib
@@ -27,14 +27,14 @@ class Plan:
     """What is searched, and how.
 
     Args:
-        config: the `TrainConfig` of what is not searched.
-        fix, choose: what was narrowed of the space; see `AttentionHyperModel`.
+        config: the `TrainConfig` with the settings that are not searched.
+        fix, choose: how the space is narrowed; see `AttentionHyperModel`.
         tuner: `"random"`, `"grid"`, `"hyperband"` or `"bayesian"`.
-        max_trials: the number of trials at most.
-        executions: networks of a trial.
-        max_parameters: larger networks are skipped.
-        space: the hyperparameters, as KerasTuner describes them; none as long as they are not known.
-        data: what is known of the images; nothing as long as they are not loaded.
+        max_trials: the largest number of trials.
+        executions: how many networks each trial trains.
+        max_parameters: networks with more parameters are skipped.
+        space: the hyperparameters as KerasTuner describes them; empty until they are known.
+        data: a description of the images; empty until they are loaded.
     """
 
     config: TrainConfig
@@ -66,52 +66,54 @@ class Plan:
         return self.config.monitor
 
     def to_dict(self):
-        """As plain data."""
+        """The plan as plain data."""
         return dataclasses.asdict(self) | {"config": self.config.to_dict()}
 
     @classmethod
     def from_dict(cls, plan):
-        """The plan that `to_dict` gave."""
+        """The plan that `to_dict` described."""
         return cls(**plan | {"config": TrainConfig.from_dict(plan["config"])})
 
     def extended(self, other):
-        """Another plan, which goes on with this one: only the number of trials may grow.
+        """Returns the other plan if it continues this one: only the number of trials may differ, and only grow.
 
         Raises:
-            ValueError: a plan that differs in anything else.
+            ValueError: the other plan differs in anything else, or has fewer trials.
         """
         self.config.require_same(other.config, "search")
         before, after = (json.loads(json.dumps(plan.to_dict())) for plan in (self, other))
         for name in ("tuner", "executions", "max_parameters", "data"):
             if after[name] != before[name] and after[name] != {}:
-                what = "The images differ" if name == "data" else f"`{name}` differs"
-                raise invalid(f"{what} from that of the search.", f"{before[name]!r}", f"{after[name]!r}")
+                what = "The images differ from those" if name == "data" else f"`{name}` differs from that"
+                raise invalid(f"{what} of the search.", f"{before[name]!r}", f"{after[name]!r}")
         if after["space"] and after["space"] != before["space"]:
             raise invalid("The space differs from that of the search.", *_first_difference(before, after))
         if other.max_trials < self.max_trials:
             raise invalid(
-                "The search has more trials.", f"at least {self.max_trials}", f"max_trials={other.max_trials}"
+                "`max_trials` is less than that of the search.",
+                f"at least {self.max_trials}",
+                f"max_trials={other.max_trials}",
             )
         return other
 
 
 def _first_difference(before, mine):
-    """What of two spaces differs first, as text, for a message."""
+    """The first hyperparameter that differs between two spaces, as texts for a message."""
     spaces = [{json.dumps(hp, sort_keys=True): hp["config"] for hp in plan["space"]} for plan in (before, mine)]
     only = [[hp for key, hp in space.items() if key not in other] for space, other in (spaces, spaces[::-1])]
-    return [_described(hps[0]) if hps else "nothing more" for hps in only]
+    return [_hyperparameter_text(hps[0]) if hps else "nothing more" for hps in only]
 
 
-def _described(hp):
+def _hyperparameter_text(hp):
     values = hp.get("values") or [hp.get("min_value"), hp.get("max_value")]
     return f"{hp['name']} in {values}"
 
 
 class Search(WorkFolder):
-    """The folder of a search, and what is in it.
+    """The folder of a search, and its content.
 
     Args:
-        folder: where it is, or will be.
+        folder: its path; it need not exist yet.
 
     Example:
 
@@ -132,7 +134,7 @@ class Search(WorkFolder):
 
     @property
     def finished(self):
-        """Whether there is a winner, and its run is finished."""
+        """Whether the run of the winner is finished."""
         return self.winner.finished
 
     @property
@@ -143,25 +145,25 @@ class Search(WorkFolder):
 
     @property
     def best(self):
-        """What `best.json` holds: the winning `trial`, its `settings`, the `figures` of the search, and the `config` of
-        the run that was made of it.
+        """The content of `best.json`: the winning `trial`, its `settings`, its `figures` in the search, and the
+        `config` of its run.
 
         Raises:
-            ValueError: a search without a winner yet.
+            ValueError: the search has no winner yet.
         """
         return {RENAMED.get(name, name): value for name, value in self.result.items()}
 
     def best_trial(self, monitor):
-        """The completed trial with the best figure, the first of equals; `None` without any."""
+        """The completed trial with the best figure, the first of several equal ones; `None` if there is none."""
         completed = [trial for trial in self.trials if trial.status == COMPLETED]
         sign = -MONITORS[monitor].sign
         return min(completed, key=lambda trial: (sign * trial.figures[monitor], int(trial.trial)), default=None)
 
     def begin(self, plan, resume=False):
-        """Writes the plan down; makes the folder anew unless the search is continued.
+        """Writes the plan; empties the folder first unless the search is continued.
 
         Raises:
-            ValueError: a folder that cannot be written, or a search that another process is at.
+            ValueError: the folder cannot be written, or another process runs this search.
         """
         if (self.folder / LOCK).exists():
             with self.alone():
@@ -171,22 +173,24 @@ class Search(WorkFolder):
 
     @contextlib.contextmanager
     def alone(self):
-        """Keeps a second process from this search while the block runs.
+        """Keeps other processes from running this search inside the `with` statement.
 
         Raises:
-            ValueError: a search that another process is at.
+            ValueError: another process runs this search.
         """
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(alone(self.folder / LOCK, wait=False))
             except BlockingIOError as error:
                 raise invalid(
-                    "Another process is at this search.", "to wait, or a `worker` with its `chief`", str(self.folder)
+                    "Another process runs this search.",
+                    "to wait for its end, or to run as a `worker` of its `chief`",
+                    str(self.folder),
                 ) from error
             yield
 
     def forget_damaged_trials(self):
-        """Removes results that cannot be read; gives the numbers of their trials."""
+        """Removes results that cannot be read; returns the numbers of their trials."""
         damaged = []
         for path in sorted((self.folder / "trials").glob("[!.]*.json")):
             try:
@@ -197,7 +201,7 @@ class Search(WorkFolder):
         return damaged
 
     def write_table(self):
-        """Writes `trials.csv`, a row a trial."""
+        """Writes `trials.csv`, with a row for each trial."""
         rows = [_row(trial) for trial in self.trials]
         names = list(dict.fromkeys(name for row in rows for name in row))
         with replacing(self.csv_path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -212,12 +216,12 @@ class Search(WorkFolder):
 
 
 def _row(trial):
-    """A trial as a row of plain cells; what has no value is left empty."""
-    named = ("trial", "status", "worker", "repeats", "best_epoch", "epochs", "seconds", "parameters")
+    """A trial as a row of plain cells; a cell without a value is empty."""
+    attributes = ("trial", "status", "worker", "repeats", "best_epoch", "epochs", "seconds", "parameters")
     settings = {name: _cell(value) for name, value in trial.settings.items()}
     if "score" in settings:
         settings["score"] = settings["score"] or "none"
-    cells = {name: getattr(trial, name) for name in named} | {"seconds": round(trial.seconds, 2)}
+    cells = {name: getattr(trial, name) for name in attributes} | {"seconds": round(trial.seconds, 2)}
     return cells | trial.figures | settings | {"error": trial.error}
 
 

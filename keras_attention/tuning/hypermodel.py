@@ -1,4 +1,4 @@
-"""`AttentionHyperModel`: what KerasTuner builds and trains; also for tuners of one's own."""
+"""`AttentionHyperModel`: the classifiers that KerasTuner builds and trains; also for custom tuners."""
 
 import dataclasses
 import functools
@@ -17,23 +17,24 @@ from keras_attention.tuning.space import Space
 class AttentionHyperModel(keras_tuner.HyperModel):
     """Classifiers with attention, over which any tuner of KerasTuner can search.
 
-    What is searched is the score and the alignment with their options, from the registries; the attended blocks, the
-    units in which query and features are compared and the heads; dropout and learning rate. Everything else is that of
-    `config`. Options are hyperparameters of their member, such as `cosine.temperature`, and active with it alone.
+    The search covers the score and the alignment with their options, from the registries; the attended layers; the
+    units in which the query and the features are compared; the heads; dropout and learning rate. Everything else comes
+    from `config`. An option is a hyperparameter named after its score or alignment, such as `cosine.temperature`, and
+    is active only with it.
 
-    KerasTuner clears Keras's state before each model: precision and seed are set in `build`, from `config`. The
-    executions of a trial get one seed after the other; all trials begin with the same, so that they are compared under
-    equal conditions. With a backbone that is frozen as a whole, `fit` trains from the cached features.
+    KerasTuner clears Keras's state before each model, so `build` sets precision and seed again, from `config`. The
+    executions of a trial use consecutive seeds. All trials begin with the same seed, so that they are compared under
+    equal conditions. If the whole backbone is frozen, `fit` trains from the cached features.
 
     Args:
-        config: the `TrainConfig` of everything that is not searched; `TrainConfig()` where it is `None`.
-        dataset: the `ImageDataset`; that of `config` where it is `None`.
+        config: the `TrainConfig` with the settings that are not searched; `TrainConfig()` if `None`.
+        dataset: the `ImageDataset`; the data of `config` if `None`.
         fix: hyperparameter → its value, such as `{"score": "additive", "additive.activation": "relu"}`.
-        choose: hyperparameter → the values to choose from, such as `{"alignment": ["softmax", "sparsemax"]}`. Besides
-            the members of the registries a score may be `"none"` and `"uniform"`, the controls.
+        choose: hyperparameter → the values to choose from, such as `{"alignment": ["softmax", "sparsemax"]}`. A score
+            may be a member of the registry, or one of the controls `"none"` and `"uniform"`.
 
     Raises:
-        ValueError: a hyperparameter that is none, or a value that it cannot have.
+        ValueError: a hyperparameter does not exist, or cannot have the value.
 
     Example:
 
@@ -49,37 +50,37 @@ class AttentionHyperModel(keras_tuner.HyperModel):
         self.config = config or TrainConfig()
         self.searched = Space(self.config, fix, choose)
         self._dataset = dataset
-        # Of each hyperparameters object how many models were built, and of each model its backbone.
+        # The number of models built for each hyperparameters object, and the backbone of each model.
         self._executions, self._backbones = weakref.WeakKeyDictionary(), weakref.WeakKeyDictionary()
 
     @functools.cached_property
     def dataset(self):
-        """The images, loaded when they are first wanted."""
+        """The images, loaded at the first access."""
         return self._dataset or load_data(self.config)
 
     def space(self, hp):
-        """Declares the hyperparameters, and gives the settings of `TrainConfig` that they make.
+        """Declares the hyperparameters, and returns the resulting settings of `TrainConfig`.
 
-        Override it to search over more: draw from `hp`, and return the settings of `super().space(hp)` with your own.
+        Override it to search over more: draw from `hp`, and add your settings to those of `super().space(hp)`.
 
         Args:
             hp: a `keras_tuner.HyperParameters`.
 
         Returns:
-            A dictionary of settings, without those of inactive hyperparameters.
+            A dictionary of settings, without the settings of inactive hyperparameters.
         """
         return self.searched.settings(hp)
 
     def configure(self, hp, execution=0):
-        """The `TrainConfig` of a trial; of a further execution, with the next seed.
+        """The `TrainConfig` of a trial; each further execution has the next seed.
 
         Raises:
-            ValueError: settings of `space` that do not exist, or that cannot be.
-            TypeError: a `space` that gives no settings.
+            ValueError: `space` returns settings that do not exist, or values that are not possible.
+            TypeError: `space` does not return a dictionary.
         """
         settings = self.space(hp)
         if not isinstance(settings, dict):
-            raise invalid("`space` gives no settings.", "a dictionary", f"space(hp)={settings!r}", TypeError)
+            raise invalid("`space` must return settings.", "a dictionary", f"space(hp)={settings!r}", TypeError)
         known = [field.name for field in dataclasses.fields(self.config)]
         for name in settings:
             if name not in known:
@@ -87,26 +88,27 @@ class AttentionHyperModel(keras_tuner.HyperModel):
         return self.config.as_variant(**settings, seed=self.config.seed + execution)
 
     def build(self, hp):
-        """The compiled classifier of a trial, over images."""
+        """The compiled classifier of a trial, which takes images."""
         execution = self._executions.get(hp, 0)
         self._executions[hp] = execution + 1
         config = self.configure(hp, execution)
         backbone, model = build_networks(config, self.dataset)
         self._backbones[model] = backbone
-        make_stages(config, self.dataset, model, backbone)[0].prepare()  # freezes
+        make_stages(config, self.dataset, model, backbone)[0].prepare()  # freezes layers
         compile_network(model, config, self.dataset.steps_per_epoch(config.batch_size), backbone)
         return model
 
     def fit(self, hp, model, *data, callbacks=None, epochs=None, initial_epoch=0, verbose="auto", **options):
-        """Trains a model that `build` made: on the images of `config`, or, as `Model.fit`, on data that are given.
+        """Trains a model that `build` made, on the images of `config`, or on other data as `Model.fit` does.
 
         Args:
             hp: the hyperparameters of the trial.
             model: the classifier.
-            *data, **options: of `keras.Model.fit`, to train on something else.
-            callbacks: see the classifier, also where a part of it is trained from cached features.
-            epochs, initial_epoch: as in `fit`; those of `config` where they are left out.
-            verbose: as in `fit`.
+            *data, **options: arguments of `keras.Model.fit`, to train on other data.
+            callbacks: Keras callbacks; they see the classifier even if only a part of it is trained, from cached
+                features.
+            epochs, initial_epoch: as in `keras.Model.fit`; by default, all epochs of `config`.
+            verbose: as in `keras.Model.fit`.
 
         Returns:
             Keras's `History`, with exact figures of the validation split for each epoch: `val_accuracy` and others.
@@ -129,7 +131,10 @@ class AttentionHyperModel(keras_tuner.HyperModel):
         return history
 
     def _network(self, stage, model, config, first, is_first):
-        """What a stage trains, compiled as the model is, or, for a later stage, anew, its schedule gone on."""
+        """The network that a stage trains, compiled.
+
+        The first stage uses the optimizer of the model, a later stage a new one whose schedule continues.
+        """
         network, steps = stage.prepare(), self.dataset.steps_per_epoch(config.batch_size)
         if network is not model or not is_first:
             optimizer = model.optimizer if is_first else None
@@ -139,7 +144,7 @@ class AttentionHyperModel(keras_tuner.HyperModel):
 
 
 class _OnBehalf(keras.callbacks.Callback):
-    """Callbacks that see one model while another, a part of it, is trained."""
+    """Runs callbacks that see the whole model while a part of it is trained."""
 
     def __init__(self, model, callbacks):
         super().__init__()
@@ -150,5 +155,5 @@ class _OnBehalf(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.seen.on_epoch_end(epoch, logs)
-        # A callback stops the training that it knows.
+        # A callback that stops training stops the model it sees; pass that on to the trained part.
         self.model.stop_training = self.model.stop_training or bool(getattr(self.seen_model, "stop_training", False))

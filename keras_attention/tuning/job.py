@@ -1,4 +1,4 @@
-"""A hypermodel in, a finished search out: trials → the winner → its run."""
+"""Runs a whole search, from a hypermodel to a finished search: trials → the winner → its run."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ from keras_attention.tuning.winner import remove_backups, retrain, write_results
 
 DEFAULT_CONFIG = TrainConfig(data_options={"count": 2000})  # 12 trials in less than 10 minutes on two slow cores
 DEFAULT_TRIALS = 20
-SAMPLE = 256  # images that tell one data set from another
+SAMPLE = 256  # images by which one data set is told from another
 
 
 def search(
@@ -38,40 +38,41 @@ def search(
     worker=None,
     verbose=True,
 ):
-    """Searches over scores, alignments and their dimensions, and makes the winner a finished run.
+    """Searches over scores, alignments and their dimensions, and trains the winner as a finished run.
 
-    Trials are compared by the figure that chooses the best epoch (`config.monitor`), on the validation images. The best
-    one is trained again on the training and validation images together, for as many epochs as were best, and measured
-    on the test images, which no trial has seen.
+    Trials are compared by the monitor, the figure that chooses the best epoch (`config.monitor`), on the validation
+    images. The settings of the best trial are trained again on the training and validation images together, up to the
+    best epoch of that trial, and measured on the test images, which no trial has seen.
 
-    With a backbone that is frozen as a whole, trials train from cached features. Settings that come again are not run
-    again. A trial that fails is told of and stops none of the others.
+    If the whole backbone is frozen, trials train from cached features. Settings that come up again are not run again.
+    A trial that fails is reported and does not stop the others.
 
     Args:
-        hypermodel: an `AttentionHyperModel`, or the `TrainConfig` of one; over 2,000 images of `cluttered_digits` where
-            it is `None`, or, of a search that is continued, that of its plan.
-        max_trials: trials at most; 20 where it is `None`.
-        tuner: `"random"`, `"grid"`, `"hyperband"` or `"bayesian"`; where it is `None`, `"random"` with cached features
-            and `"hyperband"` without.
-        run: the folder; `runs/<data>-search` where it is `None`.
-        executions: networks of a trial, with one seed after the other, whose figures are averaged; 1 where it is
+        hypermodel: an `AttentionHyperModel`, or its `TrainConfig`. If `None`: the hypermodel of the plan if the search
+            is continued, else one over 2,000 images of `cluttered_digits`.
+        max_trials: the largest number of trials; 20 if `None`.
+        tuner: `"random"`, `"grid"`, `"hyperband"` or `"bayesian"`. If `None`: `"random"` with cached features, else
+            `"hyperband"`.
+        run: the folder; `runs/<data>-search` if `None`.
+        executions: how many networks each trial trains, with consecutive seeds; their figures are averaged. 1 if
             `None`.
-        max_parameters: networks with more are skipped; `None` takes any.
-        resume: whether to continue the search in that folder; the number of trials may grow, and what is `None` is as
-            it was.
-        overwrite: whether a search in that folder may be replaced.
-        chief: `"host:port"` where this process serves the trials to workers, or, with `worker`, where it finds them.
-        worker: the name of this worker, which runs trials for the chief until there are no more. The folder is the
-            chief's, which both must see; everything else is as its plan says.
+        max_parameters: networks with more parameters are skipped; `None` sets no limit.
+        resume: whether to continue the search in the folder. The number of trials may grow; settings that are `None`
+            are kept.
+        overwrite: whether a search in the folder may be replaced.
+        chief: the address `"host:port"` at which this process serves trials to workers; with `worker`, the address at
+            which the chief is found.
+        worker: the name of this worker, which runs trials for the chief until there are no more. `run` must be the
+            chief's folder; the other settings come from the chief's plan.
         verbose: whether to print the plan, and a line for each trial.
 
     Returns:
-        The `Search`: its folder holds `trials.csv`, `search.png`, `best.json`, and the run `winner/`. Of a worker,
-        the search as it stands.
+        The `Search`: its folder holds `trials.csv`, `search.png`, `best.json`, and the run `winner/`. For a worker,
+        the search in its present state.
 
     Raises:
-        ValueError: a plan, data, a folder or a chief that cannot be used; nothing is written then.
-        RuntimeError: a search of which every trial failed.
+        ValueError: the plan, the data, the folder or the chief cannot be used; nothing is written then.
+        RuntimeError: every trial failed.
 
     Example:
 
@@ -90,7 +91,9 @@ def search(
     require_tensorflow()
     hypermodel = AttentionHyperModel(hypermodel) if isinstance(hypermodel, TrainConfig) else hypermodel
     if not isinstance(hypermodel, AttentionHyperModel | None):
-        raise invalid("This cannot be searched.", "an AttentionHyperModel or a TrainConfig", hypermodel, TypeError)
+        raise invalid(
+            "`hypermodel` must be a hypermodel.", "an AttentionHyperModel or a TrainConfig", hypermodel, TypeError
+        )
     tell = teller(verbose)
     given = {"max_trials": max_trials, "tuner": tuner, "executions": executions, "max_parameters": max_parameters}
     if worker is not None:
@@ -98,28 +101,28 @@ def search(
         return _work(hypermodel, run, chief, worker, tell)
     if chief is not None:
         check_free(chief)
-    record, hypermodel, plan = _claim(hypermodel, given, run, resume, overwrite)
-    record.begin(plan, resume)
-    with record.alone():
-        for trial_id in record.forget_damaged_trials():
+    search_folder, hypermodel, plan = _claim(hypermodel, given, run, resume, overwrite)
+    search_folder.begin(plan, resume)
+    with search_folder.alone():
+        for trial_id in search_folder.forget_damaged_trials():
             tell(f"damaged trial {trial_id}: its file cannot be read, so it is run again")
-        tell(announce(record, plan, hypermodel.dataset))
-        runner = _runner(hypermodel, record, plan)
-        tuner = _open_tuner(record, plan, hypermodel, runner, tell)
-        progress = Progress(record, plan, tell)
+        tell(announce(search_folder, plan, hypermodel.dataset))
+        runner = _runner(hypermodel, search_folder, plan)
+        tuner = _open_tuner(search_folder, plan, hypermodel, runner, tell)
+        progress = Progress(search_folder, plan, tell)
         if chief is None:
             _fill_cache(hypermodel, verbose)
             _run(tuner, hypermodel, progress)
         else:
-            _serve(tuner, runner, chief, record, progress, tell)
-        return _finish(record, plan, tell, verbose)
+            _serve(tuner, runner, chief, search_folder, progress, tell)
+        return _finish(search_folder, plan, tell, verbose)
 
 
 def _claim(hypermodel, given, run, resume, overwrite):
-    """The folder, the hypermodel and the plan to carry out, all checked; nothing is written yet."""
+    """The folder, the hypermodel and the plan, all checked; nothing is written yet."""
     config = hypermodel.config if hypermodel is not None else DEFAULT_CONFIG
-    record = Search(f"runs/{config.subject}-search" if run is None else run)
-    saved = record.plan if resume else None
+    search_folder = Search(f"runs/{config.subject}-search" if run is None else run)
+    saved = search_folder.plan if resume else None
     if hypermodel is None:
         hypermodel = _hypermodel_of(saved) if saved else AttentionHyperModel(DEFAULT_CONFIG)
     config = hypermodel.config
@@ -127,12 +130,12 @@ def _claim(hypermodel, given, run, resume, overwrite):
     before = {name: getattr(saved, name) for name in usual} if saved else usual
     settings = {name: before[name] if given[name] is None else given[name] for name in usual}
     plan = Plan(config, hypermodel.searched.fix, hypermodel.searched.choose, **settings)
-    # The folder first: the images may take long to load.
-    record.claim(plan, resume, overwrite)
+    # Check the folder first, as the images may take long to load.
+    search_folder.claim(plan, resume, overwrite)
     plan = dataclasses.replace(plan, space=_describe_space(hypermodel), data=_describe_data(hypermodel.dataset))
     if saved:
-        record.claim(plan, resume)
-    return record, hypermodel, plan
+        search_folder.claim(plan, resume)
+    return search_folder, hypermodel, plan
 
 
 def _hypermodel_of(plan):
@@ -146,7 +149,7 @@ def _usual_tuner(config):
 
 def _describe_space(hypermodel):
     hp = keras_tuner.HyperParameters()
-    hypermodel.configure(hp)  # a space that makes no settings is refused here
+    hypermodel.configure(hp)  # refuses a space that returns no settings
     return hp.get_config()["space"]
 
 
@@ -160,15 +163,15 @@ def _describe_data(dataset):
     }
 
 
-def _open_tuner(record, plan, hypermodel, runner, tell):
-    """The tuner, where it stood; what it does not remember is drawn again, and finds what was trained."""
+def _open_tuner(search_folder, plan, hypermodel, runner, tell):
+    """The tuner in its saved state; if that is damaged, trials are drawn again and find the networks trained before."""
     try:
-        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, record.folder)
+        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, search_folder.folder)
     except ValueError as error:
-        tell(f"damaged {error} So the trials are drawn again; what was trained is found.")
-        remove(record.folder / PROJECT)
-        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, record.folder)
-    tuner.oracle.max_trials = plan.max_trials  # of a search that is continued it may have grown
+        tell(f"damaged {error} So the trials are drawn again; networks trained before are reused.")
+        remove(search_folder.folder / PROJECT)
+        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, search_folder.folder)
+    tuner.oracle.max_trials = plan.max_trials  # it may have grown since the state was saved
     for trial_id in tuner.oracle.end_order[:]:
         if not runner.result_path(trial_id).exists():
             tuner.oracle.run_again(trial_id)
@@ -179,14 +182,14 @@ def _oracle(plan):
     return make_oracle(plan.tuner, plan.monitor, plan.max_trials, plan.config.last_epoch, plan.config.seed)
 
 
-def _runner(hypermodel, record, plan, worker=None):
+def _runner(hypermodel, search_folder, plan, worker=None):
     return TrialRunner(
-        hypermodel, record.folder, plan.executions, plan.max_parameters, plan.tuner == "hyperband", worker
+        hypermodel, search_folder.folder, plan.executions, plan.max_parameters, plan.tuner == "hyperband", worker
     )
 
 
 def _fill_cache(hypermodel, verbose):
-    """Computes the features of a frozen backbone for all trials at once, so that no trial has to."""
+    """Computes the features of a frozen backbone once, for all trials."""
     config, dataset = hypermodel.config, hypermodel.dataset
     if not config.caches:
         return
@@ -194,7 +197,7 @@ def _fill_cache(hypermodel, verbose):
 
 
 def _run(tuner, hypermodel, progress):
-    """Runs the trials in this process, with a line for each."""
+    """Runs the trials in this process, and prints a line for each."""
     for step in tuner.trials():
         if isinstance(step, TrialResult):
             progress.end(step)
@@ -203,18 +206,19 @@ def _run(tuner, hypermodel, progress):
 
 
 def _settings(hypermodel, hp):
-    """The settings of a trial that begins; where there can be none, the trial itself will say why."""
+    """The settings of a trial that begins; empty if they cannot be made, as the trial itself will report why."""
     try:
         return hypermodel.space(hp)
     except Exception:
         return {}
 
 
-def _serve(tuner, runner, address, record, progress, tell):
-    """Serves the trials to workers, with a line for each that ends."""
-    chief = Chief(tuner.oracle, address, record.folder)
+def _serve(tuner, runner, address, search_folder, progress, tell):
+    """Serves the trials to workers, and prints a line for each that ends."""
+    chief = Chief(tuner.oracle, address, search_folder.folder)
     with chief.serving():
-        tell(f"chief   waits for workers: {program()} search --worker NAME --chief {address} --run {record.folder}")
+        command = f"{program()} search --worker NAME --chief {address} --run {search_folder.folder}"
+        tell(f"chief   waits for workers: {command}")
         with quiet():
             for result in chief.results(runner, tell):
                 progress.end(result, begun=False)
@@ -231,44 +235,47 @@ def _check_worker(chief, name, given):
 
 
 def _work(hypermodel, run, chief, name, tell):
-    """Runs trials for a chief until there are no more."""
+    """Runs trials for a chief until no more are left."""
     config = hypermodel.config if hypermodel else DEFAULT_CONFIG
-    record = Search(f"runs/{config.subject}-search" if run is None else run)
-    plan, at_work = record.plan, Worker(name, chief, record.folder)
-    at_work.check_chief()  # before the images, which may take long to load
+    search_folder = Search(f"runs/{config.subject}-search" if run is None else run)
+    plan, at_work = search_folder.plan, Worker(name, chief, search_folder.folder)
+    at_work.check_chief()  # first, as the images may take long to load
     hypermodel = hypermodel or _hypermodel_of(plan)
-    own = dataclasses.replace(
+    worker_plan = dataclasses.replace(
         plan,
         config=hypermodel.config,
         space=_describe_space(hypermodel),
         data=_describe_data(hypermodel.dataset),
     )
-    record.extended(own, "is that of a search that differs from this worker's")
+    search_folder.extended(worker_plan, "holds a search that differs from this worker's")
     with at_work.working():
         _fill_cache(hypermodel, False)
-        runner = _runner(hypermodel, record, plan, name)
-        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, record.folder, at_work.check_chief)
-        tell(f"worker  {name} works for {chief} in {record.folder}")
-        _run(tuner, hypermodel, Progress(record, plan, tell, alone=False))
+        runner = _runner(hypermodel, search_folder, plan, name)
+        tuner = AttentionTuner(_oracle(plan), hypermodel, runner, search_folder.folder, at_work.check_chief)
+        tell(f"worker  {name} works for {chief} in {search_folder.folder}")
+        _run(tuner, hypermodel, Progress(search_folder, plan, tell, alone=False))
     tell("worker  there are no more trials")
-    return record
+    return search_folder
 
 
-def _finish(record, plan, tell, verbose):
-    """What the search found, and the winner as a run."""
-    record.write_table()
-    if record.best_trial(plan.monitor) is None:
-        failed = next((trial for trial in record.trials if trial.status == FAILED), None)
+def _finish(search_folder, plan, tell, verbose):
+    """Writes the results of the search, and trains the winner as a run."""
+    search_folder.write_table()
+    if search_folder.best_trial(plan.monitor) is None:
+        failed = next((trial for trial in search_folder.trials if trial.status == FAILED), None)
         if failed is None:
-            least = min(trial.error for trial in record.trials)
-            raise invalid("Every network was too large.", "a larger limit of parameters", least, RuntimeError)
+            least = min(trial.error for trial in search_folder.trials)
+            raise invalid("Every network was too large.", "a larger `max_parameters`", least, RuntimeError)
         raise invalid(
-            "Every trial failed.", "one that ends", f"{failed.error}; see {record.folder / 'trials'}", RuntimeError
+            "Every trial failed.",
+            "at least one trial without an error",
+            f"{failed.error}; see {search_folder.folder / 'trials'}",
+            RuntimeError,
         )
-    config = write_results(record, plan)
-    remove_backups(record)
-    tell(f"\n{conclusion(record, plan)}\n")
+    config = write_results(search_folder, plan)
+    remove_backups(search_folder)
+    tell(f"\n{conclusion(search_folder, plan)}\n")
     epochs = f"up to its best epoch, {config.last_epoch} of {config.epochs}"
     tell(f"winner  trained again on train and validation, {epochs}")
-    retrain(record, config, 2 if verbose else 0)
-    return record
+    retrain(search_folder, config, 2 if verbose else 0)
+    return search_folder

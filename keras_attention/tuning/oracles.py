@@ -1,4 +1,4 @@
-"""KerasTuner's oracles, which choose the settings of each trial, made to survive a kill."""
+"""KerasTuner's oracles, which choose the settings of each trial; these survive a kill of the process."""
 
 import glob
 import warnings
@@ -14,15 +14,15 @@ from keras_attention.files import read_json, write_json
 from keras_attention.metrics import MONITORS
 
 TUNERS = ("random", "grid", "hyperband", "bayesian")
-HALVING = 3  # of Hyperband: what is left of the trials from one rung to the next
-ENDLESS = 10**6  # iterations of Hyperband; the number of trials ends it
+HALVING = 3  # Hyperband continues one in three trials from one rung to the next
+ENDLESS = 10**6  # more than enough iterations of Hyperband, and failed trials; the number of trials ends the search
 
 
 class Durable:
-    """An oracle whose files are written whole, and which counts no trial twice and loses none.
+    """An oracle whose files are always whole, and which neither loses a trial nor counts one twice.
 
-    KerasTuner writes its files in place, so that a kill in between leaves half of one; and a kill between two of them
-    leaves a trial that runs nowhere.
+    KerasTuner writes its files in place. A kill while it writes leaves half a file, and a kill between two files leaves
+    a trial that is noted as running but runs nowhere.
     """
 
     def save(self):
@@ -32,25 +32,27 @@ class Durable:
         write_json(f"{self._get_trial_dir(trial.trial_id)}/trial.json", trial.get_state())
 
     def reload(self):
-        """Takes up what the files say.
+        """Restores the state from the files.
 
         Raises:
-            ValueError: a file that is damaged.
+            ValueError: a file is damaged.
         """
         for path in (self._get_oracle_fname(), *glob.glob(f"{self._project_dir}/trial_*/trial.json")):
-            read_json(path)  # an error that names the file
+            read_json(path)  # raises an error that names the file
         try:
             super().reload()
         except (RuntimeError, KeyError, TypeError) as error:
-            raise invalid(f"{self._get_oracle_fname()} is not that of a tuner.", "one as written", error) from error
-        # A trial that the oracle does not know of was never given to anyone: the same one is drawn again.
+            raise invalid(
+                f"{self._get_oracle_fname()} must hold the state of a tuner.", "the file as written", error
+            ) from error
+        # A trial that the oracle's file does not list was never handed out: the same trial is drawn again.
         self.trials = {trial_id: trial for trial_id, trial in self.trials.items() if trial_id in self.start_order}
-        # KerasTuner takes the trial that ended last for one that runs. The next is taken from the end of the queue.
+        # KerasTuner puts the trial that ended last back into the queue. It takes the next trial from the queue's end.
         self._retry_queue = sorted(set(self._retry_queue) - set(self.end_order), reverse=True)
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id):
-        """A trial to run; no worker is let go while another one may die over the last trial."""
+        """Returns a trial to run; keeps idle workers while another worker runs a trial, as it may die."""
         trial = super().create_trial(tuner_id)
         if trial.status == "STOPPED" and self.ongoing_trials:
             self.tuner_ids.add(tuner_id)
@@ -59,19 +61,19 @@ class Durable:
 
     @keras_tuner.synchronized
     def run_again(self, trial_id):
-        """Takes a trial for one that has not ended."""
+        """Puts a trial that ended back into the queue."""
         self.end_order = [ended for ended in self.end_order if ended != trial_id]
         self._retry_queue = sorted({*self._retry_queue, trial_id}, reverse=True)
         self.save()
 
     @property
     def pending(self):
-        """The trials that are to be run again."""
+        """The trials to run again."""
         return tuple(self._retry_queue)
 
     @keras_tuner.synchronized
     def give_back(self, tuner_id):
-        """Lets another worker do the trial of one that is gone; returns the trial's number, or `None`."""
+        """Puts the trial of a lost worker back into the queue; returns the trial's number, or `None`."""
         self.tuner_ids.discard(tuner_id)
         trial = self.ongoing_trials.pop(tuner_id, None)
         if trial is None:
@@ -82,11 +84,11 @@ class Durable:
 
 
 class RandomOracle(Durable, keras_tuner.oracles.RandomSearchOracle):
-    """Each hyperparameter by chance; no settings twice."""
+    """Draws each hyperparameter at random; no settings twice."""
 
 
 class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
-    """One value of one hyperparameter after the other; it keeps its place, which KerasTuner's own forgets."""
+    """Tries all combinations in order; saves its position, which KerasTuner's grid oracle does not."""
 
     def get_state(self):
         ordered = sorted(self._ordered_ids._memory, key=self._place_of)
@@ -96,11 +98,12 @@ class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
         super().set_state(state)
         for trial_id in state["ordered"]:
             self._ordered_ids.insert(trial_id)
-        # KerasTuner notes what follows a trial after it has written that the trial ended. What is known is passed over.
+        # KerasTuner notes which trials can follow only after it has saved that a trial ended, so that a kill in between
+        # loses them. So all ended trials are listed; settings that are already known are passed over.
         self._populate_next = [*state["populate_next"], *self.end_order]
 
     def _place_of(self, trial_id):
-        """How many trials come after this one, in the order of the grid, counted down."""
+        """A key that sorts trials in the order of the grid: minus the number of trials after this one."""
         after, following = 0, trial_id
         while (following := self._ordered_ids.next(following)) is not None:
             after += 1
@@ -108,14 +111,15 @@ class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
 
 
 class HyperbandOracle(Durable, keras_tuner.oracles.HyperbandOracle):
-    """Many settings for few epochs, and the best of them for more.
+    """Trains many settings for few epochs, and the best of them for more.
 
-    A bracket, the settings that compete for more epochs, is begun only where the trials suffice to end it. KerasTuner's
-    own knows no number of trials: of too few, none would come to its last epoch.
+    A bracket is a group of settings that compete for more epochs. This oracle begins a bracket only if enough trials
+    are left to end it. KerasTuner's oracle ignores the number of trials: with too few, no trial would reach its last
+    epoch.
 
     Args:
         max_trials: the number of trials.
-        **settings: of KerasTuner's oracle.
+        **settings: the settings of KerasTuner's oracle.
     """
 
     def __init__(self, max_trials, **settings):
@@ -137,23 +141,23 @@ class HyperbandOracle(Durable, keras_tuner.oracles.HyperbandOracle):
 
 
 class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
-    """Where a Gaussian process over the trials so far expects most.
+    """Tries the settings from which a Gaussian process over the past trials expects most.
 
-    KerasTuner takes the names to choose from for points on a line. Here the process sees each name as a direction of
-    its own (Garrido-Merchán, Hernández-Lobato, *Dealing with Categorical and Integer-valued Variables in Bayesian
+    KerasTuner maps the names to choose from to points on a line. Here each name is a separate dimension of the process
+    (Garrido-Merchán, Hernández-Lobato, *Dealing with Categorical and Integer-valued Variables in Bayesian
     Optimization with Gaussian Processes*, Neurocomputing 380, 2020).
     """
 
     def populate_space(self, trial_id):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # of few trials; nothing that a person could mend
+            warnings.simplefilter("ignore", ConvergenceWarning)  # due to few trials; a person could not fix it
             return super().populate_space(trial_id)
 
     def _make_gpr(self):
         return make_pipeline(FunctionTransformer(self._with_directions), super()._make_gpr())
 
     def _with_directions(self, points):
-        """Points with a column in 0…1 for each hyperparameter → with a column for each name to choose from."""
+        """Replaces the column of each hyperparameter that chooses a name by one column for each name."""
         columns = []
         for hp, column in zip(self._nonfixed_space(), np.asarray(points).T, strict=True):
             if isinstance(hp, keras_tuner.engine.hyperparameters.Choice) and not hp.ordered:
@@ -165,18 +169,18 @@ class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
 
 
 def make_oracle(tuner, monitor, max_trials, epochs, seed):
-    """The oracle of that name.
+    """Returns the oracle of a kind of tuner.
 
     Args:
         tuner: `"random"`, `"grid"`, `"hyperband"` or `"bayesian"`.
         monitor: a name in `MONITORS`.
         max_trials: the number of trials.
-        epochs: of a whole trial.
-        seed: the same for the same trials.
+        epochs: the epochs of a whole trial.
+        seed: equal seeds give equal trials.
     """
     settings = {
         "objective": keras_tuner.Objective(monitor, "max" if MONITORS[monitor].more_is_better else "min"),
-        "seed": seed + 1,  # 0 would be none
+        "seed": seed + 1,  # KerasTuner takes 0 for no seed
         "max_consecutive_failed_trials": ENDLESS,
     }
     if tuner == "hyperband":

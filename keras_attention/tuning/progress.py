@@ -1,4 +1,4 @@
-"""What a person sees while a search runs: a line for each trial, and the first traceback of each failure."""
+"""What a search prints while it runs: a line for each trial, and a traceback for each new error."""
 
 import time
 
@@ -11,13 +11,13 @@ LONGEST_ERROR = 160
 
 
 class Progress:
-    """Tells of the trials of a search as they begin and end.
+    """Reports the trials of a search as they begin and end.
 
     Args:
         search: the `Search`.
-        plan: its `Plan`.
-        tell: like `print`.
-        alone: whether it sees all trials that end, and so can count and compare them.
+        plan: the `Plan` of the search.
+        tell: a function like `print`.
+        alone: whether this process sees all trials that end, so that it can count and compare them.
     """
 
     def __init__(self, search, plan, tell, alone=True):
@@ -25,18 +25,18 @@ class Progress:
         before = search.trials
         self.known = {trial.trial for trial in before if trial.status == COMPLETED}
         self.ended, self.best = {trial.trial for trial in before}, search.best_trial(plan.monitor)
-        self.told = {trial.error: trial.trial for trial in before if trial.status == FAILED}
+        self.reported = {trial.error: trial.trial for trial in before if trial.status == FAILED}
         self.began, self.done = time.monotonic(), 0
 
     def begin(self, trial_id, settings):
-        """Says which trial is under way; nothing of one whose result is known."""
+        """Reports which trial begins, unless its result is known."""
         if trial_id in self.known:
             return
         count = f"[{len(self.ended | {trial_id})}/{self.plan.max_trials}] " if self.alone else ""
         self.tell(f"{count}trial {trial_id}: {described(settings)}: ", end="")
 
     def end(self, result, begun=True):
-        """Says what came of a trial; the whole line where its beginning was not said."""
+        """Reports the result of a trial; the whole line if its beginning was not reported."""
         if result.trial in self.known:
             return
         if not begun:
@@ -53,7 +53,7 @@ class Progress:
         monitor = self.plan.monitor
         figure = f"{monitor} {result.figures[monitor]:.3f}"
         epochs = f" after {result.epochs} of {self.plan.config.last_epoch} epochs" if self._is_short(result) else ""
-        cost = f"{result.seconds:.0f} s" if not result.repeats else f"as trial {result.repeats}, not run again"
+        cost = f"{result.seconds:.0f} s" if not result.repeats else f"same as trial {result.repeats}, not run again"
         if not self.alone:
             return f"{figure}{epochs}, {cost}"
         if self.best is None or _is_better(result, self.best, monitor):
@@ -69,11 +69,11 @@ class Progress:
         return "" if rest <= 0 or not self.alone else time_left((time.monotonic() - self.began) / self.done * rest)
 
     def _tell_traceback(self, result):
-        """The traceback of a failure, unless another trial has failed in the same way."""
-        if result.error in self.told:
-            self.tell(f"        as trial {self.told[result.error]} did")
+        """Prints the traceback of a failure, or names the trial that failed with the same error before."""
+        if result.error in self.reported:
+            self.tell(f"        like trial {self.reported[result.error]}")
             return
-        self.told[result.error] = result.trial
+        self.reported[result.error] = result.trial
         path = self.search.folder / "trials" / f"{result.trial}.error.txt"
         if path.exists():
             self.tell("\n".join(f"        {line}" for line in path.read_text("utf-8").rstrip().splitlines()))
@@ -89,7 +89,7 @@ def _shortened(error):
 
 
 def described(settings):
-    """The settings of a trial in a few words."""
+    """The settings of a trial as a short text."""
     if not settings:
         return "no settings"
     parts = [_network(settings), "+".join(settings["attend"])]
@@ -124,7 +124,7 @@ def _options(options):
 
 
 def announce(search, plan, dataset):
-    """The data, the space, how trials are chosen, and how many there are to do."""
+    """The first lines of a search: the data, the tuner, the number of trials and the folder."""
     lines = [dataset.described]
     finished = len(search.trials)
     before = f", {finished} of them done before" if finished else ""
@@ -138,11 +138,11 @@ def announce(search, plan, dataset):
 
 
 def conclusion(search, plan):
-    """What the search found, and what it is worth."""
+    """The last lines of a search: what it found, and how far to trust it."""
     trials, best = search.trials, search.best_trial(plan.monitor)
     counts = {status: sum(trial.status == status for trial in trials) for status in (COMPLETED, FAILED, SKIPPED)}
     kinds = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    more = "" if len(trials) >= plan.max_trials else "; there are no other settings to try"
+    more = "" if len(trials) >= plan.max_trials else "; no other settings are left to try"
     lines = [f"trials  {kinds}{more}"]
     failed = {trial.error: trial for trial in trials if trial.status == FAILED}
     lines += [f"failed  {described(trial.settings)}: {_shortened(error)}" for error, trial in failed.items()]

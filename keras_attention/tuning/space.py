@@ -1,4 +1,4 @@
-"""What is searched: scores, alignments and their options from the registries, blocks, dimensions, rates."""
+"""The space of a search: scores, alignments and their options, attended layers, dimensions and rates."""
 
 import contextlib
 import dataclasses
@@ -12,13 +12,13 @@ from keras_attention.layers.domains import Choices, Range
 from keras_attention.models import BACKBONES
 from keras_attention.models.backbone import NOMINAL_SIDE, feature_layers, feature_map
 
-NONE = "none"  # as on the command line: the score of the head without attention, and no units
+NONE = "none"  # as on the command line: no attention if it is the score, no projection if it is the units
 MULTISCALE = NONE
 CONTROLS = (MULTISCALE, UNIFORM)
-JOIN = "+"  # between the layers of one choice
+JOIN = "+"  # joins the layers of one choice
 
-# What every network has besides its attended layers, and what those with attention have besides the options of their
-# score and alignment.
+# The hyperparameters of every network besides its attended layers, and those of networks with attention besides the
+# options of their score and alignment.
 EVERYWHERE = {
     "dropout": Choices((0.0, 0.1, 0.2, 0.3, 0.5)),
     "learning_rate": Range(1e-4, 3e-3, logarithmic=True),
@@ -31,25 +31,26 @@ FAMILIES = {"score": SCORES, "alignment": ALIGNMENTS}
 
 
 class Space:
-    """The hyperparameters, what a person fixed of them, and the settings that they make.
+    """The hyperparameters of a search, as narrowed by the user, and the settings they lead to.
 
-    Names are those of `TrainConfig`, and `<score>.<option>` or `<alignment>.<option>` for what a member declares in its
-    `search_space`. Options that `config` gives its own score or alignment are not searched for these.
+    Hyperparameters have the names of `TrainConfig`. The options that a score or an alignment declares in its
+    `search_space` are called `<score>.<option>` and `<alignment>.<option>`. Options that `config` sets for its score or
+    alignment are not searched.
 
     Args:
-        config: the `TrainConfig` of what is not searched.
-        fix: name → its one value.
+        config: the `TrainConfig` with the settings that are not searched.
+        fix: name → the only value.
         choose: name → the values to choose from.
 
     Raises:
-        ValueError: a name that is none, or a value that is not possible.
+        ValueError: a name does not exist, or a value is not possible.
     """
 
     def __init__(self, config, fix=None, choose=None):
         self.config, self.fix, self.choose = config, dict(fix or {}), dict(choose or {})
         both = set(self.fix) & set(self.choose)
         if both:
-            raise invalid("A hyperparameter is fixed and to be chosen.", "one of the two", ", ".join(sorted(both)))
+            raise invalid("A hyperparameter is in both `fix` and `choose`.", "one of the two", ", ".join(sorted(both)))
         families = {name: Choices(tuple(registry)) for name, registry in FAMILIES.items()}
         self.domains = families | {"attend": _attended(config.backbone)} | EVERYWHERE | WITH_ATTENTION
         self.domains["num_heads"] = self._dividing_heads()
@@ -65,24 +66,24 @@ class Space:
 
     @property
     def attending(self):
-        """The scores to choose from that are no controls."""
+        """The scores to choose from, without the controls."""
         return [score for score in self.values("score") if score not in CONTROLS]
 
     @property
     def layers(self):
-        """All layers that may be attended to."""
+        """All layers that may be attended."""
         return tuple(dict.fromkeys(layer for choice in self.values("attend") for layer in choice.split(JOIN)))
 
     def values(self, name):
-        """The values to choose from; of a `Range`, its ends."""
+        """The values to choose from; the ends of a `Range`."""
         domain = self.domains[name]
         return domain.values if isinstance(domain, Choices) else (domain.least, domain.most)
 
     def settings(self, hp):
-        """Declares the hyperparameters in `hp`, a `keras_tuner.HyperParameters`, and returns their settings.
+        """Declares the hyperparameters in `hp`, a `keras_tuner.HyperParameters`, and returns the settings drawn.
 
         Returns:
-            A dictionary of settings of `TrainConfig`, of what is active alone.
+            A dictionary of settings of `TrainConfig`, without those of inactive hyperparameters.
         """
         score = self._draw(hp, "score")
         found = {name: self._draw(hp, name) for name in ("attend", *EVERYWHERE)}
@@ -106,7 +107,7 @@ class Space:
         return draw(hp, name, self.domains[name], default)
 
     def _draw_options(self, hp, family, chosen):
-        """The options of a member, drawn where it is the one that was chosen."""
+        """Declares the options of every member, and returns those of the chosen one."""
         found = {}
         for member, options in self.members[family].items():
             with self._only_for(hp, family, [member]):
@@ -121,7 +122,7 @@ class Space:
 
     @contextlib.contextmanager
     def _only_for(self, hp, parent, values):
-        """A conditional scope, where there are values that it would not hold for."""
+        """A conditional scope for some values of a parent; no scope if it would hold for all of them or for none."""
         if not values or set(self.values(parent)) <= set(values):
             yield
         else:
@@ -132,7 +133,7 @@ class Space:
         return getattr(self.config, f"{family}_options") if getattr(self.config, family) == member else {}
 
     def _options_of_members(self, family):
-        """Member → the names of its options that are searched, of the members that may be chosen."""
+        """Member → the names of its searched options, for each member that may be chosen."""
         registry = FAMILIES[family]
         members = {name: registry.search_space(registry[name]) for name in self.values(family) if name in registry}
         if family == "alignment" and not self.attending:
@@ -152,7 +153,7 @@ class Space:
             if isinstance(values, str) or not hasattr(values, "__iter__"):
                 values = (values,)
             values = [_plain(name, value) for value in values]
-            # All of one type, as KerasTuner wants them.
+            # KerasTuner wants all values of one type.
             if NONE in values and name == "units":
                 values = [str(value) for value in values]
             if any(isinstance(value, float) for value in values):
@@ -160,22 +161,22 @@ class Space:
             self.domains[name] = Choices(tuple(dict.fromkeys(values)))
 
     def _check_all_used(self):
-        """Raises for a name that nothing asks for."""
+        """Raises a `ValueError` for a name that this search does not use."""
         for name in (*self.fix, *self.choose):
             if not self.attending and name in ("alignment", *WITH_ATTENTION):
-                raise invalid(f"{name!r} is not searched.", "a score with attention to choose", name)
+                raise invalid(f"{name!r} is not searched.", "at least one score with attention", name)
             if name in self.domains:
                 continue
             member, _, option = name.partition(".")
             family = next((family for family, registry in FAMILIES.items() if member in registry), None)
             if family and option in FAMILIES[family].search_space(FAMILIES[family][member]):
                 raise invalid(
-                    f"{name!r} is not searched.", f"{member!r} among the {family}s, its {option} not given", name
+                    f"{name!r} is not searched.", f"{member!r} among the {family}s, and its {option} not set", name
                 )
             raise unknown("hyperparameter", name, self.domains)
 
     def _check_values(self):
-        """Makes a configuration of each value: what it refuses is refused before any training."""
+        """Makes a configuration with each value, so that wrong values are refused before any training."""
         for name in (*self.fix, *self.choose):
             for value in self.values(name):
                 try:
@@ -189,13 +190,13 @@ class Space:
             for layer in self.layers:
                 if self._channels[layer] % heads:
                     raise invalid(
-                        f"{heads} heads do not divide {layer}.",
+                        f"The number of heads, {heads}, must divide the channels of {layer}.",
                         f"a divisor of its {self._channels[layer]} channels",
                         f"num_heads={heads}",
                     )
 
     def _alone(self, name, value):
-        """The settings of `TrainConfig` in which only this hyperparameter differs."""
+        """The settings of `TrainConfig` that this hyperparameter sets."""
         member, _, option = name.partition(".")
         if option:
             family = "score" if member in SCORES else "alignment"
@@ -207,9 +208,9 @@ class Space:
         return {name: tuple(value.split(JOIN)) if name == "attend" else value}
 
     def _dividing_heads(self):
-        """The usual numbers of heads, of those that divide the channels of every layer to choose from."""
+        """The usual numbers of heads that divide the channels of every layer to choose from."""
         self._narrow("attend")
-        # What the backbone does not have is refused with the other values.
+        # Layers that the backbone does not have are refused later, with the other values.
         common = math.gcd(*(self._channels.get(layer, 0) for layer in self.layers))
         return Choices(tuple(heads for heads in WITH_ATTENTION["num_heads"].values if common % heads == 0))
 
@@ -221,36 +222,36 @@ class Space:
         for layer in layers:
             if layer not in self._channels:
                 backbone = BACKBONES.make(self.config.backbone, NOMINAL_SIDE, self.config.network_width)
-                feature_map(backbone, layer, "attend")  # which says what it has
+                feature_map(backbone, layer, "attend")  # raises an error that lists its layers
 
 
 def _attended(backbone):
-    """The layers that a backbone attends by default, all of them or each alone."""
+    """The choices of attended layers: the default layers of a backbone, all together or each alone."""
     layers = BACKBONES[backbone].attend
     return Choices(tuple(dict.fromkeys((JOIN.join(layers), *layers))))
 
 
 @functools.lru_cache
 def _channels_of(backbone, width):
-    """Layer → the channels of its map, of a `Backbone`."""
+    """Layer → the channels of its feature map, for a `Backbone`."""
     features = feature_layers(backbone.build((NOMINAL_SIDE, NOMINAL_SIDE, 3), width=width))
     return {name: feature.shape[-1] for name, feature in features.items()}
 
 
 def draw(hp, name, domain, default=None):
-    """Declares a hyperparameter of KerasTuner, and gives its value; `None` where its scope is not active.
+    """Declares a hyperparameter of KerasTuner, and returns its value; `None` if its scope is not active.
 
     Args:
         hp: a `keras_tuner.HyperParameters`.
-        name: of the hyperparameter.
+        name: the name of the hyperparameter.
         domain: its `Choices` or its `Range`.
-        default: the value that a grid begins with, where the domain has it; else its first.
+        default: the value that a grid begins with, if the domain contains it; otherwise the first value is used.
     """
     if isinstance(domain, Choices) and isinstance(domain.values[0], bool):
         if len(domain.values) == 2:
             return hp.Boolean(name, default=bool(default))
         value = hp.Choice(name, list(domain.values))
-        return None if value is None else bool(value)  # KerasTuner makes it a number
+        return None if value is None else bool(value)  # KerasTuner returns a number
     if isinstance(domain, Choices):
         return hp.Choice(name, list(domain.values), default=default if default in domain.values else domain.values[0])
     number = hp.Int if domain.whole else hp.Float
@@ -264,18 +265,20 @@ def draw(hp, name, domain, default=None):
         sampling=sampling,
         default=default if inside else domain.least,
     )
-    # Three digits: the same through every file and every network, and read by people.
+    # Three digits are easy to read, and stay the same in every file.
     return value if value is None or domain.whole else float(f"{value:.3g}")
 
 
 def _plain(name, value):
-    """A value as KerasTuner takes it."""
+    """The value in the form that KerasTuner accepts."""
     if name in ("score", "units") and value is None:
         return NONE
     if name == "attend" and not isinstance(value, str):
         value = JOIN.join(value)
     if not isinstance(value, (str, bool, int, float)):
-        raise invalid(f"`{name}` has no such value.", "a text, a number, true or false", f"{name}={value!r}", TypeError)
+        raise invalid(
+            f"`{name}` cannot have this value.", "a text, a number, True or False", f"{name}={value!r}", TypeError
+        )
     if name == "attend" and value in ("", MULTISCALE):
-        raise invalid("A search attends to something.", "names of layers", f"attend={value!r}")
+        raise invalid("A search must attend to at least one layer.", "names of layers", f"attend={value!r}")
     return value

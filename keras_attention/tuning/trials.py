@@ -1,7 +1,7 @@
-"""The trials of a search: each trains the networks of its settings, in folders that are named by those settings.
+"""The trials of a search: each trains networks with its settings, in folders named after those settings.
 
-Settings that come again, in another trial or in a longer one of Hyperband, find what was trained of them and go on from
-there. A trial that was cut off goes on from its last epoch.
+If the same settings come up again, in another trial or in a longer trial of Hyperband, training continues from the
+network in their folder. A trial that was cut off continues from its last epoch.
 """
 
 import contextlib
@@ -32,21 +32,21 @@ EPOCHS = "tuner/epochs"  # what Hyperband calls the epochs of a trial
 
 @dataclasses.dataclass(frozen=True)
 class TrialResult:
-    """What came of a trial.
+    """The result of a trial.
 
     Args:
-        trial: its number, a text.
-        status: `"completed"`, `"failed"`, or `"skipped"`, where the network is too large.
-        settings: those of `TrainConfig` that were searched.
-        figures: the validation figures of the best epoch, means over the executions.
-        best_epoch: the epoch they are of, a mean too.
-        epochs: that were trained.
-        parameters: of the network.
-        seconds: of training, over all executions, without what another trial had trained of them.
-        repeats: the trial that had the same settings before, if one had.
-        folders: those of the executions.
-        error: what went wrong, in one line.
-        worker: who did it.
+        trial: the number of the trial, as text.
+        status: `"completed"`, `"failed"`, or `"skipped"` if the network is too large.
+        settings: the searched settings of `TrainConfig`.
+        figures: the validation figures of the best epoch, averaged over the executions.
+        best_epoch: the best epoch, averaged over the executions.
+        epochs: the number of epochs trained.
+        parameters: the number of parameters of the network.
+        seconds: the time of training over all executions, without epochs that another trial had trained.
+        repeats: the earlier trial with the same settings, if there is one.
+        folders: the folders of the executions.
+        error: the error, in one line.
+        worker: the name of the worker that ran the trial.
     """
 
     trial: str
@@ -67,7 +67,7 @@ class TrialResult:
         """The result that `save` wrote.
 
         Raises:
-            ValueError: a file that is not there, or damaged.
+            ValueError: the file is missing or damaged.
         """
         result = read_json(path)
         try:
@@ -75,8 +75,8 @@ class TrialResult:
             settings = {name: tuple(value) if isinstance(value, list) else value for name, value in settings}
             return cls(**result | {"settings": settings, "folders": tuple(result["folders"])})
         except (AttributeError, KeyError, TypeError) as error:
-            what = f"{path} is not the result of a trial."
-            raise invalid(what, "one as written", f"{type(error).__name__}: {error}") from error
+            what = f"{path} must hold the result of a trial."
+            raise invalid(what, "the file as written", f"{type(error).__name__}: {error}") from error
 
     def save(self, path):
         """Writes the result as JSON."""
@@ -84,15 +84,15 @@ class TrialResult:
 
 
 class TrialRunner:
-    """Runs trials, and writes down what comes of them.
+    """Runs trials, and writes their results.
 
     Args:
         hypermodel: the `AttentionHyperModel`.
-        folder: of the search.
-        executions: networks of a trial, which differ in their seed.
-        max_parameters: a larger network is skipped; `None` takes any.
-        keep_backups: whether a trial may go on later.
-        worker: who runs it, a name.
+        folder: the folder of the search.
+        executions: how many networks each trial trains, which differ in their seed.
+        max_parameters: networks with more parameters are skipped; `None` sets no limit.
+        keep_backups: whether to keep what a longer trial needs to continue.
+        worker: the name of the worker that runs the trials.
     """
 
     def __init__(self, hypermodel, folder, executions=1, max_parameters=None, keep_backups=False, worker=None):
@@ -101,11 +101,11 @@ class TrialRunner:
         self.keep_backups, self.worker = keep_backups, worker
 
     def result_path(self, trial_id):
-        """Where the result of a trial is, or will be."""
+        """The path of the result of a trial, which need not exist yet."""
         return self.folder / "trials" / f"{trial_id}.json"
 
     def __call__(self, trial):
-        """Runs a `keras_tuner` trial to its end; a failure is a result too."""
+        """Runs a `keras_tuner` trial to its end, and returns its result, also if it fails."""
         hp, began = trial.hyperparameters, time.monotonic()
         made = {"trial": trial.trial_id, "settings": {}, "worker": self.worker}
         try:
@@ -122,7 +122,7 @@ class TrialRunner:
         return result
 
     def _known(self, trial_id, settings):
-        """The result of a trial that ended, but whose end the oracle had not written down before a kill."""
+        """The result of a trial that had ended when a kill kept the oracle from saving that; otherwise `None`."""
         path = self.result_path(trial_id)
         result = TrialResult.load(path) if path.exists() else None
         return result if result and (result.status, result.settings) == (COMPLETED, settings) else None
@@ -137,7 +137,7 @@ class TrialRunner:
         monitor = self.hypermodel.config.monitor
         if figures[monitor] is None:
             raise invalid(
-                f"`{monitor}` is not defined on the validation images.", "a figure", f"{monitor}=nan", ArithmeticError
+                f"`{monitor}` must be defined on the validation images.", "a figure", f"{monitor}=nan", ArithmeticError
             )
         return {
             "figures": figures,
@@ -150,7 +150,7 @@ class TrialRunner:
         }
 
     def _claim(self, config, trial_id, epochs):
-        """Notes whose settings these are; the first trial that had them, for as many epochs, if it is another one."""
+        """Notes that a trial has these settings; returns the first other trial with them and as many epochs, if any."""
         path = self._run(config).folder.parent / "trials.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         with alone(path.with_suffix(".lock")):
@@ -160,7 +160,7 @@ class TrialRunner:
         return first
 
     def _run(self, config):
-        """The folder of a network, named by its settings; in an older search that of the same settings."""
+        """The folder of a network, named after its settings; in an older search, that of the same settings."""
         digest = hashlib.sha256(_identity(config).to_json().encode()).hexdigest()[:8]
         with_attention = config.score not in (None, UNIFORM)
         name = f"{config.score}+{config.alignment}" if with_attention else config.score or "multiscale"
@@ -176,7 +176,7 @@ class TrialRunner:
         return None
 
     def _execute(self, config, epochs):
-        """One network after so many epochs: its rows, its best row, and what is known about it."""
+        """Trains one network for so many epochs; returns its rows, its best row, and facts about it."""
         run = self._run(config)
         with alone(run.folder.with_name(f"{run.folder.name}.lock")):
             about = read_json(run.folder / "network.json") if (run.folder / "network.json").exists() else None
@@ -189,7 +189,7 @@ class TrialRunner:
         try:
             self._count_kills(run)
             rows, about = self._fit_counted(run, config, epochs)
-        finally:  # whatever ends here did not kill the process
+        finally:  # the process was not killed if it comes here
             remove(self._kills(run))
         if about["ended"] or not self.keep_backups:
             remove(run.folder / "backup")
@@ -208,20 +208,20 @@ class TrialRunner:
             run.begin(config)
         shortened = dataclasses.replace(config, stop_after=epochs)
         keeper = fit_run(run, shortened, dataset, make_stages(shortened, dataset, model, backbone), keep_model=False)
-        # Where patience ended it, more epochs would not be trained either.
+        # If patience ended the training, a longer trial would not train more epochs either.
         ended = len(keeper.rows) < epochs or epochs == config.last_epoch
         about = {"parameters": parameters, "seconds": round(keeper.seconds, 2), "ended": ended}
         write_json(run.folder / "network.json", about)
         return keeper.rows, about
 
     def _count_kills(self, run):
-        """Counts that this was begun; raises where the process was killed over it each time before."""
+        """Counts the beginnings of this network; raises an error if each of them ended in a kill of the process."""
         path = self._kills(run)
         kills = read_json(path) if path.exists() else 0
         if kills >= MOST_KILLS:
             raise invalid(
-                f"Its process was killed {MOST_KILLS} times.",
-                "one that ends",
+                f"The process of the trial was killed {MOST_KILLS} times.",
+                "a process that is not killed",
                 run.folder.parent.name,
                 ChildProcessError,
             )

@@ -14,15 +14,15 @@ PROJECT = "tuner"
 
 
 class AttentionTuner(keras_tuner.Tuner):
-    """Asks an oracle for trials, runs them, and tells it what came of them.
+    """Gets trials from an oracle, runs them, and reports their results to the oracle.
 
     Args:
-        oracle: one of `make_oracle`.
+        oracle: what `make_oracle` returned.
         hypermodel: the `AttentionHyperModel`.
         runner: the `TrialRunner`.
-        folder: of the search; KerasTuner's files are in `tuner/` below it.
-        check: called before each question to the oracle; it raises where the oracle is out of reach, for which
-            KerasTuner would wait an hour.
+        folder: the folder of the search; KerasTuner's files are in its subfolder `tuner/`.
+        check: called before each request to the oracle; it must raise an error if the oracle is out of reach, as
+            KerasTuner would wait for it for an hour.
     """
 
     def __init__(self, oracle, hypermodel, runner, folder, check=lambda: None):
@@ -33,12 +33,12 @@ class AttentionTuner(keras_tuner.Tuner):
                 oracle.reload()
 
     def _populate_initial_space(self):
-        """Declares all hyperparameters, without a model, which KerasTuner would build for each of them."""
+        """Declares all hyperparameters without building a model, unlike KerasTuner."""
         hp, activated = self.oracle.get_space(), []
         self.hypermodel.space(hp)
         self.oracle.update_space(hp)
         inactive = list(hp.inactive_scopes)
-        while inactive:  # what stands behind a condition may be declared only where that holds
+        while inactive:  # hyperparameters under a condition can be declared only while the condition holds
             conditions = inactive.pop()
             if conditions not in activated:
                 activated.append(conditions)
@@ -50,7 +50,7 @@ class AttentionTuner(keras_tuner.Tuner):
                 inactive += hp.inactive_scopes
 
     def trials(self):
-        """Runs trials until the oracle has no more; gives each `keras_tuner` trial before it runs, then its result."""
+        """Runs trials until the oracle has no more; yields each `keras_tuner` trial before it runs, then its result."""
         while True:
             self.check()
             with quiet():
@@ -77,5 +77,5 @@ class AttentionTuner(keras_tuner.Tuner):
 
 
 def quiet():
-    """Keeps what KerasTuner prints from a person's screen: its tables, and some lines of its debugging."""
+    """Suppresses what KerasTuner prints: its tables, and some lines of debugging."""
     return contextlib.redirect_stdout(io.StringIO())

@@ -151,13 +151,15 @@ def test_what_was_done_before_is_not_given_again(parts, address, tmp_path):
 
 @pytest.mark.parametrize("bad", ["here", "host:", ":80", "host:port", "host:99999", "host:0"])
 def test_an_address_that_is_none(bad):
-    with pytest.raises(ValueError, match=rf"no such address\. Expected HOST:PORT, .*Received: chief='{bad}'\.$"):
+    with pytest.raises(
+        ValueError, match=rf"must be a host and a port\. Expected HOST:PORT, .*Received: chief='{bad}'\.$"
+    ):
         parse_address(bad)
 
 
 @pytest.mark.parametrize("bad", ["", "a/b", "the-chief-1", "a b", "."])
 def test_a_name_that_is_none(bad):
-    with pytest.raises(ValueError, match=r"^This is no name of a worker\."):
+    with pytest.raises(ValueError, match=r"^`worker` must be the name of a worker\."):
         check_worker_name(bad)
 
 
@@ -169,22 +171,24 @@ def test_a_chief_that_does_not_answer(address, tmp_path, monkeypatch):
 def test_a_folder_that_is_not_shared(served, address, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    message = f"The chief does not see this worker in the folder. {ANY} run='{elsewhere}'."
+    message = f"The chief must see this worker in the folder of the search. {ANY} run='{elsewhere}'."
     refused(Worker("one", address, elsewhere).working(), message)
     assert "KERASTUNER_TUNER_ID" not in os.environ
 
 
 def test_a_name_that_is_taken(served, address, tmp_path):
     with Worker("one", address, tmp_path).working():
-        refused(Worker("one", address, tmp_path).working(), f"A worker of that name is at work. {ANY} worker='one'.")
+        refused(
+            Worker("one", address, tmp_path).working(), f"A worker of this name is already running. {ANY} worker='one'."
+        )
 
 
 def test_a_port_that_is_taken(served, parts, address, tmp_path):
     (tmp_path / "another").mkdir()
     chief = Chief(parts()[0].oracle, address, tmp_path / "another")
-    message = f"The chief cannot serve there. {ANY} Received: chief='{address}'."
+    message = f"The chief cannot serve at this address. {ANY} Received: chief='{address}'."
     refused(chief.serving(), message)
-    with pytest.raises(ValueError, match=r"^The chief cannot serve there\."):
+    with pytest.raises(ValueError, match=r"^The chief cannot serve at this address\."):
         check_free(address)
 
 

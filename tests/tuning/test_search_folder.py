@@ -86,8 +86,11 @@ def test_more_trials_continue_a_search(plan, record):
 DIFFERENT = {
     "config": ({"config": TrainConfig(patience=3, epochs=9)}, "`epochs` differs from that of the search. Expected"),
     "tuner": ({"tuner": "grid"}, "`tuner` differs from that of the search. Expected 'random'. Received: 'grid'."),
-    "trials": ({"max_trials": 11}, "The search has more trials. Expected at least 12. Received: max_trials=11."),
-    "data": ({"data": {"name": "yours"}}, "The images differ from that of the search. Expected {'name': 'mine'}."),
+    "trials": (
+        {"max_trials": 11},
+        "`max_trials` is less than that of the search. Expected at least 12. Received: max_trials=11.",
+    ),
+    "data": ({"data": {"name": "yours"}}, "The images differ from those of the search. Expected {'name': 'mine'}."),
     "space": (
         {"space": [{"class_name": "Choice", "config": {"name": "score", "values": ["dot"]}}]},
         "The space differs from that of the search. Expected score in ['dot', 'cosine']. Received: score in ['dot'].",
@@ -133,7 +136,7 @@ def test_folders_that_hold_something_else(plan, tmp_path):
 def test_one_process_at_a_time(plan, record):
     with record.alone():
         for action in (lambda: record.begin(plan, resume=False), lambda: record.begin(plan, resume=True)):
-            with pytest.raises(ValueError, match=r"^Another process is at this search\."):
+            with pytest.raises(ValueError, match=r"^Another process runs this search\."):
                 action()
     record.begin(plan, resume=True)
 
@@ -191,7 +194,7 @@ def test_the_recipe_of_the_winner(plan):
 
 def test_what_a_person_reads(record, plan):
     text = conclusion(record, plan)
-    assert "trials  3 completed, 1 failed, 1 skipped; there are no other settings to try" in text
+    assert "trials  3 completed, 1 failed, 1 skipped; no other settings are left to try" in text
     assert "failed  cosine(temperature=2.5, learned=True)+entmax(alpha=1.3), " in text
     assert "best    trial 01: multiscale, block3_pool+block4_pool, rate 0.0012" in text
     assert "val_accuracy 0.700 in the search: the best of 3 on the images that chose it, so optimistic" in text
@@ -217,10 +220,10 @@ def test_the_lines_of_trials(record, plan):
     text = "".join(said)
     assert text.startswith("[1/12] trial 04: cosine(temperature=2.5, learned=True)+entmax(alpha=1.3), ")
     assert "rate 0.0012: val_accuracy 0.500, 3 s, the best so far, about 0 s left\n[2/12]" in text
-    assert "val_accuracy 0.400 after 2 of 5 epochs, as trial 04, not run again, best 0.500 (trial 04)" in text
+    assert "val_accuracy 0.400 after 2 of 5 epochs, same as trial 04, not run again, best 0.500 (trial 04)" in text
     assert text.count("Traceback") == 1
     assert "        settings: {'score': 'cosine'" in text
-    assert "        as trial 05 did\n" in text
+    assert "        like trial 05\n" in text
     assert "skipped: too large" in text
     said.clear()
     again = Progress(record, plan, said.append)

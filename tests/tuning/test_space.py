@@ -139,19 +139,19 @@ BAD = {
     ),
     "units": ({"choose": {"units": [64, 0]}}, "`units` cannot be 0. `units` is out of range. Expected an integer at"),
     "layer": ({"fix": {"attend": "block9_pool"}}, "`attend` cannot be 'block9_pool'. Unknown layer 'block9_pool'"),
-    "no layer": ({"fix": {"attend": ()}}, "A search attends to something. Expected names of layers."),
+    "no layer": ({"fix": {"attend": ()}}, "A search must attend to at least one layer. Expected names of layers."),
     "option": ({"fix": {"softmax.temperature": -1}}, "`softmax.temperature` cannot be -1. `temperature` is out of"),
     "other member": (
         {"fix": {"score": "dot", "additive.activation": "relu"}},
-        "'additive.activation' is not searched. Expected 'additive' among the scores, its activation not given.",
+        "'additive.activation' is not searched. Expected 'additive' among the scores, and its activation not set.",
     ),
-    "both": ({"fix": {"units": 64}, "choose": {"units": [32]}}, "A hyperparameter is fixed and to be chosen."),
-    "heads": ({"choose": {"num_heads": [1, 3]}}, "3 heads do not divide block3_pool. Expected a divisor of its 64"),
+    "both": ({"fix": {"units": 64}, "choose": {"units": [32]}}, "A hyperparameter is in both `fix` and `choose`."),
+    "heads": ({"choose": {"num_heads": [1, 3]}}, "The number of heads, 3, must divide the channels of block3_pool."),
     "nothing": ({"choose": {"score": []}}, "There must be values to choose from."),
-    "kind": ({"fix": {"dropout": None}}, "`dropout` has no such value. Expected a text, a number, true or false."),
+    "kind": ({"fix": {"dropout": None}}, "`dropout` cannot have this value. Expected a text, a number, True or False."),
     "no attention": (
         {"fix": {"score": "none", "units": 64}},
-        "'units' is not searched. Expected a score with attention to choose. Received: units.",
+        "'units' is not searched. Expected at least one score with attention. Received: units.",
     ),
 }
 

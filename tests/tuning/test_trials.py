@@ -147,8 +147,10 @@ def test_what_kills_the_process_each_time_is_given_up(run, trained, tmp_path, mo
     for _ in range(2):
         with pytest.raises(Killed):
             run(0)
-    assert run(0).error == "ChildProcessError: Its process was killed 2 times. Expected one that ends. Received: " + (
-        f"{next((tmp_path / 'networks').iterdir()).name}."
+    assert (
+        run(0).error
+        == "ChildProcessError: The process of the trial was killed 2 times. Expected a process that is not killed. Received: "
+        + (f"{next((tmp_path / 'networks').iterdir()).name}.")
     )
 
 
