@@ -8,6 +8,7 @@ import zipfile
 import cloudpickle
 import keras
 import pytest
+import seams
 
 from keras_attention import attention_classifier
 from keras_attention.cli import main
@@ -196,24 +197,28 @@ def test_files_that_do_not_read_are_left_to_keras(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.apart
 def test_a_run_a_comparison_and_a_new_process_with_a_plugin(chebyshev, tmp_path, capsys):
-    def command(*arguments, plugin=True):
-        given = ["--plugin", str(chebyshev)] if plugin else []
+    """Training and comparing in processes of their own; refused here, where it is not known."""
+    # The plugin brings the shallow backbone along, to every process that loads it.
+    chebyshev.write_text(seams.SHALLOW_PROGRAM + CHEBYSHEV)
+    given = ["--plugin", str(chebyshev)]
+
+    def command(*arguments):
         done = [sys.executable, "-m", "keras_attention", *given, *arguments]
         return subprocess.run(done, capture_output=True, text=True, cwd=tmp_path)
 
     done = command("train", "--score", "chebyshev", *TINY, "--run", "run")
     assert done.returncode == 0, done.stderr
-    assert command("predict", "run", "run/attention.png").returncode == 0
-    refused = command("predict", "run", "run/attention.png", plugin=False)
-    assert refused.returncode == 2
-    assert "Received: class ChebyshevScore." in refused.stderr
-    refused = command("train", "--resume", "--run", "run", plugin=False)
-    assert "or one of your own after its module is imported (--plugin FILE)" in refused.stderr
     variants = ["--variants", "chebyshev+softmax", "--seeds", "1", "--jobs", "2"]
     compared = command("compare", *variants, *TINY, "--run", "compared")
     assert compared.returncode == 0, compared.stderr
     assert "not measured" not in compared.stdout
-    assert (
-        "keras-attention --plugin own/chebyshev_of_a_test.py compare" in (tmp_path / "compared/report.md").read_text()
-    )
+    report = (tmp_path / "compared" / "report.md").read_text()
+    assert "keras-attention --plugin own/chebyshev_of_a_test.py compare" in report
+    assert main(["predict", "run", "run/attention.png"]) == 2
+    assert "Received: class ChebyshevScore." in capsys.readouterr().err
+    assert main(["train", "--resume", "--run", "run"]) == 2
+    assert "or one of your own after its module is imported (--plugin FILE)" in capsys.readouterr().err
+    predicted = command("predict", "run", "run/attention.png")
+    assert predicted.returncode == 0, predicted.stderr

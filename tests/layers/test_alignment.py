@@ -130,6 +130,7 @@ def test_the_table_is_complete():
     assert {case.name for case in CASES} | set(LOCAL) == set(ALIGNMENTS)
 
 
+@pytest.mark.portable
 @every_case
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
 def test_value_is_that_of_the_formula(case, scale, scores):
@@ -165,6 +166,7 @@ def test_weights_lie_between_zero_and_one(case, scores):
     assert weights.max() <= 1
 
 
+@pytest.mark.portable
 @every_case
 def test_a_masked_key_has_weight_zero_and_a_visible_one_has_not(case, scores):
     weights = numpy(case.layer()(scores, mask=MASK))
@@ -190,6 +192,7 @@ def test_what_a_masked_key_scores_does_not_matter(case, fill, scores):
     np.testing.assert_array_equal(weights, numpy(case.layer()(scores, mask=MASK)))
 
 
+@pytest.mark.portable
 @every_case
 def test_a_row_without_visible_keys_is_all_zero_and_has_a_finite_gradient(case, scores, gradients):
     mask = MASK.copy()
@@ -274,6 +277,7 @@ def test_gradient_agrees_with_finite_differences(case, scale, scores, rng, gradi
     assert np.sum(gradient * direction) == pytest.approx((numpy(ahead) - numpy(behind)) / (2 * step), rel=2e-6)
 
 
+@pytest.mark.portable
 @every_case
 def test_reload_gives_the_same_weights(case, scores, reload):
     inputs, mask = keras.Input((QUERIES, KEYS)), keras.Input((QUERIES, KEYS), dtype="bool")
@@ -342,6 +346,7 @@ def test_sparsemax_of_equal_steps_and_of_two_scores():
         np.testing.assert_allclose(numpy(sparsemax(np.array([first, 0], "float32"))), [share, 1 - share], atol=1e-6)
 
 
+@pytest.mark.portable
 @float64_only_on_tensorflow
 @pytest.mark.parametrize("alpha", [1.2, 1.5, 1.8])
 def test_the_gradient_of_a_learned_alpha(alpha, scores, rng):

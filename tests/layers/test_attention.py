@@ -83,6 +83,7 @@ def test_worked_numbers_of_additive():
     np.testing.assert_allclose(numpy(context)[0, 0], (1.7275, 2.7275), atol=5e-5)
 
 
+@pytest.mark.portable
 @every_member
 def test_weights_are_the_aligned_scores_and_the_context_their_sum_or_mean(score, alignment, inputs):
     query, value, key = inputs
@@ -128,6 +129,7 @@ def test_masks_together_hide_what_any_of_them_hides(alignment, inputs):
     np.testing.assert_array_equal(numpy(together), numpy(layer(*inputs, attention_mask=joined)))
 
 
+@pytest.mark.portable
 @every_member
 def test_a_query_that_sees_nothing_gets_nothing_and_a_finite_gradient(score, alignment, inputs, gradients):
     layer, mask = make(score, alignment), ATTENTION_MASK.copy()
@@ -296,6 +298,7 @@ def test_the_dtype_of_the_layer_is_that_of_what_it_makes(score, alignment):
     assert {part.dtype_policy.name for part in (layer.score, layer.alignment)} == {"mixed_bfloat16"}
 
 
+@pytest.mark.portable
 @every_member
 def test_reload_gives_the_same_outputs(score, alignment, inputs, reload):
     layer = make(score, alignment, dropout=0.3, seed=5)

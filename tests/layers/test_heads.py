@@ -45,6 +45,7 @@ def test_scaled_dot_is_the_multi_head_attention_of_keras(arguments, masked, inpu
     np.testing.assert_allclose(numpy(found[1]), numpy(expected[1]), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize(("score", "alignment"), STAR)
 def test_each_head_is_attention_by_itself(score, alignment, inputs):
     query, value, key = inputs
@@ -145,6 +146,7 @@ def test_reload_and_symbolic_calls(arguments, inputs, reload):
         np.testing.assert_array_equal(numpy(after), numpy(before))
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("arguments", FORMS, ids=str)
 def test_every_weight_moves(arguments, inputs, rng):
     tensors = [keras.Input(array.shape[1:]) for array in inputs]

@@ -61,6 +61,7 @@ def test_a_single_query_stands_in_the_middle(window, row):
     np.testing.assert_array_equal(weights > 0, seen([row]))
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize(("window", "place", "rows"), MAPS)
 def test_windows_on_a_map(window, place, rows, rng):
     scores = rng.normal(size=(2, 12, 12)).astype("float32")
@@ -120,6 +121,7 @@ def gaussian(layer, query, grid, window):
     return np.exp(-squares / (2 * (window / 2) ** 2))
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("grid", [(11,), (3, 5), (1, 1), (1,)], ids=str)
 def test_the_gaussian_stands_where_the_query_predicts(grid, rng):
     layer = predictive(len(grid))
@@ -183,6 +185,7 @@ def test_extreme_scores_in_half_precision(name, dtype, rng, gradients):
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("axes", [1, 2])
 def test_reload(axes, rng, reload):
     grid = (12,) if axes == 1 else (3, 4)

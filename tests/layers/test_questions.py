@@ -68,6 +68,7 @@ def test_a_symbolic_call_promises_what_an_eager_one_gives(heads, questions, feat
     assert [tuple(tensor.shape) for tensor in known] == [tuple(tensor.shape) for tensor in eager]
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("alignment", ["softmax", *SAMPLED])
 def test_training_samples_for_each_question_and_reaches_the_query(alignment, questions, features, gradients):
     layer = SpatialAttention("additive", alignment, UNITS, dropout=0.1, seed=3)
@@ -106,6 +107,7 @@ def test_questions_reload(questions, features, reload):
 # Learned queries
 
 
+@pytest.mark.portable
 def test_learned_queries_are_the_same_for_every_image(features):
     layer = LearnedQueries(QUESTIONS)
     queries = numpy(layer(features))

@@ -54,6 +54,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("kind", list(FIGURES))
 @every_regularizer
 def test_the_figure_of_a_map_made_by_hand(name, kind):
@@ -73,6 +74,7 @@ def test_it_is_the_mean_over_all_maps(name, rng):
     assert float(MAP_REGULARIZERS[name](1.0)(7 * maps)) == pytest.approx(np.mean(single), rel=1e-5)
 
 
+@pytest.mark.portable
 @every_regularizer
 def test_gradients_are_finite_and_that_of_zeros_too(name, gradients, rng):
     maps = np.stack([ZEROS, CONSTANT, one_position(), rng.uniform(size=ZEROS.shape).astype("float32")])
@@ -199,6 +201,7 @@ def test_maps_are_compared_on_the_coarser_grid():
     assert disagreement(np.ones((5, 1), "float32"), np.ones((1, 7), "float32")) == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.portable
 def test_agreement_of_several_heads_has_a_finite_gradient(gradients, rng):
     layer, context = MapDisagreement(0.5), np.ones((2, 3), "float32")
 

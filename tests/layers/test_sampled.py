@@ -78,6 +78,7 @@ def expected_loss_of_reinforced(scores, scale=1.0, bias=1.0, keep_cost=0.3):
     return total
 
 
+@pytest.mark.portable
 def test_hard_draws_from_softmax():
     layer = HardAlignment(seed=3)
     drawn = numpy(layer(np.broadcast_to(SCORES, (40_000, 4)), training=True))
@@ -87,6 +88,7 @@ def test_hard_draws_from_softmax():
     assert (np.abs(drawn.mean(axis=0) - softmax(SCORES)) < 4 * error).all()
 
 
+@pytest.mark.portable
 def test_reinforced_draws_each_key_by_itself():
     layer = rewarded(ReinforcedAlignment(seed=3))
     drawn = numpy(layer(np.broadcast_to(SCORES, (40_000, 4)), training=True)) > 0
@@ -118,6 +120,7 @@ def test_what_is_drawn_follows_the_seed(make):
     assert (draw(5) != draw(7)).any()
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("make", [lambda: HardAlignment("reinforce", seed=3), lambda: ReinforcedAlignment(seed=3)])
 def test_masked_keys_are_never_drawn(make):
     layer, mask = rewarded(make()), np.array([1, 0, 1, 0], "bool")
@@ -210,6 +213,7 @@ def test_errors_have_three_parts(make, wrong, received):
     assert f"Received: {received}" in str(error.value)
 
 
+@pytest.mark.portable
 def test_reload_keeps_every_argument(reload):
     scores = keras.Input((3, 7))
     arguments = {"entropy_bonus": 0.1, "baseline_decay": 0.5, "seed": 11}

@@ -191,6 +191,7 @@ def test_the_table_is_complete():
     assert {case.name for case in CASES} == set(SCORES)
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize(
     ("case", "scale"), [(case, scale) for case in CASES for scale in case.scales], ids=lambda x: getattr(x, "name", x)
 )
@@ -251,12 +252,14 @@ def test_projecting_the_query_is_affine(case, rng):
     assert_close(numpy(mixed), numpy(0.25 * layer.project_query(first) + 0.75 * layer.project_query(second)))
 
 
+@pytest.mark.portable
 @every_case
 def test_reload_gives_the_same_scores(case, rng, reload):
     model, inputs = model_of(case), case.inputs(rng)
     np.testing.assert_array_equal(numpy(reload(model)(inputs)), numpy(model(inputs)))
 
 
+@pytest.mark.portable
 @every_case
 def test_query_and_key_get_a_gradient(case, rng, gradients):
     layer = case.layer()
@@ -265,6 +268,7 @@ def test_query_and_key_get_a_gradient(case, rng, gradients):
         assert (np.abs(gradient) > 0).any(axis=-1).all()
 
 
+@pytest.mark.portable
 @every_case_with_weights
 def test_every_weight_moves_in_one_step(case, rng):
     model = model_of(case)
@@ -414,6 +418,7 @@ def test_general_multiplies_in_the_cheaper_order(name, queries, keys, query_dime
     assert sum(counts) == min(by_queries, by_keys)
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("squared", [False, True])
 def test_euclidean_at_distance_zero(squared, rng, gradients):
     layer = SCORES["euclidean"](squared=squared)
@@ -430,6 +435,7 @@ def test_euclidean_at_distance_zero(squared, rng, gradients):
     assert (numpy(layer.pair(query, query)) == 0).all()
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e30])
 def test_cosine_of_vectors_of_any_length(size, rng, gradients):
     layer = SCORES["cosine"]()

@@ -144,6 +144,7 @@ def test_a_vector_is_a_map_of_one_position(score, alignment, features, queries):
 # Every pair
 
 
+@pytest.mark.portable
 @every_query
 @every_member
 def test_shapes_and_the_context_of_the_map(score, alignment, asked_by, features, queries):
@@ -157,6 +158,7 @@ def test_shapes_and_the_context_of_the_map(score, alignment, asked_by, features,
     np.testing.assert_array_equal(numpy(layer(queries[asked_by], features)), numpy(context))
 
 
+@pytest.mark.portable
 @every_query
 @every_member
 def test_every_weight_gets_a_gradient(score, alignment, asked_by, features, queries, gradients):
@@ -384,6 +386,7 @@ def test_a_head_is_attention_over_its_part_of_the_channels(score, alignment, uni
         np.testing.assert_allclose(context[:, part], alone[:, part], atol=1e-5)
 
 
+@pytest.mark.portable
 def test_heads_reload_with_their_weights(queries, features, reload):
     query, channels = queries["map"], features[..., :10]
     inputs = keras.Input(query.shape[1:]), keras.Input(channels.shape[1:])

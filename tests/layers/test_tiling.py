@@ -65,6 +65,7 @@ def test_tiles_give_the_table(make, leading, rng, small_tiles):
     np.testing.assert_allclose(found, numpy(layer.pair_table(query, key)), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.portable
 @every_member
 def test_tiles_give_the_gradients(make, rng, gradients, small_tiles):
     layer, arrays = built(make), inputs(rng, BATCH)

@@ -44,6 +44,7 @@ def by_hand(model, images, classes):
     return np.maximum(np.einsum("bhwc,bc->bhw", features, alpha), 0)
 
 
+@pytest.mark.portable
 def test_a_network_worked_by_hand(images):
     model, classes = tiny(), np.arange(IMAGES) % CLASSES
     expected = by_hand(model, images, classes)
@@ -65,6 +66,7 @@ def test_one_class_for_all_and_the_most_probable_one(images):
     )
 
 
+@pytest.mark.portable
 def test_it_is_cam_under_global_average_pooling(images):
     inputs = keras.Input((SIDE, SIDE, 3))
     features = layers.Conv2D(FILTERS, 3, activation="relu", name="conv")(inputs)

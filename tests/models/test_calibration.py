@@ -41,6 +41,7 @@ def test_inference_stays_the_same(model, images):
     np.testing.assert_allclose(after, before, atol=1e-5 * np.abs(before).max())
 
 
+@pytest.mark.portable
 def test_the_statistics_are_those_of_the_images(model, images):
     calibrate_batch_norm(model, images, batch_size=4)
     for layer in norms(model):

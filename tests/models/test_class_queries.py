@@ -41,6 +41,7 @@ def labels(rng):
     return (rng.uniform(size=(IMAGES, CLASSES)) > 0.5).astype("float32")
 
 
+@pytest.mark.portable
 def test_each_class_has_a_map_and_a_logit_of_its_own(images):
     model = classifier()
     maps = {f"attention_{name}": (None, CLASSES, *size) for name, size in (("conv2", (6, 5)), ("conv3", (3, 3)))}

@@ -127,6 +127,7 @@ def test_the_query_is_a_map_or_its_average(pool_query, score, rng):
         np.testing.assert_allclose(numpy(average), numpy(whole).mean(axis=(1, 2)), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.portable
 @every_member
 def test_another_backbone_and_its_maps_after_a_reload(score, alignment, rng, reload):
     model = attention_classifier(
@@ -169,6 +170,7 @@ def test_the_maps_come_from_the_same_weights(rng):
     np.testing.assert_array_equal(np.argmax(before.reshape(IMAGES, -1), 1), np.argmin(after.reshape(IMAGES, -1), 1))
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("arguments", [{"attend": ()}, {"score": None}], ids=["plain", "no score"])
 def test_a_control_has_logits_and_no_maps(arguments, reload):
     arguments = {"attend": ("pool1",), **arguments}

@@ -45,6 +45,7 @@ def model_with(alignment, score="general"):
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize(
     "alignment",
     [

@@ -53,6 +53,7 @@ def test_overlap_by_hand():
     assert value(MaskOverlap(), MASK, maps) == pytest.approx(np.abs(first - second).sum() / 2)
 
 
+@pytest.mark.portable
 @every_loss
 def test_masks_of_any_form(loss, rng):
     maps = rng.random((4, 3, 2)).astype("float32")
@@ -76,6 +77,7 @@ def test_masks_are_average_pooled(rng):
     np.testing.assert_allclose(found[0, :, 0], [1.5 / 2.5, 0.5 / 2.5], rtol=1e-5)
 
 
+@pytest.mark.portable
 @every_loss
 def test_an_image_without_a_mask_has_no_say(loss, rng, gradients):
     maps = rng.random((3, 4, 4)).astype("float32")

@@ -74,6 +74,7 @@ def test_five_poolings_halve_each_side(input_shape, output_shape):
     assert model.output_shape == output_shape
 
 
+@pytest.mark.portable
 def test_the_output_is_finite_and_follows_the_image(tiny, images):
     features = numpy(tiny(images))
     assert np.isfinite(features).all()
