@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import textwrap
 
 from keras_attention.cli.settings import add_settings, given_settings
 from keras_attention.cli.train import summary
@@ -12,6 +13,10 @@ from keras_attention.plugins import program
 SEARCHED = ("score", "alignment", "attend", "units", "num_heads", "dropout", "learning_rate")
 # Settings that a search decides itself.
 NOT_SHARED = ("stop_after", "train_on_validation")
+DESCRIPTION = """\
+Searches over scores, alignments, their options and dimensions with KerasTuner, by a metric of the validation split; trains
+the winner on train and validation, measures it on test, draws where it looks, and exports it. Without arguments it does so
+on cluttered_digits."""
 EXAMPLES = """\
 names of what is searched:
   score, alignment        see `keras-attention list`; score may also be none or uniform, the controls
@@ -31,9 +36,7 @@ def add(commands):
     parser = commands.add_parser(
         "search",
         help="search for the best score, alignment and dimensions",
-        description="Searches over scores, alignments, their options and dimensions with KerasTuner, by a figure of "
-        "the validation split; trains the winner on train and validation, measures it on test, draws where it looks, "
-        "and exports it. Without arguments it does so on cluttered_digits.",
+        description=textwrap.fill(DESCRIPTION, 100),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,

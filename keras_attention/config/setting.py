@@ -49,7 +49,9 @@ class Setting:
         if self.check.choices:
             marked = [f"{choice} (default)" if choice == self.default else choice for choice in self.check.choices]
             return f": {', '.join(marked)}"
-        if isinstance(self.check, (Truth, Options)) or (self.default is None and self.usual is None):
+        if isinstance(self.check, Options):
+            return "; may be repeated" if none == NONE else ""
+        if isinstance(self.check, Truth) or (self.default is None and self.usual is None):
             return ""
         return f" (default {self.usual if self.default is None else _shown(self.default)})"
 

@@ -82,7 +82,7 @@ def test_what_is_trained_on(tiny, frozen):
 
 
 def test_a_comparison_teaches_those_that_can_learn(tiny):
-    base = tiny(supervise_attention=0.5, map_regularizers={"entropy": 0.1, "agreement": 0.2})
+    base = tiny(supervise_attention=0.5, map_regularizers={"entropy": 0.1, "disagreement": 0.2})
     for name, settings in (("plain", {"attend": ()}), ("multiscale", {"score": None}), ("even", {"score": "uniform"})):
         config = Variant(name, settings).config(base)
         assert (config.supervise_attention, config.map_regularizers) == (None, {})
@@ -101,7 +101,7 @@ def test_a_comparison_teaches_those_that_can_learn(tiny):
         ({"map_regularizers": {"entropi": 1}}, r"Unknown map regularizer 'entropi' \(did you mean 'entropy'\?\)."),
         ({"map_regularizers": {"entropy": "much"}}, r"`map_regularizers\['entropy'\]` is out of range."),
         ({"map_regularizers": {"entropy": 1}, "attend": ()}, "There must be attention to regularize."),
-        ({"map_regularizers": {"agreement": 1}, "attend": "block3_pool"}, "Disagreement needs at least two maps."),
+        ({"map_regularizers": {"disagreement": 1}, "attend": "block3_pool"}, "Disagreement needs at least two maps."),
     ],
 )
 def test_settings_without_effect_are_refused(settings, message):
