@@ -14,9 +14,9 @@ SEARCHED = ("score", "alignment", "attend", "units", "num_heads", "dropout", "le
 # Settings that a search decides itself.
 NOT_SHARED = ("stop_after", "train_on_validation")
 DESCRIPTION = """\
-Searches over scores, alignments, their options and dimensions with KerasTuner, by a metric of the validation split; trains
-the winner on train and validation, measures it on test, draws where it looks, and exports it. Without arguments it does so
-on cluttered_digits."""
+Searches over scores, alignments, their options and dimensions with KerasTuner, by a metric of the validation split;
+trains the winner on train and validation, measures it on test, draws where it looks, and exports it. Without arguments
+it does so on cluttered_digits."""
 EXAMPLES = """\
 names of what is searched:
   score, alignment        see `keras-attention list`; score may also be none or uniform, the controls

@@ -222,10 +222,8 @@ def test_a_missing_package_is_named_with_what_to_install(name, package, refused,
         importlib.util, "find_spec", lambda asked, *rest: None if asked == package else find(asked, *rest)
     )
     message = refused(ValueError, ("savedmodel", name))
-    assert (
-        message
-        == f"{package} is not installed. Expected pip install 'keras-attention[{name}]'. Received: no {package}."
-    )
+    wanted = f"pip install {package.replace('_', '-')}"
+    assert message == f"{package} must be installed. Expected {wanted}. Received: no {package}."
 
 
 LONG = "<unknown>:0: error: failed\n  to legalize\toperation " + "x" * 4000

@@ -147,11 +147,9 @@ def test_what_kills_the_process_each_time_is_given_up(run, trained, tmp_path, mo
     for _ in range(2):
         with pytest.raises(Killed):
             run(0)
-    assert (
-        run(0).error
-        == "ChildProcessError: The process of the trial was killed 2 times. Expected a process that is not killed. Received: "
-        + (f"{next((tmp_path / 'networks').iterdir()).name}.")
-    )
+    network = next((tmp_path / "networks").iterdir()).name
+    expected = f"Expected a process that is not killed. Received: {network}."
+    assert run(0).error == f"ChildProcessError: The process of the trial was killed 2 times. {expected}"
 
 
 def test_other_data_or_precision_is_another_network(config, dataset, run, trained):
