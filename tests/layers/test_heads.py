@@ -146,7 +146,6 @@ def test_reload_and_symbolic_calls(arguments, inputs, reload):
         np.testing.assert_array_equal(numpy(after), numpy(before))
 
 
-@pytest.mark.portable
 @pytest.mark.parametrize("arguments", FORMS, ids=str)
 def test_every_weight_moves(arguments, inputs, rng):
     tensors = [keras.Input(array.shape[1:]) for array in inputs]

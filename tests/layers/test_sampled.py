@@ -120,7 +120,6 @@ def test_what_is_drawn_follows_the_seed(make):
     assert (draw(5) != draw(7)).any()
 
 
-@pytest.mark.portable
 @pytest.mark.parametrize("make", [lambda: HardAlignment("reinforce", seed=3), lambda: ReinforcedAlignment(seed=3)])
 def test_masked_keys_are_never_drawn(make):
     layer, mask = rewarded(make()), np.array([1, 0, 1, 0], "bool")

@@ -268,7 +268,6 @@ def test_query_and_key_get_a_gradient(case, rng, gradients):
         assert (np.abs(gradient) > 0).any(axis=-1).all()
 
 
-@pytest.mark.portable
 @every_case_with_weights
 def test_every_weight_moves_in_one_step(case, rng):
     model = model_of(case)
@@ -435,7 +434,6 @@ def test_euclidean_at_distance_zero(squared, rng, gradients):
     assert (numpy(layer.pair(query, query)) == 0).all()
 
 
-@pytest.mark.portable
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e30])
 def test_cosine_of_vectors_of_any_length(size, rng, gradients):
     layer = SCORES["cosine"]()
