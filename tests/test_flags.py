@@ -110,7 +110,7 @@ def test_a_mistake_is_one_line_in_flags(arguments, said, capsys):
 def test_the_settings_are_read_without_keras():
     program = (
         "import sys\nfrom keras_attention.cli import parser\nparser().parse_args(['train', '--epochs', '3'])\n"
-        "print({'keras', 'tensorflow', 'scipy', 'sklearn'} & set(sys.modules))"
+        "print({'keras', 'tensorflow', 'numpy', 'scipy', 'sklearn'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("set()\n", "")

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -261,8 +262,16 @@ def test_importing_the_package_is_all_that_a_saved_model_needs(program, tmp_path
     import keras
 
     query, value = keras.Input((3, 5)), keras.Input((7, 5))
-    keras.Model([query, value], keras_attention.Attention("dot")(query, value)).save(tmp_path / "model.keras")
-    load = f"import sys, warnings\n{program}\nprint(keras.models.load_model(sys.argv[1]).layers[-1].score.name)"
-    command = [sys.executable, "-c", load, str(tmp_path / "model.keras")]
+    keras.Model([query, value], keras_attention.Attention("dot")(query, value)).save(tmp_path / "first.keras")
+    images = keras.Input((8, 8, 3))
+    backbone = keras.Model(images, keras.layers.Conv2D(4, 3, name="maps")(images))
+    options = {"attend": "maps", "query": "maps", "alignment": "reinforced", "units": 4}
+    model = keras_attention.attention_outputs(keras_attention.attention_classifier(backbone, 2, **options))
+    model.compile("sgd", {"logits": "mse", **keras_attention.models.mask_losses(model)})
+    model.save(tmp_path / "second.keras")
+    load = "first, second = map(keras.models.load_model, sys.argv[1:])"
+    show = "print(first.layers[-1].score.name, type(second).__name__, second.loss['attention_maps'].name)"
+    command = [sys.executable, "-c", f"import sys, warnings\n{program}\n{load}\n{show}"]
+    command += [str(tmp_path / "first.keras"), str(tmp_path / "second.keras")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.stdout.startswith("dot_score"), done.stderr[-2000:]
+    assert re.match(r"dot_score\S* ReinforceModel mask_overlap", done.stdout), (done.stdout, done.stderr[-2000:])

@@ -11,7 +11,9 @@ from sklearn import metrics
 
 from keras_attention.data import load
 from keras_attention.evaluation import predict_split
-from keras_attention.metrics import METRICS, MONITORS, Answers, classification_metrics, draw_weights
+from keras_attention.metrics import METRICS, MONITORS, classification_metrics
+from keras_attention.metrics.answers import Answers
+from keras_attention.metrics.resampling import draw_weights
 
 NAMES = ("ant", "bee", "cat")
 TOP = (*METRICS, "count", "per_class", "confusion")

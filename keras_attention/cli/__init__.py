@@ -60,9 +60,16 @@ def main(arguments=None):
         return 2
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all errors of the commands are."""
+
+    def error(self, message):
+        self.exit(2, f"keras-attention: error: {message}\n")
+
+
 def parser():
     """The parser of all commands."""
-    root = argparse.ArgumentParser(
+    root = OneLineParser(
         prog="keras-attention",
         description="Attention for convolutional image classifiers, with tests of whether it helps.",
         epilog=f"A command that fails says why in one line; {DEBUG}=1 shows the traceback.",

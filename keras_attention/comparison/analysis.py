@@ -5,7 +5,8 @@ import numpy as np
 from keras_attention.comparison.statistics import LEVEL, estimate, holm, verdict
 from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.words import RULES, conclusions
-from keras_attention.metrics import METRICS, draw_weights, mean, resampled_metrics
+from keras_attention.metrics import METRICS, resampled_metrics
+from keras_attention.metrics.resampling import draw_weights, mean
 from keras_attention.models.outputs import LOGITS
 
 

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from keras_attention.arguments import invalid, require_choice
+from keras_attention.arguments import invalid, unknown
 from keras_attention.maps import AttentionMaps, GradCam, joint_map
 from keras_attention.maps.cam import GRAD_CAM, GRAD_CAM_TITLE
 from keras_attention.maps.classifier import Classifier
@@ -65,7 +65,8 @@ class MapReading:
                 "The model has no attention layers.", 'a model trained with attention, or `maps="grad_cam"`', name
             )
         for layer in attend or ():
-            require_choice("attend", layer, known)
+            if layer not in known:
+                raise unknown("attended layer", layer, known, "attend")
         self.attend = [layer for layer in known if attend is None or layer in attend]
         if self.model is not None:
             self.classifier = Classifier(self.model)

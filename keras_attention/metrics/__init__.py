@@ -1,8 +1,6 @@
 """How good a classifier is: one table of metrics, each with its title, range and formula."""
 
-from keras_attention.metrics.answers import Answers
 from keras_attention.metrics.flips import FLIPS, mean_over_flips
-from keras_attention.metrics.resampling import draw_weights, mean
 from keras_attention.metrics.table import (
     CLASS_METRICS,
     METRICS,
@@ -18,12 +16,9 @@ __all__ = [
     "FLIPS",
     "METRICS",
     "MONITORS",
-    "Answers",
     "Metric",
     "classification_metrics",
-    "draw_weights",
     "headlines",
-    "mean",
     "mean_over_flips",
     "resampled_metrics",
 ]

@@ -89,3 +89,13 @@ def _average_precision(positive, negative):
 
 def _divided(part, whole):
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+
+# Name of a metric → the function that computes it under all resamples at once.
+FASTER = {
+    "accuracy": accuracy,
+    "macro_f1": macro_f1,
+    "roc_auc": roc_auc,
+    "average_precision": average_precision,
+    "loss": loss,
+}

@@ -1,18 +1,15 @@
 """The metrics of a classifier.
 
 A new metric needs only an entry in `METRICS`: training can then choose its best epoch by it, and runs, comparisons,
-reports and exports show it.
+reports and exports show it. The command line reads this table before anything slow is loaded, so that NumPy and
+scikit-learn are imported where they are needed.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable
 
-import numpy as np
-
 from keras_attention.figures import Figure, by_name
-from keras_attention.metrics import resampling
-from keras_attention.metrics.answers import Answers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,17 +18,21 @@ class Metric(Figure):
 
     Args:
         of: `Answers` → its value, or `None` if they do not define it.
-        resampled: `Answers` and weights `(resamples, n)` → its value under each resample, `(resamples,)`, NaN if a
-            resample does not define it; if `None`, `of` is called once for each resample, which is slower.
     """
 
     of: Callable
-    resampled: Callable | None = None
 
     def under(self, answers, weights):
-        """Its value under each resample, `(resamples,)`."""
-        if self.resampled is not None:
-            return self.resampled(answers, weights)
+        """Its value under each resample, `(resamples,)`; NaN if a resample does not define it.
+
+        `of` is called once for each resample, unless `FASTER` has a way to compute all of them at once.
+        """
+        import numpy as np
+
+        from keras_attention.metrics.resampling import FASTER
+
+        if self.name in FASTER:
+            return FASTER[self.name](answers, weights)
         values = (self.of(answers.drawn(times)) for times in weights)
         return np.array([math.nan if value is None else value for value in values])
 
@@ -63,6 +64,8 @@ def _mean_over_classes(of):
     """The mean of a figure over the classes that define it; `None` if none does."""
 
     def mean(answers):
+        import numpy as np
+
         defined = [value for number in answers.classes if (value := of(answers, number)) is not None]
         return float(np.mean(defined)) if defined else None
 
@@ -82,28 +85,24 @@ METRICS = by_name(
         title="accuracy",
         headline=True,
         of=lambda answers: float((answers.predicted == answers.labels).mean()),
-        resampled=resampling.accuracy,
     ),
     Metric(
         name="macro_f1",
         title="macro F1",
         headline=True,
         of=lambda answers: float(answers.by_class[2].mean()),
-        resampled=resampling.macro_f1,
     ),
     Metric(
         name="roc_auc",
         title="ROC-AUC",
         headline=True,
         of=_mean_over_classes(_roc_auc),
-        resampled=resampling.roc_auc,
     ),
     Metric(
         name="average_precision",
         title="average precision",
         headline=True,
         of=_mean_over_classes(_average_precision),
-        resampled=resampling.average_precision,
     ),
     Metric(
         name="loss",
@@ -112,7 +111,6 @@ METRICS = by_name(
         most=math.inf,
         unit="nats",
         of=lambda answers: float(answers.losses.mean()),
-        resampled=resampling.loss,
     ),
     # A new metric is a row here.
 )
@@ -136,6 +134,8 @@ def classification_metrics(logits, labels, class_names):
         `count`; `per_class` by name, with each of `CLASS_METRICS` and `count`; and `confusion`, rows true, columns
         predicted.
     """
+    from keras_attention.metrics.answers import Answers
+
     answers = Answers(logits, labels)
     return {
         **{name: metric.of(answers) for name, metric in METRICS.items()},
@@ -155,6 +155,8 @@ def resampled_metrics(logits, labels, weights):
     Returns:
         Name → `(resamples,)`; NaN if a resample does not define the metric.
     """
+    from keras_attention.metrics.answers import Answers
+
     answers = Answers(logits, labels)
     return {name: metric.under(answers, weights) for name, metric in METRICS.items()}
 

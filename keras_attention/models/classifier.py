@@ -135,7 +135,9 @@ def _with_disagreement(features, maps, disagreement):
             "a score and at least two attended layers, or `disagreement=0`",
             f"{len(maps)} maps, disagreement={disagreement}",
         )
-    return MapDisagreement(disagreement, name="disagreement")(features, maps)
+    # By its older name: TensorFlow adds gradients in the order of the layers' names, so with another one a run that was
+    # begun before would not end with the same figures, to the last digit.
+    return MapDisagreement(disagreement, name="agreement")(features, maps)
 
 
 def _model(backbone, output, name):

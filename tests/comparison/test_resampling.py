@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_attention.metrics import METRICS, classification_metrics, draw_weights, mean, resampled_metrics
-from keras_attention.metrics.resampling import RESAMPLES
+from keras_attention.metrics import METRICS, classification_metrics, resampled_metrics
+from keras_attention.metrics.resampling import RESAMPLES, draw_weights, mean
 
 
 @pytest.fixture

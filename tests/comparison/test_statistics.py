@@ -18,7 +18,7 @@ from keras_attention.comparison.statistics import (
     holm,
     verdict,
 )
-from keras_attention.metrics import draw_weights
+from keras_attention.metrics.resampling import draw_weights
 
 SIMULATIONS = 1000
 SEEDS, IMAGES, RESAMPLES = 3, 80, 100

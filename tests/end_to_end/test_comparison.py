@@ -132,7 +132,7 @@ def test_no_cluster_is_one_message(settings, tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="the Dask backend is an extra")
     seams.seconds_to_find_a_scheduler(monkeypatch, 0.3)
     with pytest.raises(
-        ValueError, match=r"^No Dask scheduler answers: .* Received: --scheduler tcp://127\.0\.0\.1:9\.$"
+        ValueError, match=r"^No Dask scheduler answers: .* Received: scheduler='tcp://127\.0\.0\.1:9'\.$"
     ):
         compare(settings, run=tmp_path / "a", backend="dask", scheduler="tcp://127.0.0.1:9", verbose=False)
 
@@ -225,10 +225,10 @@ BAD = {
         ["--variants", "dot+softmax", "--units", "none"],
         "The variant 'dot+softmax' cannot run. `dot` needs a query and a key of the same dimension.",
     ),
-    "seeds": (["--seeds", "0"], "`seeds` is out of range. Expected an integer at least 1"),
-    "jobs": (["--jobs", "0"], "`jobs` is out of range"),
+    "seeds": (["--seeds", "0"], "--seeds is out of range. Expected an integer at least 1"),
+    "jobs": (["--jobs", "0"], "--jobs is out of range"),
     "backend": (["--backend", "dask"], "A Dask cluster has an address"),
-    "masks": (["--masks", "here"], "belong to a folder of images"),
+    "masks": (["--masks", "here"], "--masks needs a folder of images"),
     "resume": (["--resume"], "holds no comparison"),
     "metric": (["--monitor", "val_f2"], "Unknown monitor 'val_f2'"),
 }

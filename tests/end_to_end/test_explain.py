@@ -53,7 +53,7 @@ def test_a_figure_for_each_file(finished, photos, tmp_path, capsys):
     twin.parent.mkdir()
     shutil.copy(image, twin)
     out = tmp_path / "pictures"
-    assert run(finished.folder, image, twin, "--out", out, "--format", "png,svg", "--compare", "gradcam") == 0
+    assert run(finished.folder, image, twin, "--out", out, "--format", "png,svg", "--maps", "grad_cam") == 0
     stem = image.stem
     assert sorted(path.name for path in out.iterdir()) == [
         f"{stem}-2.png",
@@ -84,15 +84,13 @@ def test_a_gallery_of_a_folder(finished, photos, tmp_path):
         assert 0.1 <= probability <= 1
         assert (figures == [None] * 3) == (name == f"{true}/0.png")  # the image without a mask
     # Once more into the same place, of less.
-    assert run(finished.folder, first(photos).parent, "--out", out, "--layers", "block4_pool") == 0
+    assert run(finished.folder, first(photos).parent, "--out", out, "--attend", "block4_pool") == 0
     assert cards_of(out / "index.html")["columns"] == ["input", "block4_pool"]
     assert len(list((out / "pictures").iterdir())) == 1
 
 
 def test_without_images_it_is_the_data_of_the_run(finished, tmp_path):
-    done = explain(
-        finished.folder, out=tmp_path, split="validation", limit=4, compare="grad_cam@block4_pool", verbose=0
-    )
+    done = explain(finished.folder, out=tmp_path, split="validation", limit=4, maps="grad_cam@block4_pool", verbose=0)
     data = cards_of(done.gallery)
     assert data["columns"][-1] == "Grad-CAM block4_pool"
     labels = load_data(finished.config).validation.labels()
@@ -117,7 +115,7 @@ def test_the_maps_are_those_of_the_library(finished, photos, tmp_path, monkeypat
 def test_an_export_has_its_maps_and_no_gradients(finished, photos, tmp_path, capsys):
     assert run(finished.export_path, first(photos), "--out", tmp_path) == 0
     assert [path.suffix for path in tmp_path.iterdir()] == [".png"]
-    assert run(finished.export_path, first(photos), "--out", tmp_path, "--compare", "gradcam") == 2
+    assert run(finished.export_path, first(photos), "--out", tmp_path, "--maps", "grad_cam") == 2
     assert "An export has no gradients for Grad-CAM." in capsys.readouterr().err
     assert run(finished.export_path, first(photos), "--out", tmp_path, "--measure") == 2
 
@@ -126,10 +124,10 @@ def test_a_network_without_attention_has_grad_cam_alone(photos, tmp_path, capsys
     path = tmp_path / "plain.keras"
     attention_classifier(VGG16BN((32, 32, 3), width=0.05), 10, attend=()).save(path)
     assert run(path, photos / "photos", "--out", tmp_path / "out") == 2
-    assert "The model has no attention layers. Expected a model trained with attention, or --compare" in _error(capsys)
-    assert run(path, photos / "photos", "--out", tmp_path / "out", "--compare", "grad_cam@block3_pool") == 0
+    assert "The model has no attention layers. Expected a model trained with attention, or --maps" in _error(capsys)
+    assert run(path, photos / "photos", "--out", tmp_path / "out", "--maps", "grad_cam@block3_pool") == 0
     assert cards_of(tmp_path / "out" / "index.html")["columns"] == ["input", "Grad-CAM block3_pool"]
-    assert run(path, "--compare", "gradcam") == 2
+    assert run(path, "--maps", "grad_cam") == 2
     assert "There are no images to explain." in _error(capsys)
 
 
@@ -176,7 +174,7 @@ def test_measures(finished, photos, tmp_path, capsys):
 
 def test_measures_of_files(finished, photos, tmp_path, capsys):
     given = (photos / "photos", "--measure", "--perturbed", "0", "--masks", photos / "masks")
-    assert run(finished.folder, *given, "--out", tmp_path, "--compare", "grad_cam@block4_pool") == 0
+    assert run(finished.folder, *given, "--out", tmp_path, "--maps", "grad_cam@block4_pool") == 0
     summary = json.loads((tmp_path / "measures.json").read_text())
     assert summary["images"] == 6
     assert summary["grad_cam_layer"] == "block4_pool"
@@ -196,20 +194,20 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
     image, folder = first(photos), photos / "photos"
     (tmp_path / "empty").mkdir()
     for arguments, message in (
-        ((image, "--layers", "block5_pool"), "Unknown layers 'block5_pool'"),
-        ((image, "--compare", "cam"), "There is nothing to compare with. Expected gradcam, or grad_cam@LAYER."),
-        ((image, "--compare", "grad_cam@"), "There is nothing to compare with."),
+        ((image, "--attend", "block5_pool"), "Unknown attended layer 'block5_pool'"),
+        ((image, "--maps", "cam"), "--maps must name Grad-CAM. Expected grad_cam, or grad_cam@LAYER."),
+        ((image, "--maps", "grad_cam@"), "--maps must name Grad-CAM."),
         (("",), "The path of an image is empty."),
         ((image, "--format", ""), "--format must not be empty."),
-        (("--measure", "--perturbed", "1", "--seed", "-1"), "`seed` is out of range."),
-        ((image, "--compare", "grad_cam@logits"), "Layer 'logits' must give a feature map."),
-        ((image, "--compare", "grad_cam@block9"), "Unknown layer 'block9'"),
+        (("--measure", "--perturbed", "1", "--seed", "-1"), "--seed is out of range."),
+        ((image, "--maps", "grad_cam@logits"), "Layer 'logits' must give a feature map."),
+        ((image, "--maps", "grad_cam@block9"), "Unknown layer 'block9'"),
         ((image, "--format", "gif"), "Unknown format 'gif'"),
         ((tmp_path / "empty",), "has no images"),
         ((image, "--split", "test"), "--split has no effect if images are named."),
         (("--masks", folder), "--masks goes with images, or with --data."),
         (("--split", "tests"), "Unknown split 'tests' (did you mean 'test'?)"),
-        (("--limit", "0"), "`limit` is out of range."),
+        (("--limit", "0"), "--limit is out of range."),
         (("--measure", "--limit", "3"), "--limit has no effect here. Expected --limit without --measure."),
         (("--perturbed", "3"), "--perturbed has no effect here. Expected --perturbed with --measure."),
         ((folder, "--masks", tmp_path / "empty"), "No image has a mask."),

@@ -69,7 +69,7 @@ def test_train_explain_export_and_resume(small, tmp_path, monkeypatch, capsys):
     assert set(exported) == {"probabilities", "logits", *(f"attention_{name}" for name in ATTENDED)}
     for name, values in exported.items():
         np.testing.assert_allclose(values, saved[name], atol=1e-4)
-    explain = ["explain", str(run.folder), "--compare", "grad_cam@stage1_relu", "--out", str(tmp_path / "maps")]
+    explain = ["explain", str(run.folder), "--maps", "grad_cam@stage1_relu", "--out", str(tmp_path / "maps")]
     assert main([*explain, "--limit", "2"]) == 0
 
 

@@ -230,13 +230,13 @@ def test_the_winner_is_trained_again_from_its_file(searched, tmp_path, monkeypat
 
 BAD = {
     "monitor": (["--monitor", "val_f2"], "Unknown monitor 'val_f2'"),
-    "trials": (["--max-trials", "0"], "`max_trials` is out of range. Expected an integer at least 1"),
+    "trials": (["--max-trials", "0"], "--max-trials is out of range. Expected an integer at least 1"),
     "tuner": (["--tuner", "rndom"], "Unknown tuner 'rndom' (did you mean 'random'?)"),
-    "choice": (["--choose", "alignment=softmax,max"], "`alignment` cannot be 'max'. Unknown alignment 'max'"),
+    "choice": (["--choose", "alignment=softmax,max"], "--alignment cannot be 'max'. Unknown alignment 'max'"),
     "name": (["--fix", "scores=dot"], "Unknown hyperparameter 'scores' (did you mean 'score'?)"),
     "form": (["--fix", "score"], "--fix needs a name and a value. Expected --fix NAME=VALUE"),
-    "score": (["--score", "aditive"], "`score` cannot be 'aditive'"),
-    "units": (["--units", "0"], "`units` cannot be 0"),
+    "score": (["--score", "aditive"], "--score cannot be 'aditive'"),
+    "units": (["--units", "0"], "--units cannot be 0"),
     "option": (["--score-option", "learned=true"], "--score-option needs --score. Expected both of them"),
     "resume": (["--resume"], "holds no search. Expected the folder of a search, with search.json"),
     "chief": (["--chief", "nowhere"], "The address of the chief must be a host and a port. Expected HOST:PORT"),
@@ -249,12 +249,12 @@ BAD = {
     "folder": (["--run", ""], "--run must be a path."),
     "worker's settings": (
         ["--worker", "one", "--chief", "localhost:1", "--units", "64"],
-        "The plan of the chief says that. Expected no units beside --worker. Received: units=64.",
+        "A worker takes this from the chief's plan. Expected --units left out. Received: --units 64.",
     ),
     "worker's chief": (["--worker", "one", "--chief", "localhost"], "The address of the chief must be a host"),
     "worker's plan": (
         ["--worker", "one", "--chief", "localhost:1", "--max-trials", "3"],
-        "The plan of the chief says that. Expected no max_trials beside --worker. Received: max_trials=3.",
+        "A worker takes this from the chief's plan. Expected --max-trials left out. Received: --max-trials 3.",
     ),
     "no folder": (["--worker", "one", "--chief", "localhost:1"], "holds no search"),
 }
@@ -277,11 +277,11 @@ def test_bad_input_is_one_line_and_nothing_begins(case, data_dir, tmp_path, monk
 def test_another_search_is_refused(copied, capsys):
     before = (copied.folder / "search.json").read_text()
     for arguments, message in (
-        (["--epochs", "7"], "`epochs` differs from that of the search"),
+        (["--epochs", "7"], "--epochs differs from that of the search"),
         (["--choose", "score=dot"], "The space differs from that of the search"),
-        (["--data-option", "seed=4"], "`data_options` differs from that of the search"),
+        (["--data-option", "seed=4"], "--data-option differs from that of the search"),
         (["--max-trials", "2"], "--max-trials is less than that of the search"),
-        (["--tuner", "grid"], "`tuner` differs from that of the search"),
+        (["--tuner", "grid"], "--tuner differs from that of the search"),
     ):
         assert main(["search", "--resume", "--run", str(copied.folder), *arguments]) == 2
         error = capsys.readouterr().err

@@ -95,7 +95,7 @@ def test_probabilities_follow_the_logits(activation, query, images, reload):
 
 def test_regularized_maps_add_to_the_loss_after_a_reload_too(images, reload):
     model = reload(classifier(map_regularizer=["entropy", "spread"], disagreement=0.5))
-    assert model.get_layer("disagreement").rate == 0.5
+    assert model.get_layer("agreement").rate == 0.5
     model(images)
     assert len(model.losses) == 5
     features = keras.Model(model.input, [model.get_layer(name).output for name in ("conv2", "conv3")])(images)
