@@ -34,7 +34,7 @@ def commands(text):
 
 
 def not_copied(folder, names):
-    """What a copy of the repository leaves out: what is hidden or made, and at its top the folders of runs and the site."""
+    """What a copy of the repository leaves out: what is hidden or made."""
     made = {"runs", "site", "saved_models", "build", "dist"} if pathlib.Path(folder) == ROOT else set()
     return NOT_COPIED(folder, names) | made & set(names)
 
