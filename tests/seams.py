@@ -111,6 +111,7 @@ SOON_MEASURED_PROGRAM = "import keras_attention.comparison.cost as cost\ncost.SE
 # ---- search ----
 
 training_of_a_trial = Seam("tuning.trials.fit_run")
+fit_of_a_trial = Seam("tuning.trials.TrialRunner._fit")
 stages_of_a_trial = Seam("tuning.trials.make_stages")
 networks_of_a_trial = Seam("tuning.trials.build_networks")
 best_row_of_a_trial = Seam("tuning.trials.best_row")

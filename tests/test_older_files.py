@@ -9,6 +9,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import seams
 
 from keras_attention import Comparison, Run, Search, TrainConfig, attention_classifier, attention_outputs
 from keras_attention.cli.train import settings_from
@@ -88,7 +89,7 @@ def try_settings(config, folder, monkeypatch, executions=1):
         trained.append(run.folder.parent.name)
         return [dict.fromkeys(MEASURES, 0.75) | {"epoch": 1}], {"parameters": 5, "seconds": 1.0, "ended": True}
 
-    monkeypatch.setattr(TrialRunner, "_fit", fit)
+    seams.fit_of_a_trial(monkeypatch, fit)
     hypermodel = types.SimpleNamespace(
         config=config,
         space=lambda hp: {"score": config.score},

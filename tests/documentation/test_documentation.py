@@ -22,8 +22,12 @@ needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", r
 
 
 def run_shallow(program, folder, *arguments):
-    """Runs a program on a backbone of one convolution a block, which is soon traced, away from the user's data sets."""
-    environment = {**os.environ, "TFDS_DATA_DIR": str(folder / "datasets")}
+    """Runs a program on a backbone of one convolution a block, which is soon traced, away from the user's data sets.
+
+    What is generated once, all programs of the session find, whichever process of it runs them.
+    """
+    session = folder.parent.parent if folder.parent.name.startswith("popen-") else folder.parent
+    environment = {**os.environ, "TFDS_DATA_DIR": str(session / "datasets")}
     command = [sys.executable, "-c", seams.SHALLOW_PROGRAM + program, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
