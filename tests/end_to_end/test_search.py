@@ -240,7 +240,7 @@ BAD = {
     "option": (["--score-option", "learned=true"], "An option belongs to one score. Expected --score NAME"),
     "resume": (["--resume"], "holds no search. Expected a folder with search.json"),
     "chief": (["--chief", "nowhere"], "The address of the chief must be a host and a port. Expected HOST:PORT"),
-    "no chief": (["--worker", "one"], "A worker has a chief. Expected --chief HOST:PORT"),
+    "no chief": (["--worker", "one"], "--worker needs --chief. Expected the address of the chief"),
     "worker": (["--worker", "my-chief", "--chief", "localhost:1"], "--worker must be the name of a worker."),
     "empty": (["--choose", "units="], "--choose wants a name and a value. Expected --choose NAME=A,B"),
     "twice": (["--fix", "units=64", "--fix", "units=32"], "`units` is given twice."),
@@ -249,12 +249,12 @@ BAD = {
     "folder": (["--run", ""], "--run must be a path."),
     "worker's settings": (
         ["--worker", "one", "--chief", "localhost:1", "--units", "64"],
-        "The plan of the chief says that. Expected no units beside --worker. Received: units=64.",
+        "A worker takes this from the chief's plan. Expected --units left out. Received: --units 64.",
     ),
     "worker's chief": (["--worker", "one", "--chief", "localhost"], "The address of the chief must be a host"),
     "worker's plan": (
         ["--worker", "one", "--chief", "localhost:1", "--max-trials", "3"],
-        "The plan of the chief says that. Expected no max_trials beside --worker. Received: max_trials=3.",
+        "A worker takes this from the chief's plan. Expected --max-trials left out. Received: --max-trials 3.",
     ),
     "no folder": (["--worker", "one", "--chief", "localhost:1"], "holds no search"),
 }
