@@ -112,7 +112,7 @@ def _estimate(own, name, images, other=None):
     return estimate(values, resampled, images)
 
 
-def _described(found, least, most):
+def _as_data(found, least, most):
     """An estimate as plain data, its interval cut to the range of the figure."""
     low, high = found.interval() or (None, None)
     bounds = {} if low is None else {"low": max(low, least), "high": min(high, most)}
@@ -121,7 +121,7 @@ def _described(found, least, most):
 
 def _means(own, images):
     return {
-        name: _described(_estimate(own, name, images), METRICS[name].least, METRICS[name].most)
+        name: _as_data(_estimate(own, name, images), METRICS[name].least, METRICS[name].most)
         for name in METRICS
         if _has(own, name)
     }
@@ -146,7 +146,7 @@ def _correct(variants):
                 most = METRICS[metric].most - METRICS[metric].least  # the largest possible difference
                 detectable = difference.detectable(level)
                 differences[reference][metric] = {
-                    **_described(difference, -most, most),
+                    **_as_data(difference, -most, most),
                     "p": difference.p_value,
                     "p_holm": p_holm,
                     "seed_error": difference.seed_error,
@@ -187,7 +187,7 @@ def _maps(own, images):
     for key in next(iter(own.values()), {}):
         if key.startswith("measure/") and _has(own, key):
             _, measure, layer = key.split("/")
-            gain = _described(_estimate(own, f"gain/{measure}/{layer}", images), -1.0, 1.0)
-            described = _described(_estimate(own, key, images), 0.0, 1.0)
-            maps.setdefault(measure, {})[layer] = described | {"chance": described["mean"] - gain["mean"], "gain": gain}
+            gain = _as_data(_estimate(own, f"gain/{measure}/{layer}", images), -1.0, 1.0)
+            figure = _as_data(_estimate(own, key, images), 0.0, 1.0)
+            maps.setdefault(measure, {})[layer] = figure | {"chance": figure["mean"] - gain["mean"], "gain": gain}
     return maps
