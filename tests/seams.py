@@ -105,6 +105,8 @@ processes_of_tasks = Seam("comparison.execution._processes")
 seconds_to_find_a_scheduler = Seam("comparison.execution.SECONDS_TO_CONNECT")
 process_of_the_cost = Seam("comparison.job.call_in_own_process")
 seconds_of_measuring_a_cost = Seam("comparison.cost.SECONDS_OF_MEASURING")
+# What a program of its own does first to measure costs in no time.
+SOON_MEASURED_PROGRAM = "import keras_attention.comparison.cost as cost\ncost.SECONDS_OF_MEASURING = 0.1\n"
 
 # ---- search ----
 
@@ -181,12 +183,16 @@ most_pixels_of_a_view = Seam("demo.viewing.MOST_PIXELS")
 # ---- messages ----
 
 
-def assert_three_parts(make, wrong, received, expected=None):
-    """Calling `make` raises an error that says `wrong`, then what was expected, and at its end what was `received`."""
+def assert_three_parts(make, wrong, received):
+    """Calling `make` raises an error of three parts, which begin with `wrong` and hold `received`.
+
+    Returns them: what is wrong, what was expected, what was received.
+    """
     with pytest.raises((TypeError, ValueError), match=re.escape(wrong)) as error:
         make()
     text = str(error.value)
-    assert text.count(" Expected ") >= 1, text
-    assert received in text.split(" Received: ", 1)[1], text
-    if expected is not None:
-        assert f" Expected {expected} Received: " in text, text
+    parts = re.fullmatch(r"(.+?) Expected (.+?) Received: (.+)", text, re.S)
+    assert parts, text
+    assert text.index(wrong) < len(parts[1]), text
+    assert received in text, text
+    return parts.groups()

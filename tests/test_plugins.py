@@ -200,8 +200,8 @@ def test_files_that_do_not_read_are_left_to_keras(tmp_path):
 @pytest.mark.apart
 def test_a_run_a_comparison_and_a_new_process_with_a_plugin(chebyshev, tmp_path, capsys):
     """Training and comparing in processes of their own; refused here, where it is not known."""
-    # The plugin brings the shallow backbone along, to every process that loads it.
-    chebyshev.write_text(seams.SHALLOW_PROGRAM + CHEBYSHEV)
+    # The plugin brings the shallow backbone along, to every process that loads it, and does not measure for long.
+    chebyshev.write_text(seams.SHALLOW_PROGRAM + seams.SOON_MEASURED_PROGRAM + CHEBYSHEV)
     given = ["--plugin", str(chebyshev)]
 
     def command(*arguments):
@@ -219,6 +219,6 @@ def test_a_run_a_comparison_and_a_new_process_with_a_plugin(chebyshev, tmp_path,
     assert main(["predict", "run", "run/attention.png"]) == 2
     assert "Received: class ChebyshevScore." in capsys.readouterr().err
     assert main(["train", "--resume", "--run", "run"]) == 2
-    assert "or one of your own after its module is imported (--plugin FILE)" in capsys.readouterr().err
+    assert "whose module must be imported first (by --plugin FILE" in capsys.readouterr().err
     predicted = command("predict", "run", "run/attention.png")
     assert predicted.returncode == 0, predicted.stderr

@@ -18,6 +18,7 @@ from keras_attention.models import BACKBONES
 from keras_attention.models.outputs import LOGITS
 from keras_attention.precision import dtype_policy, resolve_precision
 from keras_attention.training import build_model, compile_network, make_stages
+from keras_attention.training.networks import make_variables
 
 REPEATS = (5, 40)  # least and most
 SECONDS_OF_MEASURING = 3.0
@@ -75,6 +76,7 @@ def _calls(config, shape):
     stage = make_stages(config, shape, model, backbone)[-1]
     network = stage.prepare()
     compile_network(network, config, 100, stage.backbone)
+    make_variables(network)
     rng = np.random.default_rng(0)
     images = rng.uniform(0, 255, (config.batch_size, *model.input_shape[1:])).astype("float32")
     inputs = [rng.uniform(0, 1, (config.batch_size, *each.shape[1:])).astype("float32") for each in network.inputs]

@@ -20,15 +20,23 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 # What stands above the recipes, and each recipe under its title.
 GENERAL, *PARTS = re.split(r"^### ", PAGE, flags=re.M)
 RECIPES = {part.split("\n")[0]: part for part in PARTS}
-PASTED = re.compile(r"<!-- (append to|insert into) (\S+)(?: (above|below) `(.*)`)? -->\n```(?:python)?\n(.*?)```", re.S)
+PASTED = re.compile(
+    r"<!-- (append to|insert into) (\S+)(?: (above|below) `([^\n]+)`)? -->\n```(?:python)?\n(.*?)```", re.S
+)
 LONGEST_RECIPE = 50  # lines: a screen
-COPIED = shutil.ignore_patterns(".*", "__pycache__", "runs", "site", "*.egg-info")
+NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
 
 
 def commands(text):
     """The lines of the `sh` blocks of a text, each as the commands that `&&` joins, as lists of words."""
     lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.S) for line in block.splitlines()]
     return [shlex.split(part, comments=True) for line in lines for part in line.split("&&")]
+
+
+def not_copied(folder, names):
+    """What a copy of the repository leaves out: what is hidden or made."""
+    made = {"runs", "site", "saved_models", "build", "dist"} if pathlib.Path(folder) == ROOT else set()
+    return NOT_COPIED(folder, names) | made & set(names)
 
 
 def paste(folder, recipe):
@@ -64,7 +72,7 @@ def followed(tmp_path_factory):
     The copy has the shallow backbone, which is soon traced.
     """
     folder = tmp_path_factory.mktemp("copy") / "copy"
-    shutil.copytree(ROOT, folder, ignore=COPIED, symlinks=True)
+    shutil.copytree(ROOT, folder, ignore=not_copied, symlinks=True)
     for recipe in RECIPES.values():
         assert paste(folder, recipe) == recipe.count("<!--") > 0
     with (folder / "keras_attention" / "models" / "layout.py").open("a", encoding="utf-8") as file:
