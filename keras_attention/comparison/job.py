@@ -1,4 +1,4 @@
-"""Runs a whole comparison, from a plan to a report: runs → statistics → cost → verdict → report."""
+"""Runs a whole comparison, from a plan to a report: runs → costs → statistics → verdict → report."""
 
 import time
 
