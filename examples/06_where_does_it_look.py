@@ -156,7 +156,7 @@ Without masks it has:
   the area under the probability of the class is taken. A map that finds what the class depends on has a high insertion
   and a low deletion;
 - *entropy* (1: even weights, 0: one position), *sparsity* (the other way round);
-- *as untrained*: the rank correlation with the map of the same network with random weights.
+- *agreement with random weights*: the rank correlation with the map of the same network with random weights.
 
 Each figure has a 95 % interval, and chance is the last row.
 """

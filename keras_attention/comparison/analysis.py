@@ -1,4 +1,4 @@
-"""What the runs of a comparison say: read from their folders, paired by seed, joined over the test images."""
+"""The summary of a comparison's runs: read from their folders, paired by seed, joined over the test images."""
 
 import numpy as np
 
@@ -11,17 +11,17 @@ from keras_attention.models.outputs import LOGITS
 
 
 def summarize(comparison, plan, errors=()):
-    """Everything that the finished runs of a comparison say, as plain data.
+    """Summarizes the finished runs of a comparison, as plain data.
 
     Args:
         comparison: the `Comparison`.
-        plan: its `Plan`.
-        errors: `{(variant, seed): message}` of the runs that failed.
+        plan: the `Plan` of the comparison.
+        errors: `{(variant, seed): message}` for the runs that failed.
 
     Returns:
-        A dictionary: `metric`, the figure that decides, and `more_is_better`; `verdict`, sentences; `variants`, a list
-        with, for each, `runs`, `metrics`, `differences` to each reference, `maps` and `cost`; `failures`; `images`, the
-        test images; `class_names`.
+        A dictionary: `metric`, the figure that decides, and `more_is_better`; `verdict`, a list of sentences;
+        `variants`, a list with the `runs`, the `metrics`, the `differences` to each reference, the `maps` and the
+        `cost` of each variant; `failures`; `images`, the number of test images; `class_names`.
     """
     errors = dict(errors)
     runs = {
@@ -60,7 +60,7 @@ def _about_data(runs):
 
 
 def _figures(run, weights):
-    """The figures of a run, and the same under each resample: `{name: (value, (resamples,))}`."""
+    """The figures of a run, and their values under each resample: `{name: (value, (resamples,))}`."""
     arrays, metrics = run.arrays(), run.metrics
     resampled = resampled_metrics(arrays[LOGITS], arrays["labels"], weights)
     known = [name for name in METRICS if metrics.get(name) is not None]
@@ -97,7 +97,7 @@ def _of_run(run, seed, monitor):
 
 
 def _curve(run, monitor):
-    """The validation figure after each epoch; `None` where the split does not define it."""
+    """The monitor after each epoch; `None` if it is not defined on the validation split."""
     return [None if np.isnan(row[monitor]) else row[monitor] for row in run.history()]
 
 
@@ -106,15 +106,15 @@ def _has(figures, name):
 
 
 def _estimate(own, name, images, other=None):
-    """Of a figure over the seeds, or of its difference to another variant over the seeds they have in common."""
+    """The `Estimate` of a figure over the seeds, or of its difference to another variant over their common seeds."""
     seeds = [seed for seed in own if other is None or seed in other]
     values = [own[seed][name][0] - (other[seed][name][0] if other else 0) for seed in seeds]
     resampled = [own[seed][name][1] - (other[seed][name][1] if other else 0) for seed in seeds]
     return estimate(values, resampled, images)
 
 
-def _described(found, least, most):
-    """An estimate as plain data, its interval cut where the figure ends."""
+def _as_data(found, least, most):
+    """An estimate as plain data, its interval cut to the range of the figure."""
     low, high = found.interval() or (None, None)
     bounds = {} if low is None else {"low": max(low, least), "high": min(high, most)}
     return {"mean": found.mean, "low": None, "high": None, "seeds": found.seeds} | bounds
@@ -122,21 +122,21 @@ def _described(found, least, most):
 
 def _means(own, images):
     return {
-        name: _described(_estimate(own, name, images), METRICS[name].least, METRICS[name].most)
+        name: _as_data(_estimate(own, name, images), METRICS[name].least, METRICS[name].most)
         for name in METRICS
         if _has(own, name)
     }
 
 
 def _differences(own, other, images):
-    """Of each metric: the paired difference to a reference; what needs the whole family follows in `_correct`."""
+    """Metric → the paired difference to a reference; `_correct` adds what needs all variants."""
     common = set(own) & set(other)
     own, other = ({seed: each[seed] for seed in each if seed in common} for each in (own, other))
     return {name: _estimate(own, name, images, other) for name in METRICS if _has(own, name) and _has(other, name)}
 
 
 def _correct(variants):
-    """Replaces each difference by its description, with Holm's correction over the variants compared to a reference."""
+    """Replaces each difference by plain data, with Holm's correction over the variants compared to a reference."""
     for reference in REFERENCES:
         for metric in METRICS:
             family = [each["differences"] for each in variants if metric in each["differences"].get(reference, {})]
@@ -144,10 +144,10 @@ def _correct(variants):
             corrected = holm([difference.p_value for difference in found])
             level = LEVEL / max(1, len(found))
             for differences, difference, p_holm in zip(family, found, corrected, strict=True):
-                most = METRICS[metric].most - METRICS[metric].least  # no two figures are further apart
+                most = METRICS[metric].most - METRICS[metric].least  # the largest possible difference
                 detectable = difference.detectable(level)
                 differences[reference][metric] = {
-                    **_described(difference, -most, most),
+                    **_as_data(difference, -most, most),
                     "p": difference.p_value,
                     "p_holm": p_holm,
                     "seed_error": difference.seed_error,
@@ -159,10 +159,10 @@ def _correct(variants):
 
 
 def _compare_costs(variants):
-    """Turns what was measured in a process for each variant into figures that can be compared.
+    """Makes the costs, which are measured in a separate process for each variant, comparable.
 
-    A time is the ratio to that of the plain network in the same process, times the plain network's median over all
-    processes.
+    A time is its ratio to the time of the plain network in the same process, multiplied by the plain network's median
+    over all processes.
     """
     costs = [variant["cost"] for variant in variants if variant["cost"]]
     plain = {
@@ -183,12 +183,12 @@ def _compare_costs(variants):
 
 
 def _maps(own, images):
-    """`{measure: {attended layer: …}}`: the figure with its interval, and what it is above chance."""
+    """`{measure: {attended layer: …}}`: the figure with its interval, its chance, and its gain over chance."""
     maps = {}
     for key in next(iter(own.values()), {}):
         if key.startswith("measure/") and _has(own, key):
             _, measure, layer = key.split("/")
-            gain = _described(_estimate(own, f"gain/{measure}/{layer}", images), -1.0, 1.0)
-            described = _described(_estimate(own, key, images), 0.0, 1.0)
-            maps.setdefault(measure, {})[layer] = described | {"chance": described["mean"] - gain["mean"], "gain": gain}
+            gain = _as_data(_estimate(own, f"gain/{measure}/{layer}", images), -1.0, 1.0)
+            figure = _as_data(_estimate(own, key, images), 0.0, 1.0)
+            maps.setdefault(measure, {})[layer] = figure | {"chance": figure["mean"] - gain["mean"], "gain": gain}
     return maps

@@ -1,7 +1,7 @@
-"""What a network costs: parameters, operations, time of a training step and of an image at inference, peak memory.
+"""The cost of a network: parameters, operations, time of a training step and of an image at inference, peak memory.
 
-Each variant is measured in a process of its own, so that the memory of one is not that of another. The times are taken
-in turn with those of the plain network in the same process, so that the drift of the machine cancels in their ratio.
+Each variant is measured in a separate process, so that its memory is not mixed with another's. Calls of the variant and
+of the plain network alternate in the same process, so that changes in the machine's speed cancel in their ratio.
 """
 
 import pathlib
@@ -20,30 +20,31 @@ from keras_attention.precision import dtype_policy, resolve_precision
 from keras_attention.training import build_model, compile_network, make_stages
 from keras_attention.training.networks import make_variables
 
-REPEATS = (5, 40)  # at least and at most
+REPEATS = (5, 40)  # least and most
 SECONDS_OF_MEASURING = 3.0
 MEGABYTE = 1e6
 
 
 def measure_cost(config, reference, image_size, class_names, members=()):
-    """What the network of a configuration costs, beside that of another.
+    """Measures the cost of the network of a configuration, and the times of a reference.
 
-    A training step is one of the stage that trains most of the network, with a batch of `config.batch_size`; where the
-    features of a frozen backbone are cached, it starts from those. Inference is always from images.
+    A training step belongs to the last stage, which trains most of the network, and takes a batch of
+    `config.batch_size`. If the features of a frozen backbone are cached, it starts from them. Inference always starts
+    from images.
 
     Args:
         config: the `TrainConfig` to measure.
-        reference: that of the plain network.
+        reference: the `TrainConfig` of the plain network.
         image_size: side of the images in pixels.
         class_names: the name of each class.
         members: scores, alignments and backbones from outside the package, as in `Task`.
 
     Returns:
-        A dictionary: `parameters`; `trained_parameters`, those that a training step changes; `flops`, multiplications
-        and additions for an image at inference, as TensorFlow's profiler counts them; `step_seconds` and
-        `reference_step_seconds`, medians, taken in turn; `image_seconds` and `reference_image_seconds` for an image at
-        inference in a batch of `config.batch_size`; `step_megabytes`, what the first training steps took at their peak
-        above what the process had before.
+        A dictionary: `parameters`; `trained_parameters`, the parameters that a training step changes; `flops`, the
+        multiplications and additions for an image at inference, as TensorFlow's profiler counts them; `step_seconds`
+        and `reference_step_seconds`, medians over alternating calls; `image_seconds` and `reference_image_seconds`,
+        the time for an image at inference in a batch of `config.batch_size`; `step_megabytes`, the peak memory of the
+        first training steps above the memory of the process before them.
     """
     register_members(members)
     shape = ImageDataset("shape", tuple(class_names), image_size, None, None, None)
@@ -69,7 +70,7 @@ def measure_cost(config, reference, image_size, class_names, members=()):
 
 
 def _calls(config, shape):
-    """A training step and an inference of a batch, both without arguments; the model, and what of it is trained."""
+    """Functions for a training step and for inference on a batch; the model; and the network that is trained."""
     backbone = BACKBONES.make(config.backbone, shape.image_size, config.network_width)
     model = build_model(config, shape, backbone)
     stage = make_stages(config, shape, model, backbone)[-1]
@@ -89,10 +90,10 @@ def _calls(config, shape):
 
 
 def medians_in_turn(*functions):
-    """Median seconds of a call of each, the functions taking turns."""
+    """The median seconds of a call of each function, with the functions called in turn."""
     times = [[] for _ in functions]
     for function in functions:
-        function()  # traces
+        function()  # the first call traces the graph
     began, (least, most) = time.perf_counter(), REPEATS
     while len(times[0]) < least or (len(times[0]) < most and time.perf_counter() - began < SECONDS_OF_MEASURING):
         for function, seconds in zip(functions, times, strict=True):
@@ -103,7 +104,7 @@ def medians_in_turn(*functions):
 
 
 def count_flops(model):
-    """Multiplications and additions that a model needs for one image; `None` where the profiler has no answer."""
+    """Multiplications and additions of a model for one image; `None` if the profiler cannot count them."""
     image = tf.TensorSpec((1, *model.input_shape[1:]), model.inputs[0].dtype)
     graph = tf.function(lambda images: model(images, training=False)).get_concrete_function(image).graph
     profiler = tf.compat.v1.profiler
@@ -113,7 +114,7 @@ def count_flops(model):
 
 
 def reset_peak_memory():
-    """Forgets the peak so far; returns the bytes in use."""
+    """Resets the peak of memory; returns the bytes in use."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         tf.config.experimental.reset_memory_stats("GPU:0")
@@ -123,7 +124,7 @@ def reset_peak_memory():
 
 
 def peak_memory():
-    """Bytes at the peak since `reset_peak_memory`: of the GPU where there is one, else of the process."""
+    """The peak of memory since `reset_peak_memory`, in bytes: of the GPU if there is one, otherwise of the process."""
     if tf.config.list_physical_devices("GPU"):
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
     return _kilobytes("VmHWM") * 1024

@@ -1,4 +1,4 @@
-"""Where the tasks run: in this process, in several on this machine, or on a Dask cluster; by joblib."""
+"""Runs the tasks with joblib: in this process, in several processes on this machine, or on a Dask cluster."""
 
 import contextlib
 import os
@@ -19,34 +19,36 @@ SECONDS_TO_CONNECT = 15
 
 
 def check_backend(jobs, backend, scheduler):
-    """Raises `ValueError` for settings that do not go together, and for a cluster that does not answer or is empty."""
+    """Raises a `ValueError` if the settings do not fit together, or a cluster does not answer or has no workers."""
     require_integer("jobs", jobs, at_least=1)
     require_choice("backend", backend, BACKENDS)
     if backend == "dask" and not scheduler:
-        raise invalid("A Dask cluster has an address.", "`scheduler`, such as tcp://host:8786", "none")
+        raise invalid('`backend="dask"` needs `scheduler`.', "an address, such as tcp://host:8786", "none")
     if backend == "dask" and jobs != 1:
-        raise invalid("A Dask cluster has as many jobs as workers.", "`jobs` left out", f"jobs={jobs}")
+        raise invalid("A Dask cluster runs as many jobs as it has workers.", "`jobs` left out", f"jobs={jobs}")
     if backend != "dask" and scheduler:
-        raise invalid("Only a Dask cluster has a scheduler.", '`backend="dask"`', f"scheduler={scheduler!r}")
+        raise invalid("`scheduler` is for a Dask cluster only.", '`backend="dask"`', f"scheduler={scheduler!r}")
     if backend == "dask":
         with _client(scheduler) as client:
             if not client.scheduler_info(n_workers=-1)["workers"]:
-                raise invalid("The Dask cluster has no workers.", f"one at least: dask worker {scheduler}", scheduler)
+                raise invalid(
+                    "The Dask cluster must have workers.", f"at least one: dask worker {scheduler}", scheduler
+                )
 
 
 @contextlib.contextmanager
 def workers(jobs=1, backend="processes", scheduler=None, folder="."):
-    """A function from tasks to an iterator over their `Outcome`s, in the order in which they end.
+    """Yields a function from tasks to an iterator over their `Outcome`s, in the order in which the tasks end.
 
     Args:
-        jobs: how many processes; 1 is this one.
-        backend: `"processes"` of this machine, or `"dask"`.
-        scheduler: address of the scheduler of the Dask cluster.
-        folder: of the comparison, which the workers of a cluster must see under the same path.
+        jobs: how many processes; 1 stays in this process.
+        backend: `"processes"` on this machine, or `"dask"`.
+        scheduler: the address of the Dask scheduler.
+        folder: the folder of the comparison, which the workers of a cluster must see under the same path.
 
     Raises:
-        ValueError: a cluster that is not there, or does not see the folder.
-        ImportError: no `distributed`.
+        ValueError: the cluster does not answer, or a worker does not see the folder.
+        ImportError: `distributed` is not installed.
     """
     if backend == "dask":
         with _client(scheduler) as client:
@@ -65,7 +67,7 @@ def _parallel(function, tasks, jobs, **backend):
 
 
 def _in_processes(tasks, jobs):
-    """As `_parallel`; where a process dies, what had begun is done one by one, to find which of them is the cause."""
+    """Like `_parallel`; if a process dies, the tasks that had begun run one by one, to find the cause."""
     pending = {task.folder: task for task in tasks}
     while pending:
         try:
@@ -84,15 +86,15 @@ def _processes(tasks, jobs):
 
 
 def _prepare():
-    """What a process does first: TensorFlow in silence, then the plugins of the process that started it."""
+    """Prepares a new process: imports TensorFlow quietly, then the plugins of the process that started it."""
     import_tensorflow()
     load_plugins()
 
 
 def _alone(task):
-    """A task in a process of its own."""
+    """Runs a task in a separate process."""
     try:
-        # One job would be this process.
+        # One job would run in this process.
         return next(_processes([task], 2))
     except TerminatedWorkerError:
         finished = Run(task.folder).finished
@@ -112,14 +114,16 @@ def _client(scheduler):
     except (OSError, ValueError, TypeError) as error:
         problem = reason(error)
         raise invalid(
-            f"No Dask scheduler answers: {problem}.", "the address of one that runs", f"scheduler={scheduler!r}"
+            f"The Dask scheduler does not answer: {problem}.",
+            "the address of a running scheduler",
+            f"scheduler={scheduler!r}",
         ) from error
     with client:
         yield client
 
 
 def _check_shared(client, folder):
-    """Raises unless all workers see the folder."""
+    """Raises a `ValueError` unless all workers see the folder."""
     token = pathlib.Path(folder) / f".shared-{uuid.uuid4().hex[:8]}"
     token.write_text("")
     try:
@@ -128,4 +132,4 @@ def _check_shared(client, folder):
         token.unlink()
     blind = [worker for worker, sees in seen.items() if not sees]
     if blind:
-        raise invalid("A worker does not see the folder.", "a folder that all machines share", f"{folder}, {blind[0]}")
+        raise invalid("Every worker must see the folder.", "a folder that all machines share", f"{folder}, {blind[0]}")

@@ -1,7 +1,8 @@
-"""The folder of a comparison: its plan, a run for each variant and seed, and what came of them.
+"""The folder of a comparison: its plan, a run for each variant and seed, and the results.
 
-`comparison.json` is the plan, `runs/<variant>/seed-<n>/` the runs, `costs/` what each network costs, `examples.npz` the
-test images that the report shows; `summary.json`, `results.csv`, `report.md` and `report.html` are made from those.
+`comparison.json` holds the plan, `runs/<variant>/seed-<n>/` the runs, `costs/` the cost of each network, and
+`examples.npz` the test images that the report shows. `summary.json`, `results.csv`, `report.md` and `report.html` are
+made from those.
 """
 
 import dataclasses
@@ -18,13 +19,13 @@ MOST_SEEDS = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is compared.
+    """What is compared, and how.
 
     Args:
         config: the `TrainConfig` that all variants share; its seed is the first.
         variants: the `Variant`s.
-        seeds: how many seeds, from that of `config` upwards.
-        costs: whether it is measured what each network costs.
+        seeds: how many seeds, counted upwards from the seed of `config`.
+        costs: whether the cost of each network is measured.
     """
 
     config: TrainConfig
@@ -43,11 +44,11 @@ class Plan:
 
     @property
     def metric(self):
-        """The figure that decides: that by which each run chooses its best epoch, measured on the test split."""
+        """The figure that decides: the monitor, which chooses the best epoch of a run, measured on the test split."""
         return self.config.monitor.removeprefix("val_")
 
     def to_dict(self):
-        """As plain data."""
+        """The plan as plain data."""
         return {
             "config": self.config.to_dict(),
             "variants": {variant.name: variant.settings for variant in self.variants},
@@ -63,10 +64,11 @@ class Plan:
         return cls(TrainConfig.from_dict(plan["config"]), variants, plan["seeds"], plan.get("costs", True))
 
     def extended(self, other):
-        """This plan with the variants and seeds of another that differs in nothing else.
+        """This plan with the variants and seeds of another plan, which must not differ in anything else.
 
         Raises:
-            ValueError: other settings, a variant of the same name but other settings, or fewer seeds.
+            ValueError: the other plan has different settings, a variant of the same name with different settings, or
+                fewer seeds.
         """
         self.config.require_same(other.config, "comparison")
         mine = {variant.name: variant for variant in self.variants}
@@ -79,15 +81,17 @@ class Plan:
                     variant.settings,
                 )
         if other.seeds < self.seeds:
-            raise invalid("The comparison has more seeds.", f"at least {self.seeds}", f"seeds={other.seeds}")
+            raise invalid(
+                "`seeds` is less than that of the comparison.", f"at least {self.seeds}", f"seeds={other.seeds}"
+            )
         return Plan(self.config, tuple(mine.values()), other.seeds, other.costs)
 
 
 class Comparison(WorkFolder):
-    """The folder of a comparison, and what is in it.
+    """The folder of a comparison, and its content.
 
     Args:
-        folder: where it is, or will be.
+        folder: its path; it need not exist yet.
 
     Example:
 
@@ -106,24 +110,24 @@ class Comparison(WorkFolder):
 
     @property
     def summary(self):
-        """Everything that was found, as plain data: the content of `summary.json`.
+        """All results as plain data: the content of `summary.json`.
 
         Raises:
-            ValueError: a comparison that is not finished.
+            ValueError: the comparison is not finished.
         """
         return self.result
 
     @property
     def verdict(self):
-        """The answer in words, a sentence a line."""
+        """The answer in words, one sentence per line."""
         return "\n".join(self.summary["verdict"])
 
     def run(self, variant, seed):
-        """The `Run` of a variant, by name, and a seed."""
+        """The `Run` of a variant, given by name, and a seed."""
         return Run(self.folder / "runs" / variant / f"seed-{seed}")
 
     def forget_damaged_runs(self, plan):
-        """Marks runs that are finished but cannot be read as unfinished, so that they are done again; their names."""
+        """Marks finished runs that cannot be read as unfinished, so that they run again; returns their names."""
         damaged = []
         for variant in plan.variants:
             for seed in plan.seed_numbers:
@@ -136,23 +140,23 @@ class Comparison(WorkFolder):
         return damaged
 
     def save_examples(self, examples):
-        """Keeps the test images that the report shows."""
+        """Saves the test images that the report shows."""
         write_arrays(self.folder / "examples.npz", examples)
 
     def examples(self):
-        """Arrays `number`, `image`, `label`, and `mask` where there are masks."""
+        """Arrays `number`, `image`, `label`, and `mask` if there are masks."""
         return read_arrays(self.folder / "examples.npz")
 
     def save_cost(self, variant, cost):
-        """Keeps what a variant costs."""
+        """Saves the cost of a variant."""
         write_json(self.folder / "costs" / f"{variant}.json", cost)
 
     def cost(self, variant):
-        """What a variant costs; `None` where it was not measured."""
+        """The cost of a variant; `None` if it was not measured."""
         path = self.folder / "costs" / f"{variant}.json"
         return read_json(path) if path.is_file() else None
 
 
 def _with_tuples(settings):
-    """Settings from JSON, with a tuple where `TrainConfig` has one."""
+    """Settings from JSON, with lists as the tuples that `TrainConfig` has."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}

@@ -1,4 +1,4 @@
-"""A plan in, a finished comparison out: runs → statistics → cost → verdict → report."""
+"""Runs a whole comparison, from a plan to a report: runs → costs → statistics → verdict → report."""
 
 import time
 
@@ -38,31 +38,31 @@ def compare(
 ):
     """Trains several networks with several seeds under equal conditions, and says whether attention helped.
 
-    Data, budget and augmentation are those of `config` for all. A seed gives every variant the same initial backbone
-    and the same order of images, so that differences are paired. The figure that decides is that by which a run chooses
-    its best epoch (`config.monitor`), measured on the test split.
+    All variants use the data, the budget and the augmentation of `config`. A seed gives every variant the same initial
+    backbone and the same order of images, so that differences are paired. The figure that decides is the monitor, which
+    chooses the best epoch of a run (`config.monitor`), measured on the test split.
 
     Args:
-        config: the `TrainConfig` that the variants share; 3,000 images of `cluttered_digits` where it is `None`.
-        variants: names, or `Variant`s; see `make_variants`. `plain` and `multiscale`, the references, join them where
-            they are not there. By default the two, `additive+softmax` and `additive+sigmoid`.
-        seeds: how many, from that of `config` upwards; 2 where it is `None`. One gives no interval.
-        run: the folder; `runs/<data>-compare` where it is `None`.
-        jobs: how many runs at once, each in a process of its own.
+        config: the `TrainConfig` that the variants share; 3,000 images of `cluttered_digits` if `None`.
+        variants: names, or `Variant`s; see `make_variants`. `plain` and `multiscale`, the references, are added if
+            missing. By default the references, `additive+softmax` and `additive+sigmoid`.
+        seeds: how many seeds, counted upwards from the seed of `config`; 2 if `None`. One seed gives no interval.
+        run: the folder; `runs/<data>-compare` if `None`.
+        jobs: how many runs at once, each in a separate process.
         backend: `"processes"` on this machine, or `"dask"`.
-        scheduler: address of the scheduler of a Dask cluster, whose workers see the folder under the same path.
-        costs: whether to measure at the end what each network costs; `True` where it is `None`.
-        resume: whether to continue the comparison in that folder. Runs that are finished are not done again; variants
-            and seeds may have been added, and what is `None` is as it was.
-        overwrite: whether a comparison in that folder may be replaced.
+        scheduler: the address of the Dask scheduler; its workers must see the folder under the same path.
+        costs: whether to measure the cost of each network at the end; `True` if `None`.
+        resume: whether to continue the comparison in the folder. Finished runs are not repeated; variants and seeds may
+            be added; arguments that are `None` are kept.
+        overwrite: whether a comparison in the folder may be replaced.
         verbose: whether to print the plan, and a line for each run.
 
     Returns:
         The `Comparison`: its folder holds `report.html`, `report.md`, `results.csv`, `summary.json`, and the runs.
 
     Raises:
-        ValueError: a variant that is none or cannot run on these data, or settings, data or a folder that cannot be
-            used; nothing is written then.
+        ValueError: a variant does not exist or cannot run on these data, or the settings, the data or the folder cannot
+            be used; nothing is written then.
 
     Example:
 
@@ -85,7 +85,7 @@ def compare(
     dataset = load_data(plan.config)
     backbone = _check_networks(plan, dataset)
     for damaged in comparison.forget_damaged_runs(plan) if resume else ():
-        tell(f"damaged {damaged}: its files cannot be read, so it is done again", flush=True)
+        tell(f"damaged {damaged}: its files cannot be read, so it is run again", flush=True)
     tell(announce(comparison, plan, dataset), flush=True)
     comparison.begin(plan, resume)
     comparison.save_examples(shown_examples(dataset))
@@ -101,7 +101,7 @@ def compare(
 
 
 def _claim(config, variants, seeds, costs, run, resume, overwrite):
-    """The folder, and the plan to carry out in it, both checked; nothing is written yet."""
+    """The folder and the plan, both checked; nothing is written yet."""
     comparison = Comparison(run or f"runs/{(config or DEFAULT_CONFIG).subject}-compare")
     saved = comparison.plan if resume else None
     config = config or (saved.config if saved else DEFAULT_CONFIG)
@@ -122,7 +122,7 @@ def _claim(config, variants, seeds, costs, run, resume, overwrite):
 
 
 def _check_networks(plan, dataset):
-    """The backbone of all; raises for a variant whose network cannot be built on these data."""
+    """The shared backbone; raises a `ValueError` if the network of a variant cannot be built on these data."""
     backbone = build_backbone(plan.config, dataset)
     for variant in plan.variants:
         try:
@@ -134,7 +134,7 @@ def _check_networks(plan, dataset):
 
 
 def _fill_cache(plan, dataset, backbone, verbose):
-    """Computes the features of a frozen backbone for all variants at once, so that none has to."""
+    """Computes the features of a frozen backbone once, for all variants."""
     configs = [variant.config(plan.config) for variant in plan.variants]
     cached = [config for config in configs if config.caches]
     cached = [config for config in cached if config.backbone == plan.config.backbone]
@@ -144,9 +144,9 @@ def _fill_cache(plan, dataset, backbone, verbose):
 
 
 def _run_all(comparison, plan, tell, jobs, backend, scheduler):
-    """Does what is not finished, with a line for each run; returns `{(variant, seed): error}` of those that failed."""
+    """Does the unfinished runs, prints a line for each, and returns `{(variant, seed): error}` of the failed ones."""
     members = foreign_members()
-    # All variants of a seed before the next seed: what is cut short has pairs, at least.
+    # All variants of one seed run before the next seed, so that a comparison that is cut short has complete pairs.
     tasks = [
         Task(variant.name, variant.config(plan.config, seed), str(run.folder.resolve()), members)
         for seed in plan.seed_numbers
@@ -160,12 +160,17 @@ def _run_all(comparison, plan, tell, jobs, backend, scheduler):
     errors = {(each.task.variant, each.task.config.seed): each.error for each in outcomes if each.error}
     if errors and len(errors) == len(plan.variants) * plan.seeds:
         error = next(iter(errors.values()))
-        raise invalid("Every run failed.", "one that ends", f"{error}; see {comparison.folder / 'runs'}", RuntimeError)
+        raise invalid(
+            "Every run failed.",
+            "at least one run without an error",
+            f"{error}; see {comparison.folder / 'runs'}",
+            RuntimeError,
+        )
     return errors
 
 
 def _measure_costs(comparison, plan, dataset, tell):
-    """What each network costs, one after the other while nothing else runs; kept, so that it is measured once."""
+    """Measures the cost of each network that has none saved, one after the other, while nothing else runs."""
     todo = [variant for variant in plan.variants if comparison.cost(variant.name) is None]
     reference = Variant("plain", CONTROLS["plain"]).config(plan.config)
     for number, variant in enumerate(todo, start=1):

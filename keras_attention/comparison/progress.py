@@ -1,4 +1,4 @@
-"""What a person sees while a comparison runs."""
+"""What a comparison prints while it runs."""
 
 import time
 
@@ -6,7 +6,7 @@ from keras_attention.text import time_left
 
 
 def announce(comparison, plan, dataset):
-    """The data, the variants, and how many runs there are to do."""
+    """The first lines of a comparison: the data, the variants, the number of runs and the folder."""
     runs = [comparison.run(variant.name, seed) for variant in plan.variants for seed in plan.seed_numbers]
     finished = sum(run.finished for run in runs)
     lines = [dataset.described]
@@ -19,16 +19,16 @@ def announce(comparison, plan, dataset):
 
 
 def follow(outcomes, tasks, one_by_one, comparison, metric, tell):
-    """Passes the outcomes on, with a line for each, and the time that is left by the time that they took."""
+    """Yields the outcomes, and prints a line for each, with the time left as estimated from the time so far."""
     outcomes, began = iter(outcomes), time.monotonic()
     for done in range(1, len(tasks) + 1):
-        # One by one, the line says what is under way before it ends.
-        named = f"{_name(tasks[done - 1])}: " if one_by_one else ""
-        tell(f"[{done}/{len(tasks)}] {named}", end="", flush=True)
+        # If runs go one by one, the line names the run when it begins; else when it ends.
+        title = f"{_name(tasks[done - 1])}: " if one_by_one else ""
+        tell(f"[{done}/{len(tasks)}] {title}", end="", flush=True)
         outcome = next(outcomes)
         left = (time.monotonic() - began) / done * (len(tasks) - done)
-        named = "" if one_by_one else f"{_name(outcome.task)}: "
-        tell(f"{named}{_result(comparison, metric, outcome)}{time_left(left)}", flush=True)
+        title = "" if one_by_one else f"{_name(outcome.task)}: "
+        tell(f"{title}{_result(comparison, metric, outcome)}{time_left(left)}", flush=True)
         yield outcome
 
 

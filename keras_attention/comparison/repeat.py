@@ -1,4 +1,4 @@
-"""What a reader needs to repeat a comparison: the command, the versions, the machine."""
+"""Everything needed to repeat a comparison: the command, the versions, the machine."""
 
 import importlib.metadata
 import os
@@ -35,13 +35,13 @@ def about(plan, dataset, folder):
 
 
 def versions():
-    """Package → version, of those that decide the figures."""
-    own = {"python": platform.python_version(), "keras-spatial-attention": __version__}
-    return own | {name: importlib.metadata.version(name) for name in PACKAGES}
+    """Package → version, for the packages that influence the figures."""
+    first = {"python": platform.python_version(), "keras-spatial-attention": __version__}
+    return first | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def command(plan, folder):
-    """The command line that repeats a comparison; `None` for one that only Python can ask for."""
+    """The command line that repeats a comparison; `None` if only Python can repeat it."""
     names = [variant.name for variant in plan.variants]
     try:
         same = make_variants(names, plan.config.backbone) == plan.variants
@@ -57,14 +57,14 @@ def command(plan, folder):
 
 
 def _arguments(config):
-    """The flags of the settings that are not the defaults of `TrainConfig`; `None` if one is for a variant to say."""
+    """The flags of settings that differ from the defaults of `TrainConfig`; `None` if only a variant can set one."""
     arguments = []
     for name, each in settings_of(TrainConfig).items():
         value, default = getattr(config, name), each.default
         if name == "attend":
             default = BACKBONES[config.backbone].attend
         if name == "data_options" and config.data == "cluttered_digits":
-            # Without one the command takes fewer images than `train`.
+            # By default the command uses fewer images than `train`, so the number is always written.
             value = {"count": ClutteredDigitsConfig.count} | value
         if value == default:
             continue

@@ -1,8 +1,8 @@
-"""What differences between runs say: intervals over seeds and test images, Holm's correction, and the verdict.
+"""The statistics of differences between runs: intervals over seeds and test images, Holm's correction, the verdict.
 
 A figure of a variant varies for two reasons: training is random (the seeds), and the test images are a sample. The
-seeds give the first part, a bootstrap over the images, the same for every run, the second. Variants are paired: they
-have seeds and images in common, so that only their differences have to be told from chance.
+seeds measure the first variation; a bootstrap over the images, the same for every run, measures the second. Variants
+are paired: they share seeds and images, so that only their differences have to be tested.
 """
 
 import dataclasses
@@ -13,23 +13,23 @@ from scipy import optimize, special, stats
 
 from keras_attention.arguments import invalid
 
-LEVEL = 0.05  # of a test; an interval has the confidence 1 − LEVEL
+LEVEL = 0.05  # the level of a test; an interval has the confidence 1 − LEVEL
 CONFIDENCE = 1 - LEVEL
 POWER = 0.8
-MOST_SEEDS, MOST_IMAGES = 100, 100  # what is still called feasible: seeds, and times the images there were
+MOST_SEEDS, MOST_IMAGES = 100, 100  # the largest feasible design: seeds, and multiples of the present images
 HELPS, HURTS, NO_EVIDENCE, NO_INTERVAL, SAME = "helps", "hurts", "no evidence", "no interval", "the same"
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds, of a figure or of a paired difference, and how sure it is.
+    """A mean over seeds, of a figure or of a paired difference, and its standard errors.
 
     Args:
-        mean: over the seeds.
-        seeds: how many.
-        images: n, how many test images.
-        seed_error: standard error of the mean for the seeds, s / √seeds; `None` for one seed.
-        image_error: its standard error for the test images, by bootstrap.
+        mean: the mean over the seeds.
+        seeds: the number of seeds.
+        images: n, the number of test images.
+        seed_error: the standard error of the mean due to the seeds, s / √seeds; `None` for one seed.
+        image_error: the standard error of the mean due to the test images, by bootstrap.
     """
 
     mean: float
@@ -40,14 +40,14 @@ class Estimate:
 
     @property
     def has_interval(self):
-        """Whether there are seeds enough, two at least, for an interval."""
+        """Whether there are at least two seeds, as an interval needs."""
         return self.seed_error is not None
 
     def half_width(self, level):
         """Half the interval that misses the truth with probability `level`: √((t·seed error)² + (t·image error)²).
 
-        Each t is of its own degrees of freedom, seeds − 1 and images − 1. Squares are added after the factors, not
-        before, as one common t would be that of the images wherever the seeds happen to agree.
+        The two t have different degrees of freedom, seeds − 1 and images − 1. Each error is multiplied by its t before
+        the squares are added, because one common t would be the t of the images whenever the seeds happen to agree.
         """
         return math.hypot(
             _t(level, self.seeds) * self.seed_error,
@@ -63,7 +63,7 @@ class Estimate:
 
     @property
     def p_value(self):
-        """The level at which the interval ends at 0: two-sided, of the mean being 0; `None` for one seed."""
+        """The two-sided p-value of a mean of 0: the level at which the interval ends at 0; `None` for one seed."""
         if not self.has_interval:
             return None
         if self.mean == 0:
@@ -77,11 +77,11 @@ class Estimate:
         """The smallest true mean that a test at `level` finds with probability `power`; `None` for one seed."""
         if not self.has_interval:
             return None
-        # A one-sided quantile of probability 1 − power is a two-sided one of twice that.
+        # A one-sided quantile of probability 1 − power is the two-sided quantile of twice that probability.
         return self.half_width(level) + self.half_width(2 * (1 - power))
 
     def scaled(self, seeds, times_images):
-        """What more seeds and images would make of it, all else as it was found here."""
+        """The estimate expected with other numbers of seeds and images, if everything else stays the same."""
         return dataclasses.replace(
             self,
             seeds=seeds,
@@ -93,8 +93,8 @@ class Estimate:
     def needed(self, level=LEVEL):
         """`(seeds, images)` with which a difference as large as this one would likely be found.
 
-        More seeds on the same images where that is enough, otherwise more of both; `None` where no more than 100 seeds
-        and 100 times the images are.
+        If more seeds on the same images are enough, only the seeds grow, otherwise both. `None` if 100 seeds and 100
+        times the images are not enough.
         """
         if not self.has_interval or self.mean == 0:
             return None
@@ -111,12 +111,12 @@ def estimate(values, resampled, images):
 
     Args:
         values: `(seeds,)`, the figure of each run, or the difference of a pair of runs.
-        resampled: `(seeds, resamples)`, the same under each resample of the images, which is the same for all runs. A
-            resample in which the figure is not defined is NaN, and left out.
-        images: how many test images.
+        resampled: `(seeds, resamples)`, the same figure under each resample of the images; all runs share the
+            resamples. Resamples in which the figure is not defined are NaN, and are left out.
+        images: the number of test images.
 
     Raises:
-        ValueError: no values, or not as many rows of resamples.
+        ValueError: there are no values, or `resampled` has another number of rows.
 
     Example:
 
@@ -129,8 +129,8 @@ def estimate(values, resampled, images):
     values, resampled = np.asarray(values, "float64"), np.asarray(resampled, "float64")
     if values.ndim != 1 or not len(values) or resampled.shape[:1] != values.shape:
         raise invalid(
-            "Values and resamples do not fit.",
-            "(seeds,) and (seeds, resamples), one seed at least",
+            "`values` and `resampled` must have the same number of seeds.",
+            "(seeds,) and (seeds, resamples), at least one seed",
             f"{values.shape} and {resampled.shape}",
         )
     means = resampled.mean(axis=0)
@@ -145,13 +145,13 @@ def estimate(values, resampled, images):
 
 
 def holm(p_values):
-    """Holm's step-down correction: p-values of a family, corrected so that all its errors together keep the level.
+    """Holm's step-down correction: the p-values of a family, corrected so that the whole family keeps the level.
 
     Args:
-        p_values: those of the family, `None` where there is none.
+        p_values: the p-values of the family; `None` for a missing one.
 
     Returns:
-        The corrected ones, in the same order.
+        The corrected p-values, in the same order.
 
     Reference:
         Holm, *A Simple Sequentially Rejective Multiple Test Procedure*, Scandinavian Journal of Statistics 1979.
@@ -171,16 +171,15 @@ def holm(p_values):
 
 
 def verdict(difference, p_corrected, more_is_better=True):
-    """What a paired difference says: `"helps"`, `"hurts"`, `"no evidence"`; `"no interval"` for one seed, and
-    `"the same"` where every answer is the same.
+    """The verdict on a paired difference: `"helps"`, `"hurts"`, `"no evidence"`, `"no interval"` or `"the same"`.
 
-    It helps or hurts where the 95 % interval leaves out 0 and the p-value after Holm's correction is below .05; which
-    of the two says the sign.
+    A variant helps or hurts, depending on the sign, if the 95 % interval leaves out 0 and the p-value after Holm's
+    correction is below .05. One seed gives no interval. The verdict is "the same" if the figures never differ.
 
     Args:
         difference: the `Estimate` of variant minus reference.
-        p_corrected: its p-value after correction.
-        more_is_better: whether a larger figure is the better one.
+        p_corrected: the p-value of the difference after correction.
+        more_is_better: whether a larger figure is better.
     """
     if not difference.has_interval:
         return NO_INTERVAL
@@ -193,5 +192,5 @@ def verdict(difference, p_corrected, more_is_better=True):
 
 
 def _t(level, count):
-    """The two-sided quantile of Student's t for a mean of so many."""
+    """The two-sided quantile of Student's t for a mean of `count` values."""
     return -float(special.stdtrit(count - 1, level / 2)) if count > 1 else math.inf

@@ -1,7 +1,7 @@
-"""The runs of a comparison: each a task that any process on any machine can do, given the folder.
+"""The runs of a comparison as tasks, which any process on any machine that sees the folder can do.
 
-A run that is finished is not done again, one that was cut off goes on from its last epoch, and one that fails is tried
-once more from its beginning.
+A finished run is not repeated. A run that was cut off continues from its last epoch. A run that fails is tried once
+more from its beginning.
 """
 
 import contextlib
@@ -30,10 +30,10 @@ class Task:
     """One run of a comparison.
 
     Args:
-        variant: its name.
+        variant: the name of the variant.
         config: the settings of the run.
-        folder: that of the run.
-        members: scores, alignments, regularizers of maps and backbones from outside the package,
+        folder: the folder of the run.
+        members: scores, alignments, regularizers of maps and backbones from outside the package, as
             `(family, name, member)`, for processes that do not know them.
     """
 
@@ -43,7 +43,7 @@ class Task:
     members: tuple = ()
 
     def beside(self, suffix):
-        """The path of a file beside the run's folder."""
+        """The path of a file next to the folder of the run."""
         return pathlib.Path(f"{self.folder}.{suffix}")
 
 
@@ -53,8 +53,8 @@ class Outcome:
 
     Args:
         task: the `Task`.
-        seconds: that it took.
-        error: the last line of what went wrong, or `None`.
+        seconds: how long it took.
+        error: the error in one line, or `None`.
     """
 
     task: Task
@@ -77,7 +77,7 @@ def _module(member):
 
 
 def register_members(members):
-    """Registers those of `foreign_members` that this process does not know."""
+    """Registers the `foreign_members` that this process does not know."""
     for family, name, member in members:
         if name in REGISTRIES[family]:
             continue
@@ -88,7 +88,7 @@ def register_members(members):
 
 
 def run_task(task):
-    """Does a task to its end, in whatever process this is; a failure is an `Outcome`, not an exception."""
+    """Does a task to its end in this process; a failure is returned in the `Outcome`, not raised."""
     began = time.monotonic()
     register_members(task.members)
     pathlib.Path(task.folder).parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def run_task(task):
 
 
 def run_task_in_own_process(task):
-    """`run_task` in a fresh interpreter, tried again where that is killed."""
+    """Does `run_task` in a fresh interpreter, and once more if that is killed."""
     for _ in range(ATTEMPTS):
         with contextlib.suppress(ChildProcessError):
             return call_in_own_process(run_task, task)
@@ -106,14 +106,14 @@ def run_task_in_own_process(task):
 
 
 def clear_attempts(tasks):
-    """Forgets how often tasks were tried, as a comparison that is continued begins anew to count."""
+    """Resets the count of attempts, as a comparison that is continued counts anew."""
     for task in tasks:
         remove(task.beside("attempts"))
         remove(task.beside("error.txt"))
 
 
 def _attempt(task):
-    """Tries until the run is finished or was tried too often; gives the error, or `None`."""
+    """Tries until the run is finished or was tried too often; returns the error, or `None`."""
     error, anew = KILLED, False
     while (attempts := _attempts(task)) < ATTEMPTS:
         with replacing(task.beside("attempts")) as temporary:
@@ -121,7 +121,7 @@ def _attempt(task):
         try:
             unfinished = Run(task.folder).begun and not anew
             if not unfinished:
-                remove(task.folder)  # what a kill may have left before the run had its settings
+                remove(task.folder)  # a kill may have left files before the settings were written
             train(task.config, task.folder, resume=unfinished, overwrite=not unfinished, verbose=0, export=False)
         except Exception as failure:
             error, anew = named_line(failure), True

@@ -1,4 +1,4 @@
-"""The networks that are compared, by name: the controls, and any pair of a score and an alignment."""
+"""The networks to compare, by name: the controls, and any pair of a score and an alignment."""
 
 import dataclasses
 
@@ -8,8 +8,8 @@ from keras_attention.config.checks import CUSTOM
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.models.backbones import BACKBONES, usual_layers
 
-# Name → the settings that make it. Each difference is taken to the references: the plain network, and the multi-scale
-# head without attention, which tells what attention adds from what more features add.
+# Name → the settings of the control. Differences are taken to two references: the plain network, and the multi-scale
+# head without attention, which separates the gain from attention from the gain from more feature maps.
 CONTROLS = {
     "plain": {"attend": ()},
     "multiscale": {"score": None},
@@ -25,11 +25,11 @@ class Variant:
     """One of the networks of a comparison.
 
     Args:
-        name: of its folder and in reports; no path separators.
+        name: its name in reports and the name of its folder; without path separators.
         settings: the settings of `TrainConfig` in which it differs from the others.
 
     Raises:
-        ValueError: a name that no folder can have, or settings that are none.
+        ValueError: a folder cannot have the name, or the settings are not a dictionary or set the seed.
 
     Example:
 
@@ -45,43 +45,46 @@ class Variant:
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name.strip(".") or set(self.name) & set("/\\\0"):
-            raise invalid("A variant has no name for a folder.", "a text without / or \\", f"name={self.name!r}")
+            raise invalid(
+                "The name of a variant must be usable for a folder.", "a text without / or \\", f"name={self.name!r}"
+            )
         if not isinstance(self.settings, dict) or "seed" in self.settings:
             raise invalid(
-                "A variant has no settings.",
-                "a dictionary of settings of TrainConfig, none of them the seed",
+                "The settings of a variant must be a dictionary without the seed.",
+                "a dictionary of settings of TrainConfig",
                 f"settings={self.settings!r}",
             )
 
     def config(self, base, seed=None):
-        """The `TrainConfig` of a run of this variant: `base` with its settings, and a seed where one is given."""
+        """The `TrainConfig` of a run of this variant: `base` with its settings, and with the seed if one is given."""
         known = [field.name for field in dataclasses.fields(base)]
         for name in self.settings:
             if name not in known:
                 raise unknown("setting", name, known, f"variant {self.name!r}")
         settings = dict(self.settings)
         for family in ("score", "alignment"):
-            # Options of one score are none of another.
+            # The options of one score do not apply to another.
             if settings.get(family, getattr(base, family)) != getattr(base, family):
                 settings.setdefault(f"{family}_options", {})
         return base.as_variant(**settings, **({} if seed is None else {"seed": seed}))
 
 
 def make_variants(names, backbone=DEFAULT_BACKBONE):
-    """The variants of a comparison, in the order of their names, each once; references that are missing come first.
+    """Makes the variants of a comparison, each once, in the given order; missing references come first.
 
     Args:
         names: texts as on the command line, or `Variant`s. A text is `plain`, `multiscale`, `uniform`, or
             `<score>+<alignment>`; all but `plain` may end in `@<layer>` or `@<layer>+<layer>`, the attended layers.
-            `all-scores` stands for every score with softmax, `all-alignments` for `additive` with every alignment,
-            `all` for the controls and all pairs.
-        backbone: name of the one whose layers are named.
+            `all-scores` means every score with softmax, `all-alignments` means `additive` with every alignment, and
+            `all` means the controls and all pairs.
+        backbone: the name of the backbone that has the layers.
 
     Returns:
         A tuple of `Variant`s.
 
     Raises:
-        ValueError: a name that is none, with the choices and the nearest of them; two variants of one name.
+        ValueError: a name does not exist (the message lists the choices and the closest one), or two different variants
+            have the same name.
 
     Example:
 
@@ -91,14 +94,16 @@ def make_variants(names, backbone=DEFAULT_BACKBONE):
     """
     names = [names] if isinstance(names, (str, Variant)) else list(names)
     if not names:
-        raise invalid("No variant is named.", "one at least, such as additive+softmax", "variants=''")
+        raise invalid("`variants` must name a variant.", "at least one, such as additive+softmax", "variants=''")
     given = [variant for name in names for variant in _expanded(name, backbone)]
     unique = {}
     for variant in given:
         if variant.settings != CONTROLS.get(variant.name, variant.settings):
-            raise invalid("The name is that of a control.", "another name", f"variants={variant.name!r}")
+            raise invalid(
+                "A variant must not have the name of a control.", "another name", f"variants={variant.name!r}"
+            )
         if unique.setdefault(variant.name, variant) != variant:
-            raise invalid("Two variants have one name.", "a name for each", f"variants={variant.name!r}")
+            raise invalid("Two variants have the same name.", "a different name for each", f"variants={variant.name!r}")
     missing = [name for name in REFERENCES if name not in unique]
     return (*(_parsed(name, backbone) for name in missing), *unique.values())
 
@@ -107,7 +112,7 @@ def _expanded(name, backbone):
     if isinstance(name, Variant):
         return [name]
     if not isinstance(name, str):
-        raise invalid("This is no variant.", "a text or a Variant", f"variants={name!r}", TypeError)
+        raise invalid("`variants` must hold names or variants.", "a text or a Variant", f"variants={name!r}", TypeError)
     return [_parsed(each, backbone) for each in _names_of_family(name.strip())]
 
 
@@ -126,7 +131,7 @@ def _parsed(name, backbone):
     settings = dict(CONTROLS[kind]) if kind in CONTROLS else _pair(name, kind)
     if at:
         if kind == "plain":
-            raise invalid("The plain network attends to no layer.", "plain", f"variants={name!r}")
+            raise invalid("The plain network cannot attend to layers.", "plain", f"variants={name!r}")
         settings["attend"] = _layers(name, layers, backbone)
     return Variant(name, settings)
 

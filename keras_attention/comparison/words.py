@@ -1,21 +1,21 @@
-"""The verdict of a comparison in words, by rules: each sentence follows from the figures."""
+"""The verdict of a comparison in words: each sentence follows from the figures by fixed rules."""
 
 from keras_attention.comparison.statistics import CONFIDENCE, HELPS, HURTS, LEVEL, NO_EVIDENCE, NO_INTERVAL, POWER
 from keras_attention.metrics import METRICS
 from keras_attention.text import interval, number, signed
 
 RULES = (
-    f"A variant helps (or hurts) where the {CONFIDENCE:.0%} interval of its paired difference to the reference leaves "
+    f"A variant helps (or hurts) if the {CONFIDENCE:.0%} interval of its paired difference to the reference leaves "
     f"out 0 and its p-value is below {LEVEL:.2f} after Holm's correction over all variants compared to that "
-    "reference. Otherwise there is no evidence. The interval joins the spread of the seeds (Student's t) with that of "
-    "the test images (a bootstrap of them, the same for every run). The smallest difference that the design could have "
-    f"found is that which it would find with a probability of {POWER:.0%} at the level of Holm's first step."
+    "reference. Otherwise there is no evidence. The interval combines the variation between seeds (Student's t) with "
+    "the variation between test images (a bootstrap, the same for every run). The smallest difference that the design "
+    f"could have found is the one it would find with a probability of {POWER:.0%} at the level of Holm's first step."
 )
 _WANTED = {"plain": "the plain network", "multiscale": "the multi-scale head without attention"}
 
 
 def conclusions(summary):
-    """The verdict, a list of sentences, the answer first."""
+    """The verdict as a list of sentences, with the answer first."""
     variants = [each for each in summary["variants"] if each["attends"]]
     against = {reference: _judged(variants, reference, summary["metric"]) for reference in _WANTED}
     if not variants:
@@ -25,8 +25,8 @@ def conclusions(summary):
     judged = [one["verdict"] for each in against.values() for one in each.values()]
     if all(found == NO_INTERVAL for found in judged):
         return [
-            "One seed gives no interval, so nothing can be said of whether attention helps: the differences below may "
-            "be chance. More seeds can tell: resume it with 3 seeds."
+            "One seed gives no interval, so nothing can be said about whether attention helps: the differences below "
+            "may be random. More seeds can tell: resume the comparison with 3 seeds."
         ]
     sentences = [_answer(against, summary), *(_against(name, each) for name, each in against.items() if each)]
     return [*sentences, *filter(None, (_detectable(name, each, summary) for name, each in against.items()))]
@@ -74,8 +74,8 @@ def _against(reference, found):
     lost = sum(each["verdict"] == NO_EVIDENCE and not each["low"] <= 0 <= each["high"] for each in found.values())
     if lost:
         sentences.append(
-            f"Of those, {lost} {'has' if lost == 1 else 'have'} an interval without 0, which the correction for so "
-            "many comparisons does not let stand: more seeds, or fewer variants, would tell."
+            f"Of those, {lost} {'has' if lost == 1 else 'have'} an interval without 0, which is not evidence after the "
+            "correction for so many comparisons: more seeds, or fewer variants, would tell."
         )
     return " ".join([*sentences, _largest(found)])
 
@@ -87,19 +87,19 @@ def _largest(found):
 
 
 def _detectable(reference, found, summary):
-    """What the design could have found, and what would settle the largest difference; nothing where all is settled."""
+    """What the design could have found, and what would settle the largest open difference; `None` if none is open."""
     open_ones = {name: each for name, each in found.items() if each["verdict"] == NO_EVIDENCE}
     if not open_ones:
         return None
     name, difference = max(open_ones.items(), key=lambda item: abs(item[1]["mean"]))
     title, detectable = METRICS[summary["metric"]].title, difference["detectable"]
-    found = "no difference whatever" if detectable is None else f"a difference of {number(detectable)} in {title}"
+    found = "no difference at all" if detectable is None else f"a difference of {number(detectable)} in {title}"
     sentence = f"Against {_WANTED[reference]} this design could have found {found} (for {name}). "
     if difference["needed"] is None:
-        return f"{sentence}One as small as that seen would take more than 100 seeds and 100 times the images."
+        return f"{sentence}One as small as the one seen would need more than 100 seeds and 100 times the images."
     seeds, images = difference["needed"]
     more = f"{seeds} seeds" if images == summary["images"] else f"{seeds} seeds and {images:,} test images"
-    return sentence + f"To settle one as large as that seen, {signed(difference['mean'])}, about {more} would do."
+    return sentence + f"To settle the difference seen, {signed(difference['mean'])}, about {more} would be enough."
 
 
 def _listed(names):

@@ -22,7 +22,7 @@ from keras_attention.tuning.winner import remove_backups, retrain, write_results
 
 DEFAULT_CONFIG = TrainConfig(data_options={"count": 2000})  # 12 trials in less than 10 minutes on two slow cores
 DEFAULT_TRIALS = 20
-SAMPLE = 256  # images by which one data set is told from another
+SAMPLE = 256  # images that identify a data set
 
 
 def search(

@@ -142,7 +142,7 @@ def test_intervals_end_where_the_figure_does(plan, begun, finish):
             assert all(0 <= each["low"] <= each["high"] <= 1 for each in blocks.values())
     found = by_name(summary)["additive+softmax"]["differences"]["plain"]["accuracy"]
     assert (found["low"], found["high"], found["detectable"]) == (-1, 1, None)
-    assert "could have found no difference whatever" in " ".join(summary["verdict"])
+    assert "could have found no difference at all" in " ".join(summary["verdict"])
 
 
 def test_one_seed_says_so(plan, begun, finish):
@@ -152,8 +152,8 @@ def test_one_seed_says_so(plan, begun, finish):
         finish(comparison.run(variant.name, 0), 1.0)
     summary = summarize(comparison, given)
     assert summary["verdict"] == [
-        "One seed gives no interval, so nothing can be said of whether attention helps: the differences below may be "
-        "chance. More seeds can tell: resume it with 3 seeds."
+        "One seed gives no interval, so nothing can be said about whether attention helps: the differences below may "
+        "be random. More seeds can tell: resume the comparison with 3 seeds."
     ]
     found = by_name(summary)["additive+softmax"]["differences"]["plain"]["accuracy"]
     assert (found["low"], found["p"], found["verdict"]) == (None, None, "no interval")

@@ -39,7 +39,7 @@ def test_another_comparison_is_refused_and_says_what_differs(plan, comparison):
     comparison.begin(plan(epochs=4), resume=False)
     for other, message in (
         (plan(epochs=9), "`epochs` differs from that of the comparison. Expected epochs=4. Received: epochs=9."),
-        (plan(seeds=2), "The comparison has more seeds. Expected at least 3. Received: seeds=2."),
+        (plan(seeds=2), "`seeds` is less than that of the comparison. Expected at least 3. Received: seeds=2."),
     ):
         refusals = {
             True: "cannot be resumed with different settings: leave out what differs, or use another `run`",

@@ -81,8 +81,9 @@ def test_resamples_that_do_not_define_the_figure_are_left_out():
     ("values", "resampled"), [([], np.zeros((0, 3))), ([1.0], np.zeros((2, 3))), ([[1.0]], np.zeros((1, 3)))]
 )
 def test_values_and_resamples_must_fit(values, resampled):
-    expected = "Expected (seeds,) and (seeds, resamples), one seed at least"
-    message = f"Values and resamples do not fit. {expected}. Received: {np.shape(values)} and {resampled.shape}."
+    what = "`values` and `resampled` must have the same number of seeds."
+    expected = "Expected (seeds,) and (seeds, resamples), at least one seed."
+    message = f"{what} {expected} Received: {np.shape(values)} and {resampled.shape}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         estimate(values, resampled, 10)
 

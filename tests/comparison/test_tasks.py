@@ -180,7 +180,7 @@ def test_a_cluster_does_every_task(plan, tmp_path, cluster, monkeypatch):
 def test_a_cluster_that_does_not_share_the_folder(tmp_path, cluster, monkeypatch):
     monkeypatch.setattr(os.path, "exists", lambda path: False)
     with (
-        pytest.raises(ValueError, match=r"^A worker does not see the folder\. Expected a folder that all"),
+        pytest.raises(ValueError, match=r"^Every worker must see the folder\. Expected a folder that all"),
         execution.workers(1, "dask", cluster, tmp_path),
     ):
         pass
@@ -191,7 +191,7 @@ def test_a_cluster_without_workers():
     settings = {"processes": False, "dashboard_address": None, "silence_logs": 50}
     with (
         distributed.LocalCluster(n_workers=0, **settings) as cluster,
-        pytest.raises(ValueError, match=r"^The Dask cluster has no workers"),
+        pytest.raises(ValueError, match=r"^The Dask cluster must have workers"),
     ):
         execution.check_backend(1, "dask", cluster.scheduler_address)
 
@@ -207,9 +207,12 @@ def test_one_job_is_this_process(task, calls):
     [
         ({"jobs": 0}, "`jobs` is out of range. Expected an integer at least 1. Received: jobs=0."),
         ({"backend": "dusk"}, "Unknown backend 'dusk' (did you mean 'dask'?). Expected one of: processes, dask."),
-        ({"backend": "dask"}, "A Dask cluster has an address. Expected `scheduler`, such as tcp://host:8786"),
-        ({"backend": "dask", "scheduler": "tcp://a:1", "jobs": 2}, "A Dask cluster has as many jobs as workers."),
-        ({"scheduler": "tcp://a:1"}, 'Only a Dask cluster has a scheduler. Expected `backend="dask"`.'),
+        ({"backend": "dask"}, '`backend="dask"` needs `scheduler`. Expected an address, such as tcp://host:8786'),
+        (
+            {"backend": "dask", "scheduler": "tcp://a:1", "jobs": 2},
+            "A Dask cluster runs as many jobs as it has workers.",
+        ),
+        ({"scheduler": "tcp://a:1"}, '`scheduler` is for a Dask cluster only. Expected `backend="dask"`.'),
     ],
 )
 def test_settings_that_do_not_go_together(settings, message):

@@ -77,7 +77,7 @@ def test_uniform_has_no_parameters_of_its_own():
             "Unknown layer in the variant 'dot+softmax@block9_pool' (several are joined by +): 'bl",
         ),
         ("dot+softmax@", "Unknown layer in the variant 'dot+softmax@' (several are joined by +): ''"),
-        ("plain@block3_pool", "The plain network attends to no layer. Expected plain. Received: variants="),
+        ("plain@block3_pool", "The plain network cannot attend to layers. Expected plain. Received: variants="),
         ("", "Unknown variant ''"),
     ],
 )
@@ -87,19 +87,22 @@ def test_names_that_are_none(name, message):
 
 
 def test_things_that_are_no_variant():
-    with pytest.raises(ValueError, match=r"^No variant is named\. Expected one at least"):
+    with pytest.raises(ValueError, match=r"^`variants` must name a variant\. Expected at least one"):
         make_variants([])
-    with pytest.raises(TypeError, match=r"^This is no variant\. Expected a text or a Variant\. Received: variants=3"):
+    with pytest.raises(
+        TypeError,
+        match=r"^`variants` must hold names or variants\. Expected a text or a Variant\. Received: variants=3",
+    ):
         make_variants([3])
-    with pytest.raises(ValueError, match=r"^Two variants have one name"):
+    with pytest.raises(ValueError, match=r"^Two variants have the same name"):
         make_variants([Variant("a", {"score": "dot"}), Variant("a", {"score": "concat"})])
-    with pytest.raises(ValueError, match=r"^The name is that of a control"):
+    with pytest.raises(ValueError, match=r"^A variant must not have the name of a control"):
         make_variants([Variant("plain", {"score": "dot"})])
     for name in ("", "..", "a/b", "a\\b", None):
-        with pytest.raises(ValueError, match=r"^A variant has no name for a folder"):
+        with pytest.raises(ValueError, match=r"^The name of a variant must be usable for a folder"):
             Variant(name, {})
     for settings in (None, {"seed": 3}):
-        with pytest.raises(ValueError, match=r"^A variant has no settings"):
+        with pytest.raises(ValueError, match=r"^The settings of a variant must be a dictionary without the seed"):
             Variant("a", settings)
     message = "Unknown setting 'scoer' (did you mean 'score'?)."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):

@@ -65,26 +65,26 @@ def test_the_sentences_behind_it():
     )
     assert plain == (
         "Against the plain network: 1 of 2 variants with attention help, 0 hurt, for 1 there is no evidence. Of those, "
-        "1 has an interval without 0, which the correction for so many comparisons does not let stand: more seeds, or "
-        "fewer variants, would tell. The largest difference is that of b: −0.030 [−0.040, −0.020], p = 0.031 after "
+        "1 has an interval without 0, which is not evidence after the correction for so many comparisons: more seeds, "
+        "or fewer variants, would tell. The largest difference is that of b: −0.030 [−0.040, −0.020], p = 0.031 after "
         "correction."
     )
     assert multiscale.startswith("Against the multi-scale head without attention: 0 of 2 variants with attention help")
     assert design == (
         "Against the plain network this design could have found a difference of 0.050 in accuracy (for b). To settle "
-        "one as large as that seen, −0.030, about 9 seeds and 600 test images would do."
+        "the difference seen, −0.030, about 9 seeds and 600 test images would be enough."
     )
-    assert "about 7 seeds would do" in other
+    assert "about 7 seeds would be enough" in other
 
 
 def test_a_design_that_could_have_found_nothing():
     hopeless = difference(NONE, 0.01) | {"detectable": None}
-    assert "could have found no difference whatever (for a)." in conclusions(summary(a=(hopeless, "helps")))[-1]
+    assert "could have found no difference at all (for a)." in conclusions(summary(a=(hopeless, "helps")))[-1]
 
 
 def test_differences_too_small_for_any_design():
     sentences = conclusions(summary(a=(difference(NONE, 0.0001, None), difference("helps"))))
-    assert sentences[-1].endswith("would take more than 100 seeds and 100 times the images.")
+    assert sentences[-1].endswith("would need more than 100 seeds and 100 times the images.")
     assert "without 0" not in sentences[1]
 
 

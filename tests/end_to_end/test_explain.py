@@ -205,7 +205,7 @@ def test_what_is_refused(finished, photos, tmp_path, capsys):
         ((image, "--format", "gif"), "Unknown format 'gif'"),
         ((tmp_path / "empty",), "has no images"),
         ((image, "--split", "test"), "--split has no effect if images are named."),
-        (("--masks", folder), "--masks goes with images, or with --data."),
+        (("--masks", folder), "--masks needs images, or --data."),
         (("--split", "tests"), "Unknown split 'tests' (did you mean 'test'?)"),
         (("--limit", "0"), "--limit is out of range."),
         (("--measure", "--limit", "3"), "--limit has no effect here. Expected --limit without --measure."),

@@ -240,7 +240,7 @@ BAD = {
     "option": (["--score-option", "learned=true"], "--score-option needs --score. Expected both of them"),
     "resume": (["--resume"], "holds no search. Expected the folder of a search, with search.json"),
     "chief": (["--chief", "nowhere"], "The address of the chief must be a host and a port. Expected HOST:PORT"),
-    "no chief": (["--worker", "one"], "--worker needs --chief. Expected"),
+    "no chief": (["--worker", "one"], "--worker needs --chief. Expected the address of the chief"),
     "worker": (["--worker", "my-chief", "--chief", "localhost:1"], "--worker must be the name of a worker."),
     "empty": (["--choose", "units="], "--choose needs a name and a value. Expected --choose NAME=A,B"),
     "twice": (["--fix", "units=64", "--fix", "units=32"], "--units must be given once."),

@@ -132,7 +132,7 @@ def test_settings_that_cannot_be_are_a_failure_too(config, dataset, run, trained
 def test_a_figure_that_is_not_defined_is_a_failure(run, trained, monkeypatch):
     seams.best_row_of_a_trial(monkeypatch, lambda rows, monitor: rows[0].update(val_accuracy=math.nan) or 0)
     result = run(0)
-    assert result.error.startswith("ArithmeticError: `val_accuracy` is not defined on the validation images.")
+    assert result.error.startswith("ArithmeticError: `val_accuracy` must be defined on the validation images.")
 
 
 def test_what_kills_the_process_each_time_is_given_up(run, trained, tmp_path, monkeypatch):
