@@ -1,4 +1,4 @@
-"""The search: KerasTuner over the two registries, and the winner as a finished run."""
+"""The search: KerasTuner over scores, alignments and their options, and the winner as a finished run."""
 
 from keras_attention.tuning.folder import Search
 from keras_attention.tuning.hypermodel import AttentionHyperModel

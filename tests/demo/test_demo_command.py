@@ -59,11 +59,11 @@ def test_a_port_that_is_taken_is_said_before_the_model_loads(capsys, tmp_path):
     ("given", "words"),
     [
         (["no such model"], "no such model does not exist. Expected a run folder"),
-        (["{model}", "--port", "70000"], "`port` is out of range. Expected an integer at least 1 and at most 65535"),
+        (["{model}", "--port", "70000"], "--port is out of range. Expected an integer at least 1 and at most 65535"),
         (["{model}", "gone.png"], "gone.png does not exist. Expected image files and folders"),
         (["{model}", "a.png", "--data", "cifar10"], "--data has no effect if images are named"),
         (["{model}", "a.png", "--split", "train"], "--split has no effect if images are named"),
-        (["{model}", "--data-dir", "data"], "--data-dir goes with --data"),
+        (["{model}", "--data-dir", "data"], "--data-dir needs --data"),
         (["{model}", "--data", ""], "--data must not be empty"),
         (["{model}", "--split", "tset"], "Unknown split 'tset' (did you mean 'test'?)"),
         (["{model}", "--split", "train"], "--split needs data. Expected --data, or the folder of a run"),
@@ -99,7 +99,7 @@ def test_the_address_is_printed_and_opened_unless_unwanted(monkeypatch, capsys, 
 def test_seconds_out_of_range(monkeypatch, seconds):
     seams.check_of_gradio(monkeypatch, lambda: None)
     with pytest.raises(ValueError, match=r"`seconds` is out of range\. Expected a number above 0\. Received: "):
-        job.demo("model.keras", seconds=seconds)
+        job.serve_demo("model.keras", seconds=seconds)
 
 
 def test_no_browser_is_no_mistake(monkeypatch):

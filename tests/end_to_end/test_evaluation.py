@@ -131,7 +131,7 @@ REFUSED = {
         lambda: {"data": _arrays(list("0123456789"), 40)},
         "must have the image size of the model. Expected 32 px",
     ),
-    "masks": (lambda: {"data": _arrays(list("0123456789")), "masks": "here"}, "has its masks"),
+    "masks": (lambda: {"data": _arrays(list("0123456789")), "masks": "here"}, "has its folder and its masks"),
     "split": (lambda: {"split": "tests"}, "Unknown split 'tests'"),
     "flips": (lambda: {"flips": "all"}, "Unknown flips 'all'"),
     "batch size": (lambda: {"batch_size": 0}, "`batch_size` is out of range"),
@@ -238,7 +238,7 @@ def test_a_bar_is_shown_on_a_terminal(finished, dataset, monkeypatch, capsys):
     [
         (["--data", ""], "--data must not be empty"),
         (["--out", "/dev/null"], "must be a regular file"),
-        (["--masks", "nowhere"], "belong to a folder of images"),
+        (["--masks", "nowhere"], "--masks needs a folder of images"),
         (["--data", "./nowhere"], "There is no such folder"),
     ],
 )

@@ -195,11 +195,11 @@ def test_a_finished_run_is_a_source_of_weights(finished, tuned, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "nothing.npz", "--freeze"], "The file of weights nothing.npz is not there"),
+        (["--weights", "nothing.npz", "--freeze"], "The file of weights nothing.npz does not exist"),
         (["--weights", "nothing.npz", "--freeze", "block9"], "Unknown freeze 'block9' (did you mean 'block5'?)"),
         (["--freeze"], "Random weights must not be frozen"),
-        (["--weights", "{}", "--width", "0.1"], "The width must be that of the weights in {}. Expected width=0.0"),
-        (["--weights", "{}"], "The width must be that of the weights in {}. Expected width=0.0"),
+        (["--weights", "{}", "--width", "0.1"], "The width must be that of the weights in {}. Expected --width 0.0"),
+        (["--weights", "{}"], "The width must be that of the weights in {}. Expected --width 0.0"),
     ],
     ids=str,
 )

@@ -119,8 +119,8 @@ def test_after_an_interrupt_nothing_has_the_name_of_the_file(finished, photos, m
         (["--out", "/dev/null"], "/dev/null must be a regular file"),
         (["--out", "photos/00.png"], "photos/00.png must not have the name of an image"),
         (["--out", ""], "must be a regular file"),
-        (["--batch-size", "0"], "`batch_size` is out of range"),
-        (["--top", "0"], "`top` is out of range"),
+        (["--batch-size", "0"], "--batch-size is out of range"),
+        (["--top", "0"], "--top is out of range"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_done(arguments, message, finished, photos, capsys):

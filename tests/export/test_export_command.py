@@ -85,14 +85,14 @@ def test_a_keras_file_is_no_run(untrained_run, inside, capsys):
 
 def test_a_folder_that_is_no_run(inside, capsys):
     (inside / "empty").mkdir()
-    assert said(capsys, "empty").startswith("empty is no run. Expected a run folder with ")
+    assert said(capsys, "empty").startswith("empty holds no run. Expected the folder of a run, with ")
     assert said(capsys, "nowhere").startswith("nowhere does not exist. Expected the folder of a finished run.")
     assert [path.name for path in inside.iterdir()] == ["empty"]
 
 
 def test_an_unfinished_run(inside, capsys):
     Run("run").begin(TrainConfig())
-    assert said(capsys, "run").startswith("run is not finished. Expected a run folder with metrics.json.")
+    assert said(capsys, "run").startswith("run is not finished. Expected the folder of a run, with metrics.json.")
     assert [path.name for path in inside.iterdir()] == ["run"]
 
 
