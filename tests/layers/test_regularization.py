@@ -160,7 +160,11 @@ def test_without_a_regularizer_there_is_no_loss():
             "with the same leading axes. Received: maps of shape [(1, 4, 6)].",
             ValueError,
         ),
-        (lambda: SpatialAttention(map_regularizer=3), "Cannot interpret the map regularizer. Expected a name (", TypeError),
+        (
+            lambda: SpatialAttention(map_regularizer=3),
+            "Cannot interpret the map regularizer. Expected a name (",
+            TypeError,
+        ),
     ],
 )
 def test_errors_have_three_parts(make, message, error):
