@@ -74,7 +74,7 @@ def test_a_gallery_of_a_folder(finished, photos, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["index.html", "pictures"]
     data = cards_of(out / "index.html")
     assert data["columns"] == ["input", "block3_pool", "block4_pool", "joint"]
-    assert data["labels"] == ["pointing game", "energy inside", "Jaccard"]
+    assert data["labels"] == ["pointing game", "energy inside", "Jaccard at .5"]
     assert len(data["cards"]) == 6
     for picture, name, predicted, probability, true, figures in data["cards"]:
         with Image.open(out / picture) as strip:
@@ -251,7 +251,7 @@ def test_masks_of_another_size(finished, photos, tmp_path, capsys):
     (tmp_path / "masks").mkdir()
     Image.new("L", (7, 9)).save(tmp_path / "masks" / f"{image.stem}.png")
     assert run(finished.folder, image, "--masks", tmp_path / "masks", "--out", tmp_path / "out") == 2
-    assert "does not fit its image. Expected width and height (32, 32). Received: (7, 9)." in _error(capsys)
+    assert "must have the size of its image. Expected width and height (32, 32). Received: (7, 9)." in _error(capsys)
 
 
 def test_names_that_would_be_the_same_are_numbered():
