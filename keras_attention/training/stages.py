@@ -124,8 +124,11 @@ class CachedStage(FrozenStage):
 
 
 def fill_cache(config, layers, dataset, backbone, verbose):
-    """Computes the features of a frozen backbone at some layers, for all that will attend to any of them."""
-    cache = FeatureCache(config.cache_dir, backbone, config.layers_for(layers), verbose)
+    """Computes the features of a frozen backbone at some layers, for all that will attend to any of them.
+
+    With `verbose` it prints lines, no bar, as the work that it is for does.
+    """
+    cache = FeatureCache(config.cache_dir, backbone, config.layers_for(layers), 2 if verbose else 0)
     _features_of(config, dataset, cache)
 
 
