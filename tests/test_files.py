@@ -53,5 +53,5 @@ def test_a_damaged_file_is_named(share, tmp_path):
         path.unlink()
         if share is not None:
             path.write_bytes(whole[: int(share * len(whole))])
-        with pytest.raises(ValueError, match=rf"^{re.escape(str(path))} cannot be read\. Expected a whole file"):
+        with pytest.raises(ValueError, match=rf"^{re.escape(str(path))} cannot be read\. Expected a complete file"):
             read(path)

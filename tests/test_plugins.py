@@ -111,8 +111,8 @@ def test_the_commands_that_are_printed_name_it(chebyshev, monkeypatch, tmp_path)
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def", "SyntaxError: "),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
-        (CHEBYSHEV.replace('"chebyshev"', '"dot"'), "The score 'dot' is registered already."),
-        (CHEBYSHEV.replace("class ChebyshevScore", "class DotScore"), "A class DotScore is registered already."),
+        (CHEBYSHEV.replace('"chebyshev"', '"dot"'), "The score 'dot' is already registered."),
+        (CHEBYSHEV.replace("class ChebyshevScore", "class DotScore"), "A class DotScore is already registered."),
     ],
     ids=["raises", "no Python", "exits", "name of a score", "name of a class"],
 )
@@ -133,10 +133,10 @@ def test_a_plugin_that_cannot_be_loaded_is_told_in_one_line(content, said, cheby
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nowhere.py", "There is no file nowhere.py."),
-        ("nowhere", "There is no module 'nowhere'."),
-        ("no.where", "There is no module 'no.where'."),
-        ("own", "There is no module 'own'."),
+        ("nowhere.py", "The file nowhere.py does not exist."),
+        ("nowhere", "The module 'nowhere' does not exist."),
+        ("no.where", "The module 'no.where' does not exist."),
+        ("own", "The module 'own' does not exist."),
         ("scipy.py", "The plugin scipy.py has the name of another module."),
     ],
 )

@@ -47,7 +47,7 @@ def test_a_duplicate_name_is_refused_and_changes_nothing(shapes):
         pass
 
     with pytest.raises(
-        ValueError, match=r"The shape 'round' is registered already\. Expected .* Received: class Ball\."
+        ValueError, match=r"The shape 'round' is already registered\. Expected .* Received: class Ball\."
     ):
         shapes.register("round")(Ball)
     assert shapes["round"] is before
@@ -97,7 +97,7 @@ def test_an_unknown_name_is_answered_with_the_choices_and_the_nearest():
 @pytest.mark.parametrize("identifier", [None, 3, int, ["dot"]])
 def test_what_is_no_identifier_is_a_type_error(identifier):
     with pytest.raises(
-        TypeError, match=r"This is no alignment\. Expected a name \(softmax, .*\), a class, .* Received: "
+        TypeError, match=r"Cannot interpret the alignment\. Expected a name \(softmax, .*\), a class, .* Received: "
     ):
         ALIGNMENTS.get(identifier)
 

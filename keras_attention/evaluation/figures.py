@@ -17,6 +17,19 @@ def predict_split(model, dataset, split, batch_size=128, flipped=()):
         split: the name of the split.
         batch_size: images at a time.
         flipped: axes along which the images are mirrored first.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> from keras_attention.data import load
+    >>> from keras_attention.evaluation import predict_split
+    >>> images, labels = np.zeros((40, 8, 8, 3), "uint8"), np.arange(40) % 2
+    >>> dataset = load((images, labels), class_names=["cat", "dog"])
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    >>> logits, labels = predict_split(model, dataset, "test")
+    >>> logits.shape[1], len(logits) == len(labels)
+    (2, True)
     """
     batches = dataset.batches(split, batch_size, **({"flipped": flipped} if flipped else {}))
     labels = np.concatenate([labels.argmax(-1) for _, labels in batches.as_numpy_iterator()])
@@ -35,6 +48,19 @@ def predict_with_flips(model, dataset, split, flips, batch_size=128):
 
     Returns:
         The logarithms of the averaged probabilities, `(n, classes)`, which serve as logits, and the labels.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> from keras_attention.data import load
+    >>> from keras_attention.evaluation import predict_with_flips
+    >>> images, labels = np.zeros((40, 8, 8, 3), "uint8"), np.arange(40) % 2
+    >>> dataset = load((images, labels), class_names=["cat", "dog"])
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    >>> logits, labels = predict_with_flips(model, dataset, "test", "horizontal")
+    >>> np.exp(logits).sum(axis=-1).round(6).tolist() == [1.0] * len(labels)
+    True
     """
     logits, labels = zip(
         *(predict_split(model, dataset, split, batch_size, axes) for axes in FLIPS[flips]), strict=True
@@ -57,6 +83,14 @@ def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=No
         Three results. First, what `classification_metrics` returns, with the headlines of `flipped` as `with_flips`
         and, if there are masks, each measure by attended layer. Second, the figures of each image,
         `{measure: {attended layer: (n,)}}`. Third, chance, `(n,)` or `None`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.evaluation import split_metrics
+    >>> metrics, _, _ = split_metrics(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1]), ["cat", "dog"])
+    >>> metrics["accuracy"]
+    0.5
     """
     metrics = classification_metrics(logits, labels, class_names)
     if flipped is not None:

@@ -32,6 +32,12 @@ class MapMeasure(Figure):
         of_maps: maps `(n, H, W)` → `(n,)`.
         against_mask: whether it needs masks, and so has a chance to compare with.
         perturbs: whether it runs the model on changed images.
+
+    Example:
+
+    >>> from keras_attention.maps import MEASURES
+    >>> MEASURES["pointing_game"].title, MEASURES["pointing_game"].against_mask
+    ('pointing game', True)
     """
 
     of_pixels: Callable | None = None

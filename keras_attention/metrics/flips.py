@@ -5,7 +5,15 @@ FLIPS = {"none": ((),), "horizontal": ((), (2,)), "both": ((), (1,), (2,), (1, 2
 
 
 def mean_over_flips(logits):
-    """Logits `(n, classes)` of each copy of the images → logarithms of the mean probabilities, `(n, classes)`."""
+    """Logits `(n, classes)` of each copy of the images → logarithms of the mean probabilities, `(n, classes)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.metrics import mean_over_flips
+    >>> np.exp(mean_over_flips([np.array([[0.0, 0.0]]), np.array([[0.0, 0.0]])])).tolist()
+    [[0.5, 0.5]]
+    """
     import numpy as np
     from scipy.special import softmax
 

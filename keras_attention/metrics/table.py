@@ -18,6 +18,12 @@ class Metric(Figure):
 
     Args:
         of: `Answers` → its value, or `None` if they do not define it.
+
+    Example:
+
+    >>> from keras_attention.metrics import METRICS
+    >>> METRICS["macro_f1"].title, METRICS["macro_f1"].headline
+    ('macro F1', True)
     """
 
     of: Callable
@@ -133,6 +139,14 @@ def classification_metrics(logits, labels, class_names):
         A dictionary: each of `METRICS`, `None` if no class defines it (`loss` in nats, the others from 0 to 1);
         `count`; `per_class` by name, with each of `CLASS_METRICS` and `count`; and `confusion`, rows true, columns
         predicted.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.metrics import classification_metrics
+    >>> found = classification_metrics(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1]), ["cat", "dog"])
+    >>> found["accuracy"], found["count"]
+    (0.5, 2)
     """
     from keras_attention.metrics.answers import Answers
 
@@ -154,6 +168,14 @@ def resampled_metrics(logits, labels, weights):
 
     Returns:
         Name → `(resamples,)`; NaN if a resample does not define the metric.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.metrics import resampled_metrics
+    >>> logits, labels = np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1])
+    >>> resampled_metrics(logits, labels, np.array([[1, 1], [2, 0]]))["accuracy"].tolist()
+    [0.5, 1.0]
     """
     from keras_attention.metrics.answers import Answers
 
@@ -162,7 +184,14 @@ def resampled_metrics(logits, labels, weights):
 
 
 def headlines(metrics):
-    """The headlines among the figures that `classification_metrics` returns, and the number of images."""
+    """The headlines among the figures that `classification_metrics` returns, and the number of images.
+
+    Example:
+
+    >>> from keras_attention.metrics import headlines
+    >>> headlines({"accuracy": 0.5, "loss": 1.0, "count": 2})["accuracy"]
+    0.5
+    """
     return {name: metrics.get(name) for name in (*(name for name in METRICS if METRICS[name].headline), "count")}
 
 

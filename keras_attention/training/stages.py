@@ -124,8 +124,11 @@ class CachedStage(FrozenStage):
 
 
 def fill_cache(config, layers, dataset, backbone, verbose):
-    """Fills the cache with the features of a frozen backbone, for all networks that attend to any of `layers`."""
-    cache = FeatureCache(config.cache_dir, backbone, config.layers_for(layers), verbose)
+    """Fills the cache with the features of a frozen backbone, for all networks that attend to any of `layers`.
+
+    With `verbose` it prints lines, no bar, as the work that it is for does.
+    """
+    cache = FeatureCache(config.cache_dir, backbone, config.layers_for(layers), 2 if verbose else 0)
     _features_of(config, dataset, cache)
 
 

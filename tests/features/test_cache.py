@@ -17,11 +17,13 @@ import pytest
 import seams
 import tensorflow as tf
 
+from keras_attention.config import TrainConfig
 from keras_attention.data import load
 from keras_attention.data.augmentation import Augmentation
 from keras_attention.features import FeatureCache, FeatureDataset, calibrate_once, default_folder, store
 from keras_attention.features import cache as cache_module
 from keras_attention.models import VGG16BN, freeze, unfreeze
+from keras_attention.training import fill_cache
 
 LAYERS = ("block3_pool", "block5_pool")
 COUNTS = {"train": 150, "validation": 5, "test": 3}  # the first fills two shards and a part of a third
@@ -494,3 +496,13 @@ def test_calibration_without_a_folder(tmp_path, dataset, monkeypatch):
     calibrate_once(backbone, dataset.train, False)
     assert (backbone.get_weights()[-1] != before).any()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_a_comparison_and_a_search_tell_of_it_in_lines(verbose, tmp_path, dataset, backbone, capsys):
+    config = TrainConfig(weights="some.weights.h5", freeze="all", cache_dir=str(tmp_path))
+    fill_cache(config, LAYERS[:1], dataset, backbone, verbose)
+    printed = capsys.readouterr().out
+    assert ("train: features into" in printed and "150 of 150" in printed) is verbose
+    assert "\x1b" not in printed
+    assert any(tmp_path.iterdir())
