@@ -177,9 +177,11 @@ def resampled_metrics(logits, labels, weights):
     >>> resampled_metrics(logits, labels, np.array([[1, 1], [2, 0]]))["accuracy"].tolist()
     [0.5, 1.0]
     """
+    import numpy as np
+
     from keras_attention.metrics.answers import Answers
 
-    answers = Answers(logits, labels)
+    answers, weights = Answers(logits, labels), np.asarray(weights, "float64")
     return {name: metric.under(answers, weights) for name, metric in METRICS.items()}
 
 

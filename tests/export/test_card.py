@@ -74,7 +74,7 @@ def test_the_card_says_what_the_model_is(exported, untrained_run):
     assert card["result"]["accuracy"] == 0.5
     assert card["training"]["units"] == 4
     assert card["versions"]["keras"] == keras.__version__
-    assert card["versions"]["keras-attention"] == keras_attention.__version__
+    assert card["versions"]["keras-spatial-attention"] == keras_attention.__version__
     assert {"onnxruntime", "ai-edge-litert"} <= set(card["versions"])
     assert is_card(card)
 

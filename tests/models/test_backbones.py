@@ -88,7 +88,7 @@ def test_weights_that_do_not_fit_change_nothing(build, tmp_path):
         "wide.weights.h5": "The arrays of stage1_conv in .* must fit the backbone 'small_cnn'. Expected shapes",
         "broken.weights.h5": "The weights of stage4_bn in .* must be finite. Expected finite numbers. Received: ",
         "other.weights.h5": "The arrays of stage1_conv in .* must fit the backbone 'small_cnn'. Expected shapes",
-        "none.weights.h5": "The file of weights .* is not there. Expected an existing file.",
+        "none.weights.h5": "The file of weights .* does not exist. Expected an existing file.",
     }
     for name, message in messages.items():
         with pytest.raises(ValueError, match=f"^{message}"):

@@ -201,7 +201,7 @@ def test_a_pickle_is_not_run(tmp_path):
             return (open, (str(tmp_path / "made"), "w"))
 
     torch.save({"features.0.weight": Harmful()}, tmp_path / "harmful.pth")
-    with pytest.raises(ValueError, match=r"^harmful.pth does not read as .pth: .*Expected a whole file of that format"):
+    with pytest.raises(ValueError, match=r"^harmful.pth does not read as .pth: .*Expected a complete file of that format"):
         VGG16BN((SIDE, SIDE, 3), tmp_path / "harmful.pth")
     assert not (tmp_path / "made").exists()
 
@@ -325,7 +325,7 @@ def cut(path):
 def test_a_truncated_file(suffix, tmp_path):
     path = own(tmp_path, VGG16BN((SIDE, SIDE, 3)), suffix)
     cut(path)
-    with pytest.raises(ValueError, match=rf"^own{suffix} does not read as .*\. Expected a whole file of that format\."):
+    with pytest.raises(ValueError, match=rf"^own{suffix} does not read as .*\. Expected a complete file of that format\."):
         VGG16BN((SIDE, SIDE, 3), path)
 
 

@@ -113,7 +113,7 @@ def test_files_are_written_whole(tune, tmp_path, monkeypatch):
 def test_a_damaged_file_is_named(tune, tmp_path):
     results(tune("random", max_trials=2))
     (tmp_path / "search" / "tuner" / "oracle.json").write_text('{"half": ')
-    with pytest.raises(ValueError, match=r"oracle\.json cannot be read\. Expected a whole file"):
+    with pytest.raises(ValueError, match=r"oracle\.json cannot be read\. Expected a complete file"):
         tune("random", max_trials=3)
 
 
