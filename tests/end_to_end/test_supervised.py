@@ -120,5 +120,5 @@ def test_the_command_line(tmp_path, capsys):
     assert main([*given, "--supervise-attention", "0.1"]) == 2
     assert "photos has no masks to teach attention. Expected a data set with masks" in capsys.readouterr().err
     assert main([*given, "--map-regularizer", "entropy"]) == 2
-    assert "A regularizer of maps is a name and a rate." in capsys.readouterr().err
+    assert "A map regularizer must be a name and a number." in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

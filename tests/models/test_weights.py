@@ -201,7 +201,7 @@ def test_a_pickle_is_not_run(tmp_path):
             return (open, (str(tmp_path / "made"), "w"))
 
     torch.save({"features.0.weight": Harmful()}, tmp_path / "harmful.pth")
-    with pytest.raises(ValueError, match=r"^harmful.pth does not read as .pth: .*Expected a complete file of that format"):
+    with pytest.raises(ValueError, match=r"^harmful.pth cannot be read as .pth: .*Expected a complete file of that format"):
         VGG16BN((SIDE, SIDE, 3), tmp_path / "harmful.pth")
     assert not (tmp_path / "made").exists()
 
@@ -325,7 +325,7 @@ def cut(path):
 def test_a_truncated_file(suffix, tmp_path):
     path = own(tmp_path, VGG16BN((SIDE, SIDE, 3)), suffix)
     cut(path)
-    with pytest.raises(ValueError, match=rf"^own{suffix} does not read as .*\. Expected a complete file of that format\."):
+    with pytest.raises(ValueError, match=rf"^own{suffix} cannot be read as .*\. Expected a complete file of that format\."):
         VGG16BN((SIDE, SIDE, 3), path)
 
 
@@ -333,7 +333,7 @@ def test_a_truncated_file(suffix, tmp_path):
 def test_a_renamed_file(suffix, other, tmp_path):
     path = own(tmp_path, VGG16BN((SIDE, SIDE, 3)), suffix)
     renamed = path.rename(path.with_name(f"renamed{other}"))
-    with pytest.raises(ValueError, match=rf"^renamed{other} does not read as {other}: "):
+    with pytest.raises(ValueError, match=rf"^renamed{other} cannot be read as {other}: "):
         VGG16BN((SIDE, SIDE, 3), renamed)
 
 
@@ -349,7 +349,7 @@ def test_a_foreign_file(tmp_path, rng):
 
 
 def test_a_path_that_is_none(tmp_path):
-    for path, what in ((tmp_path / "nothing.npz", "is not there"), (tmp_path, "is a folder")):
+    for path, what in ((tmp_path / "nothing.npz", "does not exist"), (tmp_path, "is a folder")):
         expected = f"The file of weights {path} {what}. Expected an existing file. Received: weights={str(path)!r}."
         with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
             VGG16BN((SIDE, SIDE, 3), path)
