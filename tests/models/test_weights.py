@@ -201,7 +201,9 @@ def test_a_pickle_is_not_run(tmp_path):
             return (open, (str(tmp_path / "made"), "w"))
 
     torch.save({"features.0.weight": Harmful()}, tmp_path / "harmful.pth")
-    with pytest.raises(ValueError, match=r"^harmful.pth cannot be read as .pth: .*Expected a complete file of that format"):
+    with pytest.raises(
+        ValueError, match=r"^harmful.pth cannot be read as .pth: .*Expected a complete file of that format"
+    ):
         VGG16BN((SIDE, SIDE, 3), tmp_path / "harmful.pth")
     assert not (tmp_path / "made").exists()
 
@@ -325,7 +327,9 @@ def cut(path):
 def test_a_truncated_file(suffix, tmp_path):
     path = own(tmp_path, VGG16BN((SIDE, SIDE, 3)), suffix)
     cut(path)
-    with pytest.raises(ValueError, match=rf"^own{suffix} cannot be read as .*\. Expected a complete file of that format\."):
+    with pytest.raises(
+        ValueError, match=rf"^own{suffix} cannot be read as .*\. Expected a complete file of that format\."
+    ):
         VGG16BN((SIDE, SIDE, 3), path)
 
 
@@ -360,7 +364,7 @@ def test_a_path_that_is_none(tmp_path):
             VGG16BN((SIDE, SIDE, 3), value)
     (tmp_path / "notes.txt").write_text("no weights")
     with pytest.raises(
-        ValueError, match=r"^notes.txt has no suffix of a file of weights. Expected one of: .safetensors"
+        ValueError, match=r"^notes.txt must have the suffix of a file of weights. Expected one of: .safetensors"
     ):
         VGG16BN((SIDE, SIDE, 3), tmp_path / "notes.txt")
 
