@@ -45,7 +45,7 @@ def silenced(tell_errors=False):
         os.dup2(notes.fileno(), 2)
         try:
             yield
-        except Exception:  # not Ctrl-C, which is no failure of the block
+        except Exception:  # Ctrl-C passes through: the block did not fail
             notes.seek(0)
             if tell_errors:
                 os.write(stderr, notes.read())

@@ -10,7 +10,7 @@ import dataclasses
 from keras_attention.arguments import invalid, require_integer, require_truth
 from keras_attention.atomic import remove
 from keras_attention.comparison.variants import Variant
-from keras_attention.config import TrainConfig, with_names_of_today
+from keras_attention.config import TrainConfig, with_current_names
 from keras_attention.files import read_arrays, read_json, write_arrays, write_json
 from keras_attention.runs import Run, WorkFolder
 
@@ -60,7 +60,7 @@ class Plan:
     def from_dict(cls, plan):
         """The plan that `to_dict` gave."""
         variants = plan["variants"].items()
-        variants = tuple(Variant(name, _with_tuples(with_names_of_today(settings))) for name, settings in variants)
+        variants = tuple(Variant(name, _with_tuples(with_current_names(settings))) for name, settings in variants)
         return cls(TrainConfig.from_dict(plan["config"]), variants, plan["seeds"], plan.get("costs", True))
 
     def extended(self, other):

@@ -3,7 +3,7 @@
 from keras_attention.config.model_settings import DEFAULT_BACKBONE
 from keras_attention.config.rules import UNIFORM, WHOLE_BACKBONE
 from keras_attention.config.setting import Setting, settings_of
-from keras_attention.config.train_config import TrainConfig, with_names_of_today
+from keras_attention.config.train_config import TrainConfig, with_current_names
 from keras_attention.config.weight_settings import VIEWS
 
 __all__ = [
@@ -14,5 +14,5 @@ __all__ = [
     "Setting",
     "TrainConfig",
     "settings_of",
-    "with_names_of_today",
+    "with_current_names",
 ]

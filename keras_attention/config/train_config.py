@@ -17,8 +17,8 @@ RENAMED = {"test_flips": "flips"}
 RENAMED_REGULARIZERS = {"sparsity": "spread", "agreement": DISAGREEMENT}
 
 
-def with_names_of_today(settings):
-    """Some settings from a file, by the names of today, in place of those that older files have."""
+def with_current_names(settings):
+    """Settings from a file, with the current names instead of those in older files."""
     settings = {RENAMED.get(name, name): value for name, value in settings.items()}
     if isinstance(rates := settings.get("map_regularizers"), dict):
         settings["map_regularizers"] = {RENAMED_REGULARIZERS.get(name, name): rate for name, rate in rates.items()}
@@ -106,7 +106,7 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         """
         if not isinstance(settings, dict):
             raise invalid("The settings must be a JSON object.", '{"name": value, …}', settings)
-        settings = with_names_of_today(settings)
+        settings = with_current_names(settings)
         for name in settings:
             if name not in settings_of(cls):
                 raise unknown("setting", name, settings_of(cls))

@@ -357,8 +357,8 @@ def foreign_onnx(path, inputs="images", output="scores", **properties):
 OURS = {"class_names": '["a", "b", "c"]', "image_size": "32"}
 FOREIGN_ONNX = {
     "no metadata": ({}, "was not written by this package."),
-    "names are no JSON": (OURS | {"class_names": "a, b"}, "was not written by this package."),
-    "size is no number": (OURS | {"image_size": "large"}, "was not written by this package."),
+    "names must be JSON": (OURS | {"class_names": "a, b"}, "was not written by this package."),
+    "size must be a number": (OURS | {"image_size": "large"}, "was not written by this package."),
     "another input": (OURS | {"inputs": "x"}, "Received: inputs x."),
     "other outputs": (OURS, "was not written by this package, or is damaged."),
     "another size": (OURS | {"image_size": "64"}, "was not written by this package, or is damaged."),
