@@ -200,8 +200,8 @@ for reference in REFERENCES:
 r"""
 With bad luck, half a hundredth; with good luck, five hundredths, which would have looked like a success. In these runs
 every pair speaks for attention, and still the interval includes 0. Is that too strict? No: if attention made no
-difference at all, three pairs would agree on the sign in one of four comparisons ($2 \cdot (1/2)^3$). What happens at
-random as often as that is no evidence.
+difference at all, three pairs would agree on the sign in one of four comparisons ($2 \cdot (1/2)^3$). A result
+that appears at random that often is not evidence.
 
 ## The maps of the same runs
 
