@@ -194,7 +194,8 @@ def headlines(metrics):
     >>> headlines({"accuracy": 0.5, "loss": 1.0, "count": 2})["accuracy"]
     0.5
     """
-    return {name: metrics.get(name) for name in (*(name for name in METRICS if METRICS[name].headline), "count")}
+    names = [name for name, metric in METRICS.items() if metric.headline]
+    return {name: metrics.get(name) for name in (*names, "count")}
 
 
 def _of_class(answers, number):
