@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import pathlib
+import shutil
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from keras_attention.arguments import invalid
-from keras_attention.atomic import remove
+from keras_attention.atomic import TEMPORARY, remove
 from keras_attention.files import read_json, write_json
 from keras_attention.tuning.trials import TrialResult
 
@@ -95,8 +96,8 @@ class Chief:
         Raises:
             ValueError: this process cannot serve at the address.
         """
-        remove(self.beats)
-        self.beats.mkdir()
+        self._clear()
+        self.beats.mkdir(exist_ok=True)
         # One request at a time, like KerasTuner's server, and no second chief at the same port.
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
         protos.get_service_grpc().add_OracleServicer_to_server(self.servicer, server)
@@ -111,7 +112,15 @@ class Chief:
             yield
         finally:
             server.stop(grace=2).wait()
-            remove(self.beats)
+            self._clear()
+
+    def _clear(self):
+        """Removes the workers' signs of life, moved away first: a worker may still write or remove its own."""
+        away = self.beats.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{self.beats.name}")
+        with contextlib.suppress(FileNotFoundError):
+            self.beats.rename(away)
+        # What a worker began before the move may still come while this removes; nobody will read it.
+        shutil.rmtree(away, ignore_errors=True)
 
     def look(self):
         """Greets new workers, and gives the trials of lost workers back to the oracle.

@@ -16,7 +16,7 @@ ALONE = {
     "keras_attention.comparison.job",
     "keras_attention.demo.job",
     "keras_attention.export.run",
-    "keras_attention.runs",
+    "keras_attention.runs.run",
     "keras_attention.tuning.job",
     "keras_attention.training.job",
 }

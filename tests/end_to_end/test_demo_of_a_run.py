@@ -55,13 +55,13 @@ def test_data_of_other_classes_are_a_mistake(viewer, tmp_path):
         data_examples(viewer.predictor, str(tmp_path))
 
 
-def test_the_blocks_of_an_export_are_in_the_order_of_their_numbers():
+def test_the_layers_of_an_export_are_in_the_order_of_their_numbers():
     names = ["attention_block_12_add", "probabilities", "attention_block_5_add", "attention_out"]
 
     def outputs(images):
         return {name: np.ones((len(images), 2, 2)) / 4 for name in names}
 
-    assert MapReading(Predictor(outputs, ("a", "b"), 8)).blocks == ["block_5_add", "block_12_add", "out"]
+    assert MapReading(Predictor(outputs, ("a", "b"), 8)).attend == ["block_5_add", "block_12_add", "out"]
 
 
 def test_an_export_shows_the_same_maps_without_gradcam(viewer, finished):

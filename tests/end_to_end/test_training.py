@@ -19,6 +19,7 @@ from keras_attention import TrainConfig, train
 from keras_attention.data import load
 from keras_attention.data.cluttered_digits import ClutteredDigits
 from keras_attention.maps import MEASURES
+from keras_attention.maps.measures import OF_PIXELS
 from keras_attention.runs import Run
 from keras_attention.training.networks import class_weights
 
@@ -64,7 +65,7 @@ def test_metrics_are_complete_and_consistent(finished):
     metrics = json.loads((finished.folder / "metrics.json").read_text())
     assert metrics["count"] == 15 == np.sum(metrics["confusion"])
     assert metrics["accuracy"] == pytest.approx(np.trace(metrics["confusion"]) / 15)
-    for measure in MEASURES:
+    for measure in OF_PIXELS:
         assert set(metrics[measure]) == {"block3_pool", "block4_pool", "joint"}
         for figures in metrics[measure].values():
             assert 0 <= figures["score"] <= 1
@@ -166,7 +167,7 @@ def test_kill_9_in_the_second_epoch_loses_nothing(tiny, tmp_path, only_training)
 
 def test_a_finished_run_is_never_replaced_without_leave(finished, tiny):
     before = (finished.folder / "metrics.json").read_text()
-    with pytest.raises(ValueError, match=r"holds a run that is finished\. Expected --overwrite"):
+    with pytest.raises(ValueError, match=r"holds a run that is finished\. Expected `overwrite=True`"):
         train(tiny(), finished.folder, verbose=0)
     assert train(tiny(), finished.folder, resume=True, verbose=0).metrics == finished.metrics
     assert (finished.folder / "metrics.json").read_text() == before
@@ -180,7 +181,7 @@ def test_a_file_is_no_run(tiny, tmp_path):
 
 def test_another_backend_is_refused_before_training(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ValueError, match=r"exported by TensorFlow. Expected KERAS_BACKEND=tensorflow"):
+    with pytest.raises(ValueError, match=r"Exports need the TensorFlow backend. Expected KERAS_BACKEND=tensorflow"):
         train(tiny(), tmp_path / "run", verbose=0)
     assert list(tmp_path.iterdir()) == []
 
@@ -211,7 +212,7 @@ def test_resume_refuses_other_settings(finished, tiny):
 
 
 def test_resume_needs_a_run(tiny, tmp_path):
-    with pytest.raises(ValueError, match="is no run"):
+    with pytest.raises(ValueError, match="holds no run"):
         train(tiny(), tmp_path / "nowhere", resume=True, verbose=0)
     assert not (tmp_path / "nowhere").exists()
 

@@ -12,6 +12,7 @@ import pytest
 import seams
 from keras_tuner.src import protos
 
+from keras_attention.atomic import remove
 from keras_attention.files import write_json
 from keras_attention.tuning.cluster import Chief, Worker, check_free, check_worker_name, parse_address
 from keras_attention.tuning.hypermodel import AttentionHyperModel
@@ -181,6 +182,31 @@ def test_a_name_that_is_taken(served, address, tmp_path):
         refused(
             Worker("one", address, tmp_path).working(), f"A worker of this name is already running. {ANY} worker='one'."
         )
+
+
+def test_a_chief_comes_and_goes_while_workers_write(parts, address, tmp_path):
+    over, chief = threading.Event(), Chief(parts()[0].oracle, address, tmp_path)
+
+    def write(name):
+        path = tmp_path / "workers" / f"{name}.json"
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                write_json(path, {"beat": 1})
+            remove(path)
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(30):
+            with chief.serving():
+                pass
+    finally:
+        over.set()
+        for writer in writers:
+            writer.join()
+    with chief.serving():
+        assert list((tmp_path / "workers").iterdir()) == []
 
 
 def test_a_port_that_is_taken(served, parts, address, tmp_path):
