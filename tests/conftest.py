@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items):
         file = item.nodeid.split("::")[0]
         trained = [name for name in TRAINED if name in item.fixturenames and file.startswith(TRAININGS)]
         groups[item] = item.nodeid if item.get_closest_marker("apart") else trained[0] if trained else file
-        if item.get_closest_marker("slow"):
+        if item.get_closest_marker("slow") or item.get_closest_marker("long"):
             slow.add(groups[item])
         item.add_marker(pytest.mark.xdist_group(groups[item].replace("@", " ")))
 

@@ -198,8 +198,8 @@ def test_files_that_do_not_read_are_left_to_keras(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.apart
-def test_a_run_a_comparison_and_a_new_process_with_a_plugin(chebyshev, tmp_path, capsys):
-    """Training and comparing in processes of their own; refused here, where it is not known."""
+def test_a_comparison_and_a_new_process_with_a_plugin(chebyshev, tmp_path, capsys):
+    """Comparing and predicting in processes of their own; refused here, where it is not known."""
     # The plugin brings the shallow backbone along, to every process that loads it, and does not measure for long.
     chebyshev.write_text(seams.SHALLOW_PROGRAM + seams.SOON_MEASURED_PROGRAM + CHEBYSHEV)
     given = ["--plugin", str(chebyshev)]
@@ -208,17 +208,17 @@ def test_a_run_a_comparison_and_a_new_process_with_a_plugin(chebyshev, tmp_path,
         done = [sys.executable, "-m", "keras_attention", *given, *arguments]
         return subprocess.run(done, capture_output=True, text=True, cwd=tmp_path)
 
-    done = command("train", "--score", "chebyshev", *TINY, "--run", "run")
-    assert done.returncode == 0, done.stderr
     variants = ["--variants", "chebyshev+softmax", "--seeds", "1", "--jobs", "2"]
     compared = command("compare", *variants, *TINY, "--run", "compared")
     assert compared.returncode == 0, compared.stderr
     assert "not measured" not in compared.stdout
     report = (tmp_path / "compared" / "report.md").read_text()
     assert "keras-attention --plugin own/chebyshev_of_a_test.py compare" in report
-    assert main(["predict", "run", "run/attention.png"]) == 2
+    run = "compared/runs/chebyshev+softmax/seed-0"
+    picture = f"{run}/attention.png"
+    assert main(["predict", run, picture]) == 2
     assert "Received: class ChebyshevScore." in capsys.readouterr().err
-    assert main(["train", "--resume", "--run", "run"]) == 2
+    assert main(["train", "--resume", "--run", run]) == 2
     assert "whose module must be imported first (by --plugin FILE" in capsys.readouterr().err
-    predicted = command("predict", "run", "run/attention.png")
+    predicted = command("predict", run, picture)
     assert predicted.returncode == 0, predicted.stderr

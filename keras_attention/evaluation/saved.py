@@ -1,7 +1,6 @@
 """How good a saved model of any form is, on its data or on other data: the same figures as `train` gives."""
 
 import dataclasses
-import json
 import pathlib
 import sys
 
@@ -21,6 +20,9 @@ from keras_attention.prediction.stream import even_batch_size, predict_padded
 from keras_attention.runs import load_data
 
 __all__ = ["evaluate"]
+
+# The settings that `load_data` reads. The others may name custom layers, which an export does not need.
+OF_THE_DATA = ("data", "data_dir", "data_options", "masks", "image_size", "split_seed", "train_on_validation")
 
 
 def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_size=32, flips="none", verbose=0):
@@ -141,13 +143,15 @@ def _settings(model):
     if card.is_file():
         found = read_json(card)
         training = found.get("training") if isinstance(found, dict) else None
-        return (_config(json.dumps(training), card), card) if training else (None, None)
-    return (_config(config.read_text("utf-8"), config), config) if config.is_file() else (None, None)
+        return (_config(training, card), card) if training else (None, None)
+    return (_config(read_json(config), config), config) if config.is_file() else (None, None)
 
 
-def _config(text, home):
+def _config(settings, home):
+    if isinstance(settings, dict):
+        settings = {name: value for name, value in settings.items() if name in OF_THE_DATA}
     try:
-        return TrainConfig.from_json(text)
+        return TrainConfig.from_dict(settings)
     except ValueError as error:
         raise ValueError(f"The settings in {home} are damaged. {error}") from error
 

@@ -8,7 +8,7 @@ from test_documentation import ROOT, needs_tensorflow, run_shallow
 
 
 @needs_tensorflow
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.apart
 @pytest.mark.parametrize("chapter", sorted((ROOT / "examples").glob("[0-9]*.py")), ids=lambda path: path.stem)
 def test_a_chapter_runs(chapter, tmp_path):

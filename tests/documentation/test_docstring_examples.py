@@ -50,7 +50,7 @@ def test_examples(name, capsys):
 
 
 @needs_tensorflow
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.apart
 @pytest.mark.parametrize("name", sorted(ALONE))
 def test_examples_that_train_or_serve(name, tmp_path):

@@ -36,21 +36,33 @@ def python_blocks(page):
     return re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S)
 
 
+def run_blocks(pages, folder):
+    """The blocks of each page in their order, one page after the other in one process, each with its own names."""
+    program = ["import runpy"]
+    for page in pages:
+        if blocks := python_blocks(page):
+            (folder / f"{page.stem}.py").write_text("\n".join(blocks), "utf-8")
+            program.append(f"runpy.run_path('{page.stem}.py')")
+    done = run_shallow("\n".join(program), folder)
+    assert done.returncode == 0, done.stderr
+    return len(program) - 1, done.stdout
+
+
 @needs_tensorflow
 @pytest.mark.slow
 @pytest.mark.apart
-def test_python_blocks_of_all_pages_run(tmp_path):
-    """The blocks of a page in their order, one page after the other in one process, each with names of its own."""
-    program = ["import runpy"]
-    for page in PAGES:
-        if blocks := python_blocks(page):
-            (tmp_path / f"{page.stem}.py").write_text("\n".join(blocks), "utf-8")
-            program.append(f"runpy.run_path('{page.stem}.py')")
-    assert len(program) > 8
-    done = run_shallow("\n".join(program), tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "(100, 8, 8)" in done.stdout
+def test_python_blocks_of_the_readme_run(tmp_path):
+    assert run_blocks(PAGES[:1], tmp_path)[0] == 1
     assert (tmp_path / "runs" / "first" / "attention.png").exists()
+
+
+@needs_tensorflow
+@pytest.mark.long
+@pytest.mark.apart
+def test_python_blocks_of_all_pages_run(tmp_path):
+    pages, printed = run_blocks(PAGES, tmp_path)
+    assert pages > 7
+    assert "(100, 8, 8)" in printed
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -185,6 +185,14 @@ def test_a_card_without_settings_needs_data(finished, tmp_path, dataset):
     assert evaluate(export, dataset)["accuracy"] == finished.metrics["accuracy"]
 
 
+def test_an_export_needs_no_plugin(finished, tmp_path):
+    export = shutil.copytree(finished.export_path, tmp_path / "export")
+    card = json.loads((export / "card.json").read_text())
+    training = card["training"] | {"score": "score_of_a_plugin", "backbone": "backbone_of_a_plugin"}
+    (export / "card.json").write_text(json.dumps(card | {"training": training}))
+    assert evaluate(export)["confusion"] == finished.metrics["confusion"]
+
+
 def test_settings_that_are_damaged_are_named_with_their_file(finished, tmp_path):
     export = shutil.copytree(finished.export_path, tmp_path / "export")
     card = json.loads((export / "card.json").read_text())

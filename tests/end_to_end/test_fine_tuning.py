@@ -109,7 +109,7 @@ def test_a_part_is_frozen(tuned, weights, tmp_path):
 @pytest.mark.parametrize(
     ("part", "epochs"),
     # Interrupted at the start of the second stage, and inside it.
-    [("all", (2,)), ("block3", (3,))],
+    [pytest.param("all", (2,), marks=pytest.mark.long), ("block3", (3,))],
 )
 def test_unfreezing_and_resuming_in_every_stage(part, epochs, tuned, weights, tmp_path, monkeypatch):
     seams.keep_the_last_epoch(monkeypatch)  # so that the file shows what the second stage trained

@@ -122,7 +122,7 @@ print("done")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_every_pair_runs_forward_on_another_backend(backend):
     if importlib.util.find_spec(backend) is None:

@@ -159,7 +159,7 @@ def test_other_data_or_precision_is_another_network(config, dataset, run, traine
     assert len(trained) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.apart
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # of Keras: it is not built yet
 def test_any_tuner_of_kerastuner_searches_over_a_hypermodel(tmp_path, monkeypatch):
