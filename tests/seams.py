@@ -131,6 +131,7 @@ def search_space_of(patch, member, space):
 
 # ---- data and features ----
 
+loading_of_the_data_of_a_run = Seam("runs.data.load")
 memory_for_a_split = Seam("data.split.MEMORY_FOR_A_SPLIT")
 painter_of_digits = Seam("data.cluttered_digits.Painter")
 scans_of_digits = Seam("data.cluttered_digits.split_scans")

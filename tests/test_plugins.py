@@ -196,7 +196,7 @@ def test_files_that_do_not_read_are_left_to_keras(tmp_path):
     require_classes(tmp_path / "other.keras")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.apart
 def test_a_comparison_and_a_new_process_with_a_plugin(chebyshev, tmp_path, capsys):
     """Comparing and predicting in processes of their own; refused here, where it is not known."""

@@ -41,7 +41,7 @@ def test_isic(shared, read):
         assert inside < outside - 20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_cifar10(shared):
     data = load("cifar10", data_dir=shared("tensorflow_datasets"))
     assert [data.split(split).count for split in ("train", "validation", "test")] == [45_000, 5_000, 10_000]

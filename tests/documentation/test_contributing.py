@@ -81,7 +81,7 @@ def followed(tmp_path_factory):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the command line needs TensorFlow")
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("title", RECIPES)
 def test_a_recipe_works_to_the_letter(title, followed):
     recipe = RECIPES[title]

@@ -1,5 +1,7 @@
 """One tiny run, trained once, that the tests of this folder read."""
 
+import json
+
 import keras
 import pytest
 import seams
@@ -29,6 +31,27 @@ def _tensorflow():
 def _shallow_backbone(monkeypatch):
     """One convolution in each block: a network of the same layout that is traced in a third of the time."""
     seams.shallow_backbone(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The embedded data sets that were loaded, by their options."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _digits_are_read_once(digits, monkeypatch):
+    """Reading them takes as long as the few steps of a training."""
+    load = seams.loading_of_the_data_of_a_run()
+
+    def load_once(source, **options):
+        if source != "cluttered_digits":
+            return load(source, **options)
+        key = json.dumps(options, sort_keys=True)
+        digits[key] = digits.get(key) or load(source, **options)
+        return digits[key]
+
+    seams.loading_of_the_data_of_a_run(monkeypatch, load_once)
 
 
 @pytest.fixture(scope="session")

@@ -133,6 +133,7 @@ def test_the_schedule_goes_on_after_unfreezing(tuned, tmp_path):
     np.testing.assert_allclose([row["learning_rate"] for row in run.history()], [0.005, 0.0025, 0.00125], rtol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("only_training")
 def test_a_slow_backbone_moves_less(tuned, weights, tmp_path):
     moved = []
@@ -170,6 +171,7 @@ def test_balanced_sampling_and_views_train_from_the_cache(tuned, tmp_path):
     assert sum(path.is_dir() for path in (tmp_path / "cache").glob("vgg16_bn-train-*")) == 2
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("only_training")
 def test_weights_without_batch_norm_are_calibrated(tuned, plain_weights, tmp_path):
     images = np.random.default_rng(1).uniform(0, 255, (3, 32, 32, 3)).astype("float32")

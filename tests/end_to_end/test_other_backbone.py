@@ -74,7 +74,7 @@ def test_train_explain_export_and_resume(small, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("only_training")
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_frozen_backbone_trains_from_a_cache_of_its_own(small, weights, tmp_path):
     given = {"weights": weights, "cache_dir": str(tmp_path / "cache"), "augment": "none", "epochs": 1}
     run = train(small(freeze="all", **given), tmp_path / "run", verbose=0)

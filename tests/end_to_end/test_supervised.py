@@ -48,7 +48,7 @@ def test_masks_teach_attention_where_to_look(tiny, tmp_path):
     assert set(taught.metrics["jaccard"]) == {"block3_pool", "block4_pool", "joint"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("only_training")
 def test_a_supervised_run_is_resumed(frozen, tmp_path, monkeypatch):
     changes = {"supervise_attention": 0.5, "class_weights": "balanced", "map_regularizers": {"entropy": 0.01}}
