@@ -148,6 +148,7 @@ def test_a_slow_backbone_moves_less(tuned, weights, tmp_path):
     assert moved[1] < 0.03 * moved[0]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("only_training")
 @pytest.mark.parametrize(
     "settings",

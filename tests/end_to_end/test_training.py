@@ -234,7 +234,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "layers"),
     [
-        ({"attend": ()}, 0),
+        pytest.param({"attend": ()}, 0, marks=pytest.mark.long),
         ({"attend": ("block4_pool",), "alignment": "hard", "alignment_options": {"estimator": "reinforce"}}, 1),
     ],
     ids=["plain", "sampled"],
@@ -262,6 +262,7 @@ def test_class_weights_are_the_inverse_of_the_frequency(tiny):
     assert class_weights(tiny(), dataset) is None
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("only_training")
 def test_step_schedule_is_in_the_history(tiny, tmp_path):
     options = {"schedule": "step", "step_epochs": 1, "step_factor": 0.5, "warmup_epochs": 0.0, "learning_rate": 0.01}

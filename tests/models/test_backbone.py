@@ -31,8 +31,10 @@ BACKBONES = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "resnet50" else pytest.mark.long) for name in BACKBONES],
+)
 def test_keras_applications(name, rng):
     make, attend, query = BACKBONES[name]
     backbone = make(weights=None, include_top=False, input_shape=(64, 64, 3))
