@@ -73,6 +73,23 @@ def require_path(argument, value):
     return value
 
 
+def require_pixels(images, name="The images"):
+    """Returns an array of images if its values are from 0 to 255, and not all from 0 to 1; bytes always are.
+
+    Values from 0 to 1 are those of images that were scaled for another model, and would all be black here.
+    """
+    if images.dtype.name == "uint8" or not images.size:
+        return images
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 255 and not 0 < high <= 1):
+        raise invalid(
+            f"{name} must have values from 0 to 255.",
+            "raw RGB, neither scaled nor standardised",
+            f"{images.dtype} from {low:.4g} to {high:.4g}",
+        )
+    return images
+
+
 def require_integer(argument, value, at_least=None, at_most=None):
     """Returns `value` if it is an integer inside the range; a `bool` is refused."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -4,6 +4,7 @@ import json
 
 from keras_attention.cli.paths import add_model, require_model
 from keras_attention.cli.settings import require_values
+from keras_attention.mask_values import HELP
 
 check = require_model
 
@@ -22,6 +23,7 @@ def add(commands):
     parser.add_argument(
         "--masks", metavar="DIR", help="for a folder of images: the folder of their masks, a parallel tree"
     )
+    parser.add_argument("--mask-values", metavar="VALUES", help=HELP)
     parser.add_argument("--split", metavar="NAME", default="test", help="train, validation, test (default)")
     text = "largest number of images in a batch (default 32)"
     parser.add_argument("--batch-size", type=int, metavar="N", default=32, help=text)
@@ -38,7 +40,7 @@ def run(options):
     from keras_attention.files import write_json
 
     _check(options)
-    names = ("data", "data_dir", "masks", "split", "batch_size", "flips")
+    names = ("data", "data_dir", "masks", "mask_values", "split", "batch_size", "flips")
     figures = evaluate(options.model, **{name: getattr(options, name) for name in names}, verbose=1)
     if options.out:
         write_json(options.out, figures)
@@ -48,7 +50,7 @@ def run(options):
 def _check(options):
     from keras_attention.cli.predict import check_out
 
-    require_values(options, "data", "data_dir", "masks")
+    require_values(options, "data", "data_dir", "masks", "mask_values")
     if options.out is not None:
         check_out(options.out)
 

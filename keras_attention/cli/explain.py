@@ -4,6 +4,7 @@ import sys
 
 from keras_attention.cli.paths import add_model, require_model
 from keras_attention.cli.settings import require_values
+from keras_attention.mask_values import HELP
 
 check = require_model
 
@@ -22,6 +23,7 @@ def add(commands):
     parser.add_argument("--out", metavar="DIR", help="folder for the results (default <run>/explain, else explain)")
     text = "folder of masks, with the paths of a folder of images, or the stems of single images"
     parser.add_argument("--masks", metavar="DIR", help=text)
+    parser.add_argument("--mask-values", metavar="VALUES", help=HELP)
     _add_pictures(parser.add_argument_group("pictures"))
     _add_measures(parser.add_argument_group("measures"))
     _add_data(parser.add_argument_group("data, if no images are named"))
@@ -63,7 +65,8 @@ def run(options):
     from keras_attention.explanation import explain, measure_to_folder
 
     _check(options)
-    given = {"out": options.out, "masks": None if options.data else options.masks, "data": _data(options)}
+    masks = {name: None if options.data else getattr(options, name) for name in ("masks", "mask_values")}
+    given = {"out": options.out, "data": _data(options), **masks}
     if options.split:
         given["split"] = options.split
     if options.measure:
@@ -83,7 +86,7 @@ def _check(options):
     """Refuses options that would have no effect."""
     from keras_attention.arguments import invalid
 
-    require_values(options, "out", "masks", "attend", "maps", "formats", "data", "data_dir", "split")
+    require_values(options, "out", "masks", "mask_values", "attend", "maps", "formats", "data", "data_dir", "split")
     idle = PICTURES if options.measure else MEASURES
     for name in idle:
         if getattr(options, name) is not None:
@@ -105,7 +108,9 @@ def _data(options):
     from keras_attention.prediction import load_predictor
 
     size = load_predictor(options.model).image_size
-    return load(options.data, data_dir=options.data_dir, masks=options.masks, image_size=size)
+    return load(
+        options.data, data_dir=options.data_dir, masks=options.masks, mask_values=options.mask_values, image_size=size
+    )
 
 
 def _layer(options):

@@ -8,6 +8,7 @@ import dataclasses
 import importlib
 import json
 import os
+from collections.abc import Callable
 
 from keras_attention.arguments import (
     invalid,
@@ -106,6 +107,23 @@ class Path(Check):
 
     def __call__(self, name, value):
         return None if value is None else os.fspath(require_path(name, value))
+
+
+@dataclasses.dataclass(frozen=True)
+class Text(Check):
+    """A text that a function accepts, or `None`; numbers become text.
+
+    Args:
+        accepts: text → anything; raises `ValueError` for a text that is not accepted.
+    """
+
+    accepts: Callable
+    optional = True
+
+    def __call__(self, name, value):
+        if value is not None:
+            self.accepts(value)
+        return None if value is None else str(value)
 
 
 class Source(Check):

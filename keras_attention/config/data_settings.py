@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from keras_attention.config.checks import OneOf, Options, Path, Source, integer
+from keras_attention.config.checks import OneOf, Options, Path, Source, Text, integer
 from keras_attention.config.setting import setting
+from keras_attention.mask_values import parse_values
 from keras_attention.metrics import FLIPS
 
 
@@ -27,7 +28,14 @@ class DataSettings:
         flag="--data-option",
     )
     masks: str | None = setting(
-        None, Path(), "for a folder of images: the folder of their masks, a parallel tree", "DIR"
+        None, Path(), "for a folder of images: the folder of their masks, a parallel tree; or `beside` them", "DIR"
+    )
+    mask_values: str | None = setting(
+        None,
+        Text(parse_values),
+        "the values inside a mask, such as 1,3 or 128-255 or #ff0000",
+        "VALUES",
+        usual="all but 0, which must be one",
     )
     image_size: int | None = setting(
         None,

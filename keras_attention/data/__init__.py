@@ -15,7 +15,9 @@ from keras_attention.data.two_digits import digit_pairs
 __all__ = ["ImageDataset", "Split", "digit_pairs", "load"]
 
 
-def load(source="cluttered_digits", data_dir=None, masks=None, image_size=None, split_seed=0, **options):
+def load(
+    source="cluttered_digits", data_dir=None, masks=None, image_size=None, split_seed=0, mask_values=None, **options
+):
     """Loads labelled images.
 
     Args:
@@ -23,10 +25,11 @@ def load(source="cluttered_digits", data_dir=None, masks=None, image_size=None, 
             `<root>/<class>/*`; the name of a data set of TensorFlow Datasets (TFDS); or arrays, `(images, labels)`,
             `(images, labels, masks)` or a dictionary that maps each split to such a tuple.
         data_dir: the folder where TFDS keeps data sets; its default folder if `None`.
-        masks: for a folder, the root of a parallel tree of masks.
+        masks: for a folder, the root of a parallel tree of masks, or `"beside"` for masks that lie beside their images.
         image_size: S, the side in pixels to which images are scaled; if `None`, the size of the data if it has a fixed
             size, else 224.
         split_seed: seed of the stratified split, used for the splits that the source lacks.
+        mask_values: the values inside a mask, such as `"1,3"` or `"128-255"`; if `None`, all but 0, which must be one.
         **options: options of `cluttered_digits` (`clutter`, `count`, `seed`) or of arrays (`class_names`).
 
     Returns:
@@ -55,17 +58,17 @@ def load(source="cluttered_digits", data_dir=None, masks=None, image_size=None, 
         for name in options:
             if name != "class_names":
                 raise unknown("option", name, ("class_names",))
-        return load_arrays(source, image_size, split_seed=split_seed, **options)
+        return load_arrays(source, image_size, split_seed=split_seed, mask_values=mask_values, **options)
     if str(source) == "cluttered_digits":
         size = {} if image_size is None else {"image_size": image_size}
         return load_builder(cluttered_digits.prepare(data_dir, **size, **options))
     if options:
         raise invalid(f"{source} takes no options.", "no options", ", ".join(options))
     if is_folder:
-        return load_folder(source, image_size, masks, split_seed)
+        return load_folder(source, image_size, masks, split_seed, mask_values)
     if not isinstance(source, str) or _looks_like_a_path(source):
         raise invalid("There is no such folder.", "an existing folder", f"data={str(source)!r}")
-    return load_tfds(str(source), image_size, data_dir)
+    return load_tfds(str(source), image_size, data_dir, mask_values)
 
 
 def _looks_like_a_path(source):

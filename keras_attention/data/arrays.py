@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from keras_attention.arguments import invalid, unknown
+from keras_attention.arguments import invalid, require_pixels, unknown
 from keras_attention.data.dataset import SPLITS, ImageDataset
-from keras_attention.data.images import resize_image, resize_mask
+from keras_attention.data.images import resize_image
+from keras_attention.data.masks import MaskReader, resize_mask
 from keras_attention.data.partition import complete_splits
 from keras_attention.data.split import Split
 
 
-def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):
+def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_values=None):
     """Makes a data set from images in memory.
 
     Args:
@@ -19,6 +20,7 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):
         image_size: S, the side in pixels to which images are scaled; the larger side of the images if `None`.
         class_names: the name of each label; "0", "1", … if `None`.
         split_seed: seed of the draw of the splits that `arrays` lacks.
+        mask_values: the values inside a mask, as in `MaskReader`.
 
     Raises:
         ValueError: arrays whose shapes or types are wrong, or images from 0 to 1.
@@ -27,7 +29,8 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):
     for name in by_split:
         if name not in SPLITS:
             raise unknown("split", name, SPLITS)
-    checked = {name: _check_split(name, parts) for name, parts in by_split.items()}
+    masks = MaskReader(mask_values)
+    checked = {name: _check_split(name, parts, masks) for name, parts in by_split.items()}
     if "train" not in checked:
         raise invalid("There is no train split.", "arrays for 'train'", f"splits {', '.join(checked)}")
     size = image_size or max(checked["train"]["image"].shape[1:3])
@@ -41,10 +44,10 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0):
     splits = {name: Split.from_arrays(**_scaled(parts, size)) for name, parts in checked.items()}
     splits, notes = complete_splits(splits, labels, class_names, split_seed)
     has_masks = all("mask" in parts for parts in checked.values())
-    return ImageDataset("arrays", class_names, size, has_masks=has_masks, notes=notes, **splits)
+    return ImageDataset("arrays", class_names, size, has_masks=has_masks, notes=(*notes, *masks.check()), **splits)
 
 
-def _check_split(name, parts):
+def _check_split(name, parts, masks):
     """The arrays of a split by name: `image` with three channels, `label` and, if there are masks, `mask`."""
     if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
         raise invalid(
@@ -62,16 +65,14 @@ def _check_split(name, parts):
         raise invalid(
             "The labels must be class numbers.", "integers from 0", f"{labels.dtype}, lowest label {labels.min()}"
         )
-    if images.max() <= 1 < images.size and np.issubdtype(images.dtype, np.floating):
-        raise invalid(
-            "The images seem to be scaled from 0 to 1.", "raw RGB from 0 to 255", f"largest value {images.max():.3g}"
-        )
+    require_pixels(images, f"The {name} images")
     arrays = {"image": np.repeat(images, 3, -1) if images.shape[-1] == 1 else images, "label": labels.astype("int64")}
     if len(parts) == 3:
-        masks = np.asarray(parts[2])
-        arrays["mask"] = masks[..., None] if masks.ndim == 3 else masks
-        if arrays["mask"].shape != (*images.shape[:3], 1):
-            raise invalid(f"The {name} masks must fit the images.", f"shape {images.shape[:3]}", f"{masks.shape}")
+        given = np.asarray(parts[2])
+        given = given[..., None] if given.ndim == 3 else given
+        if given.shape != (*images.shape[:3], 1):
+            raise invalid(f"The {name} masks must fit the images.", f"shape {images.shape[:3]}", f"{given.shape}")
+        arrays["mask"] = np.stack([masks.inside(mask) for mask in given])
     return arrays
 
 

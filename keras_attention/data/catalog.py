@@ -5,7 +5,8 @@ import tensorflow_datasets as tfds
 
 from keras_attention.arguments import invalid, unknown
 from keras_attention.data.dataset import ImageDataset
-from keras_attention.data.images import decode_image, decode_mask
+from keras_attention.data.images import decode_image
+from keras_attention.data.masks import MaskReader
 from keras_attention.data.split import Split
 
 DEFAULT_IMAGE_SIZE = 224
@@ -13,7 +14,7 @@ ENCODED_IMAGES_TO_SHUFFLE = 20_000
 MASK_FEATURES = ("mask", "segmentation_mask")
 
 
-def load_tfds(name, image_size=None, data_dir=None):
+def load_tfds(name, image_size=None, data_dir=None, mask_values=None):
     """A data set by its TFDS name, read from `data_dir`; it is downloaded and prepared there if missing.
 
     Raises:
@@ -39,10 +40,10 @@ def load_tfds(name, image_size=None, data_dir=None):
             "a data set on disk in `data_dir`, or a connection",
             f"data={name!r}",
         ) from error
-    return load_builder(builder, image_size)
+    return load_builder(builder, image_size, mask_values)
 
 
-def load_builder(builder, image_size=None):
+def load_builder(builder, image_size=None, mask_values=None):
     """The data set of a prepared TFDS builder with one image feature and one class label.
 
     If there is a feature `mask` or `segmentation_mask`, it gives the masks.
@@ -51,11 +52,11 @@ def load_builder(builder, image_size=None):
     image_key = _only_feature(builder, tfds.features.Image, skip=MASK_FEATURES)
     label_key = _only_feature(builder, tfds.features.ClassLabel)
     mask_key = next((key for key in MASK_FEATURES if key in features), None)
-    size = image_size or _default_size(features[image_key])
+    size, masks = image_size or _default_size(features[image_key]), MaskReader(mask_values)
 
     def decode(record):
         example = {"image": decode_image(record[image_key], size), "label": record[label_key]}
-        return example | ({"mask": decode_mask(record[mask_key], size)} if mask_key else {})
+        return example | ({"mask": masks.decode(record[mask_key], size)} if mask_key else {})
 
     slices, notes = _slices(builder)
     keys = [key for key in (image_key, mask_key, label_key) if key]
@@ -65,7 +66,7 @@ def load_builder(builder, image_size=None):
         class_names=tuple(features[label_key].names),
         image_size=size,
         has_masks=mask_key is not None,
-        notes=notes,
+        notes=(*notes, *masks.check()),
         licence=builder.info.redistribution_info.license or None,
         **splits,
     )

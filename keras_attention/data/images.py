@@ -1,21 +1,108 @@
-"""Encoded bytes → pixels: training, prediction and checks all read images in this way."""
+"""Encoded bytes → pixels. Training, prediction, explanation, the demo and every check read images here, and only here.
 
+A file gives the pixels that Pillow gives, upright: turned as its EXIF orientation says. TensorFlow decodes ordinary
+JPEG data, because it is faster and, with its accurate transform, gives the same pixels bit for bit.
+"""
+
+import io
+import struct
+import zlib
+
+import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-# Positions in the headers of WebP and BMP files, in bytes, of details that `tf.io.decode_image` ignores.
-HEADER = 64
-WEBP_KIND, WEBP_FLAGS, WEBP_ANIMATED, WEBP_ALPHA = slice(12, 16), 20, 0x02, 0x10
-BMP_HEADER_SIZE, BMP_BITS, BMP_FILE_HEADER, BMP_COLOURS = slice(14, 18), 28, 14, 256
+# The formats of photographs and masks. Pillow knows others, such as PostScript, for which it starts other programs.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "JPEG2000", "AVIF")
+JPEG = b"\xff\xd8\xff"
+# Where these bytes occur in a JPEG file, it may be turned.
+SIGNS_OF_AN_ORIENTATION = (b"Exif\0\0", b"tiff:Orientation")
+# What Pillow raises for a file that does not decode, depending on its format and its damage.
+UNREADABLE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+DEEPEST = 2**16 - 1
+
+
+def open_image(encoded):
+    """Encoded bytes → a Pillow image, decoded and upright.
+
+    Of an animation, or of a file of several pages, it is the first frame.
+
+    Raises:
+        ValueError: bytes that are not an image, or are damaged or incomplete, or an image of too many pixels.
+    """
+    try:
+        image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+    except UNREADABLE as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+    return image
+
+
+def read_pixels(encoded):
+    """Encoded bytes → RGB uint8 `(height, width, 3)`, upright.
+
+    Of 16 bits the upper eight are taken; opacity is left out; greys, palettes and CMYK become RGB.
+
+    Raises:
+        ValueError: as `open_image`; or numbers that are not from 0 to 65,535 or, for fractions, from 0 to 255.
+    """
+    if encoded.startswith(JPEG) and not any(sign in encoded for sign in SIGNS_OF_AN_ORIENTATION):
+        pixels = _decode_jpeg(encoded)
+        if pixels is not None:
+            return pixels
+    image = open_image(encoded)
+    if image.mode.startswith(("I", "F")):
+        return np.repeat(_eight_bits(np.asarray(image))[..., None], 3, axis=-1)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _decode_jpeg(encoded):
+    """The pixels of a grey or coloured JPEG image; `None` for others, and for what does not decode."""
+    try:
+        with tf.device("CPU:0"):
+            pixels = tf.io.decode_jpeg(encoded, dct_method="INTEGER_ACCURATE").numpy()
+    except (tf.errors.OpError, UnicodeDecodeError):  # some messages quote bytes of the file, which are not text
+        return None
+    return {1: lambda: np.repeat(pixels, 3, axis=-1), 3: lambda: pixels}.get(pixels.shape[-1], lambda: None)()
+
+
+def _eight_bits(values):
+    """Numbers of more than eight bits → uint8."""
+    whole = np.issubdtype(values.dtype, np.integer)
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= (DEEPEST if whole else 255)):
+        raise ValueError(f"its values are from {low:g} to {high:g}, and must be from 0 to {DEEPEST if whole else 255}")
+    return (values >> 8).astype("uint8") if whole else np.round(values).astype("uint8")
 
 
 def decode_image(encoded, size):
-    """Encoded JPEG, PNG, BMP, WebP or GIF → RGB uint8 `(size, size, 3)`.
+    """Encoded bytes, or a string tensor of them → RGB uint8 `(size, size, 3)`; see `read_pixels`.
 
-    The whole image is scaled to a square, with antialiasing, so that a mask scaled in the same way still fits. Of an
-    animation the first frame is taken, of 16 bits the upper eight; opacity is ignored, and palettes and CMYK become
-    RGB.
+    The whole image is scaled to a square, with antialiasing, so that a mask scaled in the same way still fits.
     """
-    return resize_image(_decode(encoded), size)
+    return resize_image(_in_graph(read_pixels, encoded, (None, None, 3)), size)
+
+
+def _in_graph(read, encoded, shape):
+    """The array that `read` makes of bytes; a tensor if they are a tensor."""
+    if isinstance(encoded, bytes):
+        return read(encoded)
+    return tf.ensure_shape(tf.numpy_function(read, [encoded], tf.uint8, stateful=False), shape)
 
 
 def resize_image(image, size):
@@ -23,83 +110,19 @@ def resize_image(image, size):
     pixels = tf.ensure_shape(image, (None, None, 3))
     # `resize` computes in float32 with bytes too; casting them first would only move more data.
     pixels = pixels if pixels.dtype == tf.uint8 else tf.cast(pixels, tf.float32)
-    return tf.cast(tf.clip_by_value(tf.round(_resize(pixels, size)), 0, 255), tf.uint8)
+    return tf.cast(tf.clip_by_value(tf.round(resized(pixels, size)), 0, 255), tf.uint8)
 
 
-def decode_mask(encoded, size):
-    """An encoded mask of zeros and one other value → uint8 `(size, size, 1)`, 0 or 1."""
-    # Three channels, because BMP, GIF and WebP cannot be decoded to one; of a coloured mask the largest channel counts.
-    return resize_mask(tf.reduce_max(_decode(encoded), axis=-1, keepdims=True), size)
-
-
-def resize_mask(mask, size):
-    """`(height, width, 1)` → uint8 `(size, size, 1)`: 1 where at least half of the pixel is in the mask."""
-    mask = tf.cast(tf.ensure_shape(mask, (None, None, 1)), tf.float32)
-    inside = tf.cast(mask > tf.reduce_max(mask) / 2, tf.float32)
-    return tf.cast(_resize(inside, size) >= 0.5, tf.uint8)
-
-
-def _decode(encoded):
-    """Encoded bytes → uint8 `(height, width, 3)`, in a graph too."""
-    if isinstance(encoded, bytes) and not encoded.startswith((b"RIFF", b"BM")):
-        return _decode_plain(encoded)  # outside a graph the operations below take longer than the decoding
-    padded = tf.strings.join([tf.strings.substr(encoded, 0, HEADER), b"\0" * HEADER])
-    header = tf.cast(tf.io.decode_raw(tf.strings.substr(padded, 0, HEADER), tf.uint8), tf.int32)
-    is_webp = _equals(header[:4], b"RIFF") & _equals(header[8:12], b"WEBP")
-    has_palette = _equals(header[:2], b"BM") & (header[BMP_BITS] == 8)
-    return tf.cond(
-        is_webp,
-        lambda: _decode_webp(encoded, header),
-        lambda: tf.cond(has_palette, lambda: _decode_palette_bmp(encoded, header), lambda: _decode_plain(encoded)),
-    )
-
-
-def _equals(header, text):
-    return tf.reduce_all(header == tf.constant(list(text)))
-
-
-def _decode_plain(encoded, channels=3):
-    return tf.ensure_shape(
-        tf.io.decode_image(encoded, channels, expand_animations=False), (None, None, channels or None)
-    )
-
-
-def _decode_webp(encoded, header):
-    # `decode_image` can neither drop the opacity of a WebP image nor add one, so it must give the channels of the file
-    # (0). For an animation it always writes four channels, even if the header promises three and it allocates three.
-    animated = _equals(header[WEBP_KIND], b"VP8X") & (header[WEBP_FLAGS] & WEBP_ANIMATED > 0)
-    return _decode_plain(tf.cond(animated, lambda: _with_opacity(encoded, header), lambda: encoded), 0)[..., :3]
-
-
-def _with_opacity(encoded, header):
-    """The same WebP file with a header that promises four channels."""
-    flags = tf.gather([bytes([value]) for value in range(256)], header[WEBP_FLAGS] | WEBP_ALPHA)
-    return tf.strings.join([tf.strings.substr(encoded, 0, WEBP_FLAGS), flags, _after(encoded, WEBP_FLAGS + 1)])
-
-
-def _decode_palette_bmp(encoded, header):
-    # `decode_image` takes the indices into the palette for greys.
-    numbers = tf.cast(_decode_plain(encoded)[..., 0], tf.int32)
-    start = BMP_FILE_HEADER + tf.tensordot(header[BMP_HEADER_SIZE], [1, 2**8, 2**16, 2**24], 1)
-    bytes_of_it = tf.strings.substr(tf.strings.join([encoded, b"\0" * 4 * BMP_COLOURS]), start, 4 * BMP_COLOURS)
-    blue_green_red_unused = tf.reshape(tf.io.decode_raw(bytes_of_it, tf.uint8), (BMP_COLOURS, 4))
-    return tf.gather(blue_green_red_unused[:, 2::-1], numbers)
-
-
-def _after(encoded, start):
-    return tf.strings.substr(encoded, start, tf.strings.length(encoded) - start)
-
-
-def _resize(pixels, size):
-    """`(height, width, channels)` → float32 `(size, size, channels)`."""
+def resized(pixels, size):
+    """`(height, width, channels)` → float32 `(size, size, channels)`, with antialiasing."""
 
     def same():
         return tf.cast(pixels, tf.float32)
 
-    def resized():
+    def scaled():
         return tf.image.resize(pixels, (size, size), antialias=True)
 
     if pixels.shape.is_fully_defined():
-        return same() if pixels.shape[:2] == (size, size) else resized()
+        return same() if pixels.shape[:2] == (size, size) else scaled()
     fits = tf.reduce_all(tf.shape(pixels)[:2] == size)
-    return tf.ensure_shape(tf.cond(fits, same, resized), (size, size, pixels.shape[-1]))
+    return tf.ensure_shape(tf.cond(fits, same, scaled), (size, size, pixels.shape[-1]))

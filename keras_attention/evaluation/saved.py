@@ -22,10 +22,21 @@ from keras_attention.runs import load_data
 __all__ = ["evaluate"]
 
 # The settings that `load_data` reads. The others may name custom layers, which an export does not need.
-OF_THE_DATA = ("data", "data_dir", "data_options", "masks", "image_size", "split_seed", "train_on_validation")
+OF_THE_DATA = (
+    "data",
+    "data_dir",
+    "data_options",
+    "masks",
+    "mask_values",
+    "image_size",
+    "split_seed",
+    "train_on_validation",
+)
 
 
-def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_size=32, flips="none", verbose=0):
+def evaluate(
+    model, data=None, data_dir=None, masks=None, split="test", batch_size=32, flips="none", verbose=0, mask_values=None
+):
     """Measures a saved model on a split of a data set.
 
     Args:
@@ -33,11 +44,12 @@ def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_si
         data: an `ImageDataset`, or what `keras_attention.data.load` takes; `None` for the data of the run, or for those
             named in the card of an export.
         data_dir: the folder in which TensorFlow Datasets keeps data sets.
-        masks: for a folder of images, the root of a parallel tree of masks.
+        masks: for a folder of images, the root of a parallel tree of masks, or `"beside"`.
         split: `"train"`, `"validation"` or `"test"`.
         batch_size: the largest number of images at a time.
         flips: `"none"`; `"horizontal"` or `"both"` add `with_flips`, figures averaged over flipped copies.
         verbose: whether to print on standard error which data are used, with a progress bar on a terminal.
+        mask_values: the values inside a mask, as in `keras_attention.data.load`.
 
     Returns:
         The figures under their names in `metrics.json` of a run: `accuracy`, `macro_f1`, `roc_auc`,
@@ -66,7 +78,9 @@ def evaluate(model, data=None, data_dir=None, masks=None, split="test", batch_si
     require_choice("flips", flips, FLIPS)
     require_integer("batch_size", batch_size, at_least=1)
     predictor = load_predictor(model)
-    dataset = _dataset(model, predictor.image_size, data, data_dir, masks, verbose)
+    dataset = _dataset(
+        model, predictor.image_size, data, verbose, data_dir=data_dir, masks=masks, mask_values=mask_values
+    )
     _check_fit(model, predictor, dataset)
     count = dataset.split(split).count
     with _bar(count * len(FLIPS[flips]), verbose) as bar:
@@ -108,13 +122,15 @@ class _Reading:
             self.bar.update(len(batch["images"]))
 
 
-def _dataset(model, size, data, data_dir, masks, verbose):
+def _dataset(model, size, data, verbose, **given):
     """The given data, or the data named in the settings of the model."""
-    given = {name: value for name, value in (("data_dir", data_dir), ("masks", masks)) if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
     if isinstance(data, ImageDataset):
         if given:
             raise invalid(
-                "An `ImageDataset` already has its folder and its masks.", "neither `data_dir` nor `masks`", given
+                "An `ImageDataset` already has its folder and its masks.",
+                "neither `data_dir` nor `masks` nor `mask_values`",
+                given,
             )
         return data
     settings, home = _settings(model)

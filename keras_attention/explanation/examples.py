@@ -2,12 +2,10 @@
 
 import pathlib
 
-import tensorflow as tf
-
 from keras_attention.arguments import invalid
 from keras_attention.data.dataset import check_classes
 from keras_attention.data.folder import pair_with_masks
-from keras_attention.data.images import decode_mask
+from keras_attention.data.masks import MaskReader
 from keras_attention.prediction.sources import images_in
 
 
@@ -20,25 +18,28 @@ class FileExamples:
         paths: paths of files and folders.
         predictor: the `Predictor` of the model, which has its classes and reads images as the model takes them.
         masks: a folder of masks, with the same relative paths as the images of a folder, or the same stem as a file.
+        mask_values: the values inside a mask, as in `keras_attention.data.load`.
 
     Raises:
         ValueError: an empty path, a folder without images, or masks that fit no image or do not have its size.
     """
 
-    def __init__(self, paths, predictor, masks=None):
+    def __init__(self, paths, predictor, masks=None, mask_values=None):
         self.predictor, self.paths, self.names, self.stems, mask_of = predictor, [], [], [], {}
+        self.masks, self.labels = MaskReader(mask_values), []
         for path in _unique(paths):
             root, files = (path, images_in(path)) if path.is_dir() else (path.parent, [path])
             self.paths += files
             self.names += [str(file.relative_to(root)) if path.is_dir() else str(file) for file in files]
             self.stems += ["-".join(file.relative_to(root).with_suffix("").parts) for file in files]
+            places = [file.relative_to(root) if path.is_dir() else file for file in files]
+            self.labels += [_class_of(place, predictor.class_names) for place in places]
             if masks is not None:
                 found = [(file, None) for file in files if file.is_file()]
                 mask_of |= pair_with_masks({"": found}, root, pathlib.Path(masks), some=False)[0]
         if masks is not None and not mask_of:
             raise invalid("No image has a mask.", f"files of the same paths and stems below {masks}", self.names[0])
         self.mask_of = mask_of
-        self.labels = [_class_of(path, predictor.class_names) for path in self.paths]
 
     def __len__(self):
         return len(self.paths)
@@ -50,11 +51,12 @@ class FileExamples:
             ValueError: a file that cannot be read as an image.
         """
         path = self.paths[number]
-        mask = self.mask_of.get(path)
-        size = self.predictor.image_size
-        return self.predictor.read(path), None if mask is None else decode_mask(
-            tf.io.read_file(str(mask)), size
-        ).numpy()
+        pixels, mask = self.predictor.read(path), self.mask_of.get(path)
+        if mask is None:
+            return pixels, None
+        read = self.masks.decode(pathlib.Path(mask).read_bytes(), self.predictor.image_size).numpy()
+        self.masks.check()
+        return pixels, read
 
 
 class DataExamples:
@@ -99,6 +101,9 @@ def _unique(paths):
 
 
 def _class_of(path, class_names):
-    """The number of the class whose name the nearest folder around a file has, or `None`."""
-    names = [parent.name for parent in path.resolve().parents]
+    """The number of the class whose name the nearest folder around a file has, or `None`.
+
+    Only the folders of the path as it is given count, so that a link has the class of the folder in which it lies.
+    """
+    names = [parent.name for parent in path.parents]
     return next((class_names.index(name) for name in names if name in class_names), None)

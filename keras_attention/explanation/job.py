@@ -48,6 +48,7 @@ def explain(
     split="test",
     limit=LIMIT,
     verbose=1,
+    mask_values=None,
 ):
     """Draws where a saved model looks.
 
@@ -68,6 +69,7 @@ def explain(
         split: the split of the data set.
         limit: the largest number of images of the data set, taken evenly over the split.
         verbose: whether to print what is written.
+        mask_values: the values inside a mask, as in `keras_attention.data.load`.
 
     Returns:
         An `Explanation`: `figures`, the paths of the figures; `gallery`, the path of the gallery, or `None`; `skipped`,
@@ -95,7 +97,7 @@ def explain(
     reading = MapReading(predictor, attend, maps, str(model))
     for form in formats or ():
         require_choice("format", form, FORMATS)
-    examples = _examples(predictor, model, images, masks, data, split, limit)
+    examples = _examples(predictor, model, images, (masks, mask_values), data, split, limit)
     out = _folder(model, out, images)
     many = not images or any(pathlib.Path(path).is_dir() for path in images)
     formats = tuple(dict.fromkeys(formats)) if formats is not None else () if many else ("png",)
@@ -109,13 +111,23 @@ def explain(
 
 
 def measure_to_folder(
-    model, images=(), out=None, layer=None, masks=None, data=None, split="test", perturbed=100, seed=0, verbose=1
+    model,
+    images=(),
+    out=None,
+    layer=None,
+    masks=None,
+    data=None,
+    split="test",
+    perturbed=100,
+    seed=0,
+    verbose=1,
+    mask_values=None,
 ):
     """Measures where a saved model looks, and writes `measures.json` and, with a row for each image, `measures.csv`.
 
     Args:
         model: a run folder or a `.keras` file.
-        images, out, masks, data, split: as in `explain`, but all images of the split are measured.
+        images, out, masks, data, split, mask_values: as in `explain`, but all images of the split are measured.
         layer: the layer of Grad-CAM; if `None`, the last one before the last pooling layer.
         perturbed, seed: as in `keras_attention.maps.measure`.
         verbose: whether to print the progress.
@@ -146,7 +158,7 @@ def measure_to_folder(
         expected = "the run or the .keras file of the model"
         raise invalid("An export has no gradients for Grad-CAM, which is always measured.", expected, str(model))
     out = _folder(model, out, images)
-    source, names = _measure_input(predictor, model, images, masks, data, split)
+    source, names = _measure_input(predictor, model, images, (masks, mask_values), data, split)
     report = measure(predictor.model, source, split, layer, perturbed, seed=seed, verbose=verbose)
     write_json(out / "measures.json", report.summary)
     with replacing(out / "measures.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -163,10 +175,10 @@ def _measure_input(predictor, model, images, masks, data, split):
         dataset = _dataset(model, data)
         check_classes(dataset, predictor.class_names)
         return dataset, [f"{split} {number}" for number in range(dataset.split(split).count)]
-    examples = FileExamples(images, predictor, masks)
+    examples = FileExamples(images, predictor, *masks)
     pixels, covers = zip(*(examples.read(number) for number in range(len(examples))), strict=True)
     labels = None if None in examples.labels else np.array(examples.labels)
-    if masks is None:
+    if masks[0] is None:
         return (np.stack(pixels), labels), examples.names
     empty = np.zeros((predictor.image_size, predictor.image_size, 1), "uint8")
     return (np.stack(pixels), labels, np.stack([empty if mask is None else mask for mask in covers])), examples.names
@@ -175,7 +187,7 @@ def _measure_input(predictor, model, images, masks, data, split):
 def _examples(predictor, model, images, masks, data, split, limit):
     require_integer("limit", limit, at_least=1)
     if images:
-        return FileExamples(images, predictor, masks)
+        return FileExamples(images, predictor, *masks)
     return DataExamples(_dataset(model, data), split, predictor.class_names, limit)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention.arguments import invalid, reason
-from keras_attention.data.images import decode_image
+from keras_attention.export.decoding import decode_in_graph
 from keras_attention.export.graph import IMAGES
 from keras_attention.maps.attention import joint, resized
 from keras_attention.models.outputs import JOINT, LABELS, PROBABILITIES, map_output
@@ -62,7 +62,7 @@ def _traced(function, *specs):
 
 def _decoded(image_bytes, size):
     signature = tf.TensorSpec((size, size, 3), tf.uint8)
-    return tf.map_fn(lambda encoded: decode_image(encoded, size), image_bytes, fn_output_signature=signature)
+    return tf.map_fn(lambda encoded: decode_in_graph(encoded, size), image_bytes, fn_output_signature=signature)
 
 
 def _labelled(graph, classify, images):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_attention.arguments import require_pixels
 from keras_attention.prediction.reading import read_image
 
 
@@ -15,7 +16,7 @@ class Predictor:
         model: the Keras model in float32; `None` if there is none, as for an export.
 
     Call arguments:
-        images: `(n, S, S, 3)` from 0 to 255.
+        images: `(n, S, S, 3)` from 0 to 255; other ranges, such as 0 to 1, are refused.
 
     Returns:
         A dictionary of arrays: `probabilities` and `logits`, `(n, classes)`, and one `attention_<layer>` for each
@@ -40,7 +41,8 @@ class Predictor:
         self.model = model
 
     def __call__(self, images):
-        return {name: np.asarray(values) for name, values in self.outputs(np.asarray(images, "float32")).items()}
+        images = require_pixels(np.asarray(images)).astype("float32")
+        return {name: np.asarray(values) for name, values in self.outputs(images).items()}
 
     def read(self, path):
         """An image file → uint8 `(S, S, 3)`.

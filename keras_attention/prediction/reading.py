@@ -5,28 +5,23 @@ import pathlib
 import re
 
 import tensorflow as tf
+from PIL import Image
 
-from keras_attention.arguments import invalid
-from keras_attention.data.images import decode_image
+from keras_attention.arguments import invalid, reason
+from keras_attention.data.images import read_pixels, resize_image
 
-READ = "a JPEG, PNG, WebP, GIF or BMP image"
+READ = "a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000 or PNM image"
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 # First bytes of a file, and its kind. If a file of a readable kind does not decode, it is damaged.
-READABLE = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n", "PNG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"RIFF", "WebP"))
-FOREIGN = (
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
+READABLE = (
+    *((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n", "PNG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"RIFF", "WebP")),
+    *((start, "TIFF") for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"8BPS", "Photoshop"),
-    (b"%PDF", "PDF"),
 )
+FOREIGN = ((b"8BPS", "Photoshop"), (b"%PDF", "PDF"))
 # Brands of files that begin with a length and `ftyp`.
-FOREIGN_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
-    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
-)
+FOREIGN_BRANDS = dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC")
 
 
 def read_image(path, size):
@@ -37,12 +32,12 @@ def read_image(path, size):
     """
     encoded = _bytes_of(path)
     try:
-        with tf.device("CPU:0"):
-            return decode_image(encoded, size).numpy()
-    # Some messages of TensorFlow quote bytes of the file and then fail to decode as text.
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
-        what, expected = _problem(encoded)
+        pixels = read_pixels(encoded)
+    except ValueError as error:
+        what, expected = _problem(encoded, error)
         raise invalid(f"{path} {what}.", expected, _received(path)) from error
+    with tf.device("CPU:0"):
+        return resize_image(pixels, size).numpy()
 
 
 def no_file(path):
@@ -66,13 +61,15 @@ def _bytes_of(path):
         raise no_access(path, error) from error
 
 
-def _problem(encoded):
+def _problem(encoded, error):
     """What is wrong with a file that does not decode, and what was expected."""
     if not encoded:
         return "is empty", READ
     kind = _begins(encoded, FOREIGN) or (FOREIGN_BRANDS.get(encoded[8:12]) if encoded[4:8] == b"ftyp" else None)
     if kind:
         return f"contains {kind} data, which are not supported", f"{READ}; convert it to PNG or JPEG"
+    if isinstance(error.__cause__, Image.DecompressionBombError):
+        return f"has too many pixels ({reason(error)})", "a smaller image"
     kind = _begins(encoded, READABLE)
     if kind:
         return f"does not decode: the {kind} data are damaged, incomplete or of a rare kind", READ

@@ -7,11 +7,8 @@ import os
 import pathlib
 
 from keras_attention.arguments import invalid
+from keras_attention.data.listing import list_images
 from keras_attention.prediction.reading import no_access, no_file
-
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
-# Images that cannot be read: those in a folder are listed too, so that nobody believes they were predicted.
-FOREIGN_IMAGES = (".tif", ".tiff", ".heic", ".heif", ".avif")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +27,8 @@ class Source:
 def find_images(paths):
     """Files, folders and patterns → a list of `Source`, in the given order, each file once.
 
-    A folder gives all images in it and its subfolders that are not hidden, in the order of their paths; links to
-    folders are followed, each folder once. A pattern is a shell pattern; `**` matches folders of any depth, without
+    A folder gives all images in it and its subfolders, in the order of their paths, as `keras_attention.data` lists
+    them; a link is a file of its own. A pattern is a shell pattern; `**` matches folders of any depth, without
     following links, and the matches are taken in order. If a file with the very name of the pattern exists, that file
     is taken.
 
@@ -58,8 +55,14 @@ def find_images(paths):
     found = {}
     for path in paths:
         for source in _sources_of(os.fspath(path)):
-            found.setdefault(os.path.realpath(source.path) if source.path else "", source)
+            found.setdefault(_place(source.path), source)
     return list(found.values())
+
+
+def _place(path):
+    """Where a file lies: two paths of one place are one file, and a link is another."""
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name) if path else ""
 
 
 def images_in(folder):
@@ -68,7 +71,7 @@ def images_in(folder):
     Raises:
         ValueError: a folder without images, or a subfolder that cannot be opened.
     """
-    sources = _in_folder(folder, IMAGES)
+    sources = _in_folder(folder)
     for source in sources:
         if source.error:
             raise source.error
@@ -89,20 +92,11 @@ def _sources_of(path):
     return [Source(path, _no_match(path) if glob.has_magic(path) else no_file(path))]
 
 
-def _in_folder(folder, suffixes=IMAGES + FOREIGN_IMAGES):
+def _in_folder(folder):
     """The images in a folder and its subfolders, and the folders that cannot be opened, in the order of their paths."""
-    sources, seen = [], {os.path.realpath(folder)}
-
-    def add_error(error):
-        sources.append(Source(error.filename, no_access(error.filename, error)))
-
-    for here, folders, files in os.walk(folder, onerror=add_error, followlinks=True):
-        below = [(name, os.path.realpath(os.path.join(here, name))) for name in folders if not name.startswith(".")]
-        # Links may lead in a circle.
-        folders[:] = [name for name, real in below if real not in seen]
-        seen.update(real for _, real in below)
-        wanted = (name for name in files if name.lower().endswith(suffixes) and not name.startswith("."))
-        sources += [Source(os.path.join(here, name)) for name in wanted]
+    listing = list_images(folder)
+    sources = [Source(str(path)) for path in listing.images]
+    sources += [Source(error.filename, no_access(error.filename, error)) for error in listing.errors]
     return sorted(sources, key=lambda source: pathlib.Path(source.path).parts)
 
 
@@ -130,7 +124,7 @@ def _is_shown(part, dotted):
 
 
 def _no_images(folder):
-    return invalid(f"{folder} has no images.", f"files that end in {', '.join(IMAGES)}", str(folder))
+    return invalid(f"{folder} has no images.", "files such as .jpg, .png, .webp or .tif", str(folder))
 
 
 def _no_match(pattern):

@@ -12,6 +12,7 @@ def load_data(config):
         config.data,
         data_dir=config.data_dir,
         masks=config.masks,
+        mask_values=config.mask_values,
         image_size=config.image_size,
         split_seed=config.split_seed,
         **config.data_options,

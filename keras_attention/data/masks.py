@@ -1,0 +1,135 @@
+"""A mask file → where the object is. 0 is outside and one other value is inside; several must be told apart first.
+
+A mask is read in its own depth: whole numbers of 1, 8, 16 or 32 bits, the numbers of a palette, colours, or opacity.
+"""
+
+import threading
+
+import numpy as np
+import tensorflow as tf
+
+from keras_attention.arguments import invalid
+from keras_attention.data.images import open_image, resized
+from keras_attention.mask_values import COLOUR, named, parse_values
+
+MOST_VALUES_NAMED = 8
+LOSSY_INSIDE = 128  # JPEG data have noise around each value
+ONE_VALUE = "0 outside and one other value inside, or `mask_values`, which says which values are inside"
+
+
+def mask_values(encoded):
+    """The encoded bytes of a mask → its values, int64 `(height, width)`, upright; 0 is outside.
+
+    - Greys keep their level, in the depth of the file; a colour that is not grey becomes `2²⁴ + RGB`.
+    - Of a palette of greys the levels count, of any other palette the numbers, as in masks of classes.
+    - Where opacity varies, transparent pixels are outside; if all pixels have one colour, the opacity is the mask.
+    - JPEG data hold no exact values: 128 and more is inside.
+
+    Raises:
+        ValueError: bytes that are not an image, or an image of fractions.
+    """
+    image = open_image(encoded)
+    opacity = None
+    if "A" in image.getbands() or "transparency" in image.info:
+        opacity = np.asarray(image.convert("RGBA"))[..., 3]
+    values = _palette_values(image) if image.mode in ("P", "PA") else _values(image)
+    if opacity is not None and opacity.min() < opacity.max():
+        seen = values[opacity > 0]
+        values = opacity.astype("int64") if (seen == seen[0]).all() else np.where(opacity > 0, values, 0)
+    return np.where(values >= LOSSY_INSIDE, 255, 0) if image.format in ("JPEG", "MPO") else values
+
+
+def _palette_values(image):
+    numbers = np.asarray(image.getchannel("P") if image.mode == "PA" else image).astype("int64")
+    colours = np.array(image.convert("RGB").getdata()).reshape(-1, 3)
+    return colours[:, 0].reshape(numbers.shape) if (colours == colours[:, :1]).all() else numbers
+
+
+def _values(image):
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        image = image.convert("RGB")
+    pixels = np.asarray(image)
+    if not (pixels == np.round(pixels)).all():
+        raise ValueError("it holds fractions, and a mask must hold whole numbers")
+    pixels = pixels.astype("int64")
+    if image.mode == "1":
+        return 255 * pixels
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[-1] == 2:  # grey and opacity
+        return pixels[..., 0]
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    grey = (red == green) & (green == blue)
+    return np.where(grey, red, COLOUR + 2**16 * red + 2**8 * green + blue)
+
+
+class MaskReader:
+    """Reads masks, and keeps account of what they hold.
+
+    Args:
+        inside: the values inside, as `parse_values` takes them; `None` if all values but 0 are one and the same.
+    """
+
+    def __init__(self, inside=None):
+        self.ranges = None if inside is None else parse_values(inside)
+        self.values, self.count, self.empty, self.full, self.lock = set(), 0, 0, 0, threading.Lock()
+
+    def read(self, encoded):
+        """The encoded bytes of a mask → uint8 `(height, width, 1)`, 0 or 1."""
+        return self.inside(mask_values(encoded))[..., None]
+
+    def inside(self, values):
+        """The values of a mask, an array of any shape → uint8, 1 inside."""
+        if self.ranges is None:
+            inside = values != 0
+        else:
+            inside = np.logical_or.reduce([(first <= values) & (values <= last) for first, last in self.ranges])
+        with self.lock:
+            self.values.update(np.unique(values).tolist()[: MOST_VALUES_NAMED + 2])
+            self.count, self.empty, self.full = (
+                self.count + 1,
+                self.empty + (not inside.any()),
+                self.full + bool(inside.all()),
+            )
+        return inside.astype("uint8")
+
+    def decode(self, encoded, size):
+        """Encoded bytes, or a string tensor of them → uint8 `(size, size, 1)`, 0 or 1."""
+        if not isinstance(encoded, bytes):
+            mask = tf.ensure_shape(tf.numpy_function(self.read, [encoded], tf.uint8), (None, None, 1))
+            return resize_mask(mask, size)
+        return resize_mask(self.read(encoded), size)
+
+    def require_one_value(self):
+        """Raises a `ValueError` if the masks that were read hold several values that may be inside."""
+        if self.ranges is None and len(self.values - {0}) > 1:
+            raise invalid("The masks hold several values.", ONE_VALUE, f"values {_listed(self.values)}")
+
+    def check(self):
+        """What is to be told of the masks that were read, as sentences.
+
+        Raises:
+            ValueError: several values that may be inside, or no mask with an inside.
+        """
+        self.require_one_value()
+        if self.count and self.empty == self.count:
+            what = "All masks are empty." if self.ranges is None else "No mask has a value that is inside."
+            raise invalid(what, "masks with an inside", f"values {_listed(self.values)}")
+        told = []
+        if self.empty:
+            told.append(f"{self.empty:,} of {self.count:,} masks are empty")
+        if self.full:
+            told.append(f"{self.full:,} of {self.count:,} masks cover the whole image")
+        return tuple(told)
+
+
+def _listed(values):
+    values = sorted(values)
+    rest = ", …" if len(values) > MOST_VALUES_NAMED else ""
+    return ", ".join(map(named, values[:MOST_VALUES_NAMED])) + rest
+
+
+def resize_mask(mask, size):
+    """A mask `(height, width, 1)` of 0 and 1 → uint8 `(size, size, 1)`: 1 where at least half of a pixel is inside."""
+    inside = tf.cast(tf.ensure_shape(mask, (None, None, 1)) != 0, tf.float32)
+    return tf.cast(resized(inside, size) >= 0.5, tf.uint8)

@@ -1,0 +1,31 @@
+"""The values of masks as people write them: numbers, ranges of numbers, and colours."""
+
+import re
+
+from keras_attention.arguments import invalid
+
+COLOUR = 2**24  # colours are numbers from here on, so that none equals a grey
+HELP = "the values inside a mask, such as 1,3 or 128-255 or #ff0000 (default: all but 0, which must be one)"
+
+
+def named(value):
+    """A value of a mask as people write it: a number, or a colour such as `#ff0000`."""
+    return f"#{value - COLOUR:06x}" if value >= COLOUR else str(value)
+
+
+def parse_values(text):
+    """Values of masks as text, such as `1,3`, `128-255` or `#ff0000` → pairs of a first and a last value.
+
+    Raises:
+        ValueError: another text.
+    """
+    ranges = []
+    for part in re.split(r"[,\s]+", str(text).strip()):
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?|#([0-9a-fA-F]{6})", part)
+        if not found or (found[2] and int(found[2]) < int(found[1])):
+            raise invalid(
+                "`mask_values` must be the values inside a mask.", "such as 1,3 or 128-255 or #ff0000", repr(text)
+            )
+        first = COLOUR + int(found[3], 16) if found[3] else int(found[1])
+        ranges.append((first, int(found[2] or first)))
+    return tuple(ranges)
