@@ -3,11 +3,11 @@
 import os
 import pathlib
 
-from keras_attention.arguments import invalid, require_integer, unknown
+from keras_attention.arguments import invalid, require_choice, require_integer, unknown
 from keras_attention.data import cluttered_digits
 from keras_attention.data.arrays import load_arrays
 from keras_attention.data.catalog import load_builder, load_tfds
-from keras_attention.data.dataset import ImageDataset
+from keras_attention.data.dataset import SPLITS, ImageDataset
 from keras_attention.data.folder import load_folder
 from keras_attention.data.split import Split
 from keras_attention.data.two_digits import digit_pairs
@@ -16,7 +16,14 @@ __all__ = ["ImageDataset", "Split", "digit_pairs", "load"]
 
 
 def load(
-    source="cluttered_digits", data_dir=None, masks=None, image_size=None, split_seed=0, mask_values=None, **options
+    source="cluttered_digits",
+    data_dir=None,
+    masks=None,
+    image_size=None,
+    split_seed=0,
+    mask_values=None,
+    only=None,
+    **options,
 ):
     """Loads labelled images.
 
@@ -30,6 +37,8 @@ def load(
             size, else 224.
         split_seed: seed of the stratified split, used for the splits that the source lacks.
         mask_values: the values inside a mask, such as `"1,3"` or `"128-255"`; if `None`, all but 0, which must be one.
+        only: the name of the only split to read from a folder or arrays, which are that split, whole, if they have no
+            splits; the other splits are then empty.
         **options: options of `cluttered_digits` (`clutter`, `count`, `seed`) or of arrays (`class_names`).
 
     Returns:
@@ -48,6 +57,8 @@ def load(
     """
     if image_size is not None:
         require_integer("image_size", image_size, at_least=1)
+    if only is not None:
+        require_choice("only", only, SPLITS)
     require_integer("split_seed", split_seed, at_least=0, at_most=2**32 - 1)
     is_name = isinstance(source, (str, os.PathLike))
     is_folder = is_name and pathlib.Path(source).is_dir()
@@ -58,14 +69,14 @@ def load(
         for name in options:
             if name != "class_names":
                 raise unknown("option", name, ("class_names",))
-        return load_arrays(source, image_size, split_seed=split_seed, mask_values=mask_values, **options)
+        return load_arrays(source, image_size, split_seed=split_seed, mask_values=mask_values, only=only, **options)
     if str(source) == "cluttered_digits":
         size = {} if image_size is None else {"image_size": image_size}
         return load_builder(cluttered_digits.prepare(data_dir, **size, **options))
     if options:
         raise invalid(f"{source} takes no options.", "no options", ", ".join(options))
     if is_folder:
-        return load_folder(source, image_size, masks, split_seed, mask_values)
+        return load_folder(source, image_size, masks, split_seed, mask_values, only)
     if not isinstance(source, str) or _looks_like_a_path(source):
         raise invalid("There is no such folder.", "an existing folder", f"data={str(source)!r}")
     return load_tfds(str(source), image_size, data_dir, mask_values)

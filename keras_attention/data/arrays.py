@@ -6,11 +6,11 @@ from keras_attention.arguments import invalid, require_pixels, unknown
 from keras_attention.data.dataset import SPLITS, ImageDataset
 from keras_attention.data.images import resize_image
 from keras_attention.data.masks import MaskReader, resize_mask
-from keras_attention.data.partition import complete_splits
+from keras_attention.data.partition import complete_splits, one_split
 from keras_attention.data.split import Split
 
 
-def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_values=None):
+def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_values=None, only=None):
     """Makes a data set from images in memory.
 
     Args:
@@ -20,7 +20,7 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_va
         image_size: S, the side in pixels to which images are scaled; the larger side of the images if `None`.
         class_names: the name of each label; "0", "1", … if `None`.
         split_seed: seed of the draw of the splits that `arrays` lacks.
-        mask_values: the values inside a mask, as in `MaskReader`.
+        mask_values, only: as in `keras_attention.data.load`.
 
     Raises:
         ValueError: arrays whose shapes or types are wrong, or images from 0 to 1.
@@ -31,9 +31,9 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_va
             raise unknown("split", name, SPLITS)
     masks = MaskReader(mask_values)
     checked = {name: _check_split(name, parts, masks) for name, parts in by_split.items()}
-    if "train" not in checked:
+    if "train" not in checked and only not in checked:
         raise invalid("There is no train split.", "arrays for 'train'", f"splits {', '.join(checked)}")
-    size = image_size or max(checked["train"]["image"].shape[1:3])
+    size = image_size or max(checked.get("train", next(iter(checked.values())))["image"].shape[1:3])
     labels = {name: parts["label"] for name, parts in checked.items()}
     highest = max(int(values.max()) for values in labels.values())
     class_names = tuple(class_names or (str(label) for label in range(highest + 1)))
@@ -42,7 +42,10 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_va
     if len(class_names) < 2:
         raise invalid("The arrays have only one class.", "at least two classes", f"classes {', '.join(class_names)}")
     splits = {name: Split.from_arrays(**_scaled(parts, size)) for name, parts in checked.items()}
-    splits, notes = complete_splits(splits, labels, class_names, split_seed)
+    if only is None:
+        splits, notes = complete_splits(splits, labels, class_names, split_seed)
+    else:
+        splits, notes = one_split(splits, only), ()
     has_masks = all("mask" in parts for parts in checked.values())
     return ImageDataset("arrays", class_names, size, has_masks=has_masks, notes=(*notes, *masks.check()), **splits)
 

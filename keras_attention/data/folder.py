@@ -13,7 +13,7 @@ from keras_attention.data.images import FORMATS, UNREADABLE, decode_image
 from keras_attention.data.layout import read_layout
 from keras_attention.data.listing import MASKS, told
 from keras_attention.data.masks import MaskReader
-from keras_attention.data.partition import complete_splits
+from keras_attention.data.partition import complete_splits, one_split
 from keras_attention.data.split import Split
 
 MOST_THAT_MAY_BE_SKIPPED = 0.05
@@ -24,7 +24,7 @@ TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 ORIENTATION = 0x0112
 
 
-def load_folder(root, image_size=None, masks=None, split_seed=0, mask_values=None):
+def load_folder(root, image_size=None, masks=None, split_seed=0, mask_values=None, only=None):
     """Lists the files, checks that each of them decodes, and keeps the decoded images if they fit in memory.
 
     Args:
@@ -34,6 +34,7 @@ def load_folder(root, image_size=None, masks=None, split_seed=0, mask_values=Non
             `"beside"` for masks that lie beside their images, such as `a_mask.png` or `masks/a.png`. An image without
             a mask gets an empty one, which counts as no mask, and a note gives the number of such images.
         split_seed: seed of the draw of the splits that the folder lacks.
+        only: as in `keras_attention.data.load`.
         mask_values: the values inside a mask, such as `"1,3"` or `"128-255"`; if `None`, all but 0, which must be one.
 
     Raises:
@@ -44,14 +45,14 @@ def load_folder(root, image_size=None, masks=None, split_seed=0, mask_values=Non
     layout, reader = read_layout(root), MaskReader(mask_values)
     mask_of, without = _masks(layout, root, masks)
     splits, labels, skipped = {}, {}, []
-    for split, pairs in layout.files.items():
+    for split, pairs in _wanted(layout.files, only).items():
         splits[split], labels[split], bad = _load_split(pairs, mask_of, image_size, reader)
         skipped += bad
-    _report_skipped(skipped, mask_of, sum(map(len, layout.files.values())))
+    _report_skipped(skipped, mask_of, len(skipped) + sum(map(len, labels.values())))
     for split in splits:
         if not len(labels[split]):
             raise invalid(f"The {split} split of {root} is empty.", "images in every split", f"split={split!r}")
-    splits, notes = complete_splits(splits, labels, layout.class_names, split_seed)
+    splits, notes = _completed(splits, labels, layout.class_names, split_seed, only)
     return ImageDataset(
         name=root.resolve().name if root.resolve().name not in ("images", "data") else root.resolve().parent.name,
         class_names=tuple(layout.class_names),
@@ -62,6 +63,16 @@ def load_folder(root, image_size=None, masks=None, split_seed=0, mask_values=Non
         licence=_licence(root),
         **splits,
     )
+
+
+def _wanted(files, only):
+    """The files of the split that is wanted, if there are splits and only one is wanted."""
+    return {only: files[only]} if only in files else files
+
+
+def _completed(splits, labels, class_names, seed, only):
+    """The three splits, and notes on how those were made that the source lacks."""
+    return complete_splits(splits, labels, class_names, seed) if only is None else (one_split(splits, only), ())
 
 
 def _masks(layout, root, masks):

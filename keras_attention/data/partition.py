@@ -34,6 +34,25 @@ def complete_splits(splits, labels, class_names, seed):
     return completed, tuple(notes)
 
 
+def one_split(splits, name):
+    """The splits of a source of which only one is read: itself, and two without images.
+
+    A source without splits is that split, whole.
+
+    Args:
+        splits: name → `Split`; the records of each are the numbers of its examples.
+        name: the name of the split.
+
+    Raises:
+        ValueError: a source with splits that lacks this one.
+    """
+    found = splits.get(name) or (splits.get("train") if set(splits) == {"train"} else None)
+    if found is None:
+        raise invalid(f"The data have no {name} split.", f"one of: {', '.join(splits)}", f"split={name!r}")
+    empty = {other: found.subset([]) for other in ("train", "validation", "test")}
+    return empty | {name: found}
+
+
 def _check_classes(labels, class_names, needed):
     counts = np.bincount(labels, minlength=len(class_names))
     if counts.min() < needed:

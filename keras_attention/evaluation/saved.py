@@ -78,9 +78,8 @@ def evaluate(
     require_choice("flips", flips, FLIPS)
     require_integer("batch_size", batch_size, at_least=1)
     predictor = load_predictor(model)
-    dataset = _dataset(
-        model, predictor.image_size, data, verbose, data_dir=data_dir, masks=masks, mask_values=mask_values
-    )
+    given = {"data_dir": data_dir, "masks": masks, "mask_values": mask_values}
+    dataset = _dataset(model, predictor.image_size, data, split, verbose, **given)
     _check_fit(model, predictor, dataset)
     count = dataset.split(split).count
     with _bar(count * len(FLIPS[flips]), verbose) as bar:
@@ -122,7 +121,7 @@ class _Reading:
             self.bar.update(len(batch["images"]))
 
 
-def _dataset(model, size, data, verbose, **given):
+def _dataset(model, size, data, split, verbose, **given):
     """The given data, or the data named in the settings of the model."""
     given = {name: value for name, value in given.items() if value is not None}
     if isinstance(data, ImageDataset):
@@ -134,16 +133,23 @@ def _dataset(model, size, data, verbose, **given):
             )
         return data
     settings, home = _settings(model)
-    if settings is not None and (data is None or (isinstance(data, str) and data == settings.data)):
+    if settings is not None and (data is None or _is_same(data, settings.data)):
         _say(verbose, f"{settings.data}, with the settings in {home}")
         return load_data(dataclasses.replace(settings, **given))
     if data is None:
         expected = "`data`, or a run or an export with its settings"
         raise invalid(f"`data` is needed, because {model} does not name its data.", expected, f"model={str(model)!r}")
     _say(verbose, data if isinstance(data, (str, pathlib.Path)) else "arrays")
-    # With the same seed, a source without splits has the same test images, on which the model was not trained.
-    seed = settings.split_seed if settings else 0
-    return load(data, image_size=size, split_seed=seed, **given)
+    # Other data than those of the training are measured whole, unless they have splits.
+    return load(data, image_size=size, only=split, **given)
+
+
+def _is_same(data, source):
+    """Whether data are those that the model was trained on: of one name, or in one folder, however it is written."""
+    if not isinstance(data, (str, pathlib.Path)):
+        return False
+    path = pathlib.Path(data)
+    return str(data) == source or (path.is_dir() and path.resolve() == pathlib.Path(source).resolve())
 
 
 def _say(verbose, data):

@@ -1,31 +1,16 @@
 """Photographs and a data set of TFDS, if they are on disk."""
 
 import itertools
-import pathlib
 
 import numpy as np
 import pytest
 
 from keras_attention.data import load
 
-SHARED = pathlib.Path(__file__).parents[3] / "shared" / "data"
-
-
-@pytest.fixture
-def shared():
-    def folder(name):
-        if not (SHARED / name).is_dir():
-            pytest.skip(
-                f"{SHARED / name} does not exist; it is only for tests and experiments, not part of the project"
-            )
-        return SHARED / name
-
-    return folder
-
 
 @pytest.mark.slow
 def test_isic(shared, read):
-    root = shared("isic2017")
+    root = shared("data/isic2017")
     data = load(root / "images", masks=root / "masks", image_size=32)
     assert (data.name, data.class_names) == ("isic2017", ("melanoma", "nevus", "seborrheic_keratosis"))
     assert (data.has_masks, data.skipped) == (True, ())
@@ -43,7 +28,7 @@ def test_isic(shared, read):
 
 @pytest.mark.long
 def test_cifar10(shared):
-    data = load("cifar10", data_dir=shared("tensorflow_datasets"))
+    data = load("cifar10", data_dir=shared("data/tensorflow_datasets"))
     assert [data.split(split).count for split in ("train", "validation", "test")] == [45_000, 5_000, 10_000]
     assert (data.name, data.image_size, data.has_masks) == ("cifar10", 32, False)
     assert data.class_names[:3] == ("airplane", "automobile", "bird")
