@@ -4,7 +4,7 @@ import json
 
 from keras_attention.cli.paths import add_model, require_model
 from keras_attention.cli.settings import require_values
-from keras_attention.mask_values import HELP
+from keras_attention.patterns import HELP
 
 check = require_model
 

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from keras_attention.config.checks import OneOf, Options, Path, Source, Text, integer
+from keras_attention.config.checks import OneOf, Options, Path, Source, Text, Truth, integer
 from keras_attention.config.setting import setting
-from keras_attention.mask_values import parse_values
 from keras_attention.metrics import FLIPS
+from keras_attention.patterns import parse_group, parse_values
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,15 @@ class DataSettings:
         "the values inside a mask, such as 1,3 or 128-255 or #ff0000",
         "VALUES",
         usual="all but 0, which must be one",
+    )
+    allow_duplicates: bool = setting(
+        False, Truth(), "allow equal images in two classes, or in two splits of the folder"
+    )
+    group: str | None = setting(
+        None,
+        Text(parse_group),
+        "for a folder of images: what groups them, a pattern of their paths; a group stays on one side of every split",
+        "re:PATTERN",
     )
     image_size: int | None = setting(
         None,

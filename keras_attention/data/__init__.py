@@ -8,7 +8,7 @@ from keras_attention.data import cluttered_digits
 from keras_attention.data.arrays import load_arrays
 from keras_attention.data.catalog import load_builder, load_tfds
 from keras_attention.data.dataset import SPLITS, ImageDataset
-from keras_attention.data.folder import load_folder
+from keras_attention.data.folder import Folder
 from keras_attention.data.split import Split
 from keras_attention.data.two_digits import digit_pairs
 
@@ -23,6 +23,9 @@ def load(
     split_seed=0,
     mask_values=None,
     only=None,
+    allow_duplicates=False,
+    group=None,
+    remembered=None,
     **options,
 ):
     """Loads labelled images.
@@ -39,6 +42,10 @@ def load(
         mask_values: the values inside a mask, such as `"1,3"` or `"128-255"`; if `None`, all but 0, which must be one.
         only: the name of the only split to read from a folder or arrays, which are that split, whole, if they have no
             splits; the other splits are then empty.
+        allow_duplicates: for a folder, whether equal images may lie in two classes, or in two splits of the folder.
+        group: for a folder, `"re:PATTERN"`, a regular expression on the path below it: images for which it matches the
+            same text (in its first parenthesis, if there is one) stay on one side of every split.
+        remembered: for a folder, the `RememberedSplit` of a run, whose images are read and no others.
         **options: options of `cluttered_digits` (`clutter`, `count`, `seed`) or of arrays (`class_names`).
 
     Returns:
@@ -65,6 +72,8 @@ def load(
     if masks is not None and not is_folder:
         received = source if is_name else "arrays"
         raise invalid("`masks` needs a folder of images.", "a folder as the source", received)
+    if group is not None and not is_folder:
+        raise invalid("`group` needs a folder of images.", "a folder as the source", source if is_name else "arrays")
     if not is_name:
         for name in options:
             if name != "class_names":
@@ -76,7 +85,17 @@ def load(
     if options:
         raise invalid(f"{source} takes no options.", "no options", ", ".join(options))
     if is_folder:
-        return load_folder(source, image_size, masks, split_seed, mask_values, only)
+        return Folder(
+            root=source,
+            image_size=image_size,
+            masks=masks,
+            split_seed=split_seed,
+            mask_values=mask_values,
+            only=only,
+            allow_duplicates=allow_duplicates,
+            group=group,
+            remembered=remembered,
+        ).load()
     if not isinstance(source, str) or _looks_like_a_path(source):
         raise invalid("There is no such folder.", "an existing folder", f"data={str(source)!r}")
     return load_tfds(str(source), image_size, data_dir, mask_values)

@@ -43,7 +43,7 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_va
         raise invalid("The arrays have only one class.", "at least two classes", f"classes {', '.join(class_names)}")
     splits = {name: Split.from_arrays(**_scaled(parts, size)) for name, parts in checked.items()}
     if only is None:
-        splits, notes = complete_splits(splits, labels, class_names, split_seed)
+        splits, notes, _ = complete_splits(splits, labels, class_names, split_seed)
     else:
         splits, notes = one_split(splits, only), ()
     has_masks = all("mask" in parts for parts in checked.values())
@@ -74,7 +74,9 @@ def _check_split(name, parts, masks):
         given = np.asarray(parts[2])
         given = given[..., None] if given.ndim == 3 else given
         if given.shape != (*images.shape[:3], 1):
-            raise invalid(f"The {name} masks must fit the images.", f"shape {images.shape[:3]}", f"{given.shape}")
+            raise invalid(
+                f"The {name} masks must fit the images.", f"shape {images.shape[:3]}", f"{np.shape(parts[2])}"
+            )
         arrays["mask"] = np.stack([masks.inside(mask) for mask in given])
     return arrays
 

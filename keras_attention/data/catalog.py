@@ -99,7 +99,7 @@ def _load_split(builder, piece, decode, keys, size):
         builder.info.splits[piece].num_examples,
         ENCODED_IMAGES_TO_SHUFFLE,
     )
-    numbers, labels, in_memory = split.decode_all(size)
+    numbers, labels, in_memory, _ = split.decode_all(size)
     if len(numbers) != split.count or np.any(labels < 0):
         raise invalid(
             f"The split {piece} of {builder.name} has images that do not decode or have no label.",

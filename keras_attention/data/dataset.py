@@ -11,6 +11,7 @@ from keras_attention.data.augmentation import Augmentation
 from keras_attention.data.split import Split, evenly_spaced
 
 SPLITS = ("train", "validation", "test")
+MOST_CLASSES_NAMED = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,7 @@ class ImageDataset:
         notes: sentences on how the splits were made.
         licence: the licence of the images, if known.
         trains_on_validation: whether training uses the validation images too.
+        files: for a folder: split → path below the folder → digest of the image; `None` for other sources.
 
     Example:
 
@@ -51,12 +53,13 @@ class ImageDataset:
     notes: tuple = ()
     licence: str | None = None
     trains_on_validation: bool = False
+    files: dict | None = None
 
     @property
     def described(self):
         """The first lines that a command prints: the images of each split, the classes, the size, and the notes."""
         counts = ", ".join(f"{self.split(name).count:,} {name}" for name in SPLITS)
-        about = f"data    {self.name}: {counts} images, {len(self.class_names)} classes, {self.image_size} px"
+        about = f"data    {self.name}: {counts} images, {listed_classes(self.class_names)}, {self.image_size} px"
         return "\n".join([about, *(f"        {note}" for note in self.notes)])
 
     @functools.cached_property
@@ -145,6 +148,12 @@ class ImageDataset:
     def _require_masks(self, with_masks):
         if with_masks and not self.has_masks:
             raise invalid(f"{self.name} has no masks.", "a data set with masks", "with_masks=True")
+
+
+def listed_classes(names):
+    """The number of classes and the first few of their names, such as `12 classes (ant, bee, cat, dog, …)`."""
+    rest = ", …" if len(names) > MOST_CLASSES_NAMED else ""
+    return f"{len(names)} classes ({', '.join(names[:MOST_CLASSES_NAMED])}{rest})"
 
 
 def check_classes(dataset, class_names):

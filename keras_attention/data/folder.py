@@ -1,9 +1,11 @@
 """A folder of images → `ImageDataset`: `<root>/<split>/<class>/*` or `<root>/<class>/*`, masks beside or in a tree."""
 
+import dataclasses
 import os
 import pathlib
 import warnings
 
+import numpy as np
 import tensorflow as tf
 from PIL import Image
 
@@ -13,8 +15,11 @@ from keras_attention.data.images import FORMATS, UNREADABLE, decode_image
 from keras_attention.data.layout import read_layout
 from keras_attention.data.listing import MASKS, told
 from keras_attention.data.masks import MaskReader
-from keras_attention.data.partition import complete_splits, one_split
+from keras_attention.data.partition import all_splits, complete_splits, one_split
+from keras_attention.data.remembered import RememberedSplit
+from keras_attention.data.sameness import Sameness
 from keras_attention.data.split import Split
+from keras_attention.patterns import parse_group
 
 MOST_THAT_MAY_BE_SKIPPED = 0.05
 DEFAULT_IMAGE_SIZE = 224
@@ -24,8 +29,9 @@ TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 ORIENTATION = 0x0112
 
 
-def load_folder(root, image_size=None, masks=None, split_seed=0, mask_values=None, only=None):
-    """Lists the files, checks that each of them decodes, and keeps the decoded images if they fit in memory.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder of images, and how it is read.
 
     Args:
         root: the folder.
@@ -34,45 +40,105 @@ def load_folder(root, image_size=None, masks=None, split_seed=0, mask_values=Non
             `"beside"` for masks that lie beside their images, such as `a_mask.png` or `masks/a.png`. An image without
             a mask gets an empty one, which counts as no mask, and a note gives the number of such images.
         split_seed: seed of the draw of the splits that the folder lacks.
-        only: as in `keras_attention.data.load`.
         mask_values: the values inside a mask, such as `"1,3"` or `"128-255"`; if `None`, all but 0, which must be one.
-
-    Raises:
-        ValueError: a folder that is not understood, too many files that do not decode, no image with a mask, a mask of
-            another shape than its image, or masks with several values.
+        only: the name of the only split to read; a folder without splits is that split, whole.
+        allow_duplicates: whether equal images may lie in two classes, or in two splits of the folder.
+        group: `"re:PATTERN"`, a regular expression on the path below the folder: images for which it matches the same
+            text stay on one side of every split.
+        remembered: the `RememberedSplit` of a run, whose images are read and no others; `None` to read all.
     """
-    root, image_size = pathlib.Path(root), image_size or DEFAULT_IMAGE_SIZE
-    layout, reader = read_layout(root), MaskReader(mask_values)
-    mask_of, without = _masks(layout, root, masks)
-    splits, labels, skipped = {}, {}, []
-    for split, pairs in _wanted(layout.files, only).items():
-        splits[split], labels[split], bad = _load_split(pairs, mask_of, image_size, reader)
-        skipped += bad
-    _report_skipped(skipped, mask_of, len(skipped) + sum(map(len, labels.values())))
-    for split in splits:
-        if not len(labels[split]):
-            raise invalid(f"The {split} split of {root} is empty.", "images in every split", f"split={split!r}")
-    splits, notes = _completed(splits, labels, layout.class_names, split_seed, only)
-    return ImageDataset(
-        name=root.resolve().name if root.resolve().name not in ("images", "data") else root.resolve().parent.name,
-        class_names=tuple(layout.class_names),
-        image_size=image_size,
-        has_masks=masks is not None,
-        skipped=tuple(sorted(str(path.relative_to(root)) for path in skipped)),
-        notes=(*layout.notes, *notes, *_notes_on_masks(root, without, len(mask_of), reader), *_passed(layout, masks)),
-        licence=_licence(root),
-        **splits,
-    )
+
+    root: pathlib.Path
+    image_size: int | None = None
+    masks: str | None = None
+    split_seed: int = 0
+    mask_values: str | None = None
+    only: str | None = None
+    allow_duplicates: bool = False
+    group: str | None = None
+    remembered: RememberedSplit | None = None
+
+    def load(self):
+        """Lists the files, checks that each of them decodes, and keeps the decoded images if they fit in memory.
+
+        Raises:
+            ValueError: a folder that is not understood, too many files that do not decode, no image with a mask, a mask
+                of another shape than its image, masks with several values, or equal images on two sides.
+        """
+        root = pathlib.Path(self.root)
+        layout, masks = read_layout(root), MaskReader(self.mask_values)
+        layout = layout if self.remembered is None else self.remembered.applied(layout)
+        mask_of, without = _masks(layout, root, self.masks)
+        if "train" not in layout.files and self.only not in layout.files:
+            raise invalid(f"{root} has no train split.", "a folder train", f"splits {', '.join(layout.files)}")
+        read = self._read(layout, mask_of, masks)
+        same = Sameness(read, layout.root, self.group and parse_group(self.group))
+        told = same.check(self.allow_duplicates) if self.remembered is None else self.remembered.compared(read)
+        splits, files, notes = self._splits(read, same, layout.class_names)
+        about_masks = _notes_on_masks(root, without, len(mask_of), masks)
+        return ImageDataset(
+            name=root.resolve().name if root.resolve().name not in ("images", "data") else root.resolve().parent.name,
+            class_names=tuple(layout.class_names),
+            image_size=self.image_size or DEFAULT_IMAGE_SIZE,
+            has_masks=self.masks is not None,
+            skipped=tuple(sorted(str(path.relative_to(root)) for each in read.values() for path in each.bad)),
+            notes=(*layout.notes, *notes, *told, *about_masks, *_passed(layout, self.masks)),
+            licence=_licence(root),
+            files=files,
+            **splits,
+        )
+
+    def _read(self, layout, mask_of, masks):
+        """Split → `ReadSplit`."""
+        files = {self.only: layout.files[self.only]} if self.only in layout.files else layout.files
+        size = self.image_size or DEFAULT_IMAGE_SIZE
+        read = {split: ReadSplit.of(pairs, layout.root, mask_of, size, masks) for split, pairs in files.items()}
+        _report_skipped([path for each in read.values() for path in each.bad], mask_of, sum(map(len, files.values())))
+        for split, each in read.items():
+            if not each.names:
+                raise invalid(
+                    f"The {split} split of {self.root} is empty.", "images in every split", f"split={split!r}"
+                )
+        return read
+
+    def _splits(self, read, same, class_names):
+        """The three splits by name, split → path → digest, and notes on the splits that the folder lacks."""
+        splits = {split: each.split for split, each in read.items()}
+        files = {split: dict(zip(each.names, each.digests, strict=True)) for split, each in read.items()}
+        if self.only is not None or self.remembered is not None:
+            return one_split(splits, self.only) if self.only else all_splits(splits), files, ()
+        labels = {split: each.labels for split, each in read.items()}
+        splits, notes, numbers = complete_splits(splits, labels, class_names, self.split_seed, same.units("train"))
+        pairs = list(files["train"].items())
+        return splits, files | {name: dict(pairs[each] for each in chosen) for name, chosen in numbers.items()}, notes
 
 
-def _wanted(files, only):
-    """The files of the split that is wanted, if there are splits and only one is wanted."""
-    return {only: files[only]} if only in files else files
+@dataclasses.dataclass(frozen=True)
+class ReadSplit:
+    """The images of a split of a folder that decode.
 
+    Args:
+        split: the `Split`.
+        names: their paths below the folder.
+        labels: their classes, `(n,)`.
+        digests: the digests of their pixels.
+        bad: the paths of the files that do not decode.
+    """
 
-def _completed(splits, labels, class_names, seed, only):
-    """The three splits, and notes on how those were made that the source lacks."""
-    return complete_splits(splits, labels, class_names, seed) if only is None else (one_split(splits, only), ())
+    split: Split
+    names: list
+    labels: np.ndarray
+    digests: list
+    bad: list
+
+    @classmethod
+    def of(cls, pairs, root, mask_of, image_size, masks):
+        """Reads the files of a split, pairs of a path and a class."""
+        numbers, labels, in_memory, digests = _reader(pairs, mask_of, image_size, masks).decode_all(image_size)
+        kept = [pairs[number] for number in numbers]
+        bad = [pairs[number][0] for number in sorted(set(range(len(pairs))) - set(numbers.tolist()))]
+        names = [path.relative_to(root).as_posix() for path, _ in kept]
+        return cls(in_memory or _reader(kept, mask_of, image_size, masks), names, labels, digests, bad)
 
 
 def _masks(layout, root, masks):
@@ -80,7 +146,7 @@ def _masks(layout, root, masks):
         return {}, ()
     if str(masks) == BESIDE:
         return masks_beside(layout, root)
-    return pair_with_masks(layout.files, root, pathlib.Path(masks))
+    return pair_with_masks(layout.files, (layout.root, root), pathlib.Path(masks))
 
 
 def masks_beside(layout, root):
@@ -121,12 +187,12 @@ def _licence(root):
     return f"see {found[0]}" if found else None
 
 
-def pair_with_masks(files, root, masks, some=True):
+def pair_with_masks(files, roots, masks, some=True):
     """Image path → mask path, and the paths of the images without a mask.
 
     Args:
         files: split → [(path of an image, label)].
-        root: the folder of the images.
+        roots: the folder of the images, or several, of which the first fits that has a mask of the same path.
         masks: the folder of the masks.
         some: whether at least one image must have a mask.
 
@@ -138,7 +204,8 @@ def pair_with_masks(files, root, masks, some=True):
     by_stem = {path.relative_to(masks).with_suffix(""): path for path in masks.rglob("*") if path.is_file()}
     mask_of, without = {}, []
     for path in (path for pairs in files.values() for path, _ in pairs):
-        mask = by_stem.get(path.relative_to(root).with_suffix(""))
+        places = (path.relative_to(root).with_suffix("") for root in roots)
+        mask = next((by_stem[place] for place in places if place in by_stem), None)
         if mask is None:
             without += [] if shape_of(path) is None else [path]
         elif _check_shape(path, mask, mask.relative_to(masks)):
@@ -147,7 +214,7 @@ def pair_with_masks(files, root, masks, some=True):
         raise invalid(
             "No image has a mask.",
             f"files with the same relative paths and stems in {masks}",
-            f"{without[0].relative_to(root)}",
+            f"{without[0].relative_to(roots[0])}",
         )
     return mask_of, without
 
@@ -170,17 +237,11 @@ def shape_of(path):
     """(width, height) of an upright image, as the header of its file gives them; `None` for other files."""
     try:
         with Image.open(path, formats=FORMATS) as image:
-            return image.size[::-1] if image.getexif().get(ORIENTATION) in TURNED else image.size
+            # Pillow would decode the whole of a PNG file to look for EXIF data after the pixels.
+            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+            return image.size[::-1] if exif.get(ORIENTATION) in TURNED else image.size
     except UNREADABLE:
         return None
-
-
-def _load_split(pairs, mask_of, image_size, masks):
-    """The split of the files that decode, its labels, and the paths of the files that do not decode."""
-    numbers, labels, in_memory = _reader(pairs, mask_of, image_size, masks).decode_all(image_size)
-    kept = [pairs[number] for number in numbers]
-    bad = [pairs[number][0] for number in sorted(set(range(len(pairs))) - set(numbers.tolist()))]
-    return in_memory or _reader(kept, mask_of, image_size, masks), labels, bad
 
 
 def _reader(pairs, mask_of, image_size, reader):
@@ -212,7 +273,7 @@ def _mask(path, image_size, reader):
 def _report_skipped(skipped, mask_of, count):
     for path in skipped:
         mask = f" or its mask {mask_of[path]}" if path in mask_of else ""
-        warnings.warn(f"{path}{mask} does not decode as an image and is skipped.", stacklevel=4)
+        warnings.warn(f"{path}{mask} does not decode as an image and is skipped.", stacklevel=5)
     if len(skipped) > MOST_THAT_MAY_BE_SKIPPED * count:
         raise invalid(
             f"{len(skipped)} of {count} files do not decode as images, the first {skipped[0]}.",

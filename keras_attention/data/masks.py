@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_attention.arguments import invalid
 from keras_attention.data.images import open_image, resized
-from keras_attention.mask_values import COLOUR, named, parse_values
+from keras_attention.patterns import COLOUR, named, parse_values
 
 MOST_VALUES_NAMED = 8
 LOSSY_INSIDE = 128  # JPEG data have noise around each value
@@ -41,8 +41,8 @@ def mask_values(encoded):
 
 def _palette_values(image):
     numbers = np.asarray(image.getchannel("P") if image.mode == "PA" else image).astype("int64")
-    colours = np.array(image.convert("RGB").getdata()).reshape(-1, 3)
-    return colours[:, 0].reshape(numbers.shape) if (colours == colours[:, :1]).all() else numbers
+    colours = np.asarray(image.convert("RGB")).astype("int64")
+    return colours[..., 0] if (colours == colours[..., :1]).all() else numbers
 
 
 def _values(image):

@@ -8,30 +8,47 @@ from keras_attention.arguments import invalid
 SHARE_TAKEN = 0.15
 
 
-def complete_splits(splits, labels, class_names, seed):
+def complete_splits(splits, labels, class_names, seed, units=None):
     """Takes a stratified 15 % of train for each of validation and test that the source lacks.
+
+    Whole units are drawn, each with the class of its first image, so that no unit lies on two sides.
 
     Args:
         splits: name → `Split`, "train" among them; the records of each split are the numbers of its examples.
         labels: name → the labels of the split, `(count,)`.
         class_names: the classes.
         seed: seed of the draw.
+        units: the number of the unit of each image of train, `(count,)`; each image is one if `None`.
 
     Returns:
-        The three splits by name, and notes on what was taken from train.
+        The three splits by name, notes on what was taken from train, and, by name of a split that was made of train,
+        the numbers of its images in train.
     """
-    _check_classes(labels["train"], class_names, needed=1 + sum(name not in splits for name in ("validation", "test")))
-    rest = np.arange(splits["train"].count)
+    missing = [name for name in ("test", "validation") if name not in splits]
+    if not missing:
+        _check_classes(labels["train"], class_names, needed=1)
+        return dict(splits), (), {}
+    units = np.arange(splits["train"].count) if units is None else np.asarray(units)
+    _, first, of_image = np.unique(units, return_index=True, return_inverse=True)
+    classes = labels["train"][first]
+    _check_classes(classes, class_names, needed=1 + len(missing), whole=len(classes) == len(units))
+    rest, drawn = np.arange(len(classes)), {}
     size = max(len(class_names), round(SHARE_TAKEN * len(rest)))
-    completed, notes = dict(splits), []
-    for name in ("test", "validation"):
-        if name not in splits:
-            rest, taken = train_test_split(rest, test_size=size, stratify=labels["train"][rest], random_state=seed)
-            completed[name] = splits["train"].subset(np.sort(taken))
-            notes.append(f"{name}: {size} images taken from train, stratified, split seed {seed}; the source has none")
-    if notes:
-        completed["train"] = splits["train"].subset(np.sort(rest))
-    return completed, tuple(notes)
+    for name in missing:
+        rest, drawn[name] = train_test_split(rest, test_size=size, stratify=classes[rest], random_state=seed)
+    numbers = {name: np.flatnonzero(np.isin(of_image, chosen)) for name, chosen in (drawn | {"train": rest}).items()}
+    completed = dict(splits) | {name: splits["train"].subset(chosen) for name, chosen in numbers.items()}
+    notes = tuple(
+        f"{name}: {len(numbers[name])} images taken from train, stratified, split seed {seed}; the source has none"
+        for name in missing
+    )
+    return completed, notes, numbers
+
+
+def all_splits(splits):
+    """The three splits; those that a source lacks have no images."""
+    empty = next(iter(splits.values())).subset([])
+    return dict.fromkeys(("train", "validation", "test"), empty) | splits
 
 
 def one_split(splits, name):
@@ -49,16 +66,15 @@ def one_split(splits, name):
     found = splits.get(name) or (splits.get("train") if set(splits) == {"train"} else None)
     if found is None:
         raise invalid(f"The data have no {name} split.", f"one of: {', '.join(splits)}", f"split={name!r}")
-    empty = {other: found.subset([]) for other in ("train", "validation", "test")}
-    return empty | {name: found}
+    return all_splits({name: found})
 
 
-def _check_classes(labels, class_names, needed):
+def _check_classes(labels, class_names, needed, whole=True):
     counts = np.bincount(labels, minlength=len(class_names))
     if counts.min() < needed:
-        name = class_names[int(counts.argmin())]
+        name, kind = class_names[int(counts.argmin())], "images" if whole else "groups of images"
         raise invalid(
-            f"The class {name!r} has too few training images.",
-            f"at least {needed} images in a class",
+            f"The class {name!r} has too few training {kind}.",
+            f"at least {needed} {kind} in a class",
             str(counts.min()),
         )

@@ -15,6 +15,7 @@ SAMPLINGS = ("natural", "balanced")
 
 # In bytes: a split whose decoded images fit is decoded once and kept; a larger one is decoded again in every epoch.
 MEMORY_FOR_A_SPLIT = 2**30
+DIGEST_BYTES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,12 +145,12 @@ class Split:
         """Decodes every record once.
 
         Returns:
-            The numbers of the records that decode, their labels, and a split in memory of these examples, or `None` if
-            they do not fit in memory.
+            The numbers of the records that decode, their labels, a split in memory of these examples, or `None` if
+            they do not fit in memory, and the digests of their images.
         """
         fits = self.count * image_size**2 * 3 <= MEMORY_FOR_A_SPLIT
         numbered = self.records.enumerate().map(lambda n, record: (n, self.decode(record)), tf.data.AUTOTUNE)
-        numbers, labels, arrays, filled = [], [], {}, 0
+        numbers, labels, digests, arrays, filled = [], [], [], {}, 0
         for batch_numbers, batch in numbered.ignore_errors().batch(256).as_numpy_iterator():
             if fits and not arrays:
                 arrays = {name: np.empty((self.count, *value.shape[1:]), value.dtype) for name, value in batch.items()}
@@ -158,8 +159,9 @@ class Split:
             filled += len(batch_numbers)
             numbers.extend(batch_numbers)
             labels.extend(batch["label"])
+            digests.extend(hashlib.blake2b(image, digest_size=DIGEST_BYTES).hexdigest() for image in batch["image"])
         split = Split.from_arrays(**{name: array[:filled] for name, array in arrays.items()}) if arrays else None
-        return np.array(numbers, "int64"), np.array(labels, "int64"), split
+        return np.array(numbers, "int64"), np.array(labels, "int64"), split, digests
 
 
 def evenly_spaced(total, count):

@@ -58,7 +58,7 @@ def run_examples(predictor, folder, split="test", limit=LIMIT):
     come from another computer.
     """
     try:
-        dataset = load_data(Run(folder).config)
+        dataset = load_data(Run(folder).config, folder)
         return _read(DataExamples(dataset, split, predictor.class_names, limit), predictor.class_names, limit)
     except Exception as error:  # sources of data raise many kinds of exceptions
         return [], [f"There are no examples, because the data of the run do not load: {one_line(error)}"]

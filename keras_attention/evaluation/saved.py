@@ -23,6 +23,8 @@ __all__ = ["evaluate"]
 
 # The settings that `load_data` reads. The others may name custom layers, which an export does not need.
 OF_THE_DATA = (
+    "allow_duplicates",
+    "group",
     "data",
     "data_dir",
     "data_options",
@@ -135,7 +137,7 @@ def _dataset(model, size, data, split, verbose, **given):
     settings, home = _settings(model)
     if settings is not None and (data is None or _is_same(data, settings.data)):
         _say(verbose, f"{settings.data}, with the settings in {home}")
-        return load_data(dataclasses.replace(settings, **given))
+        return load_data(dataclasses.replace(settings, **given), home.parent, split)
     if data is None:
         expected = "`data`, or a run or an export with its settings"
         raise invalid(f"`data` is needed, because {model} does not name its data.", expected, f"model={str(model)!r}")

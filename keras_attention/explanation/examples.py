@@ -36,7 +36,7 @@ class FileExamples:
             self.labels += [_class_of(place, predictor.class_names) for place in places]
             if masks is not None:
                 found = [(file, None) for file in files if file.is_file()]
-                mask_of |= pair_with_masks({"": found}, root, pathlib.Path(masks), some=False)[0]
+                mask_of |= pair_with_masks({"": found}, (root,), pathlib.Path(masks), some=False)[0]
         if masks is not None and not mask_of:
             raise invalid("No image has a mask.", f"files of the same paths and stems below {masks}", self.names[0])
         self.mask_of = mask_of

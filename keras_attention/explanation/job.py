@@ -198,7 +198,7 @@ def _dataset(model, data):
         raise invalid(
             "There are no images to explain.", "images, folders of images, `data`, or a run with its data", model
         )
-    return load_data(Run(model).config)
+    return load_data(Run(model).config, model)
 
 
 def _folder(model, out, images):

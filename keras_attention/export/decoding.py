@@ -40,7 +40,7 @@ def _decode(encoded):
         (is_webp, lambda: _decode_webp(encoded, header)),
         (has_palette, lambda: _decode_palette_bmp(encoded, header)),
     ]
-    return tf.case(cases, lambda: _decode_plain(encoded), exclusive=True)
+    return tf.case(cases, lambda: _decode_plain(encoded))
 
 
 def _bytes_of(encoded, count):
@@ -72,17 +72,18 @@ def upright(pixels, orientation):
         turned = tf.transpose(pixels, (1, 0, 2)) if transpose else pixels
         return lambda: turned[::rows, ::columns]
 
-    ways = {
-        1: changed(),
-        2: changed(columns=-1),
-        3: changed(rows=-1, columns=-1),
-        4: changed(rows=-1),
-        5: changed(transpose=True),
-        6: changed(transpose=True, columns=-1),
-        7: changed(transpose=True, rows=-1, columns=-1),
-        8: changed(transpose=True, rows=-1),
-    }
-    return tf.switch_case(orientation, ways, default=ways[1])
+    ways = [
+        changed(),  # 0 is none
+        changed(),
+        changed(columns=-1),
+        changed(rows=-1, columns=-1),
+        changed(rows=-1),
+        changed(transpose=True),
+        changed(transpose=True, columns=-1),
+        changed(transpose=True, rows=-1, columns=-1),
+        changed(transpose=True, rows=-1),
+    ]
+    return tf.switch_case(orientation, ways, default=ways[0])
 
 
 def exif_orientation(header):

@@ -80,7 +80,7 @@ def default_folder(run):
 
 def _test_images(run):
     try:
-        return load_data(run.config).evenly("test", COMPARED_IMAGES)["image"]
+        return load_data(run.config, run.folder, "test").evenly("test", COMPARED_IMAGES)["image"]
     except (ValueError, OSError) as error:
         warnings.warn(
             f"The export is compared on noise, because the data of the run do not load. {error}", stacklevel=3

@@ -1,13 +1,40 @@
 """The data of a run."""
 
 import dataclasses
+import pathlib
 
 from keras_attention.arguments import invalid
 from keras_attention.data import load
+from keras_attention.data.remembered import RememberedSplit
+from keras_attention.files import read_json, write_json
+
+IMAGES_OF_A_RUN = "images.json"
 
 
-def load_data(config):
-    """The `ImageDataset` that a `TrainConfig` names."""
+def write_split(run, dataset):
+    """Writes which images of a folder a run is trained and measured on; nothing for other data."""
+    if dataset.files is not None:
+        write_json(pathlib.Path(run) / IMAGES_OF_A_RUN, {"classes": list(dataset.class_names), "files": dataset.files})
+
+
+def read_split(run):
+    """The `RememberedSplit` of a run; `None` if it has none, as runs on other data, and runs of earlier versions."""
+    path = pathlib.Path(run) / IMAGES_OF_A_RUN
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    return RememberedSplit(tuple(found["classes"]), found["files"])
+
+
+def load_data(config, run=None, only=None):
+    """The `ImageDataset` that a `TrainConfig` names.
+
+    Args:
+        config: the `TrainConfig`.
+        run: the folder of a run; of a folder of images, those of the run are read and no others.
+        only: the name of the only split to read, of the images of a run.
+    """
+    remembered = None if run is None else read_split(run)
     dataset = load(
         config.data,
         data_dir=config.data_dir,
@@ -15,6 +42,10 @@ def load_data(config):
         mask_values=config.mask_values,
         image_size=config.image_size,
         split_seed=config.split_seed,
+        allow_duplicates=config.allow_duplicates,
+        group=config.group,
+        remembered=remembered,
+        only=only if remembered else None,
         **config.data_options,
     )
     if config.supervise_attention and not dataset.has_masks:

@@ -8,6 +8,7 @@ from keras_attention.config import TrainConfig
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.precision import in_float32, resolve_precision
 from keras_attention.runs import Run, load_data
+from keras_attention.runs.data import read_split, write_split
 from keras_attention.training.fitting import fit_run
 from keras_attention.training.networks import build_networks
 from keras_attention.training.results import write_results
@@ -51,6 +52,8 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
         return folder
     verbose = (1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose
     dataset = load_data(config)
+    if resume and (before := read_split(folder.folder)):
+        before.require_training_images(dataset.files)
     precision = resolve_precision(config.precision)
     backbone, model = build_networks(config, dataset)
     if verbose:
@@ -59,6 +62,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     if not resume:
         parts[0].make_features()  # a full disk is noticed before the run writes anything
         folder.begin(config)
+        write_split(folder.folder, dataset)
     keeper = fit_run(folder, config, dataset, parts, verbose)
     best = in_float32(keras.models.load_model(folder.model_path, compile=False))
     features = parts[0].features if len(parts) == 1 and precision == "float32" else None

@@ -188,9 +188,27 @@ ERRORS = {
     ),
     "from 0 to 1": (
         pair(np.full((COUNT, 5, 5, 3), 0.625)),
-        "The images seem to be scaled from 0 to 1.",
-        "raw RGB from 0 to 255",
-        "largest value 0.625",
+        "The train images must have values from 0 to 255.",
+        "raw RGB, neither scaled nor standardised",
+        "float64 from 0.625 to 0.625",
+    ),
+    "sixteen bits": (
+        pair(np.full((COUNT, 5, 5, 3), 4095, "uint16")),
+        "The train images must have values from 0 to 255.",
+        "raw RGB, neither scaled nor standardised",
+        "uint16 from 4095 to 4095",
+    ),
+    "standardised": (
+        pair(np.full((COUNT, 5, 5, 3), -1.5)),
+        "The train images must have values from 0 to 255.",
+        "raw RGB, neither scaled nor standardised",
+        "float64 from -1.5 to -1.5",
+    ),
+    "masks of classes": (
+        (*pair(), np.full((COUNT, SIDE, SIDE), np.arange(SIDE) % 3)),
+        "The masks hold several values.",
+        "0 outside and one other value inside, or `mask_values`, which says which values are inside",
+        "values 0, 1, 2",
     ),
     "other masks": (
         (*pair(), np.ones((COUNT, SIDE, SIDE + 1))),

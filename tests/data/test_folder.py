@@ -189,7 +189,7 @@ def test_masks_that_fit_no_image(with_masks):
 def test_a_mask_of_another_size_is_named(with_masks):
     root, masks = with_masks({"a": 3, "b": 3})
     Image.new("L", (13, 11)).save(masks / "a" / "001.png")
-    wrong = "The mask a/001.png must have the size of its image."
+    wrong = "The mask a/001.png must have the size or the aspect of its image."
     with pytest.raises(ValueError, match=exactly(wrong, "width and height (11, 13)", "(13, 11)")):
         load(root, masks=masks, image_size=SIZE)
     (masks / "a" / "001.png").write_text("no image")
@@ -199,10 +199,12 @@ def test_a_mask_of_another_size_is_named(with_masks):
 
 def test_a_file_that_is_not_an_image_needs_no_mask(with_masks):
     root, masks = with_masks({"a": 20, "b": 20})
+    (root / "b" / "broken.png").write_text("no image")
     (root / "b" / "notes.txt").write_text("no image")
-    with pytest.warns(UserWarning, match=r"notes\.txt does not decode as an image and is skipped\.$"):
+    with pytest.warns(UserWarning, match=r"broken\.png does not decode as an image and is skipped\.$"):
         data = load(root, masks=masks, image_size=SIZE)
-    assert data.skipped == ("b/notes.txt",)
+    assert data.skipped == ("b/broken.png",)
+    assert data.notes[-1] == "passed over: 1 files that are not images"
 
 
 def test_a_mask_that_does_not_decode_is_named(with_masks):
@@ -252,14 +254,14 @@ def test_files_that_do_not_decode_are_named_and_skipped(tree, numbers):
 
 def test_too_many_that_do_not_decode(tree):
     root = tree({"a": 19, "b": 20})
-    (root / "a" / "notes.txt").write_text("no image")
-    (root / "b" / "notes.txt").write_text("no image")
+    (root / "a" / "notes.png").write_text("no image")
+    (root / "b" / "notes.png").write_text("no image")
     expected = exactly(
-        f"2 of 41 files do not decode as images, the first {root / 'a' / 'notes.txt'}.", "at most 5% of them", "4.9%"
+        f"2 of 41 files do not decode as images, the first {root / 'a' / 'notes.png'}.", "at most 5% of them", "4.9%"
     )
     with pytest.warns(UserWarning, match="is skipped"):
         load(root, image_size=SIZE)
-    (root / "b" / "more.txt").write_text("no image")
+    (root / "b" / "more.png").write_text("no image")
     expected = expected.replace("2\\ of\\ 41", "3\\ of\\ 42").replace("4\\.9%", "7\\.1%")
     with pytest.warns(UserWarning, match="is skipped"), pytest.raises(ValueError, match=expected):
         load(root, image_size=SIZE)
@@ -308,12 +310,6 @@ ERRORS = {
         "images in every split",
         "split='test'",
     ),
-    "split without classes": (
-        {"train/a": 3, "train/b": 3, "val": 3},
-        "The validation split of {root} is empty.",
-        "images in every split",
-        "split='validation'",
-    ),
     "empty train": (
         {"train": 3, "test/a": 3},
         "The train split of {root} is empty.",
@@ -328,15 +324,15 @@ ERRORS = {
     ),
     "splits and others": (
         {"train/a": 3, "train/b": 3, "misc/a": 3},
-        "{root} mixes splits and other folders, has no train split, or has one split twice.",
+        "{root} mixes splits and other folders, or has one split twice.",
         ALONE,
         "folders misc, train",
     ),
     "no train": (
-        {"test/a": 3, "val/a": 3},
-        "{root} mixes splits and other folders, has no train split, or has one split twice.",
-        ALONE,
-        "folders test, val",
+        {"test/a": 3, "test/b": 3, "val/a": 3},
+        "{root} has no train split.",
+        "a folder train",
+        "splits validation, test",
     ),
     "too few to split": (
         {"a": 2, "b": 5},

@@ -1,10 +1,11 @@
-"""The values of masks as people write them: numbers, ranges of numbers, and colours."""
+"""What people write to describe their data: the values inside a mask, and what groups images."""
 
 import re
 
 from keras_attention.arguments import invalid
 
 COLOUR = 2**24  # colours are numbers from here on, so that none equals a grey
+PATTERN = "re:"
 HELP = "the values inside a mask, such as 1,3 or 128-255 or #ff0000 (default: all but 0, which must be one)"
 
 
@@ -29,3 +30,18 @@ def parse_values(text):
         first = COLOUR + int(found[3], 16) if found[3] else int(found[1])
         ranges.append((first, int(found[2] or first)))
     return tuple(ranges)
+
+
+def parse_group(text):
+    """`re:PATTERN` → a compiled regular expression.
+
+    Raises:
+        ValueError: another text, or a pattern that is not a regular expression.
+    """
+    expected = "re: and a regular expression, such as re:(ISIC_\\d+)_"
+    if not str(text).startswith(PATTERN):
+        raise invalid("`group` must be a pattern of paths.", expected, f"group={text!r}")
+    try:
+        return re.compile(str(text).removeprefix(PATTERN))
+    except re.error as error:
+        raise invalid(f"`group` is not a regular expression: {error}.", expected, f"group={text!r}") from error

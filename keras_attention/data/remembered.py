@@ -1,0 +1,82 @@
+"""The images of a run, by name: what `evaluate` and `explain` read of a folder that has changed since."""
+
+import dataclasses
+
+from keras_attention.arguments import invalid
+
+
+@dataclasses.dataclass(frozen=True)
+class RememberedSplit:
+    """The images that a run was trained and measured on.
+
+    Args:
+        class_names: the classes of the run.
+        files: split → path below the folder of the data → digest of the image.
+    """
+
+    class_names: tuple
+    files: dict
+
+    def applied(self, layout):
+        """A layout with the images of the run that are still there, in the splits and the order of the run.
+
+        Raises:
+            ValueError: no image of a split is left.
+        """
+        found = {
+            path.relative_to(layout.root).as_posix(): (path, layout.class_names[label])
+            for pairs in layout.files.values()
+            for path, label in pairs
+        }
+        files = {split: self._left(split, names, found) for split, names in self.files.items()}
+        known = {name for names in self.files.values() for name in names}
+        notes = [f"{split}: {self._told(split, found)}" for split in self.files if self._told(split, found)]
+        if new := sorted(set(found) - known):
+            notes.append(f"{len(new):,} images are new since the training and left out, the first {new[0]}")
+        return dataclasses.replace(
+            layout, files=files, class_names=list(self.class_names), notes=(*layout.notes, *notes)
+        )
+
+    def _left(self, split, names, found):
+        pairs = [(found[name][0], self.class_names.index(found[name][1])) for name in names if name in found]
+        if not pairs:
+            raise invalid(
+                f"No {split} image of the run is left.", f"{len(names):,} images, the first {next(iter(names))}", "none"
+            )
+        return pairs
+
+    def _told(self, split, found):
+        gone = [name for name in self.files[split] if name not in found]
+        if not gone:
+            return ""
+        return (
+            f"{len(gone):,} of its {len(self.files[split]):,} images are gone since the training, the first {gone[0]}"
+        )
+
+    def compared(self, read):
+        """Sentences on images whose content has changed."""
+        return tuple(
+            f"{split}: {len(changed):,} images have changed since the training, the first {changed[0]}"
+            for split, changed in ((split, self._changed(split, each)) for split, each in read.items())
+            if changed
+        )
+
+    def _changed(self, split, each):
+        before = self.files[split]
+        return [name for name, digest in zip(each.names, each.digests, strict=True) if before[name] != digest]
+
+    def require_training_images(self, files):
+        """Raises a `ValueError` that names the first training image that is new, gone or changed.
+
+        Args:
+            files: split → path → digest, as an `ImageDataset` has it.
+        """
+        for split in ("train", "validation"):
+            before, now = self.files[split], files[split]
+            differing = sorted(name for name in before | now if before.get(name) != now.get(name))
+            if differing:
+                raise invalid(
+                    f"{len(differing):,} {split} images have changed since the run began, the first {differing[0]}.",
+                    "the images with which the run began, or a new run",
+                    f"{len(now):,} images in place of {len(before):,}",
+                )
