@@ -20,6 +20,8 @@ OTHERS = {
     "data_dir": "sets",
     "data_options": {"clutter": 3, "seed": 7},
     "masks": "masks",
+    "mask_values": "1,3",
+    "group": "re:(p[0-9]+)_",
     "image_size": 48,
     "split_seed": 5,
     "backbone": "small_cnn",
@@ -67,7 +69,7 @@ OTHERS = {
 
 pytestmark = pytest.mark.usefixtures("small_cnn")
 
-APART = {"class_weights": "balanced", "cache_features": False, "train_on_validation": True}
+APART = {"allow_duplicates": True, "class_weights": "balanced", "cache_features": False, "train_on_validation": True}
 
 
 def exactly(wrong, expected, received):
@@ -88,7 +90,8 @@ def test_json():
         assert isinstance(again.attend, tuple)
     settings = json.loads(TrainConfig(**OTHERS).to_json())
     assert settings == OTHERS | {"attend": ["stage2_relu"], "class_weights": "none", "cache_features": True} | {
-        "train_on_validation": False
+        "train_on_validation": False,
+        "allow_duplicates": False,
     }
 
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from test_config import OTHERS
+from test_config import APART, OTHERS
 
 from keras_attention.cli import main, parser
 from keras_attention.cli.flags import in_flags
@@ -73,7 +73,7 @@ def test_arguments_are_said_as_flags(message, expected):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_is_a_flag_and_comes_back(name):
-    value = (OTHERS | {"class_weights": "balanced", "cache_features": False, "train_on_validation": True})[name]
+    value = (OTHERS | APART)[name]
     words = SETTINGS[name].words(value)
     assert words
     assert words[0].startswith("--")

@@ -15,7 +15,7 @@ import keras_attention
 RANKS = [
     {"arguments", "atomic", "figures", "precision", "quiet", "registration", "text"},
     {"files", "metrics", "plugins", "registry", "weight_files"},
-    {"own_process"},
+    {"own_process", "patterns"},
     {"layers"},
     {"models", "data"},
     {"maps", "features"},
@@ -88,7 +88,7 @@ INSIDE = {
     "demo": [{"viewing", "examples"}, {"figures"}, {"page"}, {"serving"}, {"job"}],
     "prediction": [{"reading"}, {"predictor", "sources"}, {"loading", "stream"}],
     "export": [
-        {"extras", "folding"},
+        {"decoding", "extras", "folding"},
         {"graph"},
         {"saved_model", "onnx_file", "litert_file"},
         {"formats", "verification"},

@@ -7,13 +7,13 @@ import warnings
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from keras_attention.arguments import invalid
 from keras_attention.data.dataset import ImageDataset
-from keras_attention.data.images import FORMATS, UNREADABLE, decode_image
+from keras_attention.data.images import decode_image
 from keras_attention.data.layout import read_layout
 from keras_attention.data.listing import MASKS, told
+from keras_attention.data.mask_files import BESIDE, masks_of
 from keras_attention.data.masks import MaskReader
 from keras_attention.data.partition import all_splits, complete_splits, one_split
 from keras_attention.data.remembered import RememberedSplit
@@ -24,9 +24,6 @@ from keras_attention.patterns import parse_group
 MOST_THAT_MAY_BE_SKIPPED = 0.05
 DEFAULT_IMAGE_SIZE = 224
 LICENCES = ("license", "licence", "copying")
-BESIDE = "beside"
-TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
-ORIENTATION = 0x0112
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +65,7 @@ class Folder:
         root = pathlib.Path(self.root)
         layout, masks = read_layout(root), MaskReader(self.mask_values)
         layout = layout if self.remembered is None else self.remembered.applied(layout)
-        mask_of, without = _masks(layout, root, self.masks)
+        mask_of, without = masks_of(layout, root, self.masks)
         if "train" not in layout.files and self.only not in layout.files:
             raise invalid(f"{root} has no train split.", "a folder train", f"splits {', '.join(layout.files)}")
         read = self._read(layout, mask_of, masks)
@@ -141,29 +138,6 @@ class ReadSplit:
         return cls(in_memory or _reader(kept, mask_of, image_size, masks), names, labels, digests, bad)
 
 
-def _masks(layout, root, masks):
-    if masks is None:
-        return {}, ()
-    if str(masks) == BESIDE:
-        return masks_beside(layout, root)
-    return pair_with_masks(layout.files, (layout.root, root), pathlib.Path(masks))
-
-
-def masks_beside(layout, root):
-    """As `pair_with_masks`, for masks that lie beside their images."""
-    paths = [path for pairs in layout.files.values() for path, _ in pairs]
-    if not layout.mask_of:
-        raise invalid(
-            f"No mask lies beside an image in {root}.",
-            "such as a_mask.png or masks/a.png beside a.png",
-            "masks='beside'",
-        )
-    mask_of = {path: layout.mask_of[path] for path in paths if path in layout.mask_of}
-    for path, mask in mask_of.items():
-        _check_shape(path, mask, mask.relative_to(root))
-    return mask_of, [path for path in paths if path not in mask_of]
-
-
 def _notes_on_masks(root, without, count, reader):
     if not without:
         return reader.check()
@@ -185,63 +159,6 @@ def _licence(root):
     """The name of the file in the folder that holds the licence of the images, if there is one."""
     found = sorted(path.name for path in root.iterdir() if path.is_file() and path.stem.lower() in LICENCES)
     return f"see {found[0]}" if found else None
-
-
-def pair_with_masks(files, roots, masks, some=True):
-    """Image path → mask path, and the paths of the images without a mask.
-
-    Args:
-        files: split → [(path of an image, label)].
-        roots: the folder of the images, or several, of which the first fits that has a mask of the same path.
-        masks: the folder of the masks.
-        some: whether at least one image must have a mask.
-
-    Raises:
-        ValueError: a mask of another shape than its image, or, with `some`, no image with a mask.
-    """
-    if not masks.is_dir():
-        raise invalid("The folder of masks does not exist.", "an existing folder", f"masks={masks}")
-    by_stem = {path.relative_to(masks).with_suffix(""): path for path in masks.rglob("*") if path.is_file()}
-    mask_of, without = {}, []
-    for path in (path for pairs in files.values() for path, _ in pairs):
-        places = (path.relative_to(root).with_suffix("") for root in roots)
-        mask = next((by_stem[place] for place in places if place in by_stem), None)
-        if mask is None:
-            without += [] if shape_of(path) is None else [path]
-        elif _check_shape(path, mask, mask.relative_to(masks)):
-            mask_of[path] = mask
-    if some and not mask_of and without:
-        raise invalid(
-            "No image has a mask.",
-            f"files with the same relative paths and stems in {masks}",
-            f"{without[0].relative_to(roots[0])}",
-        )
-    return mask_of, without
-
-
-def _check_shape(path, mask, name):
-    """Whether an image can be read; raises unless its mask has its size, or its aspect to within a pixel."""
-    image, found = shape_of(path), shape_of(mask)
-    if image is None:
-        return False  # it needs no mask, and is reported as skipped later
-    if found is None or abs(image[0] * found[1] - image[1] * found[0]) > max(image):
-        raise invalid(
-            f"The mask {name} must have the size or the aspect of its image.",
-            f"width and height {image}",
-            f"{found or 'a file that is not an image'}",
-        )
-    return True
-
-
-def shape_of(path):
-    """(width, height) of an upright image, as the header of its file gives them; `None` for other files."""
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            # Pillow would decode the whole of a PNG file to look for EXIF data after the pixels.
-            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
-            return image.size[::-1] if exif.get(ORIENTATION) in TURNED else image.size
-    except UNREADABLE:
-        return None
 
 
 def _reader(pairs, mask_of, image_size, reader):

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import sys
+import warnings
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from keras_attention.models.outputs import LOGITS, map_outputs, maps_of
 from keras_attention.prediction import load_predictor
 from keras_attention.prediction.stream import even_batch_size, predict_padded
 from keras_attention.runs import load_data
+from keras_attention.runs.data import IMAGES_OF_A_RUN, read_split
 
 __all__ = ["evaluate"]
 
@@ -137,13 +139,56 @@ def _dataset(model, size, data, split, verbose, **given):
     settings, home = _settings(model)
     if settings is not None and (data is None or _is_same(data, settings.data)):
         _say(verbose, f"{settings.data}, with the settings in {home}")
-        return load_data(dataclasses.replace(settings, **given), home.parent, split)
+        dataset = load_data(dataclasses.replace(settings, **given), _run_of(home), split)
+        _require_same_count(home, dataset, split)
+        return _told(dataset, verbose)
     if data is None:
         expected = "`data`, or a run or an export with its settings"
         raise invalid(f"`data` is needed, because {model} does not name its data.", expected, f"model={str(model)!r}")
     _say(verbose, data if isinstance(data, (str, pathlib.Path)) else "arrays")
     # Other data than those of the training are measured whole, unless they have splits.
-    return load(data, image_size=size, only=split, **given)
+    dataset = load(data, image_size=size, only=split, **given)
+    if home is not None:
+        _warn_of_training_images(dataset, split, read_split(_run_of(home)))
+    return _told(dataset, verbose)
+
+
+def _run_of(home):
+    """The folder of the run that a file of settings lies in, or the card of an export inside a run."""
+    around = home.parent.parent
+    return around if home.name == CARD and (around / IMAGES_OF_A_RUN).is_file() else home.parent
+
+
+def _require_same_count(home, dataset, split):
+    """Refuses data that have changed, of an export outside its run: its test images are no longer known."""
+    if home.name != CARD or read_split(_run_of(home)) is not None:
+        return
+    data = read_json(home).get("data") or {}
+    before, now = (data.get("images") or {}).get(split), dataset.split(split).count
+    if dataset.files is not None and before is not None and before != now:
+        raise invalid(
+            f"{dataset.name} has changed since the training, and would be split anew.",
+            "the run in place of its export, or `data` that it was not trained on",
+            f"{now:,} {split} images in place of {before:,}",
+        )
+
+
+def _warn_of_training_images(dataset, split, remembered):
+    """Warns if data that are to be measured hold images that the model was trained on."""
+    if remembered is None or dataset.files is None:
+        return
+    trained = {digest for name in ("train", "validation") for digest in remembered.files[name].values()}
+    found = [name for name, digest in dataset.files[split].items() if digest in trained]
+    if found:
+        what = f"{len(found):,} of the {len(dataset.files[split]):,} images were seen in training, the first {found[0]}"
+        warnings.warn(f"{what}: these figures flatter the model.", stacklevel=4)
+
+
+def _told(dataset, verbose):
+    if verbose:
+        for note in dataset.notes:
+            print(f"        {note}", file=sys.stderr, flush=True)
+    return dataset
 
 
 def _is_same(data, source):

@@ -4,7 +4,8 @@ import pathlib
 
 from keras_attention.arguments import invalid
 from keras_attention.data.dataset import check_classes
-from keras_attention.data.folder import pair_with_masks
+from keras_attention.data.listing import list_images
+from keras_attention.data.mask_files import BESIDE, pair_with_masks
 from keras_attention.data.masks import MaskReader
 from keras_attention.prediction.sources import images_in
 
@@ -17,7 +18,8 @@ class FileExamples:
     Args:
         paths: paths of files and folders.
         predictor: the `Predictor` of the model, which has its classes and reads images as the model takes them.
-        masks: a folder of masks, with the same relative paths as the images of a folder, or the same stem as a file.
+        masks: a folder of masks, with the same relative paths as the images of a folder, or the same stem as a file; or
+            `"beside"` for masks that lie beside their images.
         mask_values: the values inside a mask, as in `keras_attention.data.load`.
 
     Raises:
@@ -26,7 +28,7 @@ class FileExamples:
 
     def __init__(self, paths, predictor, masks=None, mask_values=None):
         self.predictor, self.paths, self.names, self.stems, mask_of = predictor, [], [], [], {}
-        self.masks, self.labels = MaskReader(mask_values), []
+        self.masks, self.labels, self.notes = MaskReader(mask_values), [], ()
         for path in _unique(paths):
             root, files = (path, images_in(path)) if path.is_dir() else (path.parent, [path])
             self.paths += files
@@ -35,8 +37,8 @@ class FileExamples:
             places = [file.relative_to(root) if path.is_dir() else file for file in files]
             self.labels += [_class_of(place, predictor.class_names) for place in places]
             if masks is not None:
-                found = [(file, None) for file in files if file.is_file()]
-                mask_of |= pair_with_masks({"": found}, (root,), pathlib.Path(masks), some=False)[0]
+                found = {"": [(file, None) for file in files if file.is_file()]}
+                mask_of |= _masks_of(found, root, masks)
         if masks is not None and not mask_of:
             raise invalid("No image has a mask.", f"files of the same paths and stems below {masks}", self.names[0])
         self.mask_of = mask_of
@@ -74,6 +76,7 @@ class DataExamples:
 
     def __init__(self, dataset, split, class_names, limit):
         check_classes(dataset, class_names)
+        self.notes = dataset.notes
         self.examples = dataset.evenly(split, limit)
         self.numbers = self.examples["number"].tolist()
         self.names = [f"{split} {number}" for number in self.numbers]
@@ -98,6 +101,14 @@ def _unique(paths):
     for path in map(pathlib.Path, paths):
         found.setdefault(path.resolve(), path)
     return found.values()
+
+
+def _masks_of(files, root, masks):
+    """Image path → mask path, of the images of one path that was given."""
+    if str(masks) != BESIDE:
+        return pair_with_masks(files, (root,), pathlib.Path(masks), some=False)[0]
+    beside = list_images(root).mask_of
+    return {path: beside[path] for path, _ in files[""] if path in beside}
 
 
 def _class_of(path, class_names):

@@ -98,6 +98,9 @@ def explain(
     for form in formats or ():
         require_choice("format", form, FORMATS)
     examples = _examples(predictor, model, images, (masks, mask_values), data, split, limit)
+    if verbose:
+        for note in examples.notes:
+            print(f"data    {note}", flush=True)
     out = _folder(model, out, images)
     many = not images or any(pathlib.Path(path).is_dir() for path in images)
     formats = tuple(dict.fromkeys(formats)) if formats is not None else () if many else ("png",)

@@ -9,9 +9,8 @@ import tensorflow as tf
 from keras_attention.data.images import resize_image
 
 LIMITS = (
-    "The endpoint serve_bytes reads JPEG, PNG, GIF, WebP, and BMP with 8 or 24 bits, and no other formats. It turns "
-    "JPEG images as their EXIF orientation says, and no others. CMYK becomes RGB as TensorFlow does it, which may "
-    "differ from Pillow by a few levels."
+    "JPEG, PNG, GIF, WebP, and BMP with 8 or 24 bits are read, and no other formats. JPEG images are turned as their "
+    "EXIF orientation says, and no others. CMYK becomes RGB as TensorFlow does it, up to a few levels from Pillow."
 )
 
 # Positions in the headers of WebP and BMP files, in bytes, of details that `tf.io.decode_image` ignores.

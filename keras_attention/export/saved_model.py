@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention.arguments import invalid, reason
-from keras_attention.export.decoding import decode_in_graph
+from keras_attention.export.decoding import LIMITS, decode_in_graph
 from keras_attention.export.graph import IMAGES
 from keras_attention.maps.attention import joint, resized
 from keras_attention.models.outputs import JOINT, LABELS, PROBABILITIES, map_output
@@ -13,7 +13,7 @@ BYTES = "image_bytes"
 JOINT_MAP = map_output(JOINT)
 ENDPOINTS = {
     "serve": f"`{IMAGES}`: RGB, uint8 or float, from 0 to 255; `serving_default` is the same",
-    "serve_bytes": f"`{BYTES}`: encoded JPEG, PNG, GIF or BMP files of any size",
+    "serve_bytes": f"`{BYTES}`: encoded files of any size. {LIMITS}",
     "explain": f"`{IMAGES}`; gives the maps at the size of the images and, if there are several, the joint map "
     f"`{JOINT_MAP}`, their product",
 }
@@ -24,9 +24,9 @@ def write_saved_model(graph, folder):
 
     Each returns the outputs of the graph and `labels`, `(n, classes)`, the class names in the order of the
     probabilities. `serve` and `explain` take any number of RGB images, uint8 or float, from 0 to 255. `serve_bytes`
-    takes encoded JPEG, PNG, GIF or BMP files of any size, `(n,)`, and decodes and scales them as in training. `explain`
-    gives the maps at the size of the images and, if there are several, the joint map `attention_joint`, which is their
-    product; if each class has its own maps, these are the maps of the most probable class.
+    takes encoded JPEG, PNG, GIF, BMP or WebP files of any size, `(n,)`, and decodes and scales them as in training.
+    `explain` gives the maps at the size of the images and, if there are several, the joint map `attention_joint`, which
+    is their product; if each class has its own maps, these are the maps of the most probable class.
 
     Args:
         graph: an `InferenceGraph`.

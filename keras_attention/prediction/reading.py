@@ -20,6 +20,7 @@ READABLE = (
     (b"\0\0\0\x0cjP  ", "JPEG 2000"),
 )
 FOREIGN = ((b"8BPS", "Photoshop"), (b"%PDF", "PDF"))
+AVIF_BRANDS = (b"avif", b"avis")
 # Brands of files that begin with a length and `ftyp`.
 FOREIGN_BRANDS = dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC")
 
@@ -65,12 +66,13 @@ def _problem(encoded, error):
     """What is wrong with a file that does not decode, and what was expected."""
     if not encoded:
         return "is empty", READ
-    kind = _begins(encoded, FOREIGN) or (FOREIGN_BRANDS.get(encoded[8:12]) if encoded[4:8] == b"ftyp" else None)
+    brand = encoded[8:12] if encoded[4:8] == b"ftyp" else None
+    kind = _begins(encoded, FOREIGN) or FOREIGN_BRANDS.get(brand)
     if kind:
         return f"contains {kind} data, which are not supported", f"{READ}; convert it to PNG or JPEG"
     if isinstance(error.__cause__, Image.DecompressionBombError):
         return f"has too many pixels ({reason(error)})", "a smaller image"
-    kind = _begins(encoded, READABLE)
+    kind = _begins(encoded, READABLE) or ("AVIF" if brand in AVIF_BRANDS else None)
     if kind:
         return f"does not decode: the {kind} data are damaged, incomplete or of a rare kind", READ
     return "does not decode", READ

@@ -1,0 +1,102 @@
+"""Which mask file belongs to which image."""
+
+import pathlib
+
+from PIL import Image
+
+from keras_attention.arguments import invalid
+from keras_attention.data.images import FORMATS, UNREADABLE
+
+BESIDE = "beside"
+TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+ORIENTATION = 0x0112
+
+
+def masks_of(layout, root, masks):
+    """Image path → mask path, and the paths of the images without a mask.
+
+    Args:
+        layout: the `Layout` of a folder.
+        root: the folder.
+        masks: the folder of the masks, `"beside"`, or `None`.
+
+    Raises:
+        ValueError: as `pair_with_masks`.
+    """
+    if masks is None:
+        return {}, ()
+    if str(masks) == BESIDE:
+        return _masks_beside(layout, root)
+    return pair_with_masks(layout.files, (layout.root, root), pathlib.Path(masks))
+
+
+def _masks_beside(layout, root):
+    """As `pair_with_masks`, for masks that lie beside their images."""
+    paths = [path for pairs in layout.files.values() for path, _ in pairs]
+    if not layout.mask_of:
+        raise invalid(
+            f"No mask lies beside an image in {root}.",
+            "such as a_mask.png or masks/a.png beside a.png",
+            "masks='beside'",
+        )
+    mask_of = {path: layout.mask_of[path] for path in paths if path in layout.mask_of}
+    for path, mask in mask_of.items():
+        _check_shape(path, mask, mask.relative_to(root))
+    return mask_of, [path for path in paths if path not in mask_of]
+
+
+def pair_with_masks(files, roots, masks, some=True):
+    """Image path → mask path, and the paths of the images without a mask.
+
+    Args:
+        files: split → [(path of an image, label)].
+        roots: the folder of the images, or several, of which the first fits that has a mask of the same path.
+        masks: the folder of the masks.
+        some: whether at least one image must have a mask.
+
+    Raises:
+        ValueError: a mask of another shape than its image, or, with `some`, no image with a mask.
+    """
+    if not masks.is_dir():
+        raise invalid("The folder of masks does not exist.", "an existing folder", f"masks={masks}")
+    by_stem = {path.relative_to(masks).with_suffix(""): path for path in masks.rglob("*") if path.is_file()}
+    mask_of, without = {}, []
+    for path in (path for pairs in files.values() for path, _ in pairs):
+        places = (path.relative_to(root).with_suffix("") for root in roots)
+        mask = next((by_stem[place] for place in places if place in by_stem), None)
+        if mask is None:
+            without += [] if shape_of(path) is None else [path]
+        elif _check_shape(path, mask, mask.relative_to(masks)):
+            mask_of[path] = mask
+    if some and not mask_of and without:
+        raise invalid(
+            "No image has a mask.",
+            f"files with the same relative paths and stems in {masks}",
+            f"{without[0].relative_to(roots[0])}",
+        )
+    return mask_of, without
+
+
+def _check_shape(path, mask, name):
+    """Whether an image can be read; raises unless its mask has its size, or its aspect to within a pixel."""
+    image, found = shape_of(path), shape_of(mask)
+    if image is None:
+        return False  # it needs no mask, and is reported as skipped later
+    if found is None or abs(image[0] * found[1] - image[1] * found[0]) > max(image):
+        raise invalid(
+            f"The mask {name} must have the size or the aspect of its image.",
+            f"width and height {image}",
+            f"{found or 'a file that is not an image'}",
+        )
+    return True
+
+
+def shape_of(path):
+    """(width, height) of an upright image, as the header of its file gives them; `None` for other files."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            # Pillow would decode the whole of a PNG file to look for EXIF data after the pixels.
+            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+            return image.size[::-1] if exif.get(ORIENTATION) in TURNED else image.size
+    except UNREADABLE:
+        return None
