@@ -20,6 +20,7 @@ OTHERS = {
     "data_dir": "sets",
     "data_options": {"clutter": 3, "seed": 7},
     "masks": "masks",
+    "label": "species",
     "mask_values": "1,3",
     "group": "re:(p[0-9]+)_",
     "image_size": 48,

@@ -30,6 +30,9 @@ class DataSettings:
     masks: str | None = setting(
         None, Path(), "for a folder of images: the folder of their masks, a parallel tree; or `beside` them", "DIR"
     )
+    label: str | None = setting(
+        None, Text(str), "for a data set of TensorFlow Datasets with several labels: the one to learn", "NAME"
+    )
     mask_values: str | None = setting(
         None,
         Text(parse_values),

@@ -26,6 +26,7 @@ def load(
     allow_duplicates=False,
     group=None,
     remembered=None,
+    label=None,
     **options,
 ):
     """Loads labelled images.
@@ -45,6 +46,7 @@ def load(
         allow_duplicates: for a folder, whether equal images may lie in two classes, or in two splits of the folder.
         group: for a folder, `"re:PATTERN"`, a regular expression on the path below it: images for which it matches the
             same text (in its first parenthesis, if there is one) stay on one side of every split.
+        label: for a TFDS data set with several labels, the name of the one to learn.
         remembered: for a folder, the `RememberedSplit` of a run, whose images are read and no others.
         **options: options of `cluttered_digits` (`clutter`, `count`, `seed`) or of arrays (`class_names`).
 
@@ -74,6 +76,8 @@ def load(
         raise invalid("`masks` needs a folder of images.", "a folder as the source", received)
     if group is not None and not is_folder:
         raise invalid("`group` needs a folder of images.", "a folder as the source", source if is_name else "arrays")
+    if label is not None and (is_folder or not is_name or str(source) == "cluttered_digits"):
+        raise invalid("`label` needs a data set of TensorFlow Datasets.", "the name of one", f"label={label!r}")
     if not is_name:
         for name in options:
             if name != "class_names":
@@ -98,7 +102,7 @@ def load(
         ).load()
     if not isinstance(source, str) or _looks_like_a_path(source):
         raise invalid("There is no such folder.", "an existing folder", f"data={str(source)!r}")
-    return load_tfds(str(source), image_size, data_dir, mask_values)
+    return load_tfds(str(source), image_size, data_dir, mask_values, label)
 
 
 def _looks_like_a_path(source):

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_attention.arguments import invalid, unknown
+from keras_attention.arguments import invalid, require_choice, unknown
 from keras_attention.data.dataset import ImageDataset
 from keras_attention.data.images import decode_image
 from keras_attention.data.masks import MaskReader
@@ -14,7 +14,7 @@ ENCODED_IMAGES_TO_SHUFFLE = 20_000
 MASK_FEATURES = ("mask", "segmentation_mask")
 
 
-def load_tfds(name, image_size=None, data_dir=None, mask_values=None):
+def load_tfds(name, image_size=None, data_dir=None, mask_values=None, label=None):
     """A data set by its TFDS name, read from `data_dir`; it is downloaded and prepared there if missing.
 
     Raises:
@@ -40,17 +40,17 @@ def load_tfds(name, image_size=None, data_dir=None, mask_values=None):
             "a data set on disk in `data_dir`, or a connection",
             f"data={name!r}",
         ) from error
-    return load_builder(builder, image_size, mask_values)
+    return load_builder(builder, image_size, mask_values, label)
 
 
-def load_builder(builder, image_size=None, mask_values=None):
-    """The data set of a prepared TFDS builder with one image feature and one class label.
+def load_builder(builder, image_size=None, mask_values=None, label=None):
+    """The data set of a prepared TFDS builder with one image feature and one class label, or the one named `label`.
 
     If there is a feature `mask` or `segmentation_mask`, it gives the masks.
     """
     features = builder.info.features
     image_key = _only_feature(builder, tfds.features.Image, skip=MASK_FEATURES)
-    label_key = _only_feature(builder, tfds.features.ClassLabel)
+    label_key = _label(builder, label)
     mask_key = next((key for key in MASK_FEATURES if key in features), None)
     size, masks = image_size or _default_size(features[image_key]), MaskReader(mask_values)
 
@@ -118,6 +118,16 @@ def _only_feature(builder, kind, skip=()):
             f"features {', '.join(builder.info.features)}",
         )
     return found[0]
+
+
+def _label(builder, label):
+    """The name of the class label to learn."""
+    choices = [key for key, value in builder.info.features.items() if isinstance(value, tfds.features.ClassLabel)]
+    if label is not None:
+        return require_choice("label", label, choices)
+    if len(choices) > 1:
+        raise invalid(f"{builder.name} has several labels.", f"`label`, one of: {', '.join(choices)}", "none")
+    return _only_feature(builder, tfds.features.ClassLabel)
 
 
 def _default_size(feature):

@@ -27,6 +27,7 @@ __all__ = ["evaluate"]
 OF_THE_DATA = (
     "allow_duplicates",
     "group",
+    "label",
     "data",
     "data_dir",
     "data_options",

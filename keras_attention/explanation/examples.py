@@ -2,7 +2,7 @@
 
 import pathlib
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, reason
 from keras_attention.data.dataset import check_classes
 from keras_attention.data.listing import list_images
 from keras_attention.data.mask_files import BESIDE, pair_with_masks
@@ -56,8 +56,11 @@ class FileExamples:
         pixels, mask = self.predictor.read(path), self.mask_of.get(path)
         if mask is None:
             return pixels, None
-        read = self.masks.decode(pathlib.Path(mask).read_bytes(), self.predictor.image_size).numpy()
-        self.masks.check()
+        try:
+            read = self.masks.decode(pathlib.Path(mask).read_bytes(), self.predictor.image_size).numpy()
+        except ValueError as error:
+            raise invalid(f"{mask} does not decode as a mask.", "an image", reason(error)) from error
+        self.masks.require_one_value()
         return pixels, read
 
 

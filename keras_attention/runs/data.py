@@ -44,6 +44,7 @@ def load_data(config, run=None, only=None):
         split_seed=config.split_seed,
         allow_duplicates=config.allow_duplicates,
         group=config.group,
+        label=config.label,
         remembered=remembered,
         only=only if remembered else None,
         **config.data_options,

@@ -42,6 +42,8 @@ class Numbered(tfds.core.GeneratorBasedBuilder):
         NumberedConfig("square", image=tfds.features.Image(shape=(19, 19, 3))),
         NumberedConfig("masks", mask=tfds.features.Image(shape=(None, None, 1))),
         NumberedConfig("other_masks", segmentation_mask=tfds.features.Image(shape=(None, None, 1))),
+        NumberedConfig("two_labels", other_label=tfds.features.ClassLabel(names=["even", "odd"])),
+        NumberedConfig("trimaps", segmentation_mask=tfds.features.Image(shape=(None, None, 1))),
         NumberedConfig("two_images", other=tfds.features.Image()),
         NumberedConfig("no_image", image=tfds.features.Text()),
         NumberedConfig("no_label", label_name=tfds.features.Text()),
@@ -76,6 +78,10 @@ class Numbered(tfds.core.GeneratorBasedBuilder):
                 if "mask" in feature:
                     example[feature] = np.zeros((*size, 1), "uint8")
                     example[feature][:, : number % 5 + 1] = 255
+                    if config.name == "trimaps":  # 1 inside, 2 outside
+                        example[feature] = np.where(example[feature], 1, 2).astype("uint8")
+                elif feature == "other_label":
+                    example[feature] = number % 2
                 elif feature == "other":
                     example[feature] = image
                 elif feature == "label_name":
@@ -90,7 +96,10 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture
 def numbered(data_dir):
-    return lambda config, image_size=5: load(f"numbered/{config}", data_dir=data_dir, image_size=image_size)
+    def load_config(config, image_size=5, **options):
+        return load(f"numbered/{config}", data_dir=data_dir, image_size=image_size, **options)
+
+    return load_config
 
 
 @pytest.fixture
@@ -158,6 +167,29 @@ def test_a_split_that_is_too_large_for_memory_is_the_same(numbered, read, monkey
     for one, other in zip(*kept, strict=True):
         for mine, others in zip(one, other, strict=True):
             np.testing.assert_array_equal(mine, others)
+
+
+def test_of_several_labels_one_is_named(numbered, found, read):
+    with pytest.raises(
+        ValueError, match=exactly("numbered has several labels.", "`label`, one of: label, other_label", "none")
+    ):
+        numbered("two_labels")
+    data = numbered("two_labels", label="other_label")
+    assert data.class_names == ("even", "odd")
+    for split, numbers in found(data).items():
+        assert read(data, split)[1].argmax(-1).tolist() == [number % 2 for number in numbers]
+    with pytest.raises(ValueError, match=r"^Unknown label 'other' .* Expected one of: label, other_label\."):
+        numbered("two_labels", label="other")
+
+
+def test_masks_whose_values_are_classes(numbered, found, read):
+    with pytest.raises(ValueError, match=r"^The masks hold several values\. .* Received: values 1, 2\.$"):
+        numbered("trimaps")
+    data = numbered("trimaps", image_size=55, mask_values="1")
+    for split, numbers in found(data).items():
+        inside = 5 * (np.array(numbers) % 5 + 1)
+        masks = read(data, split)[2][..., 0]
+        assert (masks == (np.arange(55) < inside[:, None])[:, None]).mean() > 0.98
 
 
 FEATURES = {
