@@ -158,7 +158,6 @@ tolerances_of_formats = Seam("export.verification.TOLERANCES")
 least_share_of_the_same_class = Seam("export.verification.LEAST_SAME_CLASS")
 formats = Seam("export.FORMATS")
 predictor_that_is_evaluated = Seam("evaluation.saved.load_predictor")
-data_that_are_evaluated = Seam("evaluation.saved.load")
 prediction_of_files = Seam("prediction.predict_files")
 scales_of_maps = Seam("explanation.job.map_scales")
 

@@ -109,12 +109,12 @@ def _json_line(path, class_names, probabilities, _):
 def check_out(out):
     """Raises `ValueError` if `out` is something that results must not replace."""
     from keras_attention.arguments import invalid
-    from keras_attention.prediction.sources import FOREIGN_IMAGES, IMAGES
+    from keras_attention.data.listing import IMAGE_SUFFIXES
 
     path = pathlib.Path(out)
     if not out or (path.exists() and not path.is_file()):
         raise invalid(f"{out or '`out`'} must be a regular file.", "the path of a file", f"out={out!r}")
-    if path.suffix.lower() in IMAGES + FOREIGN_IMAGES:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         # The shell turns an unquoted pattern after --out into the name of an image.
         raise invalid(
             f"{out} must not have the name of an image.", "a file for results, such as out.csv", f"out={out!r}"

@@ -146,9 +146,10 @@ def _dataset(model, size, data, split, verbose, **given):
     if data is None:
         expected = "`data`, or a run or an export with its settings"
         raise invalid(f"`data` is needed, because {model} does not name its data.", expected, f"model={str(model)!r}")
-    _say(verbose, data if isinstance(data, (str, pathlib.Path)) else "arrays")
     # Other data than those of the training are measured whole, unless they have splits.
     dataset = load(data, image_size=size, only=split, **given)
+    name = data if isinstance(data, (str, pathlib.Path)) else "arrays"
+    _say(verbose, f"{name}: all {dataset.split(split).count:,} images, none of which may have been in training")
     if home is not None:
         _warn_of_training_images(dataset, split, read_split(_run_of(home)))
     return _told(dataset, verbose)

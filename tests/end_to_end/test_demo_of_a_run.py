@@ -48,9 +48,10 @@ def test_a_run_without_its_data_has_no_examples_and_says_so(viewer, finished, tm
 
 
 def test_data_of_other_classes_are_a_mistake(viewer, tmp_path):
-    for folder in ("train/cat", "train/dog", "validation/cat", "validation/dog", "test/cat", "test/dog"):
+    folders = ("train/cat", "train/dog", "validation/cat", "validation/dog", "test/cat", "test/dog")
+    for number, folder in enumerate(folders):
         (tmp_path / folder).mkdir(parents=True)
-        Image.new("RGB", (8, 8), "red").save(tmp_path / folder / "0.png")
+        Image.new("RGB", (8, 8), (20 * number, 0, 0)).save(tmp_path / folder / "0.png")
     with pytest.raises(ValueError, match="The data have other classes than the model"):
         data_examples(viewer.predictor, str(tmp_path))
 

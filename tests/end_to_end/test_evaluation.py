@@ -9,6 +9,7 @@ import pytest
 import seams
 from PIL import Image
 
+from keras_attention import train
 from keras_attention.cli import main
 from keras_attention.cli.evaluate import table
 from keras_attention.data import load
@@ -157,22 +158,59 @@ def test_logits_that_are_not_finite_are_refused(finished, monkeypatch):
         evaluate(finished.folder)
 
 
-def test_the_split_of_other_data_follows_the_seed_of_the_model(finished, tmp_path, monkeypatch):
-    export = tmp_path / "export"
-    shutil.copytree(finished.export_path, export)
-    card = json.loads((export / "card.json").read_text())
-    card["training"]["split_seed"] = 5
-    (export / "card.json").write_text(json.dumps(card))
-    seeds = []
+@pytest.fixture
+def pictures(tmp_path):
+    """`pictures("tests", 2)` writes so many different images of each class of the run; returns their folder."""
 
-    def loading(*arguments, split_seed, **options):
-        seeds.append(split_seed)
-        return _arrays(list("0123456789"))
+    def write(root, count, first=0):
+        for label in "0123456789":
+            folder = tmp_path / root / label
+            folder.mkdir(parents=True, exist_ok=True)
+            for number in range(first, first + count):
+                pixels = np.random.default_rng(100 * number + int(label)).integers(0, 256, (32, 32, 3)).astype("uint8")
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+        return tmp_path / root
 
-    seams.data_that_are_evaluated(monkeypatch, loading)
-    evaluate(export, "photos")
-    evaluate(finished.export_path, "photos")
-    assert seeds == [5, 0]
+    return write
+
+
+def test_other_data_without_splits_are_measured_whole(finished, pictures, capsys):
+    for folder in ("tests", "held-out/test"):
+        root = pictures(folder, 2)
+        figures = evaluate(finished.folder, root if folder == "tests" else root.parent, verbose=1)
+        assert figures["count"] == 20
+    assert "all 20 images, none of which may have been in training" in capsys.readouterr().err
+    assert evaluate(finished.export_path, pictures("more", 3))["count"] == 30
+
+
+def test_arrays_are_measured_whole(finished):
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3))
+    assert evaluate(finished.folder, (images, np.arange(40) % 10))["count"] == 40
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_on_a_folder_knows_its_images(tiny, pictures, tmp_path, capsys):
+    root = pictures("photos", 12)
+    settings = {"data": str(root), "data_options": {}, "data_dir": None, "epochs": 1}
+    run = train(tiny(**settings), tmp_path / "run", verbose=0)
+    before = json.loads((run.folder / "images.json").read_text())["files"]
+    assert {split: len(files) for split, files in before.items()} == run.metrics["images"]
+    count = run.metrics["count"]
+    assert evaluate(run.folder)["confusion"] == run.metrics["confusion"]
+    for name in sorted(before["train"])[:5] + sorted(before["test"])[:2]:
+        (root / name).unlink()
+    pictures("photos", 1, first=50)
+    found = evaluate(run.folder, verbose=1)
+    assert found["count"] == count - 2
+    told = capsys.readouterr().err
+    assert f"test: 2 of its {count} images are gone since the training" in told
+    assert "10 images are new since the training and left out" in told
+    assert evaluate(run.export_path)["count"] == count - 2  # an export inside its run
+    moved = shutil.copytree(run.export_path, tmp_path / "export")
+    with pytest.raises(ValueError, match=r"^photos has changed since the training, and would be split anew\."):
+        evaluate(moved)
+    with pytest.warns(UserWarning, match=r"^\d+ of the 123 images were seen in training, .* flatter the model\."):
+        evaluate(run.folder, shutil.copytree(root, tmp_path / "copy"))
 
 
 def test_a_card_without_settings_needs_data(finished, tmp_path, dataset):

@@ -251,7 +251,10 @@ def test_masks_of_another_size(finished, photos, tmp_path, capsys):
     (tmp_path / "masks").mkdir()
     Image.new("L", (7, 9)).save(tmp_path / "masks" / f"{image.stem}.png")
     assert run(finished.folder, image, "--masks", tmp_path / "masks", "--out", tmp_path / "out") == 2
-    assert "must have the size of its image. Expected width and height (32, 32). Received: (7, 9)." in _error(capsys)
+    assert (
+        "must have the size or the aspect of its image. Expected width and height (32, 32). Received: (7, 9)."
+        in _error(capsys)
+    )
 
 
 def test_names_that_would_be_the_same_are_numbered():

@@ -243,7 +243,7 @@ def test_names_that_are_numbers_become_text(tiny_model, tmp_path):
 
 
 def test_a_run_whose_data_are_gone_is_compared_on_noise(untrained_run, tiny_model, tmp_path, monkeypatch):
-    seams.data_of_an_exported_run(monkeypatch, lambda config: load(str(tmp_path / "nowhere")))
+    seams.data_of_an_exported_run(monkeypatch, lambda *_: load(str(tmp_path / "nowhere")))
     model = tiny_model(attend=())
     with pytest.warns(UserWarning, match="compared on noise, because the data of the run do not load"):
         card = export_run(untrained_run, tmp_path / "out", "onnx", model=model)
