@@ -102,8 +102,10 @@ class Folder:
         """The three splits by name, split → path → digest, and notes on the splits that the folder lacks."""
         splits = {split: each.split for split, each in read.items()}
         files = {split: dict(zip(each.names, each.digests, strict=True)) for split, each in read.items()}
-        if self.only is not None or self.remembered is not None:
-            return one_split(splits, self.only) if self.only else all_splits(splits), files, ()
+        if self.only is not None:
+            return one_split(splits, self.only), {self.only: files.get(self.only, files.get("train"))}, ()
+        if self.remembered is not None:
+            return all_splits(splits), files, ()
         labels = {split: each.labels for split, each in read.items()}
         splits, notes, numbers = complete_splits(splits, labels, class_names, self.split_seed, same.units("train"))
         pairs = list(files["train"].items())

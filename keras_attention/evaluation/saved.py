@@ -19,7 +19,7 @@ from keras_attention.models.outputs import LOGITS, map_outputs, maps_of
 from keras_attention.prediction import load_predictor
 from keras_attention.prediction.stream import even_batch_size, predict_padded
 from keras_attention.runs import load_data
-from keras_attention.runs.data import IMAGES_OF_A_RUN, read_split
+from keras_attention.runs.data import IMAGES_OF_A_RUN, digest_of, read_split
 
 __all__ = ["evaluate"]
 
@@ -141,7 +141,7 @@ def _dataset(model, size, data, split, verbose, **given):
     if settings is not None and (data is None or _is_same(data, settings.data)):
         _say(verbose, f"{settings.data}, with the settings in {home}")
         dataset = load_data(dataclasses.replace(settings, **given), _run_of(home), split)
-        _require_same_count(home, dataset, split)
+        _require_same_images(home, dataset)
         return _told(dataset, verbose)
     if data is None:
         expected = "`data`, or a run or an export with its settings"
@@ -161,17 +161,16 @@ def _run_of(home):
     return around if home.name == CARD and (around / IMAGES_OF_A_RUN).is_file() else home.parent
 
 
-def _require_same_count(home, dataset, split):
+def _require_same_images(home, dataset):
     """Refuses data that have changed, of an export outside its run: its test images are no longer known."""
-    if home.name != CARD or read_split(_run_of(home)) is not None:
+    if home.name != CARD or dataset.files is None or read_split(_run_of(home)) is not None:
         return
-    data = read_json(home).get("data") or {}
-    before, now = (data.get("images") or {}).get(split), dataset.split(split).count
-    if dataset.files is not None and before is not None and before != now:
+    before = (read_json(home).get("data") or {}).get("digest")
+    if before not in (None, digest_of(dataset.files)):
         raise invalid(
             f"{dataset.name} has changed since the training, and would be split anew.",
             "the run in place of its export, or `data` that it was not trained on",
-            f"{now:,} {split} images in place of {before:,}",
+            f"{sum(map(len, dataset.files.values())):,} images",
         )
 
 

@@ -11,6 +11,7 @@ from keras_attention.export.listing import FOLDER, refresh_listing
 from keras_attention.metrics import headlines
 from keras_attention.registry import require_classes
 from keras_attention.runs import load_data
+from keras_attention.runs.data import digest_of, read_split
 
 COMPARED_IMAGES = 64
 
@@ -52,6 +53,7 @@ def export_run(
     metrics = run.metrics if metrics is None else metrics
     model = _load(run) if model is None else model
     images = _test_images(run) if images is None else images
+    remembered = read_split(run.folder)
     described = {
         "name": run.folder.resolve().name,
         "training": dataclasses.asdict(run.config),
@@ -59,6 +61,7 @@ def export_run(
         "data": {
             "name": pathlib.Path(run.config.data).name,
             "images": metrics["images"],
+            "digest": remembered and digest_of(remembered.files),
             "licence": metrics.get("licence"),
         },
     }

@@ -1,6 +1,8 @@
 """The data of a run."""
 
 import dataclasses
+import hashlib
+import json
 import pathlib
 
 from keras_attention.arguments import invalid
@@ -15,6 +17,12 @@ def write_split(run, dataset):
     """Writes which images of a folder a run is trained and measured on; nothing for other data."""
     if dataset.files is not None:
         write_json(pathlib.Path(run) / IMAGES_OF_A_RUN, {"classes": list(dataset.class_names), "files": dataset.files})
+
+
+def digest_of(files):
+    """A digest of the images of all splits, split → path → digest: of their paths and their pixels."""
+    images = sorted(pair for names in files.values() for pair in names.items())
+    return hashlib.sha256(json.dumps(images).encode()).hexdigest()
 
 
 def read_split(run):
