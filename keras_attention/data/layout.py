@@ -94,12 +94,15 @@ def _subfolders(folder):
     return sorted(path for path in folder.iterdir() if path.is_dir() and not is_of_system(path.name))
 
 
-def _unwrapped(folder, images):
-    """The folder, or the one folder in it that holds all its images in further folders, and so on."""
+def _unwrapped(folder, images, in_split=None):
+    """The folder, or the one folder in it that holds all its images in further folders, and so on.
+
+    A folder that bears the name of a split is that split, unless it lies in this split.
+    """
     while True:
         below = {path.relative_to(folder).parts[:-1] for path in images if path.is_relative_to(folder)}
         first = {parts[:1] for parts in below}
-        if len(first) != 1 or min(map(len, below)) < 2 or split_named(min(first)[0]):
+        if len(first) != 1 or min(map(len, below)) < 2 or split_named(min(first)[0]) not in (None, in_split):
             return folder
         folder = folder / min(first)[0]
 
@@ -124,12 +127,12 @@ def _split_first(root, named, images):
             "one folder each named train, validation and test, or folders named after the classes alone",
             f"folders {', '.join(folder.name for folder in named)}",
         )
-    return {split: _classes_in(folder, images) for folder, split in named.items()}
+    return {split: _classes_in(folder, split, images) for folder, split in named.items()}
 
 
-def _classes_in(folder, images):
+def _classes_in(folder, split, images):
     """Name → folders of the classes of a split; under `None` the folder itself, whose own images have no class."""
-    inner = _unwrapped(folder, images)
+    inner = _unwrapped(folder, images, split)
     return {None: [inner]} | {path.name: [path] for path in _subfolders(inner)}
 
 

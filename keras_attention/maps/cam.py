@@ -114,7 +114,7 @@ class GradCam:
     def _maps(self, tensors, classes):
         """The maps of a batch, from the features and the other tensors that the logits depend on."""
         features, *others = (tensors[str(number)] for number in range(len(tensors)))
-        chosen = keras.ops.one_hot(classes, self.classifier.count)
+        chosen = keras.ops.convert_to_tensor(self.classifier.signs(classes), "float32")
         others = [keras.ops.convert_to_tensor(tensor) for tensor in others]
 
         def logits_of_classes(tensor):

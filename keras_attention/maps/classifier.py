@@ -4,18 +4,17 @@ import functools
 
 import keras
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from keras_attention.arguments import invalid
 from keras_attention.models.backbone import require_functional
-from keras_attention.models.outputs import LOGITS
-
-# Their outputs are already probabilities.
-SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
+from keras_attention.models.outputs import LOGITS, before_squashing, squashed
 
 
 class Classifier:
     """A functional model, images → one number for each class.
+
+    A model with a single output `(B, 1)` has two classes: 1, whose logit it is, and 0, whose logit is its negative.
 
     Args:
         model: with one output `(B, classes)`, logits or probabilities, or with several, one of them named `"logits"`.
@@ -33,31 +32,41 @@ class Classifier:
         if len(shape) != 2 or shape[-1] is None:
             expected = f"one output (B, classes), or several, one of them named {LOGITS!r}"
             raise invalid("The model must be a classifier.", expected, f"{model.name} with {model.output_shape}")
-        self.count = shape[-1]
+        self.binary = shape[-1] == 1
+        self.count = 2 if self.binary else shape[-1]
 
     @functools.cached_property
     def logits(self):
         """The symbolic logits: the output, or the input of its softmax or sigmoid."""
-        layer = self.output._keras_history.operation
-        if isinstance(layer, keras.layers.Softmax) or (isinstance(layer, keras.layers.Activation) and _squashes(layer)):
-            return layer.input
-        if isinstance(layer, keras.layers.Dense) and _squashes(layer):
-            linear = keras.layers.Dense.from_config({**layer.get_config(), "activation": None})
-            logits = linear(layer.input)
-            linear.set_weights(layer.get_weights())
-            return logits
-        return self.output
+        if not squashed(self.output):
+            return self.output
+        before = before_squashing(self.output)
+        if before is not None:
+            return before
+        layer, node, _ = self.output._keras_history
+        linear = type(layer).from_config({**layer.get_config(), "activation": None})
+        logits = linear(layer._inbound_nodes[node].input_tensors[0])
+        linear.set_weights(layer.get_weights())
+        return logits
 
     @functools.cached_property
     def _outputs(self):
         return keras.Model(self.model.input, self.output)
 
     def probabilities(self, images, batch_size=32):
-        """The probability of each class, `(B, classes)`: the outputs, or the softmax of logits."""
+        """The probability of each class, `(B, classes)`: the outputs, or the softmax of logits; of one output, two."""
         # `predict` takes long to prepare, which counts in many short calls.
         batches = [self._outputs.predict_on_batch(batch) for batch in in_batches(images, batch_size)]
         outputs = np.concatenate(batches).astype("float32")
-        return softmax(outputs, axis=-1) if self.logits is self.output else outputs
+        raw = self.logits is self.output
+        if self.binary:
+            positive = expit(outputs) if raw else outputs
+            return np.concatenate([1 - positive, positive], axis=-1)
+        return softmax(outputs, axis=-1) if raw else outputs
+
+    def signs(self, classes):
+        """Factors `(B, outputs)`, with which the sum over the logits is the logit of a class for each image."""
+        return 2 * np.asarray(classes)[:, None] - 1 if self.binary else np.eye(self.count)[classes]
 
     def classes(self, images, class_index=None, batch_size=32):
         """A class for each image, `(B,)`: the given ones, or if `class_index` is `None` the most probable ones.
@@ -114,7 +123,3 @@ def check_images(model, images):
 def in_batches(images, batch_size):
     """Slices of `batch_size` images; the last one may be shorter."""
     return (images[start : start + batch_size] for start in range(0, len(images), batch_size))
-
-
-def _squashes(layer):
-    return any(layer.activation is function for function in SQUASHING)

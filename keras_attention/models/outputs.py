@@ -7,6 +7,9 @@ from keras_attention.arguments import invalid
 from keras_attention.layers import SpatialAttention
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
+SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
+SQUASHING_OPERATIONS = ("Softmax", "Sigmoid")  # what these functions are in a functional model
+SMALLEST = 1e-37  # about the smallest float32: the logarithm of 0 is not finite
 LABELS = "labels"  # an output of a SavedModel: the class names
 MAP_PREFIX = "attention_"  # an attention layer and the output with its map are both called attention_<attended layer>
 JOINT = "joint"  # the joint map, the product of the maps of all attended layers
@@ -73,8 +76,36 @@ def attention_outputs(model):
         if isinstance(layer.output, (tuple, list))
     }
     found = {layer.name: layer.output for layer in model.layers if layer.name in (LOGITS, PROBABILITIES)}
-    outputs = {LOGITS: model.output, **maps, **found}
+    outputs = {**(_of_output(model.output) if LOGITS not in found else {}), **maps, **found}
     return type(model)(model.input, outputs, name=f"{model.name}_outputs")
+
+
+def squashed(output):
+    """Whether an output of a functional model is probabilities: of a softmax or sigmoid, or of a layer with either."""
+    operation = output._keras_history.operation
+    if isinstance(operation, keras.layers.Layer):
+        return isinstance(operation, keras.layers.Softmax) or getattr(operation, "activation", None) in SQUASHING
+    return type(operation).__name__ in SQUASHING_OPERATIONS
+
+
+def before_squashing(output):
+    """The symbolic input of the softmax or sigmoid that is the last operation or layer; `None` if it is part of one."""
+    operation, node, _ = output._keras_history
+    alone = not isinstance(operation, keras.layers.Layer) or isinstance(
+        operation, (keras.layers.Softmax, keras.layers.Activation)
+    )
+    # A layer that is called twice has no `input`.
+    return operation._inbound_nodes[node].input_tensors[0] if alone and squashed(output) else None
+
+
+def _of_output(output):
+    """Logits, and probabilities if the output is probabilities; log p serves as logits that are inside a layer."""
+    if not squashed(output):
+        return {LOGITS: output}
+    logits = before_squashing(output)
+    if logits is None:
+        logits = keras.ops.log(keras.ops.maximum(output, SMALLEST))
+    return {LOGITS: logits, PROBABILITIES: output}
 
 
 def with_probabilities(outputs):

@@ -122,7 +122,11 @@ def test_the_page_is_there_until_ctrl_c(attentive, photo, tmp_path):
     """Runs in another process, with its temporary files in a folder that the test checks."""
     photo.save(tmp_path / "photo.png")
     (tmp_path / "files").mkdir()
-    command = [sys.executable, "-m", "keras_attention", "demo", attentive, tmp_path / "photo.png", "--no-browser"]
+    with socket.socket() as probe:  # not the usual port, which tests in other processes look for too
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    arguments = ["demo", attentive, tmp_path / "photo.png", "--no-browser", "--port", port]
+    command = [sys.executable, "-m", "keras_attention", *arguments]
     environment = {**job.os.environ, "TMPDIR": str(tmp_path / "files")}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([*map(str, command)], env=environment, **pipes) as process:

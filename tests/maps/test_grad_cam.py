@@ -81,18 +81,47 @@ def test_it_is_cam_under_global_average_pooling(images):
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("way", ["dense", "layer"])
+@pytest.mark.parametrize("way", ["dense", "layer", "operation", "shared layer"])
 def test_probabilities_are_looked_behind(activation, way, images):
     model = tiny()
     model.get_layer("logits").set_weights([weight * 40 for weight in model.get_layer("logits").get_weights()])
     expected = grad_cam(model, images, "conv", 1)
-    if way == "layer":
+    if way == "operation":
+        sure = keras.Model(model.input, getattr(keras.ops, activation)(model.output))
+    elif way == "shared layer":
+        shared = layers.Activation(activation)
+        shared(keras.Input((CLASSES,)))
+        sure = keras.Model(model.input, shared(model.output))
+    elif way == "layer":
         sure = keras.Model(model.input, layers.Activation(activation)(model.output))
     else:
         sure = tiny(activation)
         sure.set_weights(model.get_weights())
     np.testing.assert_allclose(grad_cam(sure, images, "conv", 1), expected, rtol=1e-5, atol=1e-7)
     assert expected.max() > 0.01
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid"])
+def test_a_single_output_has_two_classes(activation, images):
+    """The map of class 0 is that of the negative logit, and an image predicted negative gets it."""
+    two, one = tiny(), tiny()
+    kernel, bias = two.get_layer("logits").get_weights()
+    difference = (kernel[:, 1:2] - kernel[:, :1], bias[1:2] - bias[:1])
+    hidden = one.get_layer("hidden").output
+    single = keras.Model(one.input, layers.Dense(1, activation, name="single")(hidden))
+    for name in ("conv", "hidden"):
+        single.get_layer(name).set_weights(two.get_layer(name).get_weights())
+    single.get_layer("single").set_weights(difference)
+    logit = keras.Model(two.input, layers.Dense(2)(two.get_layer("hidden").output))
+    half = np.concatenate([-difference[0], difference[0]], axis=1)
+    logit.layers[-1].set_weights([half, np.concatenate([-difference[1], difference[1]])])
+    for number in (0, 1):
+        np.testing.assert_allclose(
+            grad_cam(single, images, "conv", number), grad_cam(logit, images, "conv", number), rtol=1e-4, atol=1e-7
+        )
+    classes = logit.predict(images, verbose=0).argmax(-1)
+    np.testing.assert_array_equal(grad_cam(single, images, "conv"), grad_cam(single, images, "conv", classes))
+    assert grad_cam(single, images, "conv", 0).max() > 0
 
 
 def test_half_precision_is_computed_in_float32(images):
