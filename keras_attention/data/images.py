@@ -14,7 +14,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 # The formats of photographs and masks. Pillow knows others, such as PostScript, for which it starts other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "JPEG2000", "AVIF")
-Image.init()  # at first `Image.open` knows only some of them, and fails with the names of the others
 JPEG = b"\xff\xd8\xff"
 # Where these bytes occur in a JPEG file, it may be turned.
 SIGNS_OF_AN_ORIENTATION = (b"Exif\0\0", b"tiff:Orientation")

@@ -95,8 +95,10 @@ def shape_of(path):
     """(width, height) of an upright image, as the header of its file gives them; `None` for other files."""
     try:
         with Image.open(path, formats=FORMATS) as image:
-            # Pillow would decode the whole of a PNG file to look for EXIF data after the pixels.
-            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+            # Of a TIFF file Pillow gives the upright size. To look for EXIF data behind the pixels of a PNG file, it would
+            # decode them.
+            told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+            exif = image.getexif() if told else {}
             return image.size[::-1] if exif.get(ORIENTATION) in TURNED else image.size
     except UNREADABLE:
         return None

@@ -12,6 +12,8 @@ from PIL import Image
 
 from keras_attention.data import load
 from keras_attention.data import split as split_module
+from keras_attention.data.images import read_pixels
+from keras_attention.data.mask_files import shape_of
 
 SPLITS = ("train", "validation", "test")
 SIZE = 7
@@ -195,6 +197,17 @@ def test_a_mask_of_another_size_is_named(with_masks):
     (masks / "a" / "001.png").write_text("no image")
     with pytest.raises(ValueError, match=exactly(wrong, "width and height (11, 13)", "a file that is not an image")):
         load(root, masks=masks, image_size=SIZE)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_shape_of_a_file_is_that_of_the_upright_image(orientation, kind, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (9, 5)).save(tmp_path / "image", kind, exif=exif)
+    height, width = read_pixels((tmp_path / "image").read_bytes()).shape[:2]
+    assert shape_of(tmp_path / "image") == (width, height)
+    assert (width > height) == (orientation < 5)
 
 
 def test_a_file_that_is_not_an_image_needs_no_mask(with_masks):
