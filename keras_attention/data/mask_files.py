@@ -95,8 +95,8 @@ def shape_of(path):
     """(width, height) of an upright image, as the header of its file gives them; `None` for other files."""
     try:
         with Image.open(path, formats=FORMATS) as image:
-            # Of a TIFF file Pillow gives the upright size. To look for EXIF data behind the pixels of a PNG file, it would
-            # decode them.
+            # Of a TIFF file Pillow gives the upright size. To look for EXIF data behind the pixels of a PNG file, it
+            # would decode them.
             told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
             exif = image.getexif() if told else {}
             return image.size[::-1] if exif.get(ORIENTATION) in TURNED else image.size
