@@ -76,7 +76,8 @@ def attention_outputs(model):
         if isinstance(layer.output, (tuple, list))
     }
     found = {layer.name: layer.output for layer in model.layers if layer.name in (LOGITS, PROBABILITIES)}
-    outputs = {**(_of_output(model.output) if LOGITS not in found else {}), **maps, **found}
+    found = (found if LOGITS in found else _of_output(model.output)) | found
+    outputs = {LOGITS: found[LOGITS], **maps, **found}
     return type(model)(model.input, outputs, name=f"{model.name}_outputs")
 
 
