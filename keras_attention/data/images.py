@@ -61,6 +61,11 @@ def read_pixels(encoded):
     Raises:
         ValueError: as `open_image`; or numbers that are not from 0 to 65,535 or, for fractions, from 0 to 255.
     """
+    return np.asarray(_pixels(encoded))
+
+
+def _pixels(encoded):
+    """`read_pixels`, of ordinary JPEG data as a tensor, which is scaled without a copy."""
     if encoded.startswith(JPEG) and not any(sign in encoded for sign in SIGNS_OF_AN_ORIENTATION):
         pixels = _decode_jpeg(encoded)
         if pixels is not None:
@@ -75,10 +80,12 @@ def _decode_jpeg(encoded):
     """The pixels of a grey or coloured JPEG image; `None` for others, and for what does not decode."""
     try:
         with tf.device("CPU:0"):
-            pixels = tf.io.decode_jpeg(encoded, dct_method="INTEGER_ACCURATE").numpy()
+            pixels = tf.io.decode_jpeg(encoded, dct_method="INTEGER_ACCURATE")
     except (tf.errors.OpError, UnicodeDecodeError):  # some messages quote bytes of the file, which are not text
         return None
-    return {1: lambda: np.repeat(pixels, 3, axis=-1), 3: lambda: pixels}.get(pixels.shape[-1], lambda: None)()
+    if pixels.shape[-1] == 1:
+        return np.repeat(pixels, 3, axis=-1)
+    return pixels if pixels.shape[-1] == 3 else None
 
 
 def _eight_bits(values):
@@ -95,14 +102,10 @@ def decode_image(encoded, size):
 
     The whole image is scaled to a square, with antialiasing, so that a mask scaled in the same way still fits.
     """
-    return resize_image(_in_graph(read_pixels, encoded, (None, None, 3)), size)
-
-
-def _in_graph(read, encoded, shape):
-    """The array that `read` makes of bytes; a tensor if they are a tensor."""
     if isinstance(encoded, bytes):
-        return read(encoded)
-    return tf.ensure_shape(tf.numpy_function(read, [encoded], tf.uint8, stateful=False), shape)
+        return resize_image(_pixels(encoded), size)
+    pixels = tf.numpy_function(read_pixels, [encoded], tf.uint8, stateful=False)
+    return resize_image(tf.ensure_shape(pixels, (None, None, 3)), size)
 
 
 def resize_image(image, size):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_attention.arguments import invalid, reason
-from keras_attention.data.images import read_pixels, resize_image
+from keras_attention.data.images import decode_image
 
 READ = "a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000 or PNM image"
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -33,12 +33,11 @@ def read_image(path, size):
     """
     encoded = _bytes_of(path)
     try:
-        pixels = read_pixels(encoded)
+        with tf.device("CPU:0"):
+            return decode_image(encoded, size).numpy()
     except ValueError as error:
         what, expected = _problem(encoded, error)
         raise invalid(f"{path} {what}.", expected, _received(path)) from error
-    with tf.device("CPU:0"):
-        return resize_image(pixels, size).numpy()
 
 
 def no_file(path):
