@@ -45,7 +45,7 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_va
     if only is None:
         splits, notes, _ = complete_splits(splits, labels, class_names, split_seed)
     else:
-        splits, notes = one_split(splits, only), ()
+        splits, notes = one_split(splits, only, whole=not isinstance(arrays, dict)), ()
     has_masks = all("mask" in parts for parts in checked.values())
     return ImageDataset("arrays", class_names, size, has_masks=has_masks, notes=(*notes, *masks.check()), **splits)
 

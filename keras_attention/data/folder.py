@@ -71,7 +71,7 @@ class Folder:
         read = self._read(layout, mask_of, masks)
         same = Sameness(read, layout.root, self.group and parse_group(self.group))
         told = same.check(self.allow_duplicates) if self.remembered is None else self.remembered.compared(read)
-        splits, files, notes = self._splits(read, same, layout.class_names)
+        splits, files, notes = self._splits(read, same, layout)
         about_masks = _notes_on_masks(root, without, len(mask_of), masks)
         return ImageDataset(
             name=root.resolve().name if root.resolve().name not in ("images", "data") else root.resolve().parent.name,
@@ -98,16 +98,19 @@ class Folder:
                 )
         return read
 
-    def _splits(self, read, same, class_names):
+    def _splits(self, read, same, layout):
         """The three splits by name, split → path → digest, and notes on the splits that the folder lacks."""
         splits = {split: each.split for split, each in read.items()}
         files = {split: dict(zip(each.names, each.digests, strict=True)) for split, each in read.items()}
         if self.only is not None:
-            return one_split(splits, self.only), {self.only: files.get(self.only, files.get("train"))}, ()
+            whole = not layout.has_splits
+            return one_split(splits, self.only, whole), {self.only: files["train" if whole else self.only]}, ()
         if self.remembered is not None:
             return all_splits(splits), files, ()
         labels = {split: each.labels for split, each in read.items()}
-        splits, notes, numbers = complete_splits(splits, labels, class_names, self.split_seed, same.units("train"))
+        splits, notes, numbers = complete_splits(
+            splits, labels, layout.class_names, self.split_seed, same.units("train")
+        )
         pairs = list(files["train"].items())
         return splits, files | {name: dict(pairs[each] for each in chosen) for name, chosen in numbers.items()}, notes
 

@@ -1,7 +1,7 @@
 """A folder → its splits and classes.
 
-Folders that bear the name of a split, of images or of masks are no classes; neither are folders that hold nothing but
-folders of one and the same names. Where that leaves two readings, the folder is refused, and both are named.
+A folder is not a class if its name is that of a split, of images or of masks, or if it and its neighbours hold only
+folders, with the same names in each. If a folder can be read in two ways, it is refused, and both ways are named.
 """
 
 import collections
@@ -34,6 +34,7 @@ class Layout:
         root: the folder, below which the paths of masks are those of images.
         files: split → pairs of a path and the number of its class; if there are no splits, all are in train.
         class_names: the classes, sorted.
+        has_splits: whether the folder has splits of its own.
         mask_of: the path of an image → that of the mask beside it.
         passed: why files were passed over → their number.
         notes: sentences on how the folder was read.
@@ -42,13 +43,14 @@ class Layout:
     root: pathlib.Path
     files: dict
     class_names: list
+    has_splits: bool
     mask_of: dict
     passed: collections.Counter
     notes: tuple = ()
 
 
 def split_named(name):
-    """The split that a folder of this name is; `None` if it is none."""
+    """The split that the name of a folder stands for; `None` for other names."""
     found = SPLIT.fullmatch(name)
     return found and next(split for split, words in SPLIT_NAMES.items() if found[1].lower() in words)
 
@@ -76,7 +78,9 @@ def read_layout(folder):
             notes = (*notes, f"{split}: its {unlabelled:,} images lie in no class folder, and are passed over")
             del files[split]
     _check(root, splits, files, class_names)
-    return Layout(root, files, class_names, listing.mask_of, listing.passed, notes)
+    # A split that has a folder lists under `None` the images in it that lie in no class folder.
+    has_splits = len(splits) > 1 or "train" not in splits or None in splits["train"]
+    return Layout(root, files, class_names, has_splits, listing.mask_of, listing.passed, notes)
 
 
 def _by_folder(root, images):

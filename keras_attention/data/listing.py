@@ -68,7 +68,7 @@ class Listing:
 
 
 def is_of_system(name):
-    """Whether a file or a folder is hidden, or made by a system: it and what it holds are no data."""
+    """Whether a file or a folder is hidden, or made by a system, so that it is passed over with all that it holds."""
     return name.startswith(".") or name.lower() in OF_SYSTEMS
 
 

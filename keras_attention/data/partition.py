@@ -51,7 +51,7 @@ def all_splits(splits):
     return dict.fromkeys(("train", "validation", "test"), empty) | splits
 
 
-def one_split(splits, name):
+def one_split(splits, name, whole):
     """The splits of a source of which only one is read: itself, and two without images.
 
     A source without splits is that split, whole.
@@ -59,11 +59,12 @@ def one_split(splits, name):
     Args:
         splits: name → `Split`; the records of each are the numbers of its examples.
         name: the name of the split.
+        whole: whether the source has no splits of its own.
 
     Raises:
         ValueError: a source with splits that lacks this one.
     """
-    found = splits.get(name) or (splits.get("train") if set(splits) == {"train"} else None)
+    found = splits["train"] if whole else splits.get(name)
     if found is None:
         raise invalid(f"The data have no {name} split.", f"one of: {', '.join(splits)}", f"split={name!r}")
     return all_splits({name: found})

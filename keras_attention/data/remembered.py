@@ -34,7 +34,7 @@ class RememberedSplit:
         if new := sorted(set(found) - known):
             notes.append(f"{len(new):,} images are new since the training and left out, the first {new[0]}")
         return dataclasses.replace(
-            layout, files=files, class_names=list(self.class_names), notes=(*layout.notes, *notes)
+            layout, files=files, class_names=list(self.class_names), has_splits=True, notes=(*layout.notes, *notes)
         )
 
     def _left(self, split, names, found):
@@ -78,5 +78,5 @@ class RememberedSplit:
                 raise invalid(
                     f"{len(differing):,} {split} images have changed since the run began, the first {differing[0]}.",
                     "the images with which the run began, or a new run",
-                    f"{len(now):,} images in place of {len(before):,}",
+                    f"{len(now):,} images instead of {len(before):,}",
                 )

@@ -169,7 +169,7 @@ def _require_same_images(home, dataset):
     if before not in (None, digest_of(dataset.files)):
         raise invalid(
             f"{dataset.name} has changed since the training, and would be split anew.",
-            "the run in place of its export, or `data` that it was not trained on",
+            "the run instead of its export, or other `data`",
             f"{sum(map(len, dataset.files.values())):,} images",
         )
 

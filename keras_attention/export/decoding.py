@@ -72,7 +72,7 @@ def upright(pixels, orientation):
         return lambda: turned[::rows, ::columns]
 
     ways = [
-        changed(),  # 0 is none
+        changed(),  # 0 stands for no orientation
         changed(),
         changed(columns=-1),
         changed(rows=-1, columns=-1),

@@ -369,3 +369,10 @@ def test_errors_have_three_parts(case, tree):
     root.mkdir(exist_ok=True)
     with pytest.raises(ValueError, match=exactly(*(part.format(root=root) for part in parts))):
         load(root, image_size=SIZE)
+
+
+def test_of_a_folder_with_splits_another_split_is_not_taken_for_the_one_that_is_wanted(tree):
+    root = tree({"train/a": 5, "train/b": 5})
+    with pytest.raises(ValueError, match=r"^The data have no test split\. Expected one of: train\."):
+        load(root, image_size=SIZE, only="test")
+    assert load(tree({"a": 5, "b": 5}, name="flat"), image_size=SIZE, only="test").test.count == 10
