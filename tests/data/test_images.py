@@ -5,17 +5,12 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from parts import encoded
 from PIL import Image
 
 from keras_attention.data.images import decode_image, read_pixels, resize_image
 
 HEIGHT, WIDTH = 13, 11
-
-
-def encoded(array, kind, mode=None):
-    image, file = Image.fromarray(array), io.BytesIO()
-    (image.convert(mode) if mode else image).save(file, kind)
-    return file.getvalue()
 
 
 @pytest.fixture

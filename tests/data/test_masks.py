@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from parts import encoded
 from PIL import Image
 
 from keras_attention.data.images import resize_image
@@ -12,12 +13,6 @@ from keras_attention.data.masks import MaskReader, mask_values, resize_mask
 from keras_attention.patterns import COLOUR, named, parse_values
 
 HEIGHT, WIDTH = 13, 11
-
-
-def encoded(array, kind, mode=None):
-    image, file = Image.fromarray(array), io.BytesIO()
-    (image.convert(mode) if mode else image).save(file, kind)
-    return file.getvalue()
 
 
 @pytest.fixture
