@@ -49,13 +49,14 @@ INSIDE = {
     ],
     "models": [
         {"layout", "outputs"},
+        {"grids"},
         {"backbone"},
         {"calibration", "weights", "head", "reinforce", "supervision"},
         {"classifier", "vgg"},
         {"backbones"},
     ],
     "maps": [
-        {"classifier", "gradient"},
+        {"classifier", "gradient", "placed"},
         {"attention"},
         {"cam", "mask_measures", "pictures"},
         {"perturbation", "properties"},

@@ -75,7 +75,7 @@ def _calls(config, shape):
     model = build_model(config, shape, backbone)
     stage = make_stages(config, shape, model, backbone)[-1]
     network = stage.prepare()
-    compile_network(network, config, 100, stage.backbone)
+    compile_network(network, config, 100, stage.backbone, classifier=model)
     make_variables(network)
     rng = np.random.default_rng(0)
     images = rng.uniform(0, 255, (config.batch_size, *model.input_shape[1:])).astype("float32")

@@ -14,6 +14,7 @@ from keras_attention.export.formats import FORMATS, QUANTIZATIONS
 from keras_attention.export.saved_model import ENDPOINTS
 from keras_attention.files import read_json, write_json
 from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.models.grids import from_config, map_grids
 from keras_attention.models.outputs import LABELS, LOGITS, PROBABILITIES, attended_layer, attention_layers
 from keras_attention.report.rendering import load_template
 
@@ -121,6 +122,11 @@ def _all(kind, *values):
     return all(isinstance(value, kind) for value in values)
 
 
+def grids_of(card):
+    """Attended layer → the grid of its map, as a card has them; cards of earlier versions have none."""
+    return from_config({part["layer"]: part["grid"] for part in card["attention"] if part.get("grid")})
+
+
 def sha256(path):
     """The SHA-256 of a file, in hexadecimal digits."""
     with pathlib.Path(path).open("rb") as file:
@@ -146,18 +152,27 @@ def _outputs(graph, written):
         outputs[LABELS] = "(batch, classes), the class names in the order of the probabilities; SavedModel only"
     for name in graph.maps:
         shape = ", ".join(map(str, graph.model.output[name].shape[1:]))
-        outputs[name] = f"(batch, {shape}), the weight of each position of {attended_layer(name)}"
+        what = f"(batch, {shape}), the weight of each position of {attended_layer(name)}"
+        outputs[name] = f"{what}, which lies at {_place(graph.grids[name])}"
     return outputs
 
 
+def _place(grid):
+    """Where the position (i, j) of a map lies, in words."""
+    centres = [f"{axis.start:g} + {axis.step:g} · {letter}" for axis, letter in ((grid.rows, "i"), (grid.columns, "j"))]
+    return f"row {centres[0]}, column {centres[1]} of the image, in pixels"
+
+
 def attention_of(model):
-    """The attended layer, score, alignment and number of heads of each attention layer of a model."""
+    """The attended layer, score, alignment, number of heads and grid of each attention layer of a model."""
+    grids = map_grids(model)
     return [
         {
             "layer": name,
             "score": SCORES.name_of(layer.score),
             "alignment": ALIGNMENTS.name_of(layer.alignment),
             "heads": layer.num_heads,
+            "grid": grids[name].get_config(),
         }
         for name, layer in attention_layers(model).items()
     ]

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from keras_attention.arguments import invalid
 from keras_attention.export.folding import fold_batch_normalization
-from keras_attention.models.outputs import attention_outputs, map_outputs, with_probabilities
+from keras_attention.models.grids import map_grids
+from keras_attention.models.outputs import attention_outputs, map_output, map_outputs, with_probabilities
 from keras_attention.precision import in_float32
 
 IMAGES = "images"  # the name of the input in every format
@@ -46,6 +47,7 @@ class InferenceGraph:
         self.model = fold_batch_normalization(self.reference) if fold else self.reference
         self.image_shape = model.input_shape[1:]
         self.maps = map_outputs(self.model.output)
+        self.grids = {map_output(name): grid for name, grid in map_grids(self.reference).items()}
 
     def __call__(self, images):
         return with_probabilities(self.model(images, training=False))

@@ -7,6 +7,8 @@ import numpy as np
 from keras_attention.arguments import invalid, reason
 from keras_attention.export.extras import needs
 from keras_attention.export.graph import IMAGES
+from keras_attention.models.grids import from_config
+from keras_attention.models.outputs import attended_layer
 
 OPSET = 17  # of 2022; ONNX Runtime 1.12 and newer read it
 SMALLEST_HALVED = 256  # constants with fewer elements stay in float32
@@ -25,7 +27,11 @@ def write_onnx(graph, path, quantize=None):
     import tf2onnx
 
     model, _ = tf2onnx.convert.from_function(graph.frozen, [graph.signature], opset=OPSET)
-    properties = {"class_names": json.dumps(graph.class_names), "image_size": str(graph.image_shape[0])}
+    properties = {
+        "class_names": json.dumps(graph.class_names),
+        "image_size": str(graph.image_shape[0]),
+        "grids": json.dumps({attended_layer(name): grid.get_config() for name, grid in graph.grids.items()}),
+    }
     onnx.helper.set_model_props(model, properties)
     if quantize == "float16":
         _halve(model.graph)
@@ -62,7 +68,7 @@ class OnnxRuntime:
         path: path of the file.
 
     Attributes:
-        class_names, image_size: from the file's metadata.
+        class_names, image_size, grids: from the file's metadata; files of earlier versions have no grids.
 
     Call arguments:
         images: float32 `(n, S, S, 3)` from 0 to 255.
@@ -86,6 +92,7 @@ class OnnxRuntime:
             properties = self.session.get_modelmeta().custom_metadata_map
             self.class_names = tuple(json.loads(properties["class_names"]))
             self.image_size = int(properties["image_size"])
+            self.grids = from_config(json.loads(properties.get("grids", "{}")))
         except (KeyError, TypeError, ValueError) as error:
             raise _foreign(path, "metadata without class_names and image_size") from error
         if inputs != [IMAGES]:

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_attention.arguments import invalid, reason
 from keras_attention.export.decoding import LIMITS, decode_in_graph
 from keras_attention.export.graph import IMAGES
-from keras_attention.maps.attention import joint, resized
+from keras_attention.maps.placed import finest, joint, resized
 from keras_attention.models.outputs import JOINT, LABELS, PROBABILITIES, map_output
 
 BYTES = "image_bytes"
@@ -80,8 +80,9 @@ def _explained(graph, classify, images):
         for name in graph.maps
     }
     if len(found) > 1:
-        found[JOINT_MAP] = joint(found)
-    return outputs | {name: resized(values, graph.image_shape[:2]) for name, values in found.items()}
+        found[JOINT_MAP] = joint(found, graph.grids)
+    grids = {JOINT_MAP: finest(graph.grids), **graph.grids} if found else {}
+    return outputs | {name: resized(values, graph.image_shape[:2], grids[name]) for name, values in found.items()}
 
 
 class SavedModelRuntime:

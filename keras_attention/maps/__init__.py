@@ -1,6 +1,6 @@
 """Where a model looks: attention maps and Grad-CAM, measures of them, and pictures of them."""
 
-from keras_attention.maps.attention import AttentionMaps, attention_maps, joint_map, resize_maps
+from keras_attention.maps.attention import AttentionMaps, attention_maps
 from keras_attention.maps.cam import GradCam, grad_cam
 from keras_attention.maps.map_report import MapReport
 from keras_attention.maps.mask_measures import (
@@ -14,6 +14,7 @@ from keras_attention.maps.measures import MEASURES, MapMeasure, measure_maps
 from keras_attention.maps.measuring import measure
 from keras_attention.maps.perturbation import deletion_and_insertion
 from keras_attention.maps.pictures import MapScale, attention_figure, attention_strip, map_scales
+from keras_attention.maps.placed import PlacedMaps, joint_map, resize_maps
 from keras_attention.maps.properties import agreement, entropy, sparsity
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "MapMeasure",
     "MapReport",
     "MapScale",
+    "PlacedMaps",
     "agreement",
     "attention_figure",
     "attention_maps",

@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_attention.arguments import require_choice
 from keras_attention.maps.classifier import Classifier, check_images, in_batches
+from keras_attention.maps.placed import place, resize_maps
+from keras_attention.models.grids import map_grids
 from keras_attention.models.outputs import require_attention_layers
 
 RESOLUTIONS = ("map", "image")
@@ -20,8 +22,8 @@ def attention_maps(model, images, resolution="map", per_head=False, kind="weight
         model: any functional model with `SpatialAttention` layers, such as `attention_classifier` builds, or one loaded
             from a file.
         images: `(B, height, width, 3)` from 0 to 255, as the model takes them.
-        resolution: `"map"` for the size of the attended layers, or `"image"` for that of the images; maps are then
-            resized bilinearly with half-pixel centres.
+        resolution: `"map"` for the positions of the attended layers, or `"image"` for the size of the images; maps are
+            then resized as by `resize_maps`.
         per_head: whether to return a map for each head; otherwise the heads are averaged.
         kind: `"weights"`; for an alignment that samples also `"probabilities"` (`hard`: that a position is the chosen
             one; `reinforced`: that a position is kept) or `"choice"`, 1 where it looks and 0 elsewhere.
@@ -31,8 +33,8 @@ def attention_maps(model, images, resolution="map", per_head=False, kind="weight
 
     Returns:
         Name of each attended layer, such as `"block3_pool"` → its map, float32 `(B, H, W)`, in the order of the model;
-        with `per_head`, `(B, h, H, W)`. An attention layer that is not named `attention_<attended layer>` appears under
-        its full name.
+        with `per_head`, `(B, h, H, W)`. They are `PlacedMaps`, arrays that know where in the image they lie. An
+        attention layer that is not named `attention_<attended layer>` appears under its full name.
 
     Raises:
         ValueError: a model without attention layers, images that it does not take, a `kind` that an alignment does not
@@ -93,7 +95,9 @@ class AttentionMaps:
         for name, layer in self.layers.items():
             heads = maps[name] if layer.num_heads > 1 else maps[name][:, None]
             maps[name] = heads if per_head else heads.mean(axis=1)
-        return maps if resolution == "map" else {name: _at_size(values, images) for name, values in maps.items()}
+        size = images.shape[1:3]
+        maps = place(maps, map_grids(self.model, size))
+        return maps if resolution == "map" else {name: resize_maps(values, size) for name, values in maps.items()}
 
     @functools.cached_property
     def _outputs(self):
@@ -129,75 +133,9 @@ class AttentionMaps:
         return maps | {name: np.moveaxis(maps[name], -3, 1)[rows, classes] for name in per_class}
 
 
-def resize_maps(maps, size):
-    """Maps resized bilinearly, with half-pixel centres.
-
-    Args:
-        maps: `(n, H, W)`.
-        size: (height, width), or one number for both.
-
-    Returns:
-        float32 `(n, height, width)`.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_attention.maps import resize_maps
-    >>> resize_maps(np.array([[[0.0, 1.0]]]), (1, 4))
-    array([[[0.  , 0.25, 0.75, 1.  ]]], dtype=float32)
-    """
-    size = (size, size) if isinstance(size, int) else tuple(size)
-    return keras.ops.convert_to_numpy(resized(np.asarray(maps, "float32"), size))
-
-
-def joint_map(maps, size=None):
-    """The joint map: the product of the resized maps of all attended layers, each divided by its largest value.
-
-    Args:
-        maps: name → `(n, H, W)`, as `attention_maps` gives them.
-        size: (height, width) of the result, or one number for both; if `None`, the size of the finest map.
-
-    Returns:
-        float32 `(n, height, width)` from 0 to 1.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_attention.maps import joint_map
-    >>> joint_map({"fine": np.array([[[4.0, 2.0, 2.0, 4.0]]]), "coarse": np.array([[[0.0, 0.5]]])})
-    array([[[0.   , 0.125, 0.375, 1.   ]]], dtype=float32)
-    """
-    size = (size, size) if isinstance(size, int) else size
-    return keras.ops.convert_to_numpy(
-        joint({name: np.asarray(values, "float32") for name, values in maps.items()}, size)
-    )
-
-
-def resized(maps, size):
-    """`resize_maps` for tensors, also inside a graph; `size` is (height, width)."""
-    return keras.ops.image.resize(maps[..., None], size, interpolation="bilinear", data_format="channels_last")[..., 0]
-
-
-def joint(maps, size=None):
-    """`joint_map` for tensors, also inside a graph."""
-    size = max((tuple(values.shape[1:]) for values in maps.values()), key=np.prod) if size is None else size
-    product = 1.0
-    for values in maps.values():
-        values = resized(values, size)
-        largest = keras.ops.max(values, axis=(1, 2), keepdims=True)
-        product = product * (values / keras.ops.where(largest > 0, largest, 1.0))
-    return product
-
-
 def _computed(layer, kind, query, features):
     if kind == "weights":
         found = layer(query, features, return_attention_scores=True)[1]
     else:
         found = layer.policy(query, features)[KINDS.index(kind) - 1]
     return keras.ops.convert_to_numpy(found)
-
-
-def _at_size(maps, images):
-    """Maps `(B, …, H, W)` resized to the size of the images."""
-    flat = resize_maps(maps.reshape(-1, *maps.shape[-2:]), images.shape[1:3])
-    return flat.reshape(*maps.shape[:-2], *images.shape[1:3])

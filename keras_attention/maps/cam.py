@@ -4,10 +4,12 @@ import keras
 import numpy as np
 
 from keras_attention.arguments import invalid, require_choice
-from keras_attention.maps.attention import RESOLUTIONS, resize_maps
+from keras_attention.maps.attention import RESOLUTIONS
 from keras_attention.maps.classifier import Classifier, check_images, functional, in_batches
 from keras_attention.maps.gradient import gradient
+from keras_attention.maps.placed import place, resize_maps
 from keras_attention.models.backbone import feature_layers, feature_map
+from keras_attention.models.grids import layer_grids
 from keras_attention.precision import in_float32
 
 GRAD_CAM, GRAD_CAM_TITLE = "grad_cam", "Grad-CAM"
@@ -26,11 +28,12 @@ def grad_cam(model, images, layer=None, class_index=None, resolution="map", batc
         layer: a layer whose output is a feature map `(B, H, W, C)`, or its name; `None` is the last one before the
             last pooling layer.
         class_index: the class to explain: one for all images, or one for each; `None` is the most probable.
-        resolution: `"map"` for the size of the layer, or `"image"` for that of the images.
+        resolution: `"map"` for the positions of the layer, or `"image"` for the size of the images.
         batch_size: images at a time.
 
     Returns:
-        float32 `(B, H, W)`, at least 0, not scaled. A map of zeros means that nothing in A supports the class.
+        float32 `(B, H, W)`, at least 0, not scaled, as `PlacedMaps`. A map of zeros means that nothing in A
+        supports the class.
 
     Raises:
         TypeError: a model that is not functional.
@@ -97,7 +100,9 @@ class GradCam:
         classes = self.classifier.classes(images, class_index, batch_size)
         batches = zip(in_batches(images, batch_size), in_batches(classes, batch_size), strict=True)
         maps = np.concatenate([self._maps(self.lower.predict_on_batch(batch), chosen) for batch, chosen in batches])
-        return maps if resolution == "map" else resize_maps(maps, images.shape[1:3])
+        size = images.shape[1:3]
+        maps = place({self.layer: maps}, layer_grids(self.model, size))[self.layer]
+        return maps if resolution == "map" else resize_maps(maps, size)
 
     def _parts(self):
         """The model in two parts, cut at the layer: images → (features, other tensors), and these → logits.

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_attention.figures import Figure, by_name
-from keras_attention.maps.attention import joint_map, resize_maps
 from keras_attention.maps.mask_measures import MaskedMap, chance, do_not_fit, flattened, inside_masks, of_each
+from keras_attention.maps.placed import joint_map, resize_maps
 from keras_attention.maps.properties import entropy, sparsity
 from keras_attention.models.outputs import JOINT
 

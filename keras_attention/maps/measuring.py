@@ -8,12 +8,13 @@ import numpy as np
 
 from keras_attention.arguments import invalid, require_integer
 from keras_attention.data.split import evenly_spaced
-from keras_attention.maps.attention import AttentionMaps, joint_map
+from keras_attention.maps.attention import AttentionMaps
 from keras_attention.maps.cam import GRAD_CAM, GradCam
 from keras_attention.maps.classifier import Classifier, check_images
 from keras_attention.maps.map_report import MapReport
 from keras_attention.maps.measures import MEASURES, measure_pixels
 from keras_attention.maps.perturbation import deletion_and_insertion
+from keras_attention.maps.placed import PlacedMaps, joint_map
 from keras_attention.maps.properties import agreement
 from keras_attention.models.outputs import JOINT, PROBABILITIES
 
@@ -214,8 +215,8 @@ def _perturbed(classifier, images, maps, steps, batch_size, generators):
 
     Each map has a separate generator, which continues from chunk to chunk, so that chunks do not change the figures.
     """
-    finest = max((values.shape for values in maps.values()), key=np.prod)
-    maps = maps | {CHANCE: generators["random map"].random(finest)}
+    finest = max(maps.values(), key=np.size)
+    maps = maps | {CHANCE: PlacedMaps(generators["random map"].random(finest.shape), finest.grid)}
     found = {
         name: deletion_and_insertion(classifier, images, values, None, steps, batch_size, generators[name])
         for name, values in maps.items()

@@ -4,9 +4,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from keras_attention.arguments import invalid, require_integer
-from keras_attention.maps.attention import resize_maps
 from keras_attention.maps.classifier import Classifier, check_images
 from keras_attention.maps.mask_measures import require_finite
+from keras_attention.maps.placed import resize_maps
 
 BLUR = 1 / 8  # standard deviation over the side of the image: large enough to hide every digit or lesion
 
@@ -51,7 +51,7 @@ def deletion_and_insertion(model, images, maps, class_index=None, steps=10, batc
         section 4.2; here both blur, as section 4.3 does for insertion.
     """
     require_integer("steps", steps, at_least=1)
-    images, maps = check_images(getattr(model, "model", model), images), np.asarray(maps, "float32")
+    images, maps = check_images(getattr(model, "model", model), images), np.asanyarray(maps, "float32")
     if maps.ndim != 3 or len(maps) != len(images):
         raise invalid("`maps` must have one map for each image.", f"({len(images)}, H, W)", f"{maps.shape}")
     require_finite(maps)

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from keras_attention.arguments import invalid
-from keras_attention.maps.attention import resize_maps
+from keras_attention.maps.placed import resize_maps
 
 COLOURS = "inferno"  # perceptually uniform
 OPACITY = 0.6
@@ -270,7 +270,7 @@ def overlay(image, values, scale, opacity=OPACITY):
         `(H, W, 3)`, uint8.
     """
     grey = np.asarray(image, "float32").mean(-1, keepdims=True)
-    shown = scale.factor * resize_maps(np.asarray(values)[None], grey.shape[:2])[0]
+    shown = scale.factor * resize_maps(values, grey.shape[:2])
     colours = colormaps[COLOURS](scale.norm(shown))
     opacity = opacity * colours[..., 3:]  # the colour of NaN is transparent
     return ((1 - opacity) * grey + opacity * 255 * colours[..., :3]).round().astype("uint8")

@@ -4,8 +4,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from keras_attention.arguments import invalid
-from keras_attention.maps.attention import resize_maps
 from keras_attention.maps.mask_measures import require_finite
+from keras_attention.maps.placed import at_positions, finest, grid_of
 
 
 def entropy(maps):
@@ -59,7 +59,7 @@ def sparsity(maps):
 
 
 def agreement(first, second):
-    """Spearman's rank correlation of two maps of an image over the positions; the coarser map is resized to the finer.
+    """Spearman's rank correlation of two maps over the positions; the coarser map is read at those of the finer.
 
     Args:
         first, second: `(B, H, W)`; the two may differ in height and width.
@@ -78,7 +78,7 @@ def agreement(first, second):
     >>> agreement(falling, falling**2), agreement(falling, -falling)
     (array([1.]), array([-1.]))
     """
-    first, second = (np.asarray(maps, "float64") for maps in (first, second))
+    first, second = (np.asanyarray(maps, "float64") for maps in (first, second))
     if first.ndim != 3 or second.ndim != 3 or len(first) != len(second):
         raise invalid(
             "`first` and `second` must be maps of the same images.",
@@ -87,8 +87,8 @@ def agreement(first, second):
         )
     for maps in (first, second):
         require_finite(maps)
-    size = max(first.shape[1:], second.shape[1:], key=np.prod)
-    ranks = [_centred_ranks(maps if maps.shape[1:] == size else resize_maps(maps, size)) for maps in (first, second)]
+    grid = finest({"first": grid_of(first), "second": grid_of(second)})
+    ranks = [_centred_ranks(maps if grid_of(maps) == grid else at_positions(maps, grid)) for maps in (first, second)]
     norms = np.prod([np.linalg.norm(each, axis=1) for each in ranks], axis=0)
     together = (ranks[0] * ranks[1]).sum(axis=1)
     return np.where(norms > 0, together / np.where(norms > 0, norms, 1), np.nan).clip(-1, 1)

@@ -4,6 +4,7 @@ from keras_attention.models.backbone import FeatureLayer, feature_layers, freeze
 from keras_attention.models.backbones import BACKBONES, Backbone
 from keras_attention.models.calibration import calibrate_batch_norm
 from keras_attention.models.classifier import attention_classifier
+from keras_attention.models.grids import Axis, Grid, layer_grids, map_grids
 from keras_attention.models.outputs import attention_outputs
 from keras_attention.models.reinforce import ReinforceModel
 from keras_attention.models.supervision import MaskDice, MaskOverlap, mask_losses
@@ -13,8 +14,10 @@ from keras_attention.models.weights import LoadedWeights, load_pretrained
 __all__ = [
     "BACKBONES",
     "VGG16BN",
+    "Axis",
     "Backbone",
     "FeatureLayer",
+    "Grid",
     "LoadedWeights",
     "MaskDice",
     "MaskOverlap",
@@ -24,7 +27,9 @@ __all__ = [
     "calibrate_batch_norm",
     "feature_layers",
     "freeze",
+    "layer_grids",
     "load_pretrained",
+    "map_grids",
     "mask_losses",
     "over_features",
     "unfreeze",

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 
 from keras_attention.arguments import invalid, unknown
+from keras_attention.models.grids import layer_grids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +14,8 @@ class FeatureLayer:
 
     Args:
         shape: `(H, W, C)`; H and W are `None` if the backbone takes images of any size.
-        stride: number of pixels of the image between two positions of the map, along the height.
+        stride: number of pixels of the image between two positions of the map, along the height; `None` if it is not
+            known.
 
     Example:
 
@@ -181,25 +183,15 @@ def _maps(model):
     if len(inputs[0].shape) != 4:
         raise invalid("The backbone must take images.", "(batch, height, width, channels)", f"{inputs[0].shape}")
     outputs = {layer.name: layer.output for layer in model.layers if _gives_map(layer)}
-    height, sides = _heights(inputs[0], outputs)
-    return {
-        name: FeatureLayer(tuple(output.shape[1:]), round(height / sides[name])) for name, output in outputs.items()
-    }
+    grids = layer_grids(model, (NOMINAL_SIDE, NOMINAL_SIDE))
+    strides = {name: round(grid.rows.step) for name, grid in grids.items()}
+    return {name: FeatureLayer(tuple(output.shape[1:]), strides.get(name)) for name, output in outputs.items()}
 
 
 def _gives_map(layer):
     if isinstance(layer, keras.layers.InputLayer):
         return False
     return len(getattr(getattr(layer, "output", None), "shape", None) or ()) == 4
-
-
-def _heights(image, outputs):
-    """The height of the images and of each map; for nominal images if the model takes any size."""
-    if image.shape[1] is not None:
-        return image.shape[1], {name: output.shape[1] for name, output in outputs.items()}
-    nominal = (1, NOMINAL_SIDE, NOMINAL_SIDE, image.shape[-1])
-    shapes = keras.Model(image, outputs).compute_output_shape(nominal)
-    return NOMINAL_SIDE, {name: shape[1] for name, shape in shapes.items()}
 
 
 def usual_names(names, others):

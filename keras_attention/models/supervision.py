@@ -4,7 +4,8 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import invalid, unknown
-from keras_attention.layers.regularization import cell_sums, map_shares
+from keras_attention.layers.regularization import map_shares
+from keras_attention.models.grids import Grid, map_grids
 from keras_attention.models.outputs import map_output, require_attention_layers
 from keras_attention.registry import PACKAGE
 
@@ -14,9 +15,14 @@ SMALL = 1e-12  # below every sum of weights other than 0
 class MaskLoss(keras.losses.Loss):
     """Base of the losses between attention maps and masks; a subclass overrides `compare`.
 
-    The masks are average-pooled to the grid of the map, so that m is the share of each position that the object covers.
+    The masks are averaged over the area of each position of the map, so that m is the share of it that the object
+    covers. What belongs to no position, such as a border that poolings leave out, does not count.
     A mask without any object does not say where to look: its loss is 0, without gradient. Give images without a mask a
     mask of zeros; they then count for the classification alone. The mean is over all images of the batch.
+
+    Args:
+        grid: the `Grid` of the maps, or its configuration; `None` if the maps cover the whole image evenly.
+        reduction, name, dtype: as for `keras.losses.Loss`.
 
     Call arguments:
         y_true: masks `(B, S, S)` or `(B, S, S, 1)`, at least as large as the map: 0 outside the object; 1, 255 or
@@ -30,9 +36,18 @@ class MaskLoss(keras.losses.Loss):
         ValueError: masks of another rank, or smaller than the map.
     """
 
+    def __init__(self, grid=None, reduction="sum_over_batch_size", name=None, dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.grid = Grid.from_config(grid) if isinstance(grid, dict) else grid
+        if not isinstance(self.grid, Grid | None):
+            raise invalid("`grid` must say where the maps lie.", "a `Grid` or `None`", f"grid={grid!r}", TypeError)
+
+    def get_config(self):
+        return {**super().get_config(), "grid": self.grid and self.grid.get_config()}
+
     def call(self, y_true, y_pred):
         maps = ops.cast(y_pred, keras.backend.result_type(y_pred.dtype, "float32"))
-        masks = pooled_masks(ops.cast(y_true, maps.dtype), maps.shape[-2:])
+        masks = pooled_masks(ops.cast(y_true, maps.dtype), self.grid or Grid.even(maps.shape[-2:]))
         masks = ops.reshape(masks, (-1, *(1 for _ in maps.shape[1:-2]), *masks.shape[1:]))
         values = self.compare(maps, masks)
         values = ops.where(ops.any(masks > 0, axis=(-2, -1)), values, 0.0)
@@ -51,7 +66,7 @@ class MaskDice(MaskLoss):
     to 1 cannot equal a mask; use `MaskOverlap` for them.
 
     Args:
-        reduction, name, dtype: as for `keras.losses.Loss`.
+        grid, reduction, name, dtype: as for `MaskLoss`.
 
     Example:
 
@@ -65,8 +80,8 @@ class MaskDice(MaskLoss):
         Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019, eq. 4.
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="mask_dice", dtype=None):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+    def __init__(self, grid=None, reduction="sum_over_batch_size", name="mask_dice", dtype=None):
+        super().__init__(grid, reduction, name, dtype)
 
     def compare(self, maps, masks):
         both = _sums(maps * masks)
@@ -85,7 +100,7 @@ class MaskOverlap(MaskLoss):
     them. It is called like `MaskLoss`.
 
     Args:
-        reduction, name, dtype: as for `keras.losses.Loss`.
+        grid, reduction, name, dtype: as for `MaskLoss`.
 
     Example:
 
@@ -96,8 +111,8 @@ class MaskOverlap(MaskLoss):
     [0.0, 0.5]
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="mask_overlap", dtype=None):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+    def __init__(self, grid=None, reduction="sum_over_batch_size", name="mask_overlap", dtype=None):
+        super().__init__(grid, reduction, name, dtype)
 
     def compare(self, maps, masks):
         return 1 - _sums(ops.minimum(map_shares(maps), map_shares(masks)))
@@ -105,6 +120,8 @@ class MaskOverlap(MaskLoss):
 
 def mask_losses(model, attend=None):
     """A loss for the map of each attended layer: `MaskDice` for independent weights, else `MaskOverlap`.
+
+    Each loss has the grid of its map, so that the masks are compared with it where its positions lie.
 
     Args:
         model: a classifier built by `attention_classifier`, or the result of `attention_outputs` for it.
@@ -133,27 +150,33 @@ def mask_losses(model, attend=None):
         if name not in attention:
             raise unknown("attended layer", name, attention, "attend")
     wanted = {name: layer for name, layer in attention.items() if attend is None or name in attend}
-    return {
-        map_output(name): MaskDice() if layer.alignment.averages else MaskOverlap() for name, layer in wanted.items()
-    }
+    grids = map_grids(model)
+    kinds = {name: MaskDice if layer.alignment.averages else MaskOverlap for name, layer in wanted.items()}
+    return {map_output(name): kind(grids.get(name)) for name, kind in kinds.items()}
 
 
-def pooled_masks(masks, size):
-    """Masks `(B, S, S)` or `(B, S, S, 1)` → the share of each position that is inside the object, `(B, *size)`."""
+def pooled_masks(masks, grid):
+    """Masks `(B, S, S)` or `(B, S, S, 1)` → the share of each position inside the object, `(B, *grid.shape)`."""
     masks = ops.squeeze(masks, -1) if len(masks.shape) == 4 and masks.shape[-1] == 1 else masks
     sides = masks.shape[1:]
-    if len(sides) != 2 or any(side is not None and side < least for side, least in zip(sides, size, strict=True)):
-        raise invalid(
-            "The masks must fit the map.", f"(B, S, S) or (B, S, S, 1) of at least {tuple(size)}", f"{masks.shape}"
-        )
+    if len(sides) != 2 or any(side is not None and side < least for side, least in zip(sides, grid.shape, strict=True)):
+        raise invalid("The masks must fit the map.", f"(B, S, S) or (B, S, S, 1) of at least {grid.shape}", masks.shape)
     # 0 and 255 become 0 and 1; values from 0 to 1 stay as they are.
     highest = ops.max(masks, axis=(1, 2), keepdims=True)
     masks = ops.where(highest > 1, masks / ops.maximum(highest, 1), masks)
-    # By sums, because the size of the masks may be unknown until they arrive.
-    for axis, cells in ((-2, size[0]), (-1, size[1])):
-        length = ops.shape(masks)[axis]
-        masks = cell_sums(masks, length, cells, axis) * cells / ops.cast(length, masks.dtype)
-    return masks
+    by_row = ops.matmul(_shares_of_pixels(masks, grid.rows, -2), masks)
+    return ops.matmul(by_row, ops.transpose(_shares_of_pixels(masks, grid.columns, -1)))
+
+
+def _shares_of_pixels(masks, axis, number):
+    """The share that each pixel of a mask has in the area of each position along an axis, `(axis.count, pixels)`."""
+    length = ops.shape(masks)[number]  # may be unknown until the masks arrive
+    scale = ops.cast(length, masks.dtype) / axis.side
+    first = scale * (axis.start - axis.step / 2 + axis.step * ops.cast(ops.arange(axis.count), masks.dtype)[:, None])
+    low, high = ops.maximum(first, 0), ops.minimum(first + scale * axis.step, ops.cast(length, masks.dtype))
+    pixels = ops.cast(ops.arange(length), masks.dtype)
+    inside = ops.relu(ops.minimum(high, pixels + 1) - ops.maximum(low, pixels))
+    return inside / ops.maximum(high - low, SMALL)
 
 
 def _sums(values):

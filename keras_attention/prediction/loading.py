@@ -1,15 +1,24 @@
 """A run, a `.keras` file or an export in any format → its `Predictor`."""
 
 import pathlib
+import warnings
 
 import keras
 import numpy as np
 
 from keras_attention.arguments import invalid, reason
-from keras_attention.export.card import CARD, damaged, is_card, read_card
+from keras_attention.export.card import CARD, damaged, grids_of, is_card, read_card
 from keras_attention.export.formats import FORMATS, format_of
 from keras_attention.files import read_json
-from keras_attention.models.outputs import LOGITS, PROBABILITIES, attention_outputs, with_probabilities
+from keras_attention.models.grids import map_grids
+from keras_attention.models.outputs import (
+    LOGITS,
+    PROBABILITIES,
+    attended_layer,
+    attention_outputs,
+    map_outputs,
+    with_probabilities,
+)
 from keras_attention.precision import in_float32
 from keras_attention.prediction.predictor import Predictor
 from keras_attention.quiet import silenced
@@ -91,7 +100,7 @@ def _from_file(path, name):
         return _from_export(path.parent, card, name)
     runtime = _runtime(path, name)
     names = getattr(runtime, "class_names", None)
-    return _checked_predictor(path, runtime, names)
+    return _checked_predictor(path, runtime, names, getattr(runtime, "grids", {}))
 
 
 def _from_export(folder, card, name):
@@ -103,7 +112,7 @@ def _from_export(folder, card, name):
     if runtime.image_size != card["image_size"]:
         expected = f"an image_size of {runtime.image_size}, as in the model"
         raise invalid(f"{folder / CARD} does not fit its model.", expected, f"{card['image_size']}")
-    return _checked_predictor(path, runtime, card["class_names"])
+    return _checked_predictor(path, runtime, card["class_names"], grids_of(card))
 
 
 def _runtime(path, name):
@@ -111,7 +120,7 @@ def _runtime(path, name):
         return FORMATS[name].runtime(path)
 
 
-def _checked_predictor(path, runtime, names):
+def _checked_predictor(path, runtime, names, grids):
     """The predictor of an export, after it predicted one black image; if `names` is `None`, its classes are numbers."""
     size = runtime.image_size
     try:
@@ -122,7 +131,16 @@ def _checked_predictor(path, runtime, names):
     except Exception as error:  # each runtime raises different exceptions, and a foreign model has other outputs
         raise _foreign(path, reason(error)) from error
     _check_names(path, names, classes)
-    return Predictor(runtime, names or _numbers(classes), size)
+    _warn_of_unplaced(path, {attended_layer(name): found[name].shape for name in map_outputs(found)}, grids, size)
+    return Predictor(runtime, names or _numbers(classes), size, grids=grids)
+
+
+def _warn_of_unplaced(path, shapes, grids, size):
+    """Warns if an export does not say where its maps lie, and they cannot cover the whole image."""
+    for name, shape in shapes.items():
+        if name not in grids and any(size % side for side in shape[-2:]):
+            what = f"{path} does not say where the positions of its map {name} lie: it is drawn over the whole image"
+            warnings.warn(f"{what}, which may shift it. Export the run again to mend this.", stacklevel=5)
 
 
 def _foreign(path, received):
@@ -146,7 +164,11 @@ def _from_keras(path, class_names):
         raise invalid(problem, "a model of this package", f"model={str(path)!r}") from error
     _check_names(path, class_names, classes)
     names = class_names or _numbers(classes)
-    return Predictor(lambda images: with_probabilities(graph.predict_on_batch(images)), names, size, model)
+
+    def outputs(images):
+        return with_probabilities(graph.predict_on_batch(images))
+
+    return Predictor(outputs, names, size, model, map_grids(model))
 
 
 def _names_beside(path):

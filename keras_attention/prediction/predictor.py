@@ -3,6 +3,8 @@
 import numpy as np
 
 from keras_attention.arguments import require_pixels
+from keras_attention.maps.placed import place
+from keras_attention.models.outputs import map_output, map_outputs
 from keras_attention.prediction.reading import read_image
 
 
@@ -14,13 +16,14 @@ class Predictor:
         class_names: the name of each class.
         image_size: S, the side of the images in pixels.
         model: the Keras model in float32; `None` if there is none, as for an export.
+        grids: attended layer → the `Grid` of its map; `None` if the maps cover the whole image evenly.
 
     Call arguments:
         images: `(n, S, S, 3)` from 0 to 255; other ranges, such as 0 to 1, are refused.
 
     Returns:
         A dictionary of arrays: `probabilities` and `logits`, `(n, classes)`, and one `attention_<layer>` for each
-        attended layer, `(n, H, W)`.
+        attended layer, `(n, H, W)`, as `PlacedMaps`.
 
     Example:
 
@@ -36,13 +39,14 @@ class Predictor:
     array([[0.25, 0.75]], dtype=float32)
     """
 
-    def __init__(self, outputs, class_names, image_size, model=None):
+    def __init__(self, outputs, class_names, image_size, model=None, grids=None):
         self.outputs, self.class_names, self.image_size = outputs, tuple(class_names), image_size
-        self.model = model
+        self.model, self.grids = model, {map_output(name): grid for name, grid in (grids or {}).items()}
 
     def __call__(self, images):
         images = require_pixels(np.asarray(images)).astype("float32")
-        return {name: np.asarray(values) for name, values in self.outputs(images).items()}
+        outputs = {name: np.asarray(values) for name, values in self.outputs(images).items()}
+        return outputs | place({name: outputs[name] for name in map_outputs(outputs)}, self.grids)
 
     def read(self, path):
         """An image file → uint8 `(S, S, 3)`.

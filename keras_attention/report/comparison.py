@@ -12,7 +12,9 @@ from keras_attention.atomic import replacing
 from keras_attention.data.split import evenly_spaced
 from keras_attention.maps.measures import MEASURES
 from keras_attention.maps.pictures import map_scales, outlined, overlay
+from keras_attention.maps.placed import place
 from keras_attention.metrics import METRICS
+from keras_attention.models.grids import from_config
 from keras_attention.models.outputs import JOINT, LOGITS
 from keras_attention.report.comparison_figures import (
     cost_figure,
@@ -150,19 +152,19 @@ def _examples(comparison, summary):
     chosen = evenly_spaced(len(examples["number"]), SHOWN)
     maps_of = {variant["name"]: _first_maps(comparison, variant) for variant in summary["variants"]}
     cards = []
-    for place in chosen:
-        image, row = examples["image"][place], int(examples["number"][place])
-        card = {"number": row, "label": names[int(examples["label"][place])], "variants": []}
-        card["image"] = _picture(outlined(image, examples["mask"][place]) if "mask" in examples else image)
+    for shown in chosen:
+        image, row = examples["image"][shown], int(examples["number"][shown])
+        card = {"number": row, "label": names[int(examples["label"][shown])], "variants": []}
+        card["image"] = _picture(outlined(image, examples["mask"][shown]) if "mask" in examples else image)
         for name, found in maps_of.items():
             if found:
                 layers, probabilities = found
                 best = int(probabilities[row].argmax())
                 pictures = [
-                    (layer, _picture(overlay(image, values[place], scale))) for layer, (values, scale) in layers.items()
+                    (layer, _picture(overlay(image, values[shown], scale))) for layer, (values, scale) in layers.items()
                 ]
                 answer = {"label": names[best], "probability": float(probabilities[row][best])}
-                right = best == int(examples["label"][place])
+                right = best == int(examples["label"][shown])
                 card["variants"].append({"name": name, "pictures": pictures, "right": right, **answer})
         cards.append(card)
     return cards
@@ -175,11 +177,13 @@ def _first_maps(comparison, variant):
     """
     if not variant["runs"]:
         return None
-    arrays = comparison.run(variant["name"], variant["runs"][0]["seed"]).arrays()
+    run = comparison.run(variant["name"], variant["runs"][0]["seed"])
+    arrays = run.arrays()
     maps = {key.removeprefix("map/"): values for key, values in arrays.items() if key.startswith("map/")}
     if not maps:
         return None
     probabilities = np.exp(arrays[LOGITS] - np.logaddexp.reduce(arrays[LOGITS], axis=-1, keepdims=True))
+    maps = place(maps, from_config(run.metrics.get("grids", {})))
     return {layer: (maps[layer], scale) for layer, scale in map_scales(maps).items()}, probabilities
 
 

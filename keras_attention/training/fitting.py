@@ -35,7 +35,7 @@ def _prepare(run, config, dataset, stage, first, made_backup):
     """The compiled network of a stage, in the state at which the stage begins, or in the state of the backup."""
     network = stage.prepare()
     steps = dataset.steps_per_epoch(config.batch_size)
-    compile_network(network, config, steps, stage.backbone)
+    compile_network(network, config, steps, stage.backbone, classifier=stage.model)
     make_variables(network)
     if made_backup:
         run.load_backup(network)

@@ -67,7 +67,7 @@ def build_networks(config, dataset):
         return backbone, build_model(config, dataset, backbone)
 
 
-def compile_network(network, config, steps_per_epoch, backbone=None, optimizer=None):
+def compile_network(network, config, steps_per_epoch, backbone=None, optimizer=None, classifier=None):
     """Compiles a network as a configuration says.
 
     Args:
@@ -76,13 +76,15 @@ def compile_network(network, config, steps_per_epoch, backbone=None, optimizer=N
         steps_per_epoch: the steps of an epoch of training.
         backbone: the part that learns at `config.backbone_rate` times the rate.
         optimizer: the optimizer to continue with; if `None`, a new one.
+        classifier: the classifier over images, if the network is the part of it after the backbone; it knows where its
+            maps lie in the images.
     """
     optimizer = optimizer or make_optimizer(config, steps_per_epoch, backbone)
     loss = _classification_loss(config)
     if not isinstance(network.output, dict):
         network.compile(optimizer, loss, metrics=["accuracy"])
         return
-    maps = mask_losses(network)
+    maps = mask_losses(classifier or network)
     weights = {LOGITS: 1.0, **dict.fromkeys(maps, config.supervise_attention)}
     network.compile(optimizer, {LOGITS: loss, **maps}, loss_weights=weights, metrics={LOGITS: ["accuracy"]})
 

@@ -6,7 +6,9 @@ from keras_attention.data.dataset import SPLITS
 from keras_attention.evaluation.figures import predict_split, predict_with_flips, split_metrics
 from keras_attention.export.run import export_run
 from keras_attention.maps import attention_figure
-from keras_attention.models import attention_outputs, over_features
+from keras_attention.maps.placed import place
+from keras_attention.models import attention_outputs, map_grids, over_features
+from keras_attention.models.grids import as_config
 from keras_attention.models.outputs import LOGITS, maps_of
 from keras_attention.report import confusion_figure, history_figure
 
@@ -29,7 +31,8 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
         export: whether to export the model.
     """
     outputs, labels = _predict(model, features or dataset, getattr(features, "layers", None))
-    logits, maps = outputs[LOGITS], maps_of(outputs)
+    grids = map_grids(model)
+    logits, maps = outputs[LOGITS], place(maps_of(outputs), grids)
     if not np.isfinite(logits).all():
         raise FloatingPointError(
             "The logits of the trained model must be finite: the training diverged. Expected finite logits; a lower "
@@ -47,7 +50,7 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
     run.save_model(model)
     _draw(run, keeper, metrics["confusion"], dataset.class_names, logits, examples, shown)
     training = {"parameters": int(model.count_params()), "precision": precision}
-    metrics |= _selection(keeper) | training | _data(dataset)
+    metrics |= _selection(keeper) | training | _data(dataset) | {"grids": as_config(grids)}
     if export:
         card = export_run(run, run.export_path, model=model, metrics=metrics, images=examples["image"])
         metrics["export_difference"] = card["formats"]["savedmodel"]["largest_difference"]

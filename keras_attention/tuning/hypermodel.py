@@ -138,7 +138,7 @@ class AttentionHyperModel(keras_tuner.HyperModel):
         network, steps = stage.prepare(), self.dataset.steps_per_epoch(config.batch_size)
         if network is not model or not is_first:
             optimizer = model.optimizer if is_first else None
-            compile_network(network, config, steps, stage.backbone, optimizer)
+            compile_network(network, config, steps, stage.backbone, optimizer, model)
         network.optimizer.iterations.assign(first * steps)
         return network
 

@@ -108,7 +108,7 @@ def small():
 
 def test_a_layer_that_does_not_exist():
     with pytest.raises(
-        ValueError, match=r"Unknown layer 'midle' \(did you mean 'middle'\?\). Expected one of: stem, middle, late"
+        ValueError, match=r"Unknown layer 'midle' \(did you mean 'middle'\?\). Expected one of: middle, late"
     ):
         attention_classifier(small(), 3, attend="midle", query="late")
     with pytest.raises(ValueError, match="did you mean 'block3_pool'"):

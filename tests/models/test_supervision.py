@@ -9,6 +9,9 @@ from keras import layers, ops
 
 from keras_attention.layers import HardAlignment
 from keras_attention.models import (
+    VGG16BN,
+    Axis,
+    Grid,
     MaskDice,
     MaskOverlap,
     ReinforceModel,
@@ -69,12 +72,50 @@ def test_masks_of_any_form(loss, rng):
 def test_masks_are_average_pooled(rng):
     masks = rng.random((2, 6, 4))
     expected = masks.reshape(2, 3, 2, 2, 2).mean((2, 4))
-    found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(masks, "float32"), (3, 2)))
+    found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(masks, "float32"), Grid.even((3, 2))))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     # 5 rows on 2 positions: the row in the middle is divided between them.
     column = np.array([1.0, 0, 1, 0, 0]).reshape(1, 5, 1)
-    found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(column, "float32"), (2, 1)))
+    found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(column, "float32"), Grid.even((2, 1))))
     np.testing.assert_allclose(found[0, :, 0], [1.5 / 2.5, 0.5 / 2.5], rtol=1e-5)
+
+
+@pytest.mark.portable
+def test_masks_are_averaged_where_the_positions_lie():
+    # Two positions of 2 pixels on a side of 5 pixels: the last pixel belongs to none of them.
+    grid = Grid(Axis(1.0, 2.0, 2, 5), Axis.even(1, 1))
+    column = np.array([0.0, 1, 1, 1, 1]).reshape(1, 5, 1)
+    found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(column, "float32"), grid))
+    np.testing.assert_allclose(found[0, :, 0], [0.5, 1.0])
+    # A mask of twice the size, and a position of which a part lies before the edge.
+    found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(np.repeat(column, 2, 1), "float32"), grid))
+    np.testing.assert_allclose(found[0, :, 0], [0.5, 1.0])
+    outside = Grid(Axis(0.5, 2.0, 2, 5), Axis.even(1, 1))
+    found = ops.convert_to_numpy(pooled_masks(ops.convert_to_tensor(column, "float32"), outside))
+    np.testing.assert_allclose(found[0, :, 0], [0.5 / 1.5, 1.0])
+
+
+@pytest.mark.portable
+@every_loss
+def test_a_loss_keeps_its_grid(loss):
+    grid = Grid(Axis(1.0, 2.0, 2, 5), Axis(1.0, 2.0, 2, 5))
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss(grid)))
+    assert again.grid == grid
+    assert loss.from_config({"name": "older"}).grid is None
+    with pytest.raises(TypeError, match="`grid` must say where the maps lie"):
+        loss("sum")
+
+
+@pytest.mark.parametrize("side", [75, 110, 127, 128])
+def test_a_perfect_map_has_no_loss_at_any_size(side):
+    model = attention_classifier(VGG16BN((side, side, 3), width=0.05), 2, alignment="sigmoid", units=4)
+    mask = np.zeros((1, side, side, 1), "uint8")
+    mask[:, 16:32, 32:64] = 1  # two positions of the fourth pooling, and eight of the third
+    for name, loss in mask_losses(model).items():
+        stride = {"attention_block3_pool": 8, "attention_block4_pool": 16}[name]
+        perfect = np.zeros((1, side // stride, side // stride), "float32")
+        perfect[:, 16 // stride : 32 // stride, 32 // stride : 64 // stride] = 1
+        assert value(loss, mask, perfect) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.portable
@@ -112,7 +153,7 @@ def test_several_maps_of_an_image_meet_one_mask(loss, rng):
 def test_masks_that_do_not_fit(shape):
     message = "The masks must fit the map. Expected (B, S, S) or (B, S, S, 1) of at least (4, 4)."
     with pytest.raises(ValueError, match=re.escape(message)):
-        pooled_masks(ops.ones(shape), (4, 4))
+        pooled_masks(ops.ones(shape), Grid.even((4, 4)))
 
 
 def network():
