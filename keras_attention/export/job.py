@@ -67,8 +67,8 @@ def export_model(
     >>> folder = pathlib.Path(tempfile.mkdtemp()) / "pets"
     >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 2, units=8)
     >>> card = export_model(model, folder, class_names=("cat", "dog"))
-    >>> card["attention"][0]
-    {'layer': 'block3_pool', 'score': 'additive', 'alignment': 'softmax', 'heads': 1}
+    >>> card["attention"][0]["layer"], card["attention"][0]["grid"]["rows"]
+    ('block3_pool', {'start': 4.0, 'step': 8.0, 'count': 4, 'side': 32})
     >>> card["formats"]["savedmodel"]["largest_difference"] < 1e-4
     True
     """

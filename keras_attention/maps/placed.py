@@ -40,13 +40,20 @@ class PlacedMaps(np.ndarray):
         return placed
 
     def __array_finalize__(self, source):
-        self.grid = getattr(source, "grid", None)
+        grid = getattr(source, "grid", None)
+        self.grid = grid if grid is not None and self.shape[-2:] == grid.shape else None
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        # What has no positions any more, such as a sum over them, is an ordinary array or number.
+        if return_scalar:
+            return array[()]
+        return array if self.grid is None or array.shape[-2:] != self.grid.shape else PlacedMaps(array, self.grid)
 
     def __array_function__(self, function, types, args, kwargs):
         # Functions such as `numpy.concatenate` make their results without a source.
         found = super().__array_function__(function, types, args, kwargs)
-        if isinstance(found, PlacedMaps) and found.grid is None:
-            found.grid = self.grid
+        if type(found) in (np.ndarray, PlacedMaps) and self.grid is not None and found.shape[-2:] == self.grid.shape:
+            return PlacedMaps(found, self.grid)
         return found
 
     def __reduce__(self):
@@ -56,7 +63,7 @@ class PlacedMaps(np.ndarray):
 def grid_of(maps):
     """The grid of some maps `(..., H, W)`; if they have none, that of maps which cover the whole image evenly."""
     grid = getattr(maps, "grid", None)
-    return grid if grid is not None and grid.shape == maps.shape[-2:] else Grid.even(maps.shape[-2:])
+    return grid if grid is not None else Grid.even(maps.shape[-2:])
 
 
 def place(maps, grids):

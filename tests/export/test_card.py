@@ -52,6 +52,12 @@ def card_text(graph, tmp_path):
     return write
 
 
+def grid(stride):
+    """The configuration of the grid of a map that divides the image evenly."""
+    axis = {"start": stride / 2, "step": float(stride), "count": 32 // stride, "side": 32}
+    return {"rows": axis, "columns": axis}
+
+
 def test_the_card_says_what_the_model_is(exported, untrained_run):
     folder, card = exported
     assert json.loads((folder / "card.json").read_text("utf-8")) == json.loads(json.dumps(card))
@@ -60,7 +66,14 @@ def test_the_card_says_what_the_model_is(exported, untrained_run):
     assert card["image_size"] == 32
     assert card["parameters"] == keras.models.load_model(untrained_run.model_path).count_params()
     assert card["attention"] == [
-        {"layer": f"block{number}_pool", "score": "additive", "alignment": "softmax", "heads": 1} for number in (3, 4)
+        {
+            "layer": f"block{number}_pool",
+            "score": "additive",
+            "alignment": "softmax",
+            "heads": 1,
+            "grid": grid(2**number),
+        }
+        for number in (3, 4)
     ]
     assert set(card["outputs"]) == {
         "probabilities",

@@ -15,7 +15,8 @@ from keras_attention.data.images import decode_image
 from keras_attention.export import export_model, job, verification
 from keras_attention.export.saved_model import SavedModelRuntime
 from keras_attention.maps import joint_map, resize_maps
-from keras_attention.models import attention_outputs
+from keras_attention.maps.placed import place
+from keras_attention.models import attention_outputs, map_grids
 from keras_attention.precision import in_float32
 
 NAMES = ("cat", "dog", "eel")
@@ -95,12 +96,13 @@ def test_the_labels_name_each_probability(exported, images):
 
 
 def test_explain_gives_the_maps_at_the_size_of_the_images(exported, images):
-    _, loaded, _ = exported
+    model, loaded, _ = exported
     served = outputs_of(loaded, "serve", images=images)
     explained = outputs_of(loaded, "explain", images=images)
     best, rows = served["probabilities"].argmax(-1), np.arange(len(images))
     maps = {name: values for name, values in served.items() if name.startswith("attention_")}
     maps = {name: values[rows, best] if values.ndim == 4 else values for name, values in maps.items()}
+    maps = place(maps, {f"attention_{name}": grid for name, grid in map_grids(model).items()})
     joint = {"attention_joint": joint_map(maps)} if len(maps) > 1 else {}
     assert {name for name in explained if name.startswith("attention_")} == set(maps | joint)
     for name, values in (maps | joint).items():
