@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_attention.arguments import invalid
+from keras_attention.data.images import FORMATS
 from keras_attention.explanation.reading import MapReading
 from keras_attention.maps import map_scales
 from keras_attention.maps.cam import GRAD_CAM
@@ -19,7 +20,6 @@ from keras_attention.models.outputs import PROBABILITIES
 from keras_attention.prediction import load_predictor
 
 SIDE = 384  # least side of a picture in pixels: the images of many models are too small to look at
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 MOST_BYTES = 20 * 2**20
 MOST_PIXELS = 100_000_000
 NO_GRADIENTS = "Grad-CAM needs gradients, which an export does not give: open the run or the .keras file to see it."
@@ -149,7 +149,7 @@ def check_file(path):
     except OSError as error:
         raise _not_whole(path, "must be an image") from error
     if pixels > MOST_PIXELS:
-        raise invalid(f"{path.name} has too many pixels.", "100 million at most, over all frames", "more")
+        raise invalid(f"{path.name} has too many pixels.", "100 million at most", "more")
 
 
 def _not_whole(path, what):
@@ -159,7 +159,7 @@ def _not_whole(path, what):
 
 
 def header_pixels(path):
-    """The number of pixels that the header of an image file announces; for a GIF over all frames, as all are read.
+    """The number of pixels that the header of an image file announces, of the one frame that is read.
 
     Raises:
         OSError: a file without the header of a known format.
@@ -167,9 +167,5 @@ def header_pixels(path):
     with warnings.catch_warnings(), contextlib.suppress(Image.DecompressionBombError):
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `check_file` sets the limit
         with Image.open(path, formats=FORMATS) as image:
-            try:
-                frames = image.n_frames if image.format == "GIF" else 1
-            except (SyntaxError, ValueError, EOFError, IndexError) as error:
-                raise OSError(f"broken frames: {error}") from error
-            return image.width * image.height * frames
+            return image.width * image.height
     return math.inf  # more than Pillow's limit, 179 million

@@ -26,10 +26,12 @@ class PlacedMaps(np.ndarray):
     >>> import numpy as np
     >>> from keras_attention.maps import PlacedMaps, resize_maps
     >>> from keras_attention.models import Axis, Grid
-    >>> first = Axis(start=1.0, step=2.0, count=2, side=5)  # two positions of 2 pixels; the last pixel has none
+    >>> first = Axis(start=1.0, step=2.0, count=2, side=8)  # two positions of 2 pixels; the last 4 pixels have none
     >>> maps = PlacedMaps([[[1.0, 0.0]]], Grid(Axis.even(1), first))
-    >>> resize_maps(maps, (1, 5)), resize_maps(np.asarray(maps), (1, 5))
-    (array([[[1.  , 0.75, 0.25, 0.  , 0.  ]]], dtype=float32), array([[[1. , 0.9, 0.5, 0.1, 0. ]]], dtype=float32))
+    >>> resize_maps(maps, (1, 8))[0, 0].tolist()
+    [1.0, 0.75, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0]
+    >>> resize_maps(np.asarray(maps), (1, 8))[0, 0].tolist()  # without the grid
+    [1.0, 1.0, 0.875, 0.625, 0.375, 0.125, 0.0, 0.0]
     """
 
     def __new__(cls, values, grid=None):
