@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 
-from keras_attention.arguments import invalid, reason
+from keras_attention.arguments import invalid, reason, require_choice
 from keras_attention.export.extras import needs
 from keras_attention.export.graph import IMAGES
+from keras_attention.patterns import RESIZES
 
 OPSET = 17  # of 2022; ONNX Runtime 1.12 and newer read it
 SMALLEST_HALVED = 256  # constants with fewer elements stay in float32
@@ -26,7 +27,7 @@ def write_onnx(graph, path, quantize=None):
 
     model, _ = tf2onnx.convert.from_function(graph.frozen, [graph.signature], opset=OPSET)
     properties = {"class_names": json.dumps(graph.class_names), "image_size": str(graph.image_shape[0])}
-    onnx.helper.set_model_props(model, properties)
+    onnx.helper.set_model_props(model, properties | {"resize": graph.resize})
     if quantize == "float16":
         _halve(model.graph)
     onnx.save(model, str(path))
@@ -62,7 +63,7 @@ class OnnxRuntime:
         path: path of the file.
 
     Attributes:
-        class_names, image_size: from the file's metadata.
+        class_names, image_size, resize: from the file's metadata; `resize` is `"stretch"` in files without it.
 
     Call arguments:
         images: float32 `(n, S, S, 3)` from 0 to 255.
@@ -86,8 +87,9 @@ class OnnxRuntime:
             properties = self.session.get_modelmeta().custom_metadata_map
             self.class_names = tuple(json.loads(properties["class_names"]))
             self.image_size = int(properties["image_size"])
+            self.resize = require_choice("resize", properties.get("resize", "stretch"), RESIZES)
         except (KeyError, TypeError, ValueError) as error:
-            raise _foreign(path, "metadata without class_names and image_size") from error
+            raise _foreign(path, "metadata without class_names and image_size, or with an unknown resize") from error
         if inputs != [IMAGES]:
             raise _foreign(path, f"inputs {', '.join(inputs) or 'none'}")
         self.names = [output.name for output in self.session.get_outputs()]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_attention.arguments import require_pixels
+from keras_attention.arguments import require_choice, require_pixels
+from keras_attention.patterns import RESIZES
 from keras_attention.prediction.reading import read_image
 
 
@@ -14,6 +15,7 @@ class Predictor:
         class_names: the name of each class.
         image_size: S, the side of the images in pixels.
         model: the Keras model in float32; `None` if there is none, as for an export.
+        resize: how images became squares in the training: `"stretch"`, `"crop"` or `"pad"`.
 
     Call arguments:
         images: `(n, S, S, 3)` from 0 to 255; other ranges, such as 0 to 1, are refused.
@@ -36,18 +38,18 @@ class Predictor:
     array([[0.25, 0.75]], dtype=float32)
     """
 
-    def __init__(self, outputs, class_names, image_size, model=None):
+    def __init__(self, outputs, class_names, image_size, model=None, resize="stretch"):
         self.outputs, self.class_names, self.image_size = outputs, tuple(class_names), image_size
-        self.model = model
+        self.model, self.resize = model, require_choice("resize", resize, RESIZES)
 
     def __call__(self, images):
         images = require_pixels(np.asarray(images)).astype("float32")
         return {name: np.asarray(values) for name, values in self.outputs(images).items()}
 
     def read(self, path):
-        """An image file → uint8 `(S, S, 3)`.
+        """An image file → uint8 `(S, S, 3)`, made a square as in the training.
 
         Raises:
             ValueError: a path that does not exist, or a file that does not decode.
         """
-        return read_image(path, self.image_size)
+        return read_image(path, self.image_size, self.resize)
