@@ -52,7 +52,8 @@ def export_model(
         data: what the card says about the images: `name`, `images` of each split, `licence`.
         name: name of the model, for people; the name of the folder if `None`.
         verbose: whether to print a line for each format.
-        resize: how images became squares in the training, `"stretch"`, `"crop"` or `"pad"`; `serve_bytes` does the same.
+        resize: how images became squares in the training, as `serve_bytes` makes them: `"stretch"`, `"crop"` or
+            `"pad"`.
 
     Returns:
         The content of `card.json`.

@@ -24,7 +24,7 @@ def write_saved_model(graph, folder):
 
     Each returns the outputs of the graph and `labels`, `(n, classes)`, the class names in the order of the
     probabilities. `serve` and `explain` take any number of RGB images, uint8 or float, from 0 to 255. `serve_bytes`
-    takes encoded JPEG, PNG, GIF, BMP or WebP files of any size, `(n,)`, and decodes them and makes them squares as in training.
+    takes encoded JPEG, PNG, GIF, BMP or WebP files of any size, `(n,)`, and makes them squares as in the training.
     `explain` gives the maps at the size of the images and, if there are several, the joint map `attention_joint`, which
     is their product; if each class has its own maps, these are the maps of the most probable class.
 
