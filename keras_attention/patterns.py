@@ -1,4 +1,4 @@
-"""What people write to describe their data: the values inside a mask, and what groups images."""
+"""What people write to describe their data: the values inside a mask, what groups images, how they become squares."""
 
 import re
 
@@ -6,6 +6,7 @@ from keras_attention.arguments import invalid
 
 COLOUR = 2**24  # colours are numbers from here on, so that none equals a grey
 PATTERN = "re:"
+RESIZES = ("stretch", "crop", "pad")  # see `keras_attention.data.images.resized`
 HELP = "the values inside a mask, such as 1,3 or 128-255 or #ff0000 (default: all but 0, which must be one)"
 
 

@@ -24,6 +24,7 @@ OTHERS = {
     "mask_values": "1,3",
     "group": "re:(p[0-9]+)_",
     "image_size": 48,
+    "resize": "crop",
     "split_seed": 5,
     "backbone": "small_cnn",
     "width": 0.125,

@@ -107,10 +107,10 @@ def _data(options):
     from keras_attention.data import load
     from keras_attention.prediction import load_predictor
 
-    size = load_predictor(options.model).image_size
-    return load(
-        options.data, data_dir=options.data_dir, masks=options.masks, mask_values=options.mask_values, image_size=size
-    )
+    predictor = load_predictor(options.model)
+    how = {"image_size": predictor.image_size, "resize": predictor.resize}
+    given = {name: getattr(options, name) for name in ("data_dir", "masks", "mask_values")}
+    return load(options.data, **given, **how)
 
 
 def _layer(options):

@@ -5,7 +5,7 @@ import dataclasses
 from keras_attention.config.checks import OneOf, Options, Path, Source, Text, Truth, integer
 from keras_attention.config.setting import setting
 from keras_attention.metrics import FLIPS
-from keras_attention.patterns import parse_group, parse_values
+from keras_attention.patterns import RESIZES, parse_group, parse_values
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,12 @@ class DataSettings:
         "height and width of the images in pixels, at least 32",
         "N",
         usual="the size of the data, else 224",
+    )
+    resize: str = setting(
+        "stretch",
+        OneOf(RESIZES),
+        "how images and masks become squares: scaled whole, cut to their middle, or filled up with black",
+        "NAME",
     )
     split_seed: int = setting(
         0, integer(0, 2**31 - 1), "seed of the stratified split, if the source has no splits", "N"

@@ -11,6 +11,7 @@ from keras_attention.data.dataset import SPLITS, ImageDataset
 from keras_attention.data.folder import Folder
 from keras_attention.data.split import Split
 from keras_attention.data.two_digits import digit_pairs
+from keras_attention.patterns import RESIZES
 
 __all__ = ["ImageDataset", "Split", "digit_pairs", "load"]
 
@@ -27,6 +28,7 @@ def load(
     group=None,
     remembered=None,
     label=None,
+    resize="stretch",
     **options,
 ):
     """Loads labelled images.
@@ -48,6 +50,9 @@ def load(
             same text (in its first parenthesis, if there is one) stay on one side of every split.
         label: for a TFDS data set with several labels, the name of the one to learn.
         remembered: for a folder, the `RememberedSplit` of a run, whose images are read and no others.
+        resize: how an image, and its mask alike, becomes a square: `"stretch"` scales all of it, whatever its aspect;
+            `"crop"` scales the shorter side to S and cuts out the middle; `"pad"` scales the longer side to S and
+            fills the rest with black.
         **options: options of `cluttered_digits` (`clutter`, `count`, `seed`) or of arrays (`class_names`).
 
     Returns:
@@ -68,6 +73,7 @@ def load(
         require_integer("image_size", image_size, at_least=1)
     if only is not None:
         require_choice("only", only, SPLITS)
+    require_choice("resize", resize, RESIZES)
     require_integer("split_seed", split_seed, at_least=0, at_most=2**32 - 1)
     is_name = isinstance(source, (str, os.PathLike))
     is_folder = is_name and pathlib.Path(source).is_dir()
@@ -82,10 +88,11 @@ def load(
         for name in options:
             if name != "class_names":
                 raise unknown("option", name, ("class_names",))
-        return load_arrays(source, image_size, split_seed=split_seed, mask_values=mask_values, only=only, **options)
+        given = {"split_seed": split_seed, "mask_values": mask_values, "only": only, "resize": resize}
+        return load_arrays(source, image_size, **given, **options)
     if str(source) == "cluttered_digits":
         size = {} if image_size is None else {"image_size": image_size}
-        return load_builder(cluttered_digits.prepare(data_dir, **size, **options))
+        return load_builder(cluttered_digits.prepare(data_dir, **size, **options), resize=resize)
     if options:
         raise invalid(f"{source} takes no options.", "no options", ", ".join(options))
     if is_folder:
@@ -99,10 +106,11 @@ def load(
             allow_duplicates=allow_duplicates,
             group=group,
             remembered=remembered,
+            resize=resize,
         ).load()
     if not isinstance(source, str) or _looks_like_a_path(source):
         raise invalid("There is no such folder.", "an existing folder", f"data={str(source)!r}")
-    return load_tfds(str(source), image_size, data_dir, mask_values, label)
+    return load_tfds(str(source), image_size, data_dir, mask_values, label, resize)
 
 
 def _looks_like_a_path(source):

@@ -10,7 +10,7 @@ from keras_attention.data.partition import complete_splits, one_split
 from keras_attention.data.split import Split
 
 
-def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_values=None, only=None):
+def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_values=None, only=None, resize="stretch"):
     """Makes a data set from images in memory.
 
     Args:
@@ -20,7 +20,7 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_va
         image_size: S, the side in pixels to which images are scaled; the larger side of the images if `None`.
         class_names: the name of each label; "0", "1", … if `None`.
         split_seed: seed of the draw of the splits that `arrays` lacks.
-        mask_values, only: as in `keras_attention.data.load`.
+        mask_values, only, resize: as in `keras_attention.data.load`.
 
     Raises:
         ValueError: arrays whose shapes or types are wrong, or images from 0 to 1.
@@ -41,13 +41,14 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_va
         raise invalid("There are more labels than class names.", f"labels below {len(class_names)}", f"label {highest}")
     if len(class_names) < 2:
         raise invalid("The arrays have only one class.", "at least two classes", f"classes {', '.join(class_names)}")
-    splits = {name: Split.from_arrays(**_scaled(parts, size)) for name, parts in checked.items()}
+    splits = {name: Split.from_arrays(**_scaled(parts, size, resize)) for name, parts in checked.items()}
     if only is None:
         splits, notes, _ = complete_splits(splits, labels, class_names, split_seed)
     else:
         splits, notes = one_split(splits, only, whole=not isinstance(arrays, dict)), ()
     has_masks = all("mask" in parts for parts in checked.values())
-    return ImageDataset("arrays", class_names, size, has_masks=has_masks, notes=(*notes, *masks.check()), **splits)
+    about = {"has_masks": has_masks, "notes": (*notes, *masks.check()), "resize": resize}
+    return ImageDataset("arrays", class_names, size, **about, **splits)
 
 
 def _check_split(name, parts, masks):
@@ -81,9 +82,9 @@ def _check_split(name, parts, masks):
     return arrays
 
 
-def _scaled(arrays, size):
+def _scaled(arrays, size, resize):
     scaled = {"label": arrays["label"]}
-    for name, resize in (("image", resize_image), ("mask", resize_mask)):
+    for name, scale in (("image", resize_image), ("mask", resize_mask)):
         if name in arrays:
-            scaled[name] = np.stack([resize(element, size) for element in arrays[name]])
+            scaled[name] = np.stack([scale(element, size, resize) for element in arrays[name]])
     return scaled

@@ -1,11 +1,12 @@
 """A data set of TensorFlow Datasets → `ImageDataset`."""
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_attention.arguments import invalid, require_choice, unknown
 from keras_attention.data.dataset import ImageDataset
-from keras_attention.data.images import decode_image
+from keras_attention.data.images import decode_pixels, resize_image
 from keras_attention.data.masks import MaskReader
 from keras_attention.data.split import Split
 
@@ -14,7 +15,7 @@ ENCODED_IMAGES_TO_SHUFFLE = 20_000
 MASK_FEATURES = ("mask", "segmentation_mask")
 
 
-def load_tfds(name, image_size=None, data_dir=None, mask_values=None, label=None):
+def load_tfds(name, image_size=None, data_dir=None, mask_values=None, label=None, resize="stretch"):
     """A data set by its TFDS name, read from `data_dir`; it is downloaded and prepared there if missing.
 
     Raises:
@@ -40,10 +41,10 @@ def load_tfds(name, image_size=None, data_dir=None, mask_values=None, label=None
             "a data set on disk in `data_dir`, or a connection",
             f"data={name!r}",
         ) from error
-    return load_builder(builder, image_size, mask_values, label)
+    return load_builder(builder, image_size, mask_values, label, resize)
 
 
-def load_builder(builder, image_size=None, mask_values=None, label=None):
+def load_builder(builder, image_size=None, mask_values=None, label=None, resize="stretch"):
     """The data set of a prepared TFDS builder with one image feature and one class label, or the one named `label`.
 
     If there is a feature `mask` or `segmentation_mask`, it gives the masks.
@@ -55,8 +56,11 @@ def load_builder(builder, image_size=None, mask_values=None, label=None):
     size, masks = image_size or _default_size(features[image_key]), MaskReader(mask_values)
 
     def decode(record):
-        example = {"image": decode_image(record[image_key], size), "label": record[label_key]}
-        return example | ({"mask": masks.decode(record[mask_key], size)} if mask_key else {})
+        pixels = decode_pixels(record[image_key])
+        example = {"image": resize_image(pixels, size, resize), "label": record[label_key]}
+        if mask_key:
+            example["mask"] = masks.decode(record[mask_key], size, resize, tf.shape(pixels)[:2])
+        return example
 
     slices, notes = _slices(builder)
     keys = [key for key in (image_key, mask_key, label_key) if key]
@@ -68,6 +72,7 @@ def load_builder(builder, image_size=None, mask_values=None, label=None):
         has_masks=mask_key is not None,
         notes=(*notes, *masks.check()),
         licence=builder.info.redistribution_info.license or None,
+        resize=resize,
         **splits,
     )
 

@@ -12,6 +12,7 @@ from keras_attention.data.split import Split, evenly_spaced
 
 SPLITS = ("train", "validation", "test")
 MOST_CLASSES_NAMED = 4
+SQUARES = {"stretch": "", "crop": ", cropped to squares", "pad": ", padded to squares"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ImageDataset:
         licence: the licence of the images, if known.
         trains_on_validation: whether training uses the validation images too.
         files: for a folder: split → path below the folder → digest of the image; `None` for other sources.
+        resize: how images became squares: `"stretch"`, `"crop"` or `"pad"`.
 
     Example:
 
@@ -54,12 +56,14 @@ class ImageDataset:
     licence: str | None = None
     trains_on_validation: bool = False
     files: dict | None = None
+    resize: str = "stretch"
 
     @property
     def described(self):
         """The first lines that a command prints: the images of each split, the classes, the size, and the notes."""
         counts = ", ".join(f"{self.split(name).count:,} {name}" for name in SPLITS)
-        about = f"data    {self.name}: {counts} images, {listed_classes(self.class_names)}, {self.image_size} px"
+        size = f"{self.image_size} px{SQUARES[self.resize]}"
+        about = f"data    {self.name}: {counts} images, {listed_classes(self.class_names)}, {size}"
         return "\n".join([about, *(f"        {note}" for note in self.notes)])
 
     @functools.cached_property

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_attention.arguments import invalid
 from keras_attention.data.dataset import ImageDataset
-from keras_attention.data.images import decode_image
+from keras_attention.data.images import decode_pixels, resize_image
 from keras_attention.data.layout import read_layout
 from keras_attention.data.listing import MASKS, told
 from keras_attention.data.mask_files import BESIDE, masks_of
@@ -43,6 +43,7 @@ class Folder:
         group: `"re:PATTERN"`, a regular expression on the path below the folder: images for which it matches the same
             text stay on one side of every split.
         remembered: the `RememberedSplit` of a run, whose images are read and no others; `None` to read all.
+        resize: how images, and their masks alike, become squares: `"stretch"`, `"crop"` or `"pad"`.
     """
 
     root: pathlib.Path
@@ -54,6 +55,7 @@ class Folder:
     allow_duplicates: bool = False
     group: str | None = None
     remembered: RememberedSplit | None = None
+    resize: str = "stretch"
 
     def load(self):
         """Lists the files, checks that each of them decodes, and keeps the decoded images if they fit in memory.
@@ -82,13 +84,14 @@ class Folder:
             notes=(*layout.notes, *notes, *told, *about_masks, *_passed(layout, self.masks)),
             licence=_licence(root),
             files=files,
+            resize=self.resize,
             **splits,
         )
 
     def _read(self, layout, mask_of, masks):
         """Split → `ReadSplit`."""
         files = {self.only: layout.files[self.only]} if self.only in layout.files else layout.files
-        size = self.image_size or DEFAULT_IMAGE_SIZE
+        size = self.image_size or DEFAULT_IMAGE_SIZE, self.resize
         read = {split: ReadSplit.of(pairs, layout.root, mask_of, size, masks) for split, pairs in files.items()}
         _report_skipped([path for each in read.values() for path in each.bad], mask_of, sum(map(len, files.values())))
         for split, each in read.items():
@@ -134,13 +137,13 @@ class ReadSplit:
     bad: list
 
     @classmethod
-    def of(cls, pairs, root, mask_of, image_size, masks):
-        """Reads the files of a split, pairs of a path and a class."""
-        numbers, labels, in_memory, digests = _reader(pairs, mask_of, image_size, masks).decode_all(image_size)
+    def of(cls, pairs, root, mask_of, size, masks):
+        """Reads the files of a split, pairs of a path and a class; `size` is the side of the squares, and `resize`."""
+        numbers, labels, in_memory, digests = _reader(pairs, mask_of, size, masks).decode_all(size[0])
         kept = [pairs[number] for number in numbers]
         bad = [pairs[number][0] for number in sorted(set(range(len(pairs))) - set(numbers.tolist()))]
         names = [path.relative_to(root).as_posix() for path, _ in kept]
-        return cls(in_memory or _reader(kept, mask_of, image_size, masks), names, labels, digests, bad)
+        return cls(in_memory or _reader(kept, mask_of, size, masks), names, labels, digests, bad)
 
 
 def _notes_on_masks(root, without, count, reader):
@@ -166,16 +169,17 @@ def _licence(root):
     return f"see {found[0]}" if found else None
 
 
-def _reader(pairs, mask_of, image_size, reader):
+def _reader(pairs, mask_of, size, reader):
     """A split that reads its files whenever its examples are taken."""
     paths = tf.constant([_name(path) for path, _ in pairs])
     labels = tf.constant([label for _, label in pairs], tf.int64)
     masks = tf.constant([_name(mask_of[path]) if path in mask_of else b"" for path, _ in pairs])
 
     def decode(number):
-        example = {"image": decode_image(tf.io.read_file(paths[number]), image_size), "label": labels[number]}
+        pixels = decode_pixels(tf.io.read_file(paths[number]))
+        example = {"image": resize_image(pixels, *size), "label": labels[number]}
         if mask_of:
-            example["mask"] = _mask(masks[number], image_size, reader)
+            example["mask"] = _mask(masks[number], pixels, size, reader)
         return example
 
     return Split(tf.data.Dataset.range(len(pairs)), decode, lambda number: tf.gather(labels, number), len(pairs))
@@ -186,10 +190,10 @@ def _name(path):
     return os.fsencode(path)
 
 
-def _mask(path, image_size, reader):
-    """The mask in a file, or an empty mask if the path is empty."""
-    empty = tf.zeros((image_size, image_size, 1), tf.uint8)
-    return tf.cond(path == b"", lambda: empty, lambda: reader.decode(tf.io.read_file(path), image_size))
+def _mask(path, pixels, size, reader):
+    """The mask of an image in a file, or an empty mask if the path is empty."""
+    empty, shape = tf.zeros((size[0], size[0], 1), tf.uint8), tf.shape(pixels)[:2]
+    return tf.cond(path == b"", lambda: empty, lambda: reader.decode(tf.io.read_file(path), *size, shape))
 
 
 def _report_skipped(skipped, mask_of, count):

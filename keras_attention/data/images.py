@@ -97,27 +97,45 @@ def _eight_bits(values):
     return (values >> 8).astype("uint8") if whole else np.round(values).astype("uint8")
 
 
-def decode_image(encoded, size):
-    """Encoded bytes, or a string tensor of them → RGB uint8 `(size, size, 3)`; see `read_pixels`.
-
-    The whole image is scaled to a square, with antialiasing, so that a mask scaled in the same way still fits.
-    """
+def decode_pixels(encoded):
+    """Encoded bytes, or a string tensor of them → RGB uint8 `(height, width, 3)`; see `read_pixels`."""
     if isinstance(encoded, bytes):
-        return resize_image(_pixels(encoded), size)
+        return _pixels(encoded)
     pixels = tf.numpy_function(read_pixels, [encoded], tf.uint8, stateful=False)
-    return resize_image(tf.ensure_shape(pixels, (None, None, 3)), size)
+    return tf.ensure_shape(pixels, (None, None, 3))
 
 
-def resize_image(image, size):
-    """`(height, width, 3)` from 0 to 255 → uint8 `(size, size, 3)`."""
+def decode_image(encoded, size, resize="stretch"):
+    """Encoded bytes, or a string tensor of them → RGB uint8 `(size, size, 3)`; see `read_pixels` and `resized`."""
+    return resize_image(decode_pixels(encoded), size, resize)
+
+
+def resize_image(image, size, resize="stretch"):
+    """`(height, width, 3)` from 0 to 255 → uint8 `(size, size, 3)`; see `resized`."""
     pixels = tf.ensure_shape(image, (None, None, 3))
     # `resize` computes in float32 with bytes too; casting them first would only move more data.
     pixels = pixels if pixels.dtype == tf.uint8 else tf.cast(pixels, tf.float32)
-    return tf.cast(tf.clip_by_value(tf.round(resized(pixels, size)), 0, 255), tf.uint8)
+    return tf.cast(tf.clip_by_value(tf.round(resized(pixels, size, resize)), 0, 255), tf.uint8)
 
 
-def resized(pixels, size):
-    """`(height, width, channels)` → float32 `(size, size, channels)`, with antialiasing."""
+def resized(pixels, size, resize="stretch", of=None):
+    """`(height, width, channels)` → float32 `(size, size, channels)`, scaled bilinearly with antialiasing.
+
+    - `"stretch"`: the whole image is scaled to the square, whatever its aspect.
+    - `"crop"`: it is scaled so that its shorter side is `size`, with the other side rounded to whole pixels, and the
+      central square is cut out. Of an odd rest, the larger half is cut off above or on the left.
+    - `"pad"`: it is scaled so that its longer side is `size`, likewise, and centred; the rest is 0. Of an odd rest, the
+      smaller half is above or on the left.
+
+    Args:
+        pixels: the image, or its mask; sides may be unknown inside a graph.
+        size: the side of the square.
+        resize: one of `keras_attention.patterns.RESIZES`.
+        of: (height, width) of the image that a mask belongs to, which it covers whole, however many pixels it has; if
+            `None`, that of `pixels`.
+    """
+    if resize != "stretch":
+        return _placed(pixels, size, *_place(tf.shape(pixels)[:2] if of is None else of, size, resize))
 
     def same():
         return tf.cast(pixels, tf.float32)
@@ -129,3 +147,22 @@ def resized(pixels, size):
         return same() if pixels.shape[:2] == (size, size) else scaled()
     fits = tf.reduce_all(tf.shape(pixels)[:2] == size)
     return tf.ensure_shape(tf.cond(fits, same, scaled), (size, size, pixels.shape[-1]))
+
+
+def _place(shape, size, resize):
+    """(height, width) → the same after scaling, and how far above and left of the square it begins if negative."""
+    shape = tf.convert_to_tensor(shape, tf.int32)
+    side = tf.reduce_min(shape) if resize == "crop" else tf.reduce_max(shape)
+    sides = tf.cast(tf.maximum(tf.round(size * shape / side), 1), tf.int32)
+    return sides, (size - sides) // 2
+
+
+def _placed(pixels, size, sides, start):
+    """Pixels scaled to `sides`, with their corner at `start` of a square of 0; only what is inside is computed."""
+    scale = tf.cast(sides, tf.float32) / tf.cast(tf.shape(pixels)[:2], tf.float32)
+    start = tf.cast(start, tf.float32)
+    # `tf.image.resize` with antialiasing is this operation, with a translation of 0.
+    placed = tf.raw_ops.ScaleAndTranslate(
+        images=pixels[None], size=(size, size), scale=scale, translation=start, kernel_type="triangle", antialias=True
+    )
+    return tf.ensure_shape(placed[0], (size, size, pixels.shape[-1]))

@@ -93,12 +93,12 @@ class MaskReader:
             )
         return inside.astype("uint8")
 
-    def decode(self, encoded, size):
-        """Encoded bytes, or a string tensor of them → uint8 `(size, size, 1)`, 0 or 1."""
+    def decode(self, encoded, size, resize="stretch", of=None):
+        """Encoded bytes, or a string tensor of them → uint8 `(size, size, 1)`, 0 or 1; see `resized`."""
         if not isinstance(encoded, bytes):
             mask = tf.ensure_shape(tf.numpy_function(self.read, [encoded], tf.uint8), (None, None, 1))
-            return resize_mask(mask, size)
-        return resize_mask(self.read(encoded), size)
+            return resize_mask(mask, size, resize, of)
+        return resize_mask(self.read(encoded), size, resize, of)
 
     def require_one_value(self):
         """Raises a `ValueError` if the masks that were read hold several values that may be inside."""
@@ -129,7 +129,10 @@ def _listed(values):
     return ", ".join(map(named, values[:MOST_VALUES_NAMED])) + rest
 
 
-def resize_mask(mask, size):
-    """A mask `(height, width, 1)` of 0 and 1 → uint8 `(size, size, 1)`: 1 where at least half of a pixel is inside."""
+def resize_mask(mask, size, resize="stretch", of=None):
+    """A mask `(height, width, 1)` of 0 and 1 → uint8 `(size, size, 1)`: 1 where at least half of a pixel is inside.
+
+    With `resize` and the (height, width) `of` its image it is placed as `resized` places the image.
+    """
     inside = tf.cast(tf.ensure_shape(mask, (None, None, 1)) != 0, tf.float32)
-    return tf.cast(resized(inside, size) >= 0.5, tf.uint8)
+    return tf.cast(resized(inside, size, resize, of) >= 0.5, tf.uint8)

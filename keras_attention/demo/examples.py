@@ -47,7 +47,7 @@ def data_examples(predictor, source, data_dir=None, split="test", limit=LIMIT):
     Raises:
         ValueError: data that do not load, or whose classes are not the classes of the model.
     """
-    dataset = load(source, data_dir=data_dir, image_size=predictor.image_size)
+    dataset = load(source, data_dir=data_dir, image_size=predictor.image_size, resize=predictor.resize)
     return _read(DataExamples(dataset, split, predictor.class_names, limit), predictor.class_names, limit)
 
 

@@ -10,6 +10,12 @@ from keras_attention.maps.cam import GRAD_CAM_TITLE
 from keras_attention.maps.pictures import scale_colours
 from keras_attention.models.outputs import JOINT
 
+# What the model sees of an image, by `resize`.
+SEEN = {
+    "stretch": "the image, scaled to {0} × {0} pixels",
+    "crop": "the central square of the image, scaled to {0} × {0} pixels",
+    "pad": "the whole image, scaled and filled up with black to {0} × {0} pixels",
+}
 COLOURS = ", ".join(scale_colours(13))
 STYLE = """
 .looks { display: grid; grid-template-columns: repeat(auto-fit, minmax(205px, 1fr)); gap: 18px; }
@@ -35,7 +41,7 @@ def figures(view, opacity):
     if view is None:
         return ""
     size = len(view.image)
-    parts = [_figure(view.large, "What the model sees", f"the image, scaled to {size} × {size} pixels")]
+    parts = [_figure(view.large, "What the model sees", SEEN[view.resize].format(size))]
     for title, pixels in view.blends(opacity).items():
         parts.append(_figure(pixels, _heading(title), _description(title, view), _legend(view.scales[title])))
     return f'<div class="looks">{"".join(parts)}</div>'

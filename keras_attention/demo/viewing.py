@@ -33,11 +33,13 @@ class View:
         image: uint8 `(S, S, 3)`.
         probabilities: class → its probability.
         maps: title → map `(h, w)`, each at the resolution of its layer.
+        resize: how the image became a square: `"stretch"`, `"crop"` or `"pad"`.
     """
 
     image: np.ndarray
     probabilities: dict
     maps: dict
+    resize: str = "stretch"
 
     @property
     def predicted(self):
@@ -117,7 +119,8 @@ class Viewer:
         else:
             probabilities, maps = self.reading(image[None])
         named = zip(self.predictor.class_names, map(float, probabilities[0]), strict=True)
-        return View(image, dict(named), {title: values[0] for title, values in maps.items()})
+        maps = {title: values[0] for title, values in maps.items()}
+        return View(image, dict(named), maps, self.predictor.resize)
 
     def read(self, path):
         """An untrusted image file → uint8 `(S, S, 3)`; its header is checked before its pixels are read.

@@ -17,6 +17,7 @@ from keras_attention.files import read_json
 from keras_attention.metrics import FLIPS, mean_over_flips
 from keras_attention.models.outputs import LOGITS, map_outputs, maps_of
 from keras_attention.prediction import load_predictor
+from keras_attention.prediction.loading import require_resize
 from keras_attention.prediction.stream import even_batch_size, predict_padded
 from keras_attention.runs import load_data
 from keras_attention.runs.data import IMAGES_OF_A_RUN, digest_of, read_split
@@ -34,6 +35,7 @@ OF_THE_DATA = (
     "masks",
     "mask_values",
     "image_size",
+    "resize",
     "split_seed",
     "train_on_validation",
 )
@@ -63,7 +65,8 @@ def evaluate(
 
     Raises:
         ValueError: a model or data that do not exist, data whose classes differ from the model's, or are in another
-            order, `masks` or `data_dir` given with an `ImageDataset`, or logits that are not finite.
+            order, an `ImageDataset` whose images became squares in another way (`resize`) than those of the training,
+            `masks` or `data_dir` given with an `ImageDataset`, or logits that are not finite.
 
     Example:
 
@@ -84,7 +87,7 @@ def evaluate(
     require_integer("batch_size", batch_size, at_least=1)
     predictor = load_predictor(model)
     given = {"data_dir": data_dir, "masks": masks, "mask_values": mask_values}
-    dataset = _dataset(model, predictor.image_size, data, split, verbose, **given)
+    dataset = _dataset(model, predictor, data, split, verbose, **given)
     _check_fit(model, predictor, dataset)
     count = dataset.split(split).count
     with _bar(count * len(FLIPS[flips]), verbose) as bar:
@@ -126,7 +129,7 @@ class _Reading:
             self.bar.update(len(batch["images"]))
 
 
-def _dataset(model, size, data, split, verbose, **given):
+def _dataset(model, predictor, data, split, verbose, **given):
     """The given data, or the data named in the settings of the model."""
     given = {name: value for name, value in given.items() if value is not None}
     if isinstance(data, ImageDataset):
@@ -147,7 +150,7 @@ def _dataset(model, size, data, split, verbose, **given):
         expected = "`data`, or a run or an export with its settings"
         raise invalid(f"`data` is needed, because {model} does not name its data.", expected, f"model={str(model)!r}")
     # Other data than those of the training are measured whole, unless they have splits.
-    dataset = load(data, image_size=size, only=split, **given)
+    dataset = load(data, image_size=predictor.image_size, resize=predictor.resize, only=split, **given)
     name = data if isinstance(data, (str, pathlib.Path)) else "arrays"
     _say(verbose, f"{name}: all {dataset.split(split).count:,} images, none of which may have been in training")
     if home is not None:
@@ -230,6 +233,7 @@ def _check_fit(model, predictor, dataset):
     if dataset.image_size != predictor.image_size:
         received = f"images of {dataset.image_size} px"
         raise invalid("The data must have the image size of the model.", f"{predictor.image_size} px", received)
+    require_resize(model, predictor, dataset)
     path, numbers = pathlib.Path(model), tuple(map(str, range(len(predictor.class_names))))
     # A single file may not have the names of its classes, which are then numbers.
     alone = path.is_file() and not any((path.parent / name).is_file() for name in ("metrics.json", CARD))

@@ -5,7 +5,7 @@ import pathlib
 from keras_attention.arguments import invalid, reason
 from keras_attention.data.dataset import check_classes
 from keras_attention.data.listing import list_images
-from keras_attention.data.mask_files import BESIDE, pair_with_masks
+from keras_attention.data.mask_files import BESIDE, pair_with_masks, shape_of
 from keras_attention.data.masks import MaskReader
 from keras_attention.prediction.sources import images_in
 
@@ -57,11 +57,16 @@ class FileExamples:
         if mask is None:
             return pixels, None
         try:
-            read = self.masks.decode(pathlib.Path(mask).read_bytes(), self.predictor.image_size).numpy()
+            read = self._mask(path, mask)
         except ValueError as error:
             raise invalid(f"{mask} does not decode as a mask.", "an image", reason(error)) from error
         self.masks.require_one_value()
         return pixels, read
+
+    def _mask(self, path, mask):
+        """The mask of an image, placed in its square as the image is in its own."""
+        encoded, how = pathlib.Path(mask).read_bytes(), (self.predictor.image_size, self.predictor.resize)
+        return self.masks.decode(encoded, *how, of=shape_of(path)[::-1]).numpy()
 
 
 class DataExamples:

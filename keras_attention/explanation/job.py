@@ -15,6 +15,7 @@ from keras_attention.explanation.reading import MapReading
 from keras_attention.files import write_json
 from keras_attention.maps import map_scales, measure
 from keras_attention.prediction import load_predictor
+from keras_attention.prediction.loading import require_resize
 from keras_attention.runs import Run, load_data
 
 FORMATS = ("png", "svg")
@@ -76,8 +77,8 @@ def explain(
         a sentence for each image that could not be read.
 
     Raises:
-        ValueError: a model without attention if Grad-CAM is not wanted, a layer that is not attended, no images, or
-            masks that do not fit.
+        ValueError: a model without attention if Grad-CAM is not wanted, a layer that is not attended, no images,
+            masks that do not fit, or `data` whose images became squares in another way than those of the training.
 
     Example:
 
@@ -175,7 +176,7 @@ def measure_to_folder(
 def _measure_input(predictor, model, images, masks, data, split):
     """The images as `measure` takes them, and the name of each image."""
     if not images:
-        dataset = _dataset(model, data)
+        dataset = _dataset(predictor, model, data)
         check_classes(dataset, predictor.class_names)
         return dataset, [f"{split} {number}" for number in range(dataset.split(split).count)]
     examples = FileExamples(images, predictor, *masks)
@@ -191,11 +192,12 @@ def _examples(predictor, model, images, masks, data, split, limit):
     require_integer("limit", limit, at_least=1)
     if images:
         return FileExamples(images, predictor, *masks)
-    return DataExamples(_dataset(model, data), split, predictor.class_names, limit)
+    return DataExamples(_dataset(predictor, model, data), split, predictor.class_names, limit)
 
 
-def _dataset(model, data):
+def _dataset(predictor, model, data):
     if data is not None:
+        require_resize(model, predictor, data)
         return data
     if not (pathlib.Path(model) / "config.json").is_file():
         raise invalid(

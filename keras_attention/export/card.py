@@ -10,12 +10,14 @@ from scipy.stats import binomtest
 
 from keras_attention import __version__
 from keras_attention.arguments import invalid
+from keras_attention.export.decoding import SQUARES
 from keras_attention.export.formats import FORMATS, QUANTIZATIONS
 from keras_attention.export.saved_model import ENDPOINTS
 from keras_attention.files import read_json, write_json
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.models.grids import from_config, map_grids
 from keras_attention.models.outputs import LABELS, LOGITS, PROBABILITIES, attended_layer, attention_layers
+from keras_attention.patterns import RESIZES
 from keras_attention.report.rendering import load_template
 
 CARD = "card.json"
@@ -40,11 +42,12 @@ def write_card(folder, name, graph, written, training=None, result=None, data=No
         "name": name,
         "class_names": list(graph.class_names),
         "image_size": graph.image_shape[0],
+        "resize": graph.resize,
         "input": f"RGB images from 0 to 255, (batch, {', '.join(map(str, graph.image_shape))})",
         "outputs": _outputs(graph, written),
         "parameters": int(graph.reference.count_params()),
         "attention": attention_of(graph.reference),
-        "formats": {form: _format(folder, form, *found) for form, found in written.items()},
+        "formats": {form: _format(folder, form, graph, *found) for form, found in written.items()},
         "training": training,
         "data": data,
         "result": result,
@@ -52,7 +55,8 @@ def write_card(folder, name, graph, written, training=None, result=None, data=No
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     write_json(folder / CARD, card)
-    text = load_template("card.md").render(card=card, formats=FORMATS, accuracy=_accuracy(result))
+    about = {"formats": FORMATS, "accuracy": _accuracy(result), "squares": _squares(graph)}
+    text = load_template("card.md").render(card=card, **about)
     (folder / "card.md").write_text(text, "utf-8")
     return card
 
@@ -64,8 +68,8 @@ def read_card(folder):
         folder: folder of the export.
 
     Returns:
-        A dictionary: `name`, `class_names`, `image_size`, `input`, `outputs`, `parameters`, `attention`, `formats`,
-        `training`, `data`, `result`, `versions`, `created`.
+        A dictionary: `name`, `class_names`, `image_size`, `resize`, `input`, `outputs`, `parameters`, `attention`,
+        `formats`, `training`, `data`, `result`, `versions`, `created`. Older cards lack `resize`, which is `"stretch"`.
 
     Raises:
         ValueError: a file that is missing, damaged, or not the card of an export.
@@ -100,6 +104,7 @@ def is_card(card):
             and isinstance(card["class_names"], list)
             and _all(str, *card["class_names"], card["created"])
             and _all(int, card["image_size"])
+            and card.get("resize", "stretch") in RESIZES
             and _all(str, *(part[key] for part in card["attention"] for key in ("layer", "score", "alignment")))
             and _all((int, float, type(None)), *((card["result"] or {}).get(name) for name in ("accuracy", "count")))
             and all(_is_format(form) for form in forms)
@@ -178,10 +183,15 @@ def attention_of(model):
     ]
 
 
-def _format(folder, name, quantize, deviation):
+def _squares(graph):
+    return SQUARES[graph.resize].format(graph.image_shape[0])
+
+
+def _format(folder, name, graph, quantize, deviation):
     paths = FORMATS[name].files(folder, quantize)
     files = [{"path": str(p), "bytes": (folder / p).stat().st_size, "sha256": sha256(folder / p)} for p in paths]
-    endpoints = {"endpoints": ENDPOINTS} if name == "savedmodel" else {}
+    takes = ENDPOINTS | {"serve_bytes": f"{ENDPOINTS['serve_bytes']} Of any shape: {_squares(graph)}."}
+    endpoints = {"endpoints": takes} if name == "savedmodel" else {}
     return endpoints | {
         "files": files,
         "bytes": sum(file["bytes"] for file in files),

@@ -13,6 +13,13 @@ LIMITS = (
     "EXIF orientation says, and no others. CMYK becomes RGB as TensorFlow does it, up to a few levels from Pillow."
 )
 
+# How images of any shape become squares of S pixels, by `resize`.
+SQUARES = {
+    "stretch": "the whole image is scaled to {0} × {0} pixels, whatever its aspect",
+    "crop": "the image is scaled so that its shorter side is {0} pixels, and its central {0} × {0} are cut out",
+    "pad": "the image is scaled so that its longer side is {0} pixels, and centred on {0} × {0} black ones",
+}
+
 # Positions in the headers of WebP and BMP files, in bytes, of details that `tf.io.decode_image` ignores.
 HEADER = 64
 WEBP_KIND, WEBP_FLAGS, WEBP_ANIMATED, WEBP_ALPHA = slice(12, 16), 20, 0x02, 0x10
@@ -22,12 +29,12 @@ JPEG_HEADER, EXIF_SEGMENT, EXIF_NAME = 2**18, 0xE1, b"Exif\0\0"
 ENTRY_BYTES, ORIENTATION_TAG, MOST_ENTRIES = 12, 0x0112, 512
 
 
-def decode_in_graph(encoded, size):
-    """Encoded bytes → RGB uint8 `(size, size, 3)`.
+def decode_in_graph(encoded, size, resize="stretch"):
+    """Encoded bytes → RGB uint8 `(size, size, 3)`; see `keras_attention.data.images.resized`.
 
     Of an animation the first frame is taken, of 16 bits the upper eight; opacity is left out, and palettes become RGB.
     """
-    return resize_image(_decode(encoded), size)
+    return resize_image(_decode(encoded), size, resize)
 
 
 def _decode(encoded):

@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, require_choice
 from keras_attention.export.folding import fold_batch_normalization
 from keras_attention.models.grids import map_grids
 from keras_attention.models.outputs import attention_outputs, map_output, map_outputs, with_probabilities
+from keras_attention.patterns import RESIZES
 from keras_attention.precision import in_float32
 
 IMAGES = "images"  # the name of the input in every format
@@ -22,6 +23,7 @@ class InferenceGraph:
         model: a classifier over images, built by `attention_classifier` or loaded from a file.
         class_names: the name of each class, in the order of the logits.
         fold: whether batch normalization is folded into the layers before it.
+        resize: how images became squares in the training: `"stretch"`, `"crop"` or `"pad"`.
 
     Call arguments:
         images: float32 tensor `(n, S, S, 3)` from 0 to 255.
@@ -31,11 +33,11 @@ class InferenceGraph:
         each attended layer, `(n, H, W)`, or `(n, classes, H, W)` if each class has its own query.
 
     Raises:
-        ValueError: another backend than TensorFlow, an input other than square RGB images of a fixed size, or class
-            names that do not fit the logits.
+        ValueError: another backend than TensorFlow, an input other than square RGB images of a fixed size, class names
+            that do not fit the logits, or an unknown `resize`.
     """
 
-    def __init__(self, model, class_names, fold=True):
+    def __init__(self, model, class_names, fold=True, resize="stretch"):
         require_tensorflow()
         _check_images(model.input_shape)
         if len(class_names) != model.output_shape[-1]:
@@ -45,7 +47,7 @@ class InferenceGraph:
         self.class_names = tuple(str(name) for name in class_names)
         self.reference = attention_outputs(in_float32(model))
         self.model = fold_batch_normalization(self.reference) if fold else self.reference
-        self.image_shape = model.input_shape[1:]
+        self.image_shape, self.resize = model.input_shape[1:], require_choice("resize", resize, RESIZES)
         self.maps = map_outputs(self.model.output)
         self.grids = {map_output(name): grid for name, grid in map_grids(self.reference).items()}
 

@@ -28,6 +28,7 @@ def export_model(
     data=None,
     name=None,
     verbose=0,
+    resize="stretch",
 ):
     """Writes a classifier in one or several formats, with its card, and compares each format with the Keras model.
 
@@ -51,6 +52,8 @@ def export_model(
         data: what the card says about the images: `name`, `images` of each split, `licence`.
         name: name of the model, for people; the name of the folder if `None`.
         verbose: whether to print a line for each format.
+        resize: how images became squares in the training, as `serve_bytes` makes them: `"stretch"`, `"crop"` or
+            `"pad"`.
 
     Returns:
         The content of `card.json`.
@@ -74,7 +77,7 @@ def export_model(
     """
     formats = check_formats(formats, quantize)
     folder = pathlib.Path(folder)
-    graph = InferenceGraph(model, class_names)
+    graph = InferenceGraph(model, class_names, resize=resize)
     images = _images(images, graph.image_shape)
     _check_may_replace(folder)
     target = folder.resolve()  # a link stays, and its target is replaced

@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 
-from keras_attention.arguments import invalid, reason
+from keras_attention.arguments import invalid, reason, require_choice
 from keras_attention.export.extras import needs
 from keras_attention.export.graph import IMAGES
 from keras_attention.models.grids import from_config
 from keras_attention.models.outputs import attended_layer
+from keras_attention.patterns import RESIZES
 
 OPSET = 17  # of 2022; ONNX Runtime 1.12 and newer read it
 SMALLEST_HALVED = 256  # constants with fewer elements stay in float32
@@ -30,6 +31,7 @@ def write_onnx(graph, path, quantize=None):
     properties = {
         "class_names": json.dumps(graph.class_names),
         "image_size": str(graph.image_shape[0]),
+        "resize": graph.resize,
         "grids": json.dumps({attended_layer(name): grid.get_config() for name, grid in graph.grids.items()}),
     }
     onnx.helper.set_model_props(model, properties)
@@ -68,7 +70,8 @@ class OnnxRuntime:
         path: path of the file.
 
     Attributes:
-        class_names, image_size, grids: from the file's metadata; files of earlier versions have no grids.
+        class_names, image_size, resize, grids: from the file's metadata; without it, `resize` is `"stretch"`, and there
+            are no grids.
 
     Call arguments:
         images: float32 `(n, S, S, 3)` from 0 to 255.
@@ -93,8 +96,9 @@ class OnnxRuntime:
             self.class_names = tuple(json.loads(properties["class_names"]))
             self.image_size = int(properties["image_size"])
             self.grids = from_config(json.loads(properties.get("grids", "{}")))
+            self.resize = require_choice("resize", properties.get("resize", "stretch"), RESIZES)
         except (KeyError, TypeError, ValueError) as error:
-            raise _foreign(path, "metadata without class_names and image_size") from error
+            raise _foreign(path, "metadata without class_names and image_size, or with an unknown resize") from error
         if inputs != [IMAGES]:
             raise _foreign(path, f"inputs {', '.join(inputs) or 'none'}")
         self.names = [output.name for output in self.session.get_outputs()]

@@ -57,6 +57,7 @@ def export_run(
     described = {
         "name": run.folder.resolve().name,
         "training": dataclasses.asdict(run.config),
+        "resize": run.config.resize,
         "result": headlines(metrics),
         "data": {
             "name": pathlib.Path(run.config.data).name,

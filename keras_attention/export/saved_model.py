@@ -24,7 +24,7 @@ def write_saved_model(graph, folder):
 
     Each returns the outputs of the graph and `labels`, `(n, classes)`, the class names in the order of the
     probabilities. `serve` and `explain` take any number of RGB images, uint8 or float, from 0 to 255. `serve_bytes`
-    takes encoded JPEG, PNG, GIF, BMP or WebP files of any size, `(n,)`, and decodes and scales them as in training.
+    takes encoded JPEG, PNG, GIF, BMP or WebP files of any size, `(n,)`, and makes them squares as in the training.
     `explain` gives the maps at the size of the images and, if there are several, the joint map `attention_joint`, which
     is their product; if each class has its own maps, these are the maps of the most probable class.
 
@@ -41,7 +41,7 @@ def write_saved_model(graph, folder):
     module.serve = tf.function(lambda images: _labelled(graph, classify, images))
     module.explain = tf.function(lambda images: _explained(graph, classify, images))
     module.serve_bytes = tf.function(
-        lambda image_bytes: _labelled(graph, classify, _decoded(image_bytes, graph.image_shape[0]))
+        lambda image_bytes: _labelled(graph, classify, _decoded(image_bytes, graph.image_shape[0], graph.resize))
     )
     signatures = {
         "serve": _traced(module.serve, *images),
@@ -60,9 +60,9 @@ def _traced(function, *specs):
     return first
 
 
-def _decoded(image_bytes, size):
+def _decoded(image_bytes, size, resize):
     signature = tf.TensorSpec((size, size, 3), tf.uint8)
-    return tf.map_fn(lambda encoded: decode_in_graph(encoded, size), image_bytes, fn_output_signature=signature)
+    return tf.map_fn(lambda encoded: decode_in_graph(encoded, size, resize), image_bytes, fn_output_signature=signature)
 
 
 def _labelled(graph, classify, images):

@@ -6,7 +6,7 @@ import warnings
 import keras
 import numpy as np
 
-from keras_attention.arguments import invalid, reason
+from keras_attention.arguments import invalid, reason, require_choice
 from keras_attention.export.card import CARD, damaged, grids_of, is_card, read_card
 from keras_attention.export.formats import FORMATS, format_of
 from keras_attention.files import read_json
@@ -19,6 +19,7 @@ from keras_attention.models.outputs import (
     map_outputs,
     with_probabilities,
 )
+from keras_attention.patterns import RESIZES
 from keras_attention.precision import in_float32
 from keras_attention.prediction.predictor import Predictor
 from keras_attention.quiet import silenced
@@ -42,7 +43,9 @@ def load_predictor(path):
         path: path of the model.
 
     Returns:
-        A `Predictor`. The classes of a single file that does not contain their names are `"0"`, `"1"`, ….
+        A `Predictor`. The classes of a single file that does not contain their names are `"0"`, `"1"`, …. Its `resize`
+        is that of the training, as the run, the card, the metadata of an `.onnx` file, or a `config.json` beside a
+        `.keras` file says; if nothing does, `"stretch"`.
 
     Raises:
         ValueError: a path that is not such a model, a run that is not finished, a file that is damaged or was not
@@ -65,7 +68,7 @@ def load_predictor(path):
     if path.is_dir():
         return _from_folder(path)
     if path.is_file() and path.suffix == ".keras":
-        return _from_keras(path, _names_beside(path))
+        return _from_keras(path, _names_beside(path), _resize_of_run(path.parent))
     if path.is_file() and format_of(path):
         return _from_file(path, format_of(path))
     raise _not_a_model(path)
@@ -89,7 +92,7 @@ def _from_folder(path):
         raise invalid(
             f"{path / 'metrics.json'} has no class names.", "the metrics of a finished run", f"model={str(path)!r}"
         )
-    return _from_keras(run.model_path, names)
+    return _from_keras(run.model_path, names, _resize_of_run(path))
 
 
 def _from_file(path, name):
@@ -99,8 +102,8 @@ def _from_file(path, name):
     if form and any(file["path"] == path.name for file in form["files"]):
         return _from_export(path.parent, card, name)
     runtime = _runtime(path, name)
-    names = getattr(runtime, "class_names", None)
-    return _checked_predictor(path, runtime, names, getattr(runtime, "grids", {}))
+    told = {name: getattr(runtime, name, usual) for name, usual in (("resize", "stretch"), ("grids", {}))}
+    return _checked_predictor(path, runtime, getattr(runtime, "class_names", None), **told)
 
 
 def _from_export(folder, card, name):
@@ -112,7 +115,8 @@ def _from_export(folder, card, name):
     if runtime.image_size != card["image_size"]:
         expected = f"an image_size of {runtime.image_size}, as in the model"
         raise invalid(f"{folder / CARD} does not fit its model.", expected, f"{card['image_size']}")
-    return _checked_predictor(path, runtime, card["class_names"], grids_of(card))
+    told = {"resize": card.get("resize", "stretch"), "grids": grids_of(card)}
+    return _checked_predictor(path, runtime, card["class_names"], **told)
 
 
 def _runtime(path, name):
@@ -120,7 +124,7 @@ def _runtime(path, name):
         return FORMATS[name].runtime(path)
 
 
-def _checked_predictor(path, runtime, names, grids):
+def _checked_predictor(path, runtime, names, resize, grids):
     """The predictor of an export, after it predicted one black image; if `names` is `None`, its classes are numbers."""
     size = runtime.image_size
     try:
@@ -132,7 +136,7 @@ def _checked_predictor(path, runtime, names, grids):
         raise _foreign(path, reason(error)) from error
     _check_names(path, names, classes)
     _warn_of_unplaced(path, {attended_layer(name): found[name].shape for name in map_outputs(found)}, grids, size)
-    return Predictor(runtime, names or _numbers(classes), size, grids=grids)
+    return Predictor(runtime, names or _numbers(classes), size, resize=resize, grids=grids)
 
 
 def _warn_of_unplaced(path, shapes, grids, size):
@@ -153,7 +157,7 @@ def _check_names(path, names, classes):
         raise invalid(f"The class names must fit the classes of {path}.", f"{classes} names", f"{len(names)}")
 
 
-def _from_keras(path, class_names):
+def _from_keras(path, class_names, resize):
     require_classes(path)
     try:
         model = in_float32(keras.models.load_model(path, compile=False, safe_mode=True))
@@ -168,7 +172,29 @@ def _from_keras(path, class_names):
     def outputs(images):
         return with_probabilities(graph.predict_on_batch(images))
 
-    return Predictor(outputs, names, size, model, map_grids(model))
+    return Predictor(outputs, names, size, model, resize, map_grids(model))
+
+
+def _resize_of_run(folder):
+    """The `resize` of the settings of a run; those of earlier versions lack it."""
+    path = folder / "config.json"
+    settings = read_json(path) if path.is_file() else None
+    found = settings.get("resize", "stretch") if isinstance(settings, dict) else "stretch"
+    return require_choice("resize", found, RESIZES)
+
+
+def require_resize(path, predictor, dataset):
+    """Raises `ValueError` unless images became squares as in the training of a model, if its path tells how that was.
+
+    A `.keras` or `.tflite` file alone does not tell it.
+    """
+    path = pathlib.Path(path)
+    told = (
+        path.is_dir() or path.suffix == ".onnx" or any((path.parent / name).is_file() for name in (CARD, "config.json"))
+    )
+    if told and dataset.resize != predictor.resize:
+        what = "The images of the data must become squares as those of the training did."
+        raise invalid(what, f"data loaded with resize={predictor.resize!r}", f"resize={dataset.resize!r}")
 
 
 def _names_beside(path):

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from keras_attention.arguments import require_pixels
+from keras_attention.arguments import require_choice, require_pixels
 from keras_attention.maps.placed import place
 from keras_attention.models.outputs import map_output, map_outputs
+from keras_attention.patterns import RESIZES
 from keras_attention.prediction.reading import read_image
 
 
@@ -16,6 +17,7 @@ class Predictor:
         class_names: the name of each class.
         image_size: S, the side of the images in pixels.
         model: the Keras model in float32; `None` if there is none, as for an export.
+        resize: how images became squares in the training: `"stretch"`, `"crop"` or `"pad"`.
         grids: attended layer → the `Grid` of its map; `None` if the maps cover the whole image evenly.
 
     Call arguments:
@@ -39,9 +41,10 @@ class Predictor:
     array([[0.25, 0.75]], dtype=float32)
     """
 
-    def __init__(self, outputs, class_names, image_size, model=None, grids=None):
+    def __init__(self, outputs, class_names, image_size, model=None, resize="stretch", grids=None):
         self.outputs, self.class_names, self.image_size = outputs, tuple(class_names), image_size
-        self.model, self.grids = model, {map_output(name): grid for name, grid in (grids or {}).items()}
+        self.model, self.resize = model, require_choice("resize", resize, RESIZES)
+        self.grids = {map_output(name): grid for name, grid in (grids or {}).items()}
 
     def __call__(self, images):
         images = require_pixels(np.asarray(images)).astype("float32")
@@ -49,9 +52,9 @@ class Predictor:
         return outputs | place({name: outputs[name] for name in map_outputs(outputs)}, self.grids)
 
     def read(self, path):
-        """An image file → uint8 `(S, S, 3)`.
+        """An image file → uint8 `(S, S, 3)`, made a square as in the training.
 
         Raises:
             ValueError: a path that does not exist, or a file that does not decode.
         """
-        return read_image(path, self.image_size)
+        return read_image(path, self.image_size, self.resize)

@@ -25,8 +25,8 @@ AVIF_BRANDS = (b"avif", b"avis")
 FOREIGN_BRANDS = dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC")
 
 
-def read_image(path, size):
-    """An image file → uint8 `(size, size, 3)`.
+def read_image(path, size, resize="stretch"):
+    """An image file → uint8 `(size, size, 3)`; see `keras_attention.data.images.resized`.
 
     Raises:
         ValueError: a path that does not exist, is not a file or cannot be read, a URL, or a file that does not decode.
@@ -34,7 +34,7 @@ def read_image(path, size):
     encoded = _bytes_of(path)
     try:
         with tf.device("CPU:0"):
-            return decode_image(encoded, size).numpy()
+            return decode_image(encoded, size, resize).numpy()
     except ValueError as error:
         what, expected = _problem(encoded, error)
         raise invalid(f"{path} {what}.", expected, _received(path)) from error

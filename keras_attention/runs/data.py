@@ -49,6 +49,7 @@ def load_data(config, run=None, only=None):
         masks=config.masks,
         mask_values=config.mask_values,
         image_size=config.image_size,
+        resize=config.resize,
         split_seed=config.split_seed,
         allow_duplicates=config.allow_duplicates,
         group=config.group,

@@ -10,6 +10,7 @@ from PIL import Image
 
 from keras_attention.data import load
 from keras_attention.data.images import decode_image
+from keras_attention.patterns import RESIZES
 
 SPLITS = ("train", "validation", "test")
 COUNT, SIDE = 40, 7
@@ -95,16 +96,17 @@ def test_masks_of_one_split_alone_are_none(images):
     assert {len(batch) for split in SPLITS for batch in data.batches(split)} == {2}
 
 
-def test_images_are_scaled_as_files_are(rng, read):
+@pytest.mark.parametrize("resize", RESIZES)
+def test_images_are_scaled_as_files_are(resize, rng, read):
     images = rng.integers(0, 256, (3, 13, 11, 3)).astype("uint8")
     parts = (images, np.array([0, 1, 1]))
     for asked, size in ((None, 13), (5, 5)):
-        data = load(dict.fromkeys(SPLITS, parts), image_size=asked)
+        data = load(dict.fromkeys(SPLITS, parts), image_size=asked, resize=resize)
         assert data.image_size == size
         for image, found in zip(images, read(data, "validation")[0], strict=True):
             file = io.BytesIO()
             Image.fromarray(image).save(file, "png")
-            np.testing.assert_array_equal(found, decode_image(file.getvalue(), size))
+            np.testing.assert_array_equal(found, decode_image(file.getvalue(), size, resize))
 
 
 def test_masks_are_scaled_with_their_images(images, read):
@@ -112,6 +114,17 @@ def test_masks_are_scaled_with_their_images(images, read):
     masks[:, :, :2] = 1
     data = load((images[:, :6, :6], LABELS, masks), image_size=3)
     assert (read(data, "test")[2][..., 0] == [1, 0, 0]).all()
+
+
+@pytest.mark.parametrize(("resize", "expected"), [("crop", [1, 0, 0]), ("pad", [1, 1, 0])])
+def test_masks_keep_the_aspect_of_their_images(resize, expected, images, read):
+    masks = np.zeros((COUNT, 3, 6))
+    masks[:, :, : 3 if resize == "crop" else 4] = 1
+    data = load((images[:, :3, :6], LABELS, masks), image_size=3, resize=resize)
+    found = read(data, "test")[2][..., 0]
+    rows = [0, 1, 2] if resize == "crop" else [0, 1]
+    assert (found[:, rows] == expected).all()
+    assert found.sum() == len(found) * len(rows) * sum(expected)
 
 
 def test_class_names(images):

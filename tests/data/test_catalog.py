@@ -157,6 +157,16 @@ def test_masks(config, numbered, found, read):
         assert (masks == (np.arange(55) < inside[:, None])[:, None]).mean() > 0.98
 
 
+def test_masks_keep_the_aspect_of_their_images(numbered, found, read):
+    data = numbered("masks", image_size=WIDTH, resize="crop")
+    assert data.resize == "crop"
+    for split, numbers in found(data).items():
+        images, _, masks = read(data, split)
+        cut = (np.arange(WIDTH) < np.array(numbers)[:, None] % 5 + 1)[:, None]
+        assert (masks[..., 0] == cut).all()
+        assert (images == np.array(numbers)[:, None, None, None]).all()
+
+
 def test_a_split_that_is_too_large_for_memory_is_the_same(numbered, read, monkeypatch):
     kept = []
     for memory in (split_module.MEMORY_FOR_A_SPLIT, 0):

@@ -163,6 +163,30 @@ def test_masks_follow_their_images(value, suffix, with_masks, read):
             assert set(np.unique(mask)) == {0, 1}
 
 
+# The columns of 13 × 11 pixels, each five wide in a square of 55 × 55 or, where the height is that, 55/13 = 4.23.
+COLUMNS = {"crop": (0, 5), "pad": (4, 55 / 13)}
+
+
+@pytest.mark.parametrize("resize", COLUMNS)
+@pytest.mark.parametrize("fits", [True, False], ids=["in memory", "read again"])
+def test_masks_and_images_keep_their_aspect(resize, fits, with_masks, read, monkeypatch):
+    root, masks = with_masks({"train/a": 6, "train/b": 6, "val/a": 3, "test/b": 4})
+    if not fits:
+        seams.memory_for_a_split(monkeypatch, 0)
+    data = load(root, masks=masks, image_size=55, resize=resize)
+    images, _, found = read(data, "train")
+    start, width = COLUMNS[resize]
+    end = start + round(11 * width)
+    assert len(np.unique(images[:, 27, 27])) == len(images)
+    for image, mask in zip(images, found[..., 0], strict=True):
+        value = image[27, 27, 0]
+        np.testing.assert_array_equal(
+            image, np.pad(np.full((55, end - start, 3), value), ((0, 0), (start, 55 - end), (0, 0)))
+        )
+        expected = (np.arange(55) >= start) & (np.arange(55) < start + width * (value % 5 + 1))
+        assert (mask == expected).mean() > 0.98
+
+
 def test_an_image_without_a_mask_gets_an_empty_one_and_a_note(with_masks, read):
     root, masks = with_masks({"train/a": 3, "train/b": 3, "test/a": 2, "test/b": 2})
     (masks / "train" / "b" / "004.png").unlink()

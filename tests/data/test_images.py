@@ -9,6 +9,7 @@ from parts import encoded
 from PIL import Image
 
 from keras_attention.data.images import decode_image, read_pixels, resize_image
+from keras_attention.patterns import RESIZES
 
 HEIGHT, WIDTH = 13, 11
 
@@ -30,6 +31,71 @@ def test_scaling_is_that_of_pil(size, colours):
     assert scaled.dtype == np.uint8
     # PIL rounds between its two passes.
     assert np.abs(scaled.astype(int) - expected).max() <= 1
+
+
+SHAPES = [(40, 60), (60, 40), (41, 67), (67, 41), (13, 95), (95, 13), (33, 33)]
+
+
+@pytest.mark.parametrize("size", [20, 33, 64])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("resize", ["crop", "pad"])
+def test_the_aspect_is_kept_as_pil_keeps_it(resize, shape, size, rng):
+    colours = rng.integers(0, 256, (*shape, 3)).astype("uint8")
+    side = min(shape) if resize == "crop" else max(shape)
+    height, width = (int(size * each / side + 0.5) for each in shape)
+    scaled = np.asarray(Image.fromarray(colours).resize((width, height), Image.Resampling.BILINEAR)).astype(int)
+    if resize == "crop":
+        # Of an odd rest, one pixel more is cut off above or on the left.
+        top, left = ((each - size + 1) // 2 for each in (height, width))
+        expected = scaled[top : top + size, left : left + size]
+    else:
+        above, before = (size - height) // 2, (size - width) // 2
+        rest = (above, size - height - above), (before, size - width - before)
+        expected = np.pad(scaled, (*rest, (0, 0)))
+    found = decode_image(encoded(colours, "png"), size, resize).numpy()
+    assert (found.shape, found.dtype) == ((size, size, 3), np.uint8)
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+# Where a square of 8 pixels, with its corner at row 16 and column 44 of 40 × 80, lies in 20 × 20 pixels.
+PLACES = {"crop": (slice(8, 12), slice(12, 16)), "pad": (slice(9, 11), slice(11, 13))}
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["wide", "tall"])
+@pytest.mark.parametrize("resize", PLACES)
+def test_where_a_square_lies(resize, turned):
+    picture, expected = np.zeros((40, 80, 3), "uint8"), np.zeros((20, 20), bool)
+    picture[16:24, 44:52] = 250, 20, 90
+    expected[PLACES[resize]] = True
+    picture, expected = (picture.swapaxes(0, 1), expected.T) if turned else (picture, expected)
+    found = decode_image(encoded(picture, "png"), 20, resize).numpy()
+    np.testing.assert_array_equal(found[..., 0] >= 125, expected)
+    np.testing.assert_allclose(found[expected].max(0), (250, 20, 90), rtol=0.3)
+    assert not np.array_equal(resize_image(picture, 20).numpy()[..., 0] >= 125, expected)
+
+
+@pytest.mark.parametrize("shape", [(20, 31), (31, 20)], ids=str)
+def test_pixels_that_fit_are_cut_out_or_padded_untouched(shape, rng):
+    colours = rng.integers(1, 256, (*shape, 3)).astype("uint8")
+    cut = colours[:20, 6:26] if shape[0] == 20 else colours[6:26, :20]
+    np.testing.assert_array_equal(resize_image(colours, 20, "crop"), cut)
+    rest = ((5, 6), (0, 0)) if shape[0] == 20 else ((0, 0), (5, 6))
+    np.testing.assert_array_equal(resize_image(colours, 31, "pad"), np.pad(colours, (*rest, (0, 0))))
+
+
+@pytest.mark.parametrize("shape", [(1, 900), (900, 1)], ids=str)
+def test_a_line_keeps_a_pixel(shape):
+    white = np.full((*shape, 3), 255, "uint8")
+    assert resize_image(white, 16, "crop").numpy().min() == 255
+    assert (resize_image(white, 16, "pad").numpy()[..., 0] == 255).sum() == 16
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_sides_that_a_graph_does_not_know(shape, resize, rng):
+    file = encoded(rng.integers(0, 256, (*shape, 3)).astype("uint8"), "png")
+    [image] = tf.data.Dataset.from_tensors(file).map(lambda one: decode_image(one, 29, resize))
+    np.testing.assert_array_equal(image, decode_image(file, 29, resize))
 
 
 def test_scaling_down_takes_every_pixel_into_account():

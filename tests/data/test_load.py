@@ -67,6 +67,26 @@ def test_image_size(size):
         load(ARRAYS, image_size=size)
 
 
+@pytest.mark.parametrize("resize", ["padded", None, 3])
+def test_an_unknown_way_to_become_a_square(resize, tmp_path):
+    hint = " (did you mean 'pad'?)" if resize == "padded" else ""
+    wanted = exactly(f"Unknown resize {resize!r}{hint}.", "one of: stretch, crop, pad", f"resize={resize!r}")
+    for source in (ARRAYS, "cluttered_digits", tmp_path):
+        with pytest.raises(ValueError, match=wanted):
+            load(source, resize=resize)
+
+
+SAID = {"stretch": "5 px", "crop": "5 px, cropped to squares", "pad": "5 px, padded to squares"}
+
+
+@pytest.mark.parametrize("resize", SAID)
+def test_a_data_set_says_how_its_images_became_squares(resize):
+    data = load(ARRAYS, resize=resize)
+    assert data.resize == resize
+    assert data.described.splitlines()[0].endswith(f"classes (0, 1), {SAID[resize]}")
+    assert load(ARRAYS).resize == "stretch"
+
+
 @pytest.mark.parametrize("seed", [-1, 2**32, 0.5, None])
 def test_split_seed(seed):
     with pytest.raises(ValueError, match=r"^`split_seed` is out of range\. Expected .*\. Received: split_seed="):

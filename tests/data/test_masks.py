@@ -64,6 +64,39 @@ def test_a_mask_still_fits_an_image_that_was_scaled_alike(rng):
     np.testing.assert_array_equal(resize_mask(mask, 29).numpy() == 1, scaled >= 128)
 
 
+@pytest.mark.parametrize("shape", [(41, 67), (67, 41), (40, 60)], ids=str)
+@pytest.mark.parametrize("resize", ["crop", "pad"])
+def test_a_mask_is_placed_as_its_image(resize, shape):
+    mask = np.zeros((*shape, 1), "uint8")
+    mask[11:31, 17:35] = 1
+    scaled = resize_image(mask.repeat(3, -1) * np.uint8(255), 29, resize).numpy()[..., :1]
+    np.testing.assert_array_equal(resize_mask(mask, 29, resize).numpy() == 1, scaled >= 128)
+    assert 0 < scaled.mean() < 128
+
+
+@pytest.mark.parametrize("half", [(20, 33), (21, 34), (20, 34)], ids=str)
+def test_a_mask_of_half_the_size_covers_its_whole_image(half):
+    seen = resize_image(np.full((41, 67, 3), 255, "uint8"), 32, "pad").numpy()[..., :1] == 255
+    whole = np.ones((*half, 1), "uint8")
+    np.testing.assert_array_equal(resize_mask(whole, 32, "pad", of=(41, 67)).numpy() == 1, seen)
+    assert 0 < seen.mean() < 1
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+@pytest.mark.parametrize(("resize", "rows", "columns"), [("crop", (8, 12), (12, 16)), ("pad", (9, 11), (11, 13))])
+def test_where_a_mask_of_half_the_size_lies(resize, rows, columns, in_graph):
+    # The place of `test_where_a_square_lies`, of an image of 40 × 80 pixels.
+    mask, expected = np.zeros((20, 40), "uint8"), np.zeros((20, 20), "uint8")
+    mask[8:12, 22:26] = 255
+    expected[slice(*rows), slice(*columns)] = 1
+    file, reader = encoded(mask, "png"), MaskReader()
+    if in_graph:
+        [found] = tf.data.Dataset.from_tensors(file).map(lambda one: reader.decode(one, 20, resize, (40, 80)))
+    else:
+        found = reader.decode(file, 20, resize, (40, 80))
+    np.testing.assert_array_equal(found[..., 0], expected)
+
+
 @pytest.mark.parametrize("value", [1, 7, 300, 65535])
 def test_sixteen_bits_are_read_in_their_depth(value, inside):
     file = encoded(inside * np.uint16(value), "png")

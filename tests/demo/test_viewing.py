@@ -210,6 +210,19 @@ def test_an_example_that_does_not_exist_is_an_error(viewer, tmp_path):
         file_examples(viewer.predictor, [tmp_path / "gone.png"])
 
 
+@pytest.mark.parametrize(
+    ("resize", "words"),
+    [
+        ("crop", "the central square of the image, scaled to 32 × 32 pixels"),
+        ("pad", "the whole image, scaled and filled up with black to 32 × 32 pixels"),
+    ],
+)
+def test_the_image_says_how_it_became_a_square(resize, words, view):
+    html = figures.figures(View(view.image, view.probabilities, view.maps, resize), 0.5)
+    assert f">{words}<" in html
+    assert "the image, scaled to" not in html.replace("of the image, scaled to", "")
+
+
 def test_what_is_written_into_the_page_is_escaped(view):
     named = View(view.image, {"<b>dog": 1.0}, {"Grad-CAM <i>": view.maps["joint"]})
     assert "<b>dog" not in figures.figures(named, 0.5)
@@ -228,6 +241,6 @@ def test_every_picture_says_what_it_is(view):
     assert re.findall(r"<figcaption><b>(.*?)</b>", html) == [
         *("What the model sees", "block3_pool", "block4_pool", "Joint map", "Grad-CAM block5_relu1")
     ]
-    assert "the image, scaled to 32 × 32 pixels" in html
+    assert ">the image, scaled to 32 × 32 pixels<" in html
     assert html.count("weight / even weight") == 2
     assert figures.figures(None, 0.6) == ""

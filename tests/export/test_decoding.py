@@ -27,6 +27,17 @@ def same(decoded, file):
     np.testing.assert_array_equal(decoded(file), decode_image(file, SIZE))
 
 
+@pytest.mark.parametrize("resize", ["crop", "pad"])
+@pytest.mark.parametrize("shape", [(40, 56), (57, 41), (95, 13)], ids=str)
+def test_pictures_keep_their_aspect(shape, resize, picture):
+    specs = [tf.TensorSpec((), tf.string)]
+    decoded = tf.function(lambda encoded: decode_in_graph(encoded, SIZE, resize), input_signature=specs)
+    file = io.BytesIO()
+    picture.resize(shape).save(file, "jpeg")
+    np.testing.assert_array_equal(decoded(file.getvalue()), decode_image(file.getvalue(), SIZE, resize))
+    assert not np.array_equal(decoded(file.getvalue()), decode_image(file.getvalue(), SIZE))
+
+
 @pytest.mark.parametrize("byte_order", ["II", "MM"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_jpeg_images_are_upright(orientation, byte_order, picture, decoded):

@@ -152,6 +152,32 @@ def test_a_card_of_something_else_beside_it_is_passed_over(name, content, lone, 
     check(load_predictor(path), expected, NAMES if name == "model.onnx" else NUMBERS)
 
 
+def test_a_file_without_a_word_on_squares_is_of_stretched_images(lone, expected):
+    path = lone("model.onnx")
+    model = onnx.load(path)
+    properties = {each.key: each.value for each in model.metadata_props}
+    assert properties.pop("resize") == "stretch"
+    for resize, found in ((None, "stretch"), ("crop", "crop")):
+        onnx.helper.set_model_props(model, properties | ({"resize": resize} if resize else {}))
+        onnx.save(model, path)
+        predictor = load_predictor(path)
+        assert predictor.resize == found
+        check(predictor, expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [('{"resize": "crop"}', "crop"), ('{"epochs": 3}', "stretch"), ("[1]", "stretch"), (None, "stretch")],
+)
+def test_the_settings_beside_a_keras_file_say_how_images_become_squares(content, found, lone, expected):
+    path = lone("model.keras")
+    if content:
+        (path.parent / "config.json").write_text(content)
+    predictor = load_predictor(path)
+    assert predictor.resize == found
+    check(predictor, expected, NUMBERS)
+
+
 def test_metrics_of_something_else_beside_a_keras_file_are_passed_over(lone, expected):
     path = lone("model.keras")
     (path.parent / "metrics.json").write_text('{"class_names": 3}')
@@ -359,6 +385,7 @@ FOREIGN_ONNX = {
     "no metadata": ({}, "was not written by this package."),
     "names must be JSON": (OURS | {"class_names": "a, b"}, "was not written by this package."),
     "size must be a number": (OURS | {"image_size": "large"}, "was not written by this package."),
+    "unknown squares": (OURS | {"resize": "fold"}, "was not written by this package."),
     "another input": (OURS | {"inputs": "x"}, "Received: inputs x."),
     "other outputs": (OURS, "was not written by this package, or is damaged."),
     "another size": (OURS | {"image_size": "64"}, "was not written by this package, or is damaged."),
