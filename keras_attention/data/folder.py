@@ -14,7 +14,7 @@ from keras_attention.data.images import decode_pixels, resize_image
 from keras_attention.data.layout import read_layout
 from keras_attention.data.listing import MASKS, told
 from keras_attention.data.mask_files import BESIDE, masks_of
-from keras_attention.data.masks import MaskReader
+from keras_attention.data.masks import BETWEEN_NAMES, MaskReader
 from keras_attention.data.partition import all_splits, complete_splits, one_split
 from keras_attention.data.remembered import RememberedSplit
 from keras_attention.data.sameness import Sameness
@@ -159,7 +159,7 @@ def _passed(layout, masks):
     if used:
         passed.pop(MASKS, None)
     text = told(passed)
-    offered = '; `masks="beside"` teaches and measures with these masks' if passed[MASKS] else ""
+    offered = " (the setting masks=beside teaches and measures with these)" if passed[MASKS] else ""
     return (text + offered,) if text else ()
 
 
@@ -173,7 +173,7 @@ def _reader(pairs, mask_of, size, reader):
     """A split that reads its files whenever its examples are taken."""
     paths = tf.constant([_name(path) for path, _ in pairs])
     labels = tf.constant([label for _, label in pairs], tf.int64)
-    masks = tf.constant([_name(mask_of[path]) if path in mask_of else b"" for path, _ in pairs])
+    masks = tf.constant([BETWEEN_NAMES.join(map(_name, mask_of.get(path, ()))) for path, _ in pairs])
 
     def decode(number):
         pixels = decode_pixels(tf.io.read_file(paths[number]))
@@ -191,14 +191,14 @@ def _name(path):
 
 
 def _mask(path, pixels, size, reader):
-    """The mask of an image in a file, or an empty mask if the path is empty."""
+    """The mask of an image in its files, or an empty mask if there are none."""
     empty, shape = tf.zeros((size[0], size[0], 1), tf.uint8), tf.shape(pixels)[:2]
-    return tf.cond(path == b"", lambda: empty, lambda: reader.decode(tf.io.read_file(path), *size, shape))
+    return tf.cond(path == b"", lambda: empty, lambda: reader.decode_files(path, *size, shape))
 
 
 def _report_skipped(skipped, mask_of, count):
     for path in skipped:
-        mask = f" or its mask {mask_of[path]}" if path in mask_of else ""
+        mask = f" or its mask {mask_of[path][0]}" if path in mask_of else ""
         warnings.warn(f"{path}{mask} does not decode as an image and is skipped.", stacklevel=5)
     if len(skipped) > MOST_THAT_MAY_BE_SKIPPED * count:
         raise invalid(

@@ -34,6 +34,7 @@ UNREADABLE = (
     zlib.error,
 )
 DEEPEST = 2**16 - 1
+DARK = 2**12 - 1  # the largest number of 12 bits
 
 
 def open_image(encoded):
@@ -59,7 +60,8 @@ def read_pixels(encoded):
     Of 16 bits the upper eight are taken; opacity is left out; greys, palettes and CMYK become RGB.
 
     Raises:
-        ValueError: as `open_image`; or numbers that are not from 0 to 65,535 or, for fractions, from 0 to 255.
+        ValueError: as `open_image`; or numbers that are not from 0 to 65,535 or, for fractions, from 0 to 255, or that
+            use only the lowest part of this range.
     """
     return np.asarray(_pixels(encoded))
 
@@ -89,11 +91,18 @@ def _decode_jpeg(encoded):
 
 
 def _eight_bits(values):
-    """Numbers of more than eight bits → uint8."""
+    """Numbers of more than eight bits → uint8.
+
+    Raises:
+        ValueError: numbers out of range, or so small that the image would be nearly black, as one of 12 bits in a file
+            of 16, or fractions from 0 to 1.
+    """
     whole = np.issubdtype(values.dtype, np.integer)
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= (DEEPEST if whole else 255)):
-        raise ValueError(f"its values are from {low:g} to {high:g}, and must be from 0 to {DEEPEST if whole else 255}")
+    low, high, end = values.min(), values.max(), DEEPEST if whole else 255
+    if not (low >= 0 and high <= end):
+        raise ValueError(f"its values are from {low:g} to {high:g}, and must be from 0 to {end}")
+    if 0 < high <= (DARK if whole else 1):
+        raise ValueError(f"its values end at {high:g} of {end}, so that it would be black: scale them, or store 8 bits")
     return (values >> 8).astype("uint8") if whole else np.round(values).astype("uint8")
 
 

@@ -8,7 +8,15 @@ import collections
 import dataclasses
 import os
 import pathlib
-import re
+
+from keras_attention.data.names import (
+    ALONE,
+    IMAGE_FOLDERS,
+    IMAGE_STEMS,
+    MASK_FOLDERS,
+    PICTURE_FOLDERS,
+    image_of,
+)
 
 # Those of HEIC, which cannot be read, are listed too, so that nobody believes they were.
 IMAGE_SUFFIXES = frozenset(
@@ -25,22 +33,15 @@ OF_SYSTEMS = frozenset(
         *("thumbs.db", "desktop.ini", "ehthumbs.db", "picasa.ini", "icon\r"),
     )
 )
-# What follows the name of an image in the name of its mask, or of another picture made of it.
-MASK_ENDINGS = ("mask", "masks", "seg", "segm", "segmentation", "gt", "groundtruth", "label", "labels", "trimap")
-OTHER_ENDINGS = ("superpixels", "overlay", "contour", "contours", "heatmap", "depth", "edges", "thumb", "thumbnail")
-BESIDE = re.compile(rf"(.+?)[ _.-]+(?:({'|'.join(MASK_ENDINGS)})|{'|'.join(OTHER_ENDINGS)})", re.IGNORECASE)
-
-# Folders of masks, and of the images that lie beside such a folder.
-MASK_FOLDERS = frozenset(("ground_truth", "ground-truth", "annotation", "annotations", "segmentations", *MASK_ENDINGS))
-IMAGE_FOLDERS = frozenset(("image", "images", "img", "imgs", "jpegimages", "photo", "photos", "original", "originals"))
-
-HIDDEN, FOREIGN, MASKS, PICTURES, UNLABELLED = (
+HIDDEN, FOREIGN, DEAD, MASKS, PICTURES, UNLABELLED = (
     "hidden, or of the system",
     "files that are not images",
+    "links that lead nowhere",
     "masks beside their images",
     "pictures made of other images",
     "images outside all class folders",
 )
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
 @dataclasses.dataclass
@@ -49,7 +50,7 @@ class Listing:
 
     Args:
         images: their paths, in order.
-        mask_of: the path of an image → that of the mask beside it.
+        mask_of: the path of an image → those of the masks beside it, a tuple; its object is in any of them.
         passed: reason → number of files.
         errors: the `OSError` of each folder that cannot be opened.
     """
@@ -118,6 +119,8 @@ def _walk(folder, above, listing):
                 _walk(path, (*above, real), listing)
         elif entry.is_file():
             files.append(path)
+        elif entry.is_symlink():
+            listing.passed[DEAD] += 1
     _sort_out(files, listing)
 
 
@@ -127,41 +130,64 @@ def _sort_out(files, listing):
     listing.passed[FOREIGN] += len(files) - len(images)
     by_stem = {path.stem: path for path in images}
     for path in images:
-        found = BESIDE.fullmatch(path.stem)
-        image = by_stem.get(found[1]) if found else None
+        image, is_mask = _made_of(path, by_stem)
         if image is None:
             listing.images.append(path)
-        elif found[2]:
-            listing.mask_of.setdefault(image, path)
+        elif is_mask:
+            listing.mask_of[image] = (*listing.mask_of.get(image, ()), path)
             listing.passed[MASKS] += 1
         else:
             listing.passed[PICTURES] += 1
 
 
-def _take_masks_out(root, listing):
-    """Takes the masks in folders of masks, such as `masks/a.png` of `images/a.jpg` or of `a.jpg`, from the images."""
+def _made_of(path, by_stem):
+    """The image in the same folder of which a file is a mask or another picture, and whether it is a mask."""
+    alone = next((by_stem[stem] for stem in IMAGE_STEMS if stem in by_stem), None)
+    if alone and path.stem.lower() in ALONE:
+        return alone, ALONE[path.stem.lower()]
+    stem, is_mask = image_of(path.stem) or (None, False)
+    image = by_stem.get(stem)
+    # A photograph of the label of a bottle is no mask; photographs are JPEG files, and masks of labels are not.
+    photograph = path.suffix.lower() in JPEG_SUFFIXES and path.stem.lower().endswith(("label", "labels"))
+    return (None, False) if photograph else (image, is_mask)
+
+
+def _take_out(root, listing, names):
+    """Takes the images out that lie in folders of masks or pictures, such as `masks/a.png` beside `images/a.jpg`.
+
+    Args:
+        root: the folder that was listed.
+        listing: its `Listing`.
+        names: the names of such folders.
+
+    Returns:
+        The paths that were taken out, and pairs of such a path and that of its image.
+    """
     images = {path.relative_to(root).with_suffix("").parts: path for path in listing.images}
     pairs, folders = {}, set()
     for parts, path in images.items():
-        for place in (number for number, part in enumerate(parts[:-1]) if part.lower() in MASK_FOLDERS):
+        for place in (number for number, part in enumerate(parts[:-1]) if part.lower() in names):
             image = next((images[key] for key in _keys_of_image(parts, place, images) if key in images), None)
             if image is not None:
                 folders.add(parts[: place + 1])
                 pairs[path] = image
-    masks = {
-        path for parts, path in images.items() if any(parts[:number] in folders for number in range(1, len(parts)))
-    }
-    listing.images = [path for path in listing.images if path not in masks]
+    out = {path for parts, path in images.items() if any(parts[:number] in folders for number in range(1, len(parts)))}
+    listing.images = [path for path in listing.images if path not in out]
+    return out, {path: image for path, image in pairs.items() if image not in out}
+
+
+def _take_masks_out(root, listing):
+    masks, pairs = _take_out(root, listing, MASK_FOLDERS)
     for mask, image in pairs.items():
-        if image not in masks:
-            listing.mask_of.setdefault(image, mask)
+        listing.mask_of[image] = (*listing.mask_of.get(image, ()), mask)
     listing.passed[MASKS] += len(masks)
+    listing.passed[PICTURES] += len(_take_out(root, listing, PICTURE_FOLDERS)[0])
 
 
 def _keys_of_image(parts, place, images):
     """Where the image of a mask may lie: in the folder around the folder of masks, or in one of images beside it."""
-    found = BESIDE.fullmatch(parts[-1])
-    stems = (parts[-1], found[1]) if found else (parts[-1],)
+    found = image_of(parts[-1])
+    stems = (parts[-1], found[0]) if found else (parts[-1],)
     around, below = parts[:place], parts[place + 1 : -1]
     beside = {key[place] for key in images if len(key) > place + 1 and key[:place] == around}
     between = [(), *((name,) for name in sorted(beside) if name.lower() in IMAGE_FOLDERS)]
@@ -174,5 +200,5 @@ def _files_below(folder):
 
 def told(passed):
     """What was passed over, as a sentence; an empty text if nothing was."""
-    parts = [f"{count:,} {reason}" for reason, count in passed.items() if count]
-    return f"passed over: {'; '.join(parts)}" if parts else ""
+    parts = [f"{reason} ({count:,})" for reason, count in passed.items() if count]
+    return f"passed over: {', '.join(parts)}" if parts else ""

@@ -1,11 +1,14 @@
 """Which mask file belongs to which image."""
 
 import pathlib
+import unicodedata
 
 from PIL import Image
 
 from keras_attention.arguments import invalid
 from keras_attention.data.images import FORMATS, UNREADABLE
+from keras_attention.data.listing import is_of_system
+from keras_attention.data.names import image_of
 
 BESIDE = "beside"
 TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -13,7 +16,7 @@ ORIENTATION = 0x0112
 
 
 def masks_of(layout, root, masks):
-    """Image path → mask path, and the paths of the images without a mask.
+    """Image path → paths of its masks, and the paths of the images without a mask.
 
     Args:
         layout: the `Layout` of a folder.
@@ -40,13 +43,17 @@ def _masks_beside(layout, root):
             "masks='beside'",
         )
     mask_of = {path: layout.mask_of[path] for path in paths if path in layout.mask_of}
-    for path, mask in mask_of.items():
-        _check_shape(path, mask, mask.relative_to(root))
+    for path, masks in mask_of.items():
+        for mask in masks:
+            _check_shape(path, mask, mask.relative_to(root))
     return mask_of, [path for path in paths if path not in mask_of]
 
 
 def pair_with_masks(files, roots, masks, some=True):
-    """Image path → mask path, and the paths of the images without a mask.
+    """Image path → paths of its masks, and the paths of the images without a mask.
+
+    The mask of `a/1.jpg` is `a/1.png`, or what a mask beside an image may be called, such as `a/1_segmentation.png`;
+    of several of these, as `a/1_mask.png` and `a/1_mask_1.png`, all.
 
     Args:
         files: split → [(path of an image, label)].
@@ -59,22 +66,39 @@ def pair_with_masks(files, roots, masks, some=True):
     """
     if not masks.is_dir():
         raise invalid("The folder of masks does not exist.", "an existing folder", f"masks={masks}")
-    by_stem = {path.relative_to(masks).with_suffix(""): path for path in masks.rglob("*") if path.is_file()}
-    mask_of, without = {}, []
+    by_place, mask_of, without = _masks_by_place(masks), {}, []
     for path in (path for pairs in files.values() for path, _ in pairs):
-        places = (path.relative_to(root).with_suffix("") for root in roots)
-        mask = next((by_stem[place] for place in places if place in by_stem), None)
-        if mask is None:
+        places = [_place(path, root) for root in roots]
+        found = next((by_place[place] for place in places if place in by_place), ())
+        if not found:
             without += [] if shape_of(path) is None else [path]
-        elif _check_shape(path, mask, mask.relative_to(masks)):
-            mask_of[path] = mask
+        elif all(_check_shape(path, mask, mask.relative_to(masks)) for mask in found):
+            mask_of[path] = found
     if some and not mask_of and without:
+        there = next((paths[0].relative_to(masks) for paths in by_place.values()), "no files")
         raise invalid(
             "No image has a mask.",
-            f"files with the same relative paths and stems in {masks}",
-            f"{without[0].relative_to(roots[0])}",
+            f"files with the same relative paths and stems in {masks}, such as of {without[0].relative_to(roots[0])}",
+            f"{there} in {masks}",
         )
     return mask_of, without
+
+
+def _masks_by_place(folder):
+    """The place of an image below its folder, without suffix → the paths of its masks."""
+    exact, others = {}, {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not is_of_system(path.name)):
+        place = _place(path, folder)
+        exact[place] = (path,)
+        made = image_of(place.name)
+        if made and made[1]:
+            others[place.with_name(made[0])] = (*others.get(place.with_name(made[0]), ()), path)
+    return others | exact
+
+
+def _place(path, root):
+    """A path below a folder without its suffix, in one Unicode form."""
+    return pathlib.PurePath(unicodedata.normalize("NFC", str(path.relative_to(root).with_suffix(""))))
 
 
 def _check_shape(path, mask, name):

@@ -3,6 +3,8 @@
 A mask is read in its own depth: whole numbers of 1, 8, 16 or 32 bits, the numbers of a palette, colours, or opacity.
 """
 
+import os
+import pathlib
 import threading
 
 import numpy as np
@@ -13,6 +15,7 @@ from keras_attention.data.images import open_image, resized
 from keras_attention.patterns import COLOUR, named, parse_values
 
 MOST_VALUES_NAMED = 8
+BETWEEN_NAMES = b"\0"  # no name of a file has it
 LOSSY_INSIDE = 128  # JPEG data have noise around each value
 ONE_VALUE = "0 outside and one other value inside, or `mask_values`, which says which values are inside"
 
@@ -74,24 +77,35 @@ class MaskReader:
         self.ranges = None if inside is None else parse_values(inside)
         self.values, self.count, self.empty, self.full, self.lock = set(), 0, 0, 0, threading.Lock()
 
-    def read(self, encoded):
-        """The encoded bytes of a mask → uint8 `(height, width, 1)`, 0 or 1."""
-        return self.inside(mask_values(encoded))[..., None]
+    def read(self, *encoded):
+        """The encoded bytes of the masks of an image → uint8 `(height, width, 1)`, 1 inside any of them."""
+        return self.inside(*map(mask_values, encoded))[..., None]
 
-    def inside(self, values):
-        """The values of a mask, an array of any shape → uint8, 1 inside."""
-        if self.ranges is None:
-            inside = values != 0
-        else:
-            inside = np.logical_or.reduce([(first <= values) & (values <= last) for first, last in self.ranges])
+    def read_files(self, names):
+        """As `read`, of the files whose names are joined by `BETWEEN_NAMES`."""
+        return self.read(*(pathlib.Path(os.fsdecode(name)).read_bytes() for name in names.split(BETWEEN_NAMES)))
+
+    def inside(self, *masks):
+        """The values of a mask, or of several of one image, arrays of one shape → uint8, 1 inside any of them.
+
+        Raises:
+            ValueError: masks of different shapes.
+        """
+        if len({values.shape for values in masks}) > 1:
+            raise invalid("The masks of one image must have one size.", "masks of its size", [m.shape for m in masks])
+        inside = np.logical_or.reduce([self._is_inside(values) for values in masks])
         with self.lock:
-            self.values.update(np.unique(values).tolist()[: MOST_VALUES_NAMED + 2])
-            self.count, self.empty, self.full = (
-                self.count + 1,
-                self.empty + (not inside.any()),
-                self.full + bool(inside.all()),
-            )
+            for values in masks:
+                self.values.update(np.unique(values).tolist()[: MOST_VALUES_NAMED + 2])
+            self.count += 1
+            self.empty += not inside.any()
+            self.full += bool(inside.all())
         return inside.astype("uint8")
+
+    def _is_inside(self, values):
+        if self.ranges is None:
+            return values != 0
+        return np.logical_or.reduce([(first <= values) & (values <= last) for first, last in self.ranges])
 
     def decode(self, encoded, size, resize="stretch", of=None):
         """Encoded bytes, or a string tensor of them → uint8 `(size, size, 1)`, 0 or 1; see `resized`."""
@@ -99,6 +113,11 @@ class MaskReader:
             mask = tf.ensure_shape(tf.numpy_function(self.read, [encoded], tf.uint8), (None, None, 1))
             return resize_mask(mask, size, resize, of)
         return resize_mask(self.read(encoded), size, resize, of)
+
+    def decode_files(self, names, size, resize="stretch", of=None):
+        """As `decode`, of the files whose names, a string tensor, are joined by `BETWEEN_NAMES`."""
+        mask = tf.ensure_shape(tf.numpy_function(self.read_files, [names], tf.uint8), (None, None, 1))
+        return resize_mask(mask, size, resize, of)
 
     def require_one_value(self):
         """Raises a `ValueError` if the masks that were read hold several values that may be inside."""

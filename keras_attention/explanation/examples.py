@@ -6,7 +6,7 @@ from keras_attention.arguments import invalid, reason
 from keras_attention.data.dataset import check_classes
 from keras_attention.data.listing import list_images
 from keras_attention.data.mask_files import BESIDE, pair_with_masks, shape_of
-from keras_attention.data.masks import MaskReader
+from keras_attention.data.masks import MaskReader, resize_mask
 from keras_attention.prediction.sources import images_in
 
 
@@ -53,20 +53,20 @@ class FileExamples:
             ValueError: a file that cannot be read as an image.
         """
         path = self.paths[number]
-        pixels, mask = self.predictor.read(path), self.mask_of.get(path)
-        if mask is None:
+        pixels, masks = self.predictor.read(path), self.mask_of.get(path)
+        if masks is None:
             return pixels, None
         try:
-            read = self._mask(path, mask)
-        except ValueError as error:
-            raise invalid(f"{mask} does not decode as a mask.", "an image", reason(error)) from error
+            read = self._mask(path, masks)
+        except (ValueError, OSError) as error:
+            raise invalid(f"{masks[0]} does not decode as a mask.", "an image", reason(error)) from error
         self.masks.require_one_value()
         return pixels, read
 
-    def _mask(self, path, mask):
+    def _mask(self, path, masks):
         """The mask of an image, placed in its square as the image is in its own."""
-        encoded, how = pathlib.Path(mask).read_bytes(), (self.predictor.image_size, self.predictor.resize)
-        return self.masks.decode(encoded, *how, of=shape_of(path)[::-1]).numpy()
+        pixels = self.masks.read(*(pathlib.Path(mask).read_bytes() for mask in masks))
+        return resize_mask(pixels, self.predictor.image_size, self.predictor.resize, shape_of(path)[::-1]).numpy()
 
 
 class DataExamples:

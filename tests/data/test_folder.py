@@ -31,11 +31,14 @@ def labels(dataset, split):
     return dataset.split(split).labels().tolist()
 
 
+WITHOUT_A = "test: no images of a, so that figures over all classes are low or undefined"
+
+
 def test_named_splits(tree, numbers):
     root = tree({"train/b": 5, "train/a": 7, "validation/a": 2, "validation/b": 3, "test/b": 4})
     data = load(root, image_size=SIZE)
     assert (data.name, data.class_names, data.image_size) == ("pictures", ("a", "b"), SIZE)
-    assert (data.has_masks, data.notes, data.skipped) == (False, (), ())
+    assert (data.has_masks, data.notes, data.skipped) == (False, (WITHOUT_A,), ())
     assert counts(data) == [12, 5, 4]
     assert numbers(data, "train") == [*range(5, 12), *range(5)]
     assert numbers(data, "validation") == list(range(12, 17))
@@ -49,7 +52,7 @@ def test_named_splits(tree, numbers):
 def test_other_names_of_splits(train, validation, tree):
     root = tree({f"{train}/a": 7, f"{train}/b": 5, f"{validation}/a": 2, f"{validation}/b": 3, "test/b": 4})
     data = load(root, image_size=SIZE)
-    assert (data.class_names, counts(data), data.notes) == (("a", "b"), [12, 5, 4], ())
+    assert (data.class_names, counts(data), data.notes) == (("a", "b"), [12, 5, 4], (WITHOUT_A,))
 
 
 def test_splits_are_told_in_any_case(tree):
@@ -59,7 +62,7 @@ def test_splits_are_told_in_any_case(tree):
 
 def test_two_folders_for_one_split_are_an_error(tree):
     root = tree({"train/a": 5, "train/b": 5, "val/a": 3, "val/b": 3, "valid/a": 3})
-    with pytest.raises(ValueError, match=r"one split twice\. Expected .*\. Received: folders train, val, valid\.$"):
+    with pytest.raises(ValueError, match=r"^The folders val and valid in .* are both a validation split\. Expected "):
         load(root, image_size=SIZE)
 
 
@@ -203,11 +206,35 @@ def test_an_image_without_a_mask_gets_an_empty_one_and_a_note(with_masks, read):
     assert whole.train.count + whole.validation.count + whole.test.count == 10
 
 
+@pytest.mark.parametrize("name", ["{}_mask", "{}_Segmentation", "mask_{}"])
+def test_masks_may_be_named_as_beside_an_image(name, with_masks):
+    root, masks = with_masks({"a": 3, "b": 7})
+    whole = load(root, masks=str(masks), image_size=SIZE)
+    for path in masks.rglob("*.png"):
+        path.rename(path.with_stem(name.format(path.stem)))
+    again = load(root, masks=str(masks), image_size=SIZE)
+    assert again.train.fingerprint("mask") == whole.train.fingerprint("mask")
+
+
+def test_several_masks_of_an_image_are_one(with_masks):
+    root, masks = with_masks({"a": 3, "b": 7})
+    for path in sorted(masks.rglob("*.png")):
+        pixels = np.zeros(np.shape(Image.open(path))[:2], "uint8")
+        for name, half in (("_mask", slice(None, 5)), ("_mask_1", slice(5, None))):
+            part = pixels.copy()
+            part[half] = 255
+            Image.fromarray(part).save(path.with_stem(path.stem + name))
+        path.unlink()
+    data = load(root, masks=str(masks), image_size=SIZE)
+    assert all(example["mask"].all() for example in data.train.examples().as_numpy_iterator())
+
+
 def test_masks_that_fit_no_image(with_masks):
     root, masks = with_masks({"a": 3, "b": 3})
     for path in masks.rglob("*.png"):
-        path.rename(path.with_stem(f"{path.stem}_mask"))
-    wrong = exactly("No image has a mask.", f"files with the same relative paths and stems in {masks}", "a/000.png")
+        path.rename(path.with_stem(f"of {path.stem}"))
+    expected = f"files with the same relative paths and stems in {masks}, such as of a/000.png"
+    wrong = exactly("No image has a mask.", expected, f"a/of 000.png in {masks}")
     with pytest.raises(ValueError, match=wrong):
         load(root, masks=str(masks), image_size=SIZE)
 
@@ -241,7 +268,7 @@ def test_a_file_that_is_not_an_image_needs_no_mask(with_masks):
     with pytest.warns(UserWarning, match=r"broken\.png does not decode as an image and is skipped\.$"):
         data = load(root, masks=masks, image_size=SIZE)
     assert data.skipped == ("b/broken.png",)
-    assert data.notes[-1] == "passed over: 1 files that are not images"
+    assert data.notes[-1] == "passed over: files that are not images (1)"
 
 
 def test_a_mask_that_does_not_decode_is_named(with_masks):
@@ -336,7 +363,7 @@ def test_a_split_that_is_too_large_for_memory_is_the_same(with_masks, read, monk
 LAYOUT = "<root>/<class>/* or <root>/<split>/<class>/*"
 ALONE = "one folder each named train, validation and test, or folders named after the classes alone"
 ERRORS = {
-    "nothing": ({}, "{root} has no class folders.", LAYOUT, "data={root}"),
+    "nothing": ({}, "{root} has no class folders.", LAYOUT, "data={root}, with nothing in it"),
     "no images": ({"a": 0, "b": 0}, "The class folder {root}/a is empty.", "at least one image in it", "class='a'"),
     "empty class": ({"a": 3, "b": 0}, "The class folder {root}/b is empty.", "at least one image in it", "class='b'"),
     "one class": ({"a": 5}, "{root} has only one class.", "at least two class folders", "classes a"),
@@ -349,9 +376,9 @@ ERRORS = {
     ),
     "empty train": (
         {"train": 3, "test/a": 3},
-        "The train split of {root} is empty.",
-        "images in every split",
-        "split='train'",
+        "The 3 images of the train split of {root} lie in no class folder.",
+        "a folder for each class in every split",
+        "train/000.png",
     ),
     "unknown class": (
         {"train/a": 3, "train/b": 3, "val/a": 2, "val/c": 1},
@@ -360,10 +387,10 @@ ERRORS = {
         "{root}/val/c",
     ),
     "splits and others": (
-        {"train/a": 3, "train/b": 3, "misc/a": 3},
-        "{root} mixes splits and other folders, or has one split twice.",
-        ALONE,
-        "folders misc, train",
+        {"train/a": 3, "train/b": 3, "hard test/a": 3},
+        "hard test in {root} may be a split, but it is not clear which.",
+        "one folder each named train, validation and test; move or rename it",
+        "folders hard test, train",
     ),
     "no train": (
         {"test/a": 3, "test/b": 3, "val/a": 3},
