@@ -77,10 +77,10 @@ READINGS = {
     "thumbnails": (many("a", "a/thumbs", "b", "b/thumbs"), {"train": 4}, ["a", "b"]),
     "a picture of a label for each image": (
         [
-            f"{name}/{number}_json/{stem}.png"
+            f"{name}/{name}{number}_json/{stem}.png"
             for name in "ab"
             for number in "12"
-            for stem in ("img", "label", "label_viz")
+            for stem in ("img", "label", "viz")
         ],
         {"train": 4},
         ["a", "b"],
