@@ -48,6 +48,7 @@ def main():
         one_against_rest(pathlib.Path(options.data), options.positive, folder / "data")
         settings = {
             "data": folder / "data",
+            "allow_duplicates": True,  # ISIC 2017 has one photograph in train and in validation
             "image_size": options.image_size,
             "weights": options.weights,
             "freeze": "all",

@@ -31,7 +31,8 @@ SUPERVISION = ("none", "masks", "inverted")
 
 def main():
     options = arguments()
-    dataset = load(options.data, masks=options.masks, image_size=options.image_size)
+    # ISIC 2017 has one photograph in train and in validation.
+    dataset = load(options.data, masks=options.masks, image_size=options.image_size, allow_duplicates=True)
     batches = list(dataset.batches("validation", 64, with_masks=True).as_numpy_iterator())
     images, labels, masks = (
         np.concatenate([batch[part] for batch in batches]) for part in ("images", "labels", "masks")
@@ -64,6 +65,7 @@ def arguments():
 def config_of(options, alignment, supervision, inverted, seed):
     return TrainConfig(
         data=options.data,
+        allow_duplicates=True,
         masks=str(inverted) if supervision == "inverted" else options.masks,
         supervise_attention=None if supervision == "none" else options.weight,
         weights=options.weights,
