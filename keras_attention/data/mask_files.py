@@ -1,11 +1,15 @@
 """Which mask file belongs to which image."""
 
+import os
 import pathlib
 
 from PIL import Image
 
 from keras_attention.arguments import invalid
 from keras_attention.data.images import FORMATS, UNREADABLE
+from keras_attention.data.masks import mask_values
+from keras_attention.data.reasons import Reason, no_access, no_folder, reason_of
+from keras_attention.text import shown
 
 BESIDE = "beside"
 TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -55,11 +59,10 @@ def pair_with_masks(files, roots, masks, some=True):
         some: whether at least one image must have a mask.
 
     Raises:
-        ValueError: a mask of another shape than its image, or, with `some`, no image with a mask.
+        ValueError: a folder that cannot be opened, or is that of the images; a mask that cannot be read, is its own
+            image, or has another shape; or, with `some`, no image with a mask.
     """
-    if not masks.is_dir():
-        raise invalid("The folder of masks does not exist.", "an existing folder", f"masks={masks}")
-    by_stem = {path.relative_to(masks).with_suffix(""): path for path in masks.rglob("*") if path.is_file()}
+    by_stem = {path.relative_to(masks).with_suffix(""): path for path in _files_of(masks, roots)}
     mask_of, without = {}, []
     for path in (path for pairs in files.values() for path, _ in pairs):
         places = (path.relative_to(root).with_suffix("") for root in roots)
@@ -77,16 +80,39 @@ def pair_with_masks(files, roots, masks, some=True):
     return mask_of, without
 
 
+def _files_of(masks, roots):
+    """The files in a folder of masks."""
+    received = f"masks={str(masks)!r}"
+    if not os.path.isdir(masks):
+        raise no_folder(masks, "masks", "The folder of masks does not exist.")
+    if any(os.path.samefile(masks, root) for root in roots):
+        raise invalid("`masks` is the folder of the images themselves.", "the folder of their masks", received)
+
+    def refuse(error):
+        why = no_access(error)
+        raise invalid(f"{shown(error.filename)} {why.what}.", why.expected, received) from error
+
+    found = [
+        pathlib.Path(folder, name) for folder, _, names in os.walk(masks, onerror=refuse) for name in sorted(names)
+    ]
+    return [path for path in found if path.is_file()]
+
+
 def _check_shape(path, mask, name):
     """Whether an image can be read; raises unless its mask has its size, or its aspect to within a pixel."""
     image, found = shape_of(path), shape_of(mask)
     if image is None:
         return False  # it needs no mask, and is reported as skipped later
-    if found is None or abs(image[0] * found[1] - image[1] * found[0]) > max(image):
+    if os.path.samefile(path, mask):
+        raise invalid(f"The mask {shown(name)} is the image itself.", "a mask of its own for each image", shown(mask))
+    if found is None:
+        why = reason_of(mask, mask_values) or Reason("does not decode")
+        raise invalid(f"The mask {shown(name)} {why.what}.", why.expected, shown(mask))
+    if abs(image[0] * found[1] - image[1] * found[0]) > max(image):
         raise invalid(
             f"The mask {name} must have the size or the aspect of its image.",
             f"width and height {image}",
-            f"{found or 'a file that is not an image'}",
+            f"{found}",
         )
     return True
 

@@ -2,12 +2,14 @@
 
 import pathlib
 
-from keras_attention.arguments import invalid, reason
+from keras_attention.arguments import invalid
 from keras_attention.data.dataset import check_classes
 from keras_attention.data.listing import list_images
 from keras_attention.data.mask_files import BESIDE, pair_with_masks, shape_of
-from keras_attention.data.masks import MaskReader
+from keras_attention.data.masks import MaskReader, require_masks
+from keras_attention.data.reasons import reason_of_bytes
 from keras_attention.prediction.sources import images_in
+from keras_attention.text import shown
 
 
 class FileExamples:
@@ -28,6 +30,7 @@ class FileExamples:
 
     def __init__(self, paths, predictor, masks=None, mask_values=None):
         self.predictor, self.paths, self.names, self.stems, mask_of = predictor, [], [], [], {}
+        require_masks(mask_values, masks is not None, "`masks` too")
         self.masks, self.labels, self.notes = MaskReader(mask_values), [], ()
         for path in _unique(paths):
             root, files = (path, images_in(path)) if path.is_dir() else (path.parent, [path])
@@ -56,17 +59,18 @@ class FileExamples:
         pixels, mask = self.predictor.read(path), self.mask_of.get(path)
         if mask is None:
             return pixels, None
-        try:
-            read = self._mask(path, mask)
-        except ValueError as error:
-            raise invalid(f"{mask} does not decode as a mask.", "an image", reason(error)) from error
+        read = self._mask(path, mask)
         self.masks.require_one_value()
         return pixels, read
 
     def _mask(self, path, mask):
         """The mask of an image, placed in its square as the image is in its own."""
         encoded, how = pathlib.Path(mask).read_bytes(), (self.predictor.image_size, self.predictor.resize)
-        return self.masks.decode(encoded, *how, of=shape_of(path)[::-1]).numpy()
+        try:
+            return self.masks.decode(encoded, *how, of=shape_of(path)[::-1]).numpy()
+        except ValueError as error:
+            why = reason_of_bytes(encoded, error)
+            raise invalid(f"The mask {shown(mask)} {why.what}.", why.expected, f"masks={str(mask)!r}") from error
 
 
 class DataExamples:
