@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 from keras_attention.cli.paths import add_model, require_model
-from keras_attention.text import shown
+from keras_attention.text import UNSEEN, shown
 
 check = require_model
 
@@ -106,7 +106,8 @@ def _line(path, class_names, probabilities, top):
 def _json_line(path, class_names, probabilities, _):
     named = {name: round(float(value), 6) for name, value in zip(class_names, probabilities, strict=True)}
     answer = {"image": path, "class": class_names[int(probabilities.argmax())], "probabilities": named}
-    return json.dumps(answer, ensure_ascii=False)
+    line = json.dumps(answer, ensure_ascii=False)
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)  # those that `json` leaves as they are
 
 
 def check_out(out):
