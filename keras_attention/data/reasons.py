@@ -84,7 +84,7 @@ def reason_of_bytes(encoded, error):
     if isinstance(error.__cause__, Image.DecompressionBombError):
         return Reason(f"has too many pixels ({reason(error)})", "a smaller image")
     if error.__cause__ is None:  # not the decoder, but `images` or `masks` refuses what it decoded
-        return Reason(f"cannot be used: {reason(error)}", "an image of 8 or 16 bits")
+        return Reason(f"cannot be used ({reason(error)})", "an image of 8 or 16 bits")
     kind = _begins(encoded, READABLE) or ("AVIF" if brand in AVIF_BRANDS else None)
     if kind:
         return Reason(f"does not decode: the {kind} data are damaged, incomplete or of a rare kind")

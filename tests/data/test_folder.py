@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 import pytest
 import seams
-from parts import parts_of
+from parts import encoded, parts_of
 from PIL import Image
 
 from keras_attention.data import load
@@ -413,6 +413,11 @@ REASONS = {
         b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
         "is a pointer of Git LFS, not the image",
         "the image itself, which `git lfs pull` fetches",
+    ),
+    "fractions": (
+        encoded(np.float32([[-114, 646]]), "tiff"),
+        "cannot be used (its values are from -114 to 646, and must be from 0 to 255)",
+        "an image of 8 or 16 bits",
     ),
     "page": (b"\n<!DOCTYPE html><html>", "is an HTML page, not an image", "the image itself, downloaded again"),
 }
