@@ -13,8 +13,8 @@ COSTS = {
 }
 
 
-# Control characters, ends of lines, and marks that turn the direction of writing: they break lines or hide text.
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# Control characters, ends of lines, marks that turn the direction of writing, and bytes of names that are no text.
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def shown(name, keep=""):

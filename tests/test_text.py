@@ -13,6 +13,7 @@ from keras_attention.text import counted, shown
         ("a\nb\tc\r", "a\\nb\\tc\\r"),
         ("\x1b[31m\x7f\x9b", "\\x1b[31m\\x7f\\x9b"),
         ("\u2028\u202e\u2066", "\\u2028\\u202e\\u2066"),
+        ("caf\udce9", "caf\\udce9"),
         (3, "3"),
     ],
 )
