@@ -1,9 +1,10 @@
 """One folder for each piece of work: claimed, begun, resumed and finished in the same way for every kind of work."""
 
+import contextlib
 import pathlib
 
 from keras_attention.arguments import invalid, require_path
-from keras_attention.atomic import TEMPORARY, replacing
+from keras_attention.atomic import TEMPORARY, remove_leftovers, replacing
 from keras_attention.files import read_json, write_json
 
 
@@ -137,6 +138,10 @@ class WorkFolder:
             if resume and self.begun:
                 write_json(self.folder / self.plan_name, plan.to_dict())
                 return
+            with contextlib.suppress(FileNotFoundError):
+                self.folder.lstat()  # a path below a file
+            for name in (self.folder.name, f"old-{self.folder.name}"):
+                remove_leftovers(self.folder.parent, name)
             # In one step, so that a kill leaves no folder without a plan.
             with replacing(self.folder) as temporary:
                 write_json(temporary / self.plan_name, plan.to_dict())

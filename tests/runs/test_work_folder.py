@@ -128,6 +128,10 @@ def test_a_kill_while_a_folder_is_made_anew_leaves_its_plan(work, monkeypatch):
     monkeypatch.undo()
     assert folder.plan == plan
     assert (folder.folder / "images.json").exists()
+    left = folder.folder.with_name(f".unfinished-0123abcd-old-{folder.folder.name}")
+    left.mkdir()
+    folder.begin(plan)
+    assert not left.exists()
 
 
 def test_an_empty_folder_may_be_taken(work):
