@@ -12,20 +12,14 @@ from keras_attention.atomic import replacing
 
 
 def write_json(path, value):
-    """Writes `value` as indented JSON."""
+    """Writes `value` as indented JSON; a text that is not Unicode, such as the name of a file may be, with escapes."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    if not _is_utf8(text):  # names of files need not be; their escapes are, and are read as these names
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
         text = json.dumps(value, indent=2, allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", "utf-8")
-
-
-def _is_utf8(text):
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def read_json(path):

@@ -26,7 +26,9 @@ def parse_values(text):
         found = re.fullmatch(r"(\d+)(?:-(\d+))?|#([0-9a-fA-F]{6})", part)
         if not found or (found[2] and int(found[2]) < int(found[1])):
             raise invalid(
-                "`mask_values` must be the values inside a mask.", "such as 1,3 or 128-255 or #ff0000", repr(text)
+                "`mask_values` must be the values inside a mask.",
+                "such as 1,3 or 128-255 or #ff0000",
+                f"mask_values={text!r}",
             )
         first = COLOUR + int(found[3], 16) if found[3] else int(found[1])
         ranges.append((first, int(found[2] or first)))
@@ -40,6 +42,8 @@ def parse_group(text):
         ValueError: another text, or a pattern that is not a regular expression.
     """
     expected = "re: and a regular expression, such as re:(ISIC_\\d+)_"
+    if str(text) == PATTERN:
+        raise invalid("`group` has an empty pattern, which puts all images in one group.", expected, f"group={text!r}")
     if not str(text).startswith(PATTERN):
         raise invalid("`group` must be a pattern of paths.", expected, f"group={text!r}")
     try:

@@ -1,6 +1,7 @@
 """Figures as text, with the same signs, digits and columns everywhere."""
 
 import functools
+import re
 
 COSTS = {
     "parameters": "parameters",
@@ -10,6 +11,33 @@ COSTS = {
     "image_milliseconds": "ms per image at inference",
     "step_megabytes": "MB at the peak of training",
 }
+
+
+# Control characters, ends of lines, marks that turn the direction of writing, and bytes of names that are no text.
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(name, keep=""):
+    """A name, such as that of a file, with escapes such as `\\n` for control characters other than those to keep.
+
+    Example:
+
+    >>> from keras_attention.text import shown
+    >>> print(shown("two\\nlines.png"))
+    two\\nlines.png
+    """
+    return UNSEEN.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], str(name))
+
+
+def counted(count, one, several=None):
+    """A number with its noun: `1 image`, `2 images`, `1,234 images`.
+
+    Args:
+        count: the number.
+        one: the noun for one, with what follows it: `"mask is empty"`.
+        several: the same for any other number; `one` with an s if `None`.
+    """
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
 
 
 def number(value, digits=3):

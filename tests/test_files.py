@@ -22,6 +22,12 @@ def test_json(tmp_path):
     assert text.endswith("}\n")
 
 
+def test_json_holds_names_that_are_no_text(tmp_path):
+    value = {"caf\udce9.jpg": "é"}
+    write_json(tmp_path / "images.json", value)
+    assert read_json(tmp_path / "images.json") == value
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), {1, 2}])
 def test_json_knows_no_nan(value, tmp_path):
     target = tmp_path / "metrics.json"

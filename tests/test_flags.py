@@ -54,6 +54,10 @@ MESSAGES = {
         'γ belongs to the focal loss. Expected `loss="focal"`. Received: focal_gamma=1.0.',
         "γ belongs to the focal loss. Expected --loss focal. Received: --focal-gamma 1.0.",
     ),
+    "a backslash": (
+        "`group` matches nothing. Expected a pattern. Received: group='re:(ISIC_\\\\d+)_', 1 group.",
+        "--group matches nothing. Expected a pattern. Received: --group re:(ISIC_\\d+)_, 1 group.",
+    ),
     "what no flag gives": (
         "`class_names` must fit. Expected `keras.Model`. Received: shape=(3,).",
         "`class_names` must fit. Expected `keras.Model`. Received: shape=(3,).",

@@ -28,6 +28,7 @@ from keras_attention.cli import (
 from keras_attention.cli.flags import flags_of, in_flags
 from keras_attention.plugins import VARIABLE, find_plugins, load_plugins
 from keras_attention.quiet import import_tensorflow
+from keras_attention.text import shown
 
 COMMANDS = (train, compare, search, predict, evaluate, explain, demo, export, models, listing)
 DEBUG = "KERAS_ATTENTION_DEBUG"
@@ -38,7 +39,7 @@ def main(arguments=None):
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("keras_attention").setLevel(logging.INFO)
-    warnings.formatwarning = lambda message, *_: f"keras-attention: warning: {message}\n"
+    warnings.formatwarning = lambda message, *_: f"keras-attention: warning: {shown(message)}\n"
     try:
         plugins = find_plugins((*options.plugins, *options.more_plugins))
         _part(options.command, "check")(options)
@@ -56,7 +57,7 @@ def main(arguments=None):
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        print(f"keras-attention: error: {in_flags(one_line(error), options.flags)}", file=sys.stderr)
+        print(f"keras-attention: error: {shown(in_flags(one_line(error), options.flags))}", file=sys.stderr)
         return 2
 
 

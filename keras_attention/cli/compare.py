@@ -109,8 +109,9 @@ def _config(options):
     base = DEFAULT_CONFIG
     if given.get("data", base.data) != base.data:
         base = TrainConfig()
-    if getattr(options, "resume", False):
-        base = Comparison(folder or f"runs/{TrainConfig(**given).subject}-compare").plan.config
+    comparison = Comparison(folder or f"runs/{TrainConfig(**given).subject}-compare")
+    if getattr(options, "resume", False) and not comparison.abandoned:
+        base = comparison.plan.config
     if "data_options" in given:
         given["data_options"] = base.data_options | given["data_options"]
     return base.with_settings(**given)

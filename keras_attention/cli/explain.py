@@ -5,6 +5,7 @@ import sys
 from keras_attention.cli.paths import add_model, require_model
 from keras_attention.cli.settings import require_values
 from keras_attention.patterns import HELP
+from keras_attention.text import shown
 
 check = require_model
 
@@ -78,7 +79,7 @@ def run(options):
     given |= {"attend": _list(options.attend), "formats": _list(options.formats), "maps": options.maps}
     done = explain(options.model, options.images, **given)
     for reason in done.skipped:
-        print(f"keras-attention: skipped: {reason}", file=sys.stderr)
+        print(f"keras-attention: skipped: {shown(reason)}", file=sys.stderr)
     return int(bool(done.skipped))
 
 

@@ -59,4 +59,6 @@ def _as_flag(found, value, flags):
 def _plain(value):
     """A value as it is typed: a string without quotes, `none` for `None`."""
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    return value[1:-1] if quoted and len(value) > 2 else "none" if value == "None" else value
+    if quoted and len(value) > 2:
+        return value[1:-1].replace("\\\\", "\\")  # of Python's texts, in which a backslash is two
+    return "none" if value == "None" else value

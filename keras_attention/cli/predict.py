@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 from keras_attention.cli.paths import add_model, require_model
+from keras_attention.text import UNSEEN, shown
 
 check = require_model
 
@@ -53,7 +54,7 @@ def run(options):
         for prediction in predict_files(predictor, sources, options.batch_size):
             if prediction.error:
                 failed += 1
-                say(f"keras-attention: skipped: {prediction.error}")
+                say(f"keras-attention: skipped: {shown(prediction.error)}")
             else:
                 write(prediction.path, prediction.outputs[PROBABILITIES])
             count()
@@ -69,7 +70,7 @@ def _writer(options, class_names, file):
         def write(path, probabilities):
             best = int(probabilities.argmax())
             figures = [f"{value:.6f}" for value in (probabilities[best], *probabilities)]
-            table.writerow([path, class_names[best], *figures])
+            table.writerow([shown(path, keep=IN_A_TABLE), class_names[best], *figures])
             file.flush()
 
         return write
@@ -81,6 +82,7 @@ def _writer(options, class_names, file):
     return write
 
 
+IN_A_TABLE = "\t\n"  # what `csv` quotes, or leaves inside its cell
 FIRST_COLUMNS = ("image", "class", "probability")
 
 
@@ -97,13 +99,15 @@ def class_columns(class_names):
 
 def _line(path, class_names, probabilities, top):
     best = probabilities.argsort(kind="stable")[::-1][:top]
-    return "\t".join([path, *(f"{class_names[number]}\t{probabilities[number]:.4f}" for number in best)])
+    pairs = (f"{shown(class_names[number])}\t{probabilities[number]:.4f}" for number in best)
+    return "\t".join([shown(path), *pairs])
 
 
 def _json_line(path, class_names, probabilities, _):
     named = {name: round(float(value), 6) for name, value in zip(class_names, probabilities, strict=True)}
     answer = {"image": path, "class": class_names[int(probabilities.argmax())], "probabilities": named}
-    return json.dumps(answer, ensure_ascii=False)
+    line = json.dumps(answer, ensure_ascii=False)
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)  # those that `json` leaves as they are
 
 
 def check_out(out):

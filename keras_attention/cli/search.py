@@ -105,7 +105,8 @@ def _hypermodel(options):
     from keras_attention.tuning import AttentionHyperModel, Search
     from keras_attention.tuning.job import DEFAULT_CONFIG
 
-    given, continues = _given(options), getattr(options, "resume", False) or hasattr(options, "worker")
+    given, resumes = _given(options), getattr(options, "resume", False) and not Search(options.run).abandoned
+    continues = resumes or hasattr(options, "worker")
     fix, choose = _narrowed(options, given)
     if hasattr(options, "worker"):
         _check_empty(given | fix | choose)

@@ -49,11 +49,14 @@ def after_interrupt(options):
 def summary(run):
     """The most important figures and files of a finished run, as text."""
     from keras_attention.metrics import METRICS
+    from keras_attention.text import counted, shown
 
     metrics = run.metrics
     others = {name: metric.title for name, metric in METRICS.items() if metric.headline and name != "accuracy"}
     figures = [f"{title} {metrics[name]:.3f}" for name, title in others.items() if metrics.get(name) is not None]
-    lines = [f"test    {metrics['accuracy']:.3f} accuracy on {metrics['count']:,} images ({', '.join(figures)})"]
+    lines = [
+        f"test    {metrics['accuracy']:.3f} accuracy on {counted(metrics['count'], 'image')} ({', '.join(figures)})"
+    ]
     for layer, game in metrics.get("pointing_game", {}).items():
         if game["score"] is not None:
             lines.append(f"looks   {game['score']:.3f} at the object, {layer} (chance {game['chance']:.3f})")
@@ -62,7 +65,7 @@ def summary(run):
     lines.append(f"run     {run.folder}")
     lines += [f"picture {picture}"] if picture.exists() else []
     lines.append(f"export  {run.export_path}")
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))
 
 
 def _resumes(options):
@@ -78,7 +81,7 @@ def _config_and_folder(options):
     begin = settings_from(options.from_file) if hasattr(options, "from_file") else TrainConfig()
     config = begin.with_settings(**given)
     folder = pathlib.Path(getattr(options, "run", None) or f"runs/{config.name}")
-    if not _resumes(options):
+    if not _resumes(options) or Run(folder).abandoned:
         return config, folder
     saved = Run(folder).config
     return config if hasattr(options, "from_file") else saved.with_settings(**given), folder

@@ -103,7 +103,7 @@ def compare(
 def _claim(config, variants, seeds, costs, run, resume, overwrite):
     """The folder and the plan, both checked; nothing is written yet."""
     comparison = Comparison(run or f"runs/{(config or DEFAULT_CONFIG).subject}-compare")
-    saved = comparison.plan if resume else None
+    saved = comparison.plan if resume and not comparison.abandoned else None
     config = config or (saved.config if saved else DEFAULT_CONFIG)
     if variants is None:
         variants = saved.variants if saved else DEFAULT_VARIANTS

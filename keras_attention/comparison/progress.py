@@ -2,7 +2,7 @@
 
 import time
 
-from keras_attention.text import time_left
+from keras_attention.text import counted, time_left
 
 
 def announce(comparison, plan, dataset):
@@ -13,7 +13,7 @@ def announce(comparison, plan, dataset):
     lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
     before = f", {finished} of them finished before" if finished else ""
     seeds = "1 seed" if plan.seeds == 1 else f"{plan.seeds} seeds"
-    lines.append(f"        {len(plan.variants)} variants × {seeds} = {len(runs)} runs{before}")
+    lines.append(f"        {len(plan.variants)} variants × {seeds} = {counted(len(runs), 'run')}{before}")
     lines.append(f"folder  {comparison.folder}")
     return "\n".join(lines)
 

@@ -1,7 +1,6 @@
 """Labelled images from any source, split into train, validation and test: `load`."""
 
 import os
-import pathlib
 
 from keras_attention.arguments import invalid, require_choice, require_integer, unknown
 from keras_attention.data import cluttered_digits
@@ -9,6 +8,7 @@ from keras_attention.data.arrays import load_arrays
 from keras_attention.data.catalog import load_builder, load_tfds
 from keras_attention.data.dataset import SPLITS, ImageDataset
 from keras_attention.data.folder import Folder
+from keras_attention.data.reasons import no_folder
 from keras_attention.data.split import Split
 from keras_attention.data.two_digits import digit_pairs
 from keras_attention.patterns import RESIZES
@@ -76,7 +76,9 @@ def load(
     require_choice("resize", resize, RESIZES)
     require_integer("split_seed", split_seed, at_least=0, at_most=2**32 - 1)
     is_name = isinstance(source, (str, os.PathLike))
-    is_folder = is_name and pathlib.Path(source).is_dir()
+    is_folder = is_name and os.path.isdir(source)
+    if is_name and str(source) != "cluttered_digits" and os.path.isfile(source):
+        raise no_folder(source, "data", "There is no such folder.")
     if masks is not None and not is_folder:
         received = source if is_name else "arrays"
         raise invalid("`masks` needs a folder of images.", "a folder as the source", received)
@@ -92,7 +94,7 @@ def load(
         return load_arrays(source, image_size, **given, **options)
     if str(source) == "cluttered_digits":
         size = {} if image_size is None else {"image_size": image_size}
-        return load_builder(cluttered_digits.prepare(data_dir, **size, **options), resize=resize)
+        return load_builder(cluttered_digits.prepare(data_dir, **size, **options), None, mask_values, resize=resize)
     if options:
         raise invalid(f"{source} takes no options.", "no options", ", ".join(options))
     if is_folder:
@@ -109,7 +111,7 @@ def load(
             resize=resize,
         ).load()
     if not isinstance(source, str) or _looks_like_a_path(source):
-        raise invalid("There is no such folder.", "an existing folder", f"data={str(source)!r}")
+        raise no_folder(source, "data", "There is no such folder.")
     return load_tfds(str(source), image_size, data_dir, mask_values, label, resize)
 
 

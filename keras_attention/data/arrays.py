@@ -5,7 +5,7 @@ import numpy as np
 from keras_attention.arguments import invalid, require_pixels, unknown
 from keras_attention.data.dataset import SPLITS, ImageDataset
 from keras_attention.data.images import resize_image
-from keras_attention.data.masks import MaskReader, resize_mask
+from keras_attention.data.masks import MaskReader, require_masks, resize_mask
 from keras_attention.data.partition import complete_splits, one_split
 from keras_attention.data.split import Split
 
@@ -31,6 +31,7 @@ def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_va
             raise unknown("split", name, SPLITS)
     masks = MaskReader(mask_values)
     checked = {name: _check_split(name, parts, masks) for name, parts in by_split.items()}
+    require_masks(mask_values, any("mask" in parts for parts in checked.values()), "(images, labels, masks)")
     if "train" not in checked and only not in checked:
         raise invalid("There is no train split.", "arrays for 'train'", f"splits {', '.join(checked)}")
     size = image_size or max(checked.get("train", next(iter(checked.values())))["image"].shape[1:3])

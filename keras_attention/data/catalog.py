@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 from keras_attention.arguments import invalid, require_choice, unknown
 from keras_attention.data.dataset import ImageDataset
 from keras_attention.data.images import decode_pixels, resize_image
-from keras_attention.data.masks import MaskReader
+from keras_attention.data.masks import MaskReader, require_masks
 from keras_attention.data.split import Split
 
 DEFAULT_IMAGE_SIZE = 224
@@ -53,6 +53,7 @@ def load_builder(builder, image_size=None, mask_values=None, label=None, resize=
     image_key = _only_feature(builder, tfds.features.Image, skip=MASK_FEATURES)
     label_key = _label(builder, label)
     mask_key = next((key for key in MASK_FEATURES if key in features), None)
+    require_masks(mask_values, mask_key is not None, "a data set with masks")
     size, masks = image_size or _default_size(features[image_key]), MaskReader(mask_values)
 
     def decode(record):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.data.augmentation import Augmentation
 from keras_attention.data.split import Split, evenly_spaced
+from keras_attention.text import shown
 
 SPLITS = ("train", "validation", "test")
 MOST_CLASSES_NAMED = 4
@@ -64,7 +65,7 @@ class ImageDataset:
         counts = ", ".join(f"{self.split(name).count:,} {name}" for name in SPLITS)
         size = f"{self.image_size} px{SQUARES[self.resize]}"
         about = f"data    {self.name}: {counts} images, {listed_classes(self.class_names)}, {size}"
-        return "\n".join([about, *(f"        {note}" for note in self.notes)])
+        return "\n".join(map(shown, [about, *(f"        {note}" for note in self.notes)]))
 
     @functools.cached_property
     def trained(self):

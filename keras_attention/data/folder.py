@@ -1,5 +1,6 @@
 """A folder of images → `ImageDataset`: `<root>/<split>/<class>/*` or `<root>/<class>/*`, masks beside or in a tree."""
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -14,14 +15,17 @@ from keras_attention.data.images import decode_pixels, resize_image
 from keras_attention.data.layout import read_layout
 from keras_attention.data.listing import MASKS, told
 from keras_attention.data.mask_files import BESIDE, masks_of
-from keras_attention.data.masks import BETWEEN_NAMES, MaskReader
+from keras_attention.data.masks import BETWEEN_NAMES, MaskReader, mask_values, require_masks
 from keras_attention.data.partition import all_splits, complete_splits, one_split
+from keras_attention.data.reasons import Reason, reason_of
 from keras_attention.data.remembered import RememberedSplit
 from keras_attention.data.sameness import Sameness
 from keras_attention.data.split import Split
 from keras_attention.patterns import parse_group
+from keras_attention.text import counted, shown
 
 MOST_THAT_MAY_BE_SKIPPED = 0.05
+MOST_WARNINGS = 3  # of single files
 DEFAULT_IMAGE_SIZE = 224
 LICENCES = ("license", "licence", "copying")
 
@@ -65,6 +69,8 @@ class Folder:
                 of another shape than its image, masks with several values, or equal images on two sides.
         """
         root = pathlib.Path(self.root)
+        if self.remembered is None:  # runs of earlier versions may have values without masks
+            require_masks(self.mask_values, self.masks is not None, "`masks` too")
         layout, masks = read_layout(root), MaskReader(self.mask_values)
         layout = layout if self.remembered is None else self.remembered.applied(layout)
         mask_of, without = masks_of(layout, root, self.masks)
@@ -76,7 +82,7 @@ class Folder:
         splits, files, notes = self._splits(read, same, layout)
         about_masks = _notes_on_masks(root, without, len(mask_of), masks)
         return ImageDataset(
-            name=root.resolve().name if root.resolve().name not in ("images", "data") else root.resolve().parent.name,
+            name=_named(root),
             class_names=tuple(layout.class_names),
             image_size=self.image_size or DEFAULT_IMAGE_SIZE,
             has_masks=self.masks is not None,
@@ -112,7 +118,7 @@ class Folder:
             return all_splits(splits), files, ()
         labels = {split: each.labels for split, each in read.items()}
         splits, notes, numbers = complete_splits(
-            splits, labels, layout.class_names, self.split_seed, same.units("train")
+            splits, labels, layout.class_names, self.split_seed, same.units("train"), self.group
         )
         pairs = list(files["train"].items())
         return splits, files | {name: dict(pairs[each] for each in chosen) for name, chosen in numbers.items()}, notes
@@ -146,11 +152,18 @@ class ReadSplit:
         return cls(in_memory or _reader(kept, mask_of, size, masks), names, labels, digests, bad)
 
 
+def _named(root):
+    """The last part of the path as it was given, of which no link is followed; of `images` the part before."""
+    path = pathlib.Path(os.path.abspath(root))
+    return path.name if path.name not in ("images", "data") else path.parent.name
+
+
 def _notes_on_masks(root, without, count, reader):
     if not without:
         return reader.check()
-    first = without[0].relative_to(root)
-    return (f"{len(without):,} of {count + len(without):,} images have no mask, the first {first}", *reader.check())
+    of = counted(count + len(without), "image")
+    verb, first = "has" if len(without) == 1 else "have", without[0].relative_to(root)
+    return (f"{len(without):,} of {of} {verb} no mask, the first {first}", *reader.check())
 
 
 def _passed(layout, masks):
@@ -197,12 +210,30 @@ def _mask(path, pixels, size, reader):
 
 
 def _report_skipped(skipped, mask_of, count):
-    for path in skipped:
-        mask = f" or its mask {mask_of[path][0]}" if path in mask_of else ""
-        warnings.warn(f"{path}{mask} does not decode as an image and is skipped.", stacklevel=5)
+    """Warns of files that cannot be read, with the reason of each; raises `ValueError` if they are too many."""
+    if not skipped:
+        return
+    found = [_why(path, mask_of.get(path, ())) for path in skipped]
+    for name, why in found[:MOST_WARNINGS]:
+        warnings.warn(f"{name} {why.what}; it is skipped.", stacklevel=5)
+    if rest := collections.Counter(why.kind for _, why in found[MOST_WARNINGS:]):
+        more = counted(rest.total(), "more file is", "more files are")
+        told = "; ".join(f"{number:,} × {kind}" for kind, number in rest.most_common())
+        warnings.warn(f"{more} skipped: {told}.", stacklevel=5)
     if len(skipped) > MOST_THAT_MAY_BE_SKIPPED * count:
+        name, why = found[0]
         raise invalid(
-            f"{len(skipped)} of {count} files do not decode as images, the first {skipped[0]}.",
-            f"at most {MOST_THAT_MAY_BE_SKIPPED:.0%} of them",
+            f"{len(skipped):,} of {counted(count, 'file')} cannot be read as images, the first {name}: it {why.what}.",
+            f"at most {MOST_THAT_MAY_BE_SKIPPED:.0%} of them; each must be {why.expected}",
             f"{len(skipped) / count:.1%}",
         )
+
+
+def _why(path, masks):
+    """The name of the file that cannot be read, an image or one of its masks, and the `Reason`."""
+    unknown = Reason("does not decode")
+    if (why := reason_of(path)) is None and masks:
+        found = ((mask, reason_of(mask, mask_values)) for mask in masks)
+        mask, why = next((pair for pair in found if pair[1]), (masks[0], unknown))
+        return f"{shown(path)} has a mask, {shown(mask)}, that", why
+    return shown(path), why or unknown

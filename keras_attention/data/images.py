@@ -6,6 +6,7 @@ JPEG data, because it is faster and, with its accurate transform, gives the same
 
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 # The formats of photographs and masks. Pillow knows others, such as PostScript, for which it starts other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "JPEG2000", "AVIF")
 JPEG = b"\xff\xd8\xff"
+START_OF_SCAN = b"\xff\xda"  # without it there are no pixels, and TensorFlow complains without the name of the file
 # Where these bytes occur in a JPEG file, it may be turned.
 SIGNS_OF_AN_ORIENTATION = (b"Exif\0\0", b"tiff:Orientation")
 # What Pillow raises for a file that does not decode, depending on its format and its damage.
@@ -35,6 +37,10 @@ UNREADABLE = (
 )
 DEEPEST = 2**16 - 1
 DARK = 2**12 - 1  # the largest number of 12 bits
+
+# Pillow warns of damage without the name of the file, which is told where a file is refused. The filter is set once:
+# `warnings.catch_warnings` is not safe in threads, and images are read in several.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def open_image(encoded):
@@ -68,7 +74,8 @@ def read_pixels(encoded):
 
 def _pixels(encoded):
     """`read_pixels`, of ordinary JPEG data as a tensor, which is scaled without a copy."""
-    if encoded.startswith(JPEG) and not any(sign in encoded for sign in SIGNS_OF_AN_ORIENTATION):
+    ordinary = encoded.startswith(JPEG) and START_OF_SCAN in encoded
+    if ordinary and not any(sign in encoded for sign in SIGNS_OF_AN_ORIENTATION):
         pixels = _decode_jpeg(encoded)
         if pixels is not None:
             return pixels

@@ -1,5 +1,6 @@
 """Which mask file belongs to which image."""
 
+import os
 import pathlib
 import unicodedata
 
@@ -8,7 +9,10 @@ from PIL import Image
 from keras_attention.arguments import invalid
 from keras_attention.data.images import FORMATS, UNREADABLE
 from keras_attention.data.listing import is_of_system
+from keras_attention.data.masks import mask_values
 from keras_attention.data.names import image_of
+from keras_attention.data.reasons import Reason, no_access, no_folder, reason_of
+from keras_attention.text import shown
 
 BESIDE = "beside"
 TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -62,11 +66,10 @@ def pair_with_masks(files, roots, masks, some=True):
         some: whether at least one image must have a mask.
 
     Raises:
-        ValueError: a mask of another shape than its image, or, with `some`, no image with a mask.
+        ValueError: a folder that cannot be opened, or is that of the images; a mask that cannot be read, is its own
+            image, or has another shape; or, with `some`, no image with a mask.
     """
-    if not masks.is_dir():
-        raise invalid("The folder of masks does not exist.", "an existing folder", f"masks={masks}")
-    by_place, mask_of, without = _masks_by_place(masks), {}, []
+    by_place, mask_of, without = _masks_by_place(masks, roots), {}, []
     for path in (path for pairs in files.values() for path, _ in pairs):
         places = [_place(path, root) for root in roots]
         found = next((by_place[place] for place in places if place in by_place), ())
@@ -84,10 +87,10 @@ def pair_with_masks(files, roots, masks, some=True):
     return mask_of, without
 
 
-def _masks_by_place(folder):
+def _masks_by_place(folder, roots):
     """The place of an image below its folder, without suffix → the paths of its masks."""
     exact, others = {}, {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not is_of_system(path.name)):
+    for path in sorted(_files_of(folder, roots)):
         place = _place(path, folder)
         exact[place] = (path,)
         made = image_of(place.name)
@@ -101,16 +104,41 @@ def _place(path, root):
     return pathlib.PurePath(unicodedata.normalize("NFC", str(path.relative_to(root).with_suffix(""))))
 
 
+def _files_of(masks, roots):
+    """The files in a folder of masks."""
+    received = f"masks={str(masks)!r}"
+    if not os.path.isdir(masks):
+        raise no_folder(masks, "masks", "The folder of masks does not exist.")
+    if any(os.path.samefile(masks, root) for root in roots):
+        raise invalid(
+            "`masks` is the folder of the images themselves.", "the folder of their masks, or `masks=beside`", received
+        )
+
+    def refuse(error):
+        why = no_access(error)
+        raise invalid(f"{shown(error.filename)} {why.what}.", why.expected, received) from error
+
+    found = [
+        pathlib.Path(folder, name) for folder, _, names in os.walk(masks, onerror=refuse) for name in sorted(names)
+    ]
+    return [path for path in found if path.is_file() and not is_of_system(path.name)]
+
+
 def _check_shape(path, mask, name):
     """Whether an image can be read; raises unless its mask has its size, or its aspect to within a pixel."""
     image, found = shape_of(path), shape_of(mask)
     if image is None:
         return False  # it needs no mask, and is reported as skipped later
-    if found is None or abs(image[0] * found[1] - image[1] * found[0]) > max(image):
+    if os.path.samefile(path, mask):
+        raise invalid(f"The mask {shown(name)} is the image itself.", "a mask of its own for each image", shown(mask))
+    if found is None:
+        why = reason_of(mask, mask_values) or Reason("does not decode")
+        raise invalid(f"The mask {shown(name)} {why.what}.", why.expected, shown(mask))
+    if abs(image[0] * found[1] - image[1] * found[0]) > max(image):
         raise invalid(
             f"The mask {name} must have the size or the aspect of its image.",
             f"width and height {image}",
-            f"{found or 'a file that is not an image'}",
+            f"{found}",
         )
     return True
 

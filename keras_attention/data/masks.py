@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_attention.arguments import invalid
 from keras_attention.data.images import open_image, resized
 from keras_attention.patterns import COLOUR, named, parse_values
+from keras_attention.text import counted
 
 MOST_VALUES_NAMED = 8
 BETWEEN_NAMES = b"\0"  # no name of a file has it
@@ -74,7 +75,7 @@ class MaskReader:
     """
 
     def __init__(self, inside=None):
-        self.ranges = None if inside is None else parse_values(inside)
+        self.text, self.ranges = inside, None if inside is None else parse_values(inside)
         self.values, self.count, self.empty, self.full, self.lock = set(), 0, 0, 0, threading.Lock()
 
     def read(self, *encoded):
@@ -132,14 +133,29 @@ class MaskReader:
         """
         self.require_one_value()
         if self.count and self.empty == self.count:
-            what = "All masks are empty." if self.ranges is None else "No mask has a value that is inside."
-            raise invalid(what, "masks with an inside", f"values {_listed(self.values)}")
-        told = []
+            if self.ranges is None:
+                raise invalid("All masks are empty.", "masks with an inside", f"values {_listed(self.values)}")
+            raise invalid(
+                "No mask has a value that `mask_values` names.",
+                f"a value of the masks: {_listed(self.values)}",
+                f"mask_values={str(self.text)!r}",
+            )
+        told, of = [], counted(self.count, "mask")
         if self.empty:
-            told.append(f"{self.empty:,} of {self.count:,} masks are empty")
+            told.append(f"{self.empty:,} of {of} {'is' if self.empty == 1 else 'are'} empty")
         if self.full:
-            told.append(f"{self.full:,} of {self.count:,} masks cover the whole image")
+            told.append(f"{self.full:,} of {of} {'covers' if self.full == 1 else 'cover'} the whole image")
         return tuple(told)
+
+
+def require_masks(inside, has_masks, expected):
+    """Raises `ValueError` if the values inside masks are given where there are no masks."""
+    if inside is not None and not has_masks:
+        raise invalid(
+            "`mask_values` has no effect without masks.",
+            f"{expected}, or no `mask_values`",
+            f"mask_values={str(inside)!r}",
+        )
 
 
 def _listed(values):

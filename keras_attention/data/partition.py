@@ -4,11 +4,12 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from keras_attention.arguments import invalid
+from keras_attention.text import counted
 
 SHARE_TAKEN = 0.15
 
 
-def complete_splits(splits, labels, class_names, seed, units=None):
+def complete_splits(splits, labels, class_names, seed, units=None, group=None):
     """Takes a stratified 15 % of train for each of validation and test that the source lacks.
 
     Whole units are drawn, each with the class of its first image, so that no unit lies on two sides.
@@ -19,6 +20,7 @@ def complete_splits(splits, labels, class_names, seed, units=None):
         class_names: the classes.
         seed: seed of the draw.
         units: the number of the unit of each image of train, `(count,)`; each image is one if `None`.
+        group: the pattern that made the units, which errors name; `None` without one.
 
     Returns:
         The three splits by name, notes on what was taken from train, and, by name of a split that was made of train,
@@ -31,6 +33,8 @@ def complete_splits(splits, labels, class_names, seed, units=None):
     units = np.arange(splits["train"].count) if units is None else np.asarray(units)
     _, first, of_image = np.unique(units, return_index=True, return_inverse=True)
     classes = labels["train"][first]
+    if group is not None:
+        _check_groups(of_image, labels["train"], classes, class_names, 1 + len(missing), group)
     _check_classes(classes, class_names, needed=1 + len(missing), whole=len(classes) == len(units))
     rest, drawn = np.arange(len(classes)), {}
     size = max(len(class_names), round(SHARE_TAKEN * len(rest)))
@@ -39,7 +43,8 @@ def complete_splits(splits, labels, class_names, seed, units=None):
     numbers = {name: np.flatnonzero(np.isin(of_image, chosen)) for name, chosen in (drawn | {"train": rest}).items()}
     completed = dict(splits) | {name: splits["train"].subset(chosen) for name, chosen in numbers.items()}
     notes = tuple(
-        f"{name}: {len(numbers[name])} images taken from train, stratified, split seed {seed}; the source has none"
+        f"{name}: {counted(len(numbers[name]), 'image')} taken from train, stratified, split seed {seed}; "
+        "the source has none"
         for name in missing
     )
     return completed, notes, numbers
@@ -68,6 +73,32 @@ def one_split(splits, name, whole):
     if found is None:
         raise invalid(f"The data have no {name} split.", f"one of: {', '.join(splits)}", f"split={name!r}")
     return all_splits({name: found})
+
+
+def _check_groups(of_image, labels, classes, class_names, needed, group):
+    """Raises `ValueError` if a pattern makes too few groups of a class to take the missing splits from them.
+
+    Args:
+        of_image: the group of each image, `(count,)`.
+        labels: the class of each image, `(count,)`.
+        classes: the class of each group, that of its first image, `(groups,)`.
+        class_names, needed, group: the classes, how many groups each needs, and the pattern.
+    """
+    counts = np.bincount(classes, minlength=len(class_names))
+    label = int(counts.argmin())
+    if counts[label] >= needed:
+        return
+    of_class, name = len(np.unique(of_image[labels == label])), class_names[label]
+    if len(classes) == 1:
+        what = f"`group` puts all {len(labels):,} images in one group."
+    elif of_class == 1:
+        what = f"`group` puts all {(labels == label).sum():,} images of the class {name!r} in one group."
+    elif of_class < needed:
+        what = f"`group` puts the images of the class {name!r} in only {of_class} groups."
+    else:
+        what = f"`group` puts the images of the class {name!r} in groups with images of other classes."
+    expected = f"a pattern with at least {needed} groups in a class"
+    raise invalid(what, expected, f"group={str(group)!r}, {counted(len(classes), 'group')} of all images")
 
 
 def _check_classes(labels, class_names, needed, whole=True):

@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_attention.arguments import invalid
+from keras_attention.text import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,8 @@ class RememberedSplit:
         known = {name for names in self.files.values() for name in names}
         notes = [f"{split}: {self._told(split, found)}" for split in self.files if self._told(split, found)]
         if new := sorted(set(found) - known):
-            notes.append(f"{len(new):,} images are new since the training and left out, the first {new[0]}")
+            are_new = counted(len(new), "image is new", "images are new")
+            notes.append(f"{are_new} since the training and left out, the first {new[0]}")
         return dataclasses.replace(
             layout, files=files, class_names=list(self.class_names), has_splits=True, notes=(*layout.notes, *notes)
         )
@@ -41,7 +43,9 @@ class RememberedSplit:
         pairs = [(found[name][0], self.class_names.index(found[name][1])) for name in names if name in found]
         if not pairs:
             raise invalid(
-                f"No {split} image of the run is left.", f"{len(names):,} images, the first {next(iter(names))}", "none"
+                f"No {split} image of the run is left.",
+                f"{counted(len(names), 'image')}, the first {next(iter(names))}",
+                "none",
             )
         return pairs
 
@@ -49,14 +53,14 @@ class RememberedSplit:
         gone = [name for name in self.files[split] if name not in found]
         if not gone:
             return ""
-        return (
-            f"{len(gone):,} of its {len(self.files[split]):,} images are gone since the training, the first {gone[0]}"
-        )
+        of, verb = counted(len(self.files[split]), "image"), "is" if len(gone) == 1 else "are"
+        return f"{len(gone):,} of its {of} {verb} gone since the training, the first {gone[0]}"
 
     def compared(self, read):
         """Sentences on images whose content has changed."""
         return tuple(
-            f"{split}: {len(changed):,} images have changed since the training, the first {changed[0]}"
+            f"{split}: {counted(len(changed), 'image has', 'images have')} changed since the training, "
+            f"the first {changed[0]}"
             for split, changed in ((split, self._changed(split, each)) for split, each in read.items())
             if changed
         )
@@ -75,8 +79,9 @@ class RememberedSplit:
             before, now = self.files[split], files[split]
             differing = sorted(name for name in before | now if before.get(name) != now.get(name))
             if differing:
+                have = counted(len(differing), f"{split} image has", f"{split} images have")
                 raise invalid(
-                    f"{len(differing):,} {split} images have changed since the run began, the first {differing[0]}.",
+                    f"{have} changed since the run began, the first {differing[0]}.",
                     "the images with which the run began, or a new run",
-                    f"{len(now):,} images instead of {len(before):,}",
+                    f"{counted(len(now), 'image')} instead of {len(before):,}",
                 )

@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from keras_attention.arguments import invalid
 from keras_attention.data.images import read_pixels
 from keras_attention.patterns import PATTERN
+from keras_attention.text import counted, shown
 
 
 def groups_of(names, group):
@@ -22,9 +23,9 @@ def groups_of(names, group):
     others = [name for name, match in zip(names, found, strict=True) if match is None]
     if others:
         raise invalid(
-            f"`group` does not match {len(others):,} of {len(names):,} paths, the first {others[0]}.",
+            f"`group` does not match {len(others):,} of {counted(len(names), 'path')}, the first {shown(others[0])}.",
             "a pattern that is found in every path",
-            f"group={PATTERN}{group.pattern!r}",
+            f"group={PATTERN + group.pattern!r}",
         )
     return [match[1] if group.groups else match[0] for match in found]
 
@@ -86,8 +87,9 @@ class Sameness:
         within = [found for found in equal if len({split for split, _, _ in found}) == 1]
         if within:
             first = " and ".join(name for _, _, name in within[0][:2])
-            more = sum(len(found) - 1 for found in within)
-            told.append(f"{more:,} images equal another one, and stay on one side with it, the first {first}")
+            more = counted(sum(len(found) - 1 for found in within), "image equals", "images equal")
+            stay = "stays" if more.startswith("1 ") else "stay"
+            told.append(f"{more} another one, and {stay} on one side with it, the first {first}")
         return tuple(told)
 
     def _across(self, equal, key, kind, allowed):
@@ -96,10 +98,12 @@ class Sameness:
             return
         first = found[0][0]
         other = next(place for place in found[0] if place[key] != first[key])
-        what = f"{len(found):,} images lie in two {kind}, the first as {first[2]} and {other[2]}"
+        what = (
+            f"{counted(len(found), 'image lies', 'images lie')} in two {kind}, the first as {first[2]} and {other[2]}"
+        )
         if not allowed:
             raise invalid(
-                f"{what}.", f"each image in one of the {kind}, or `allow_duplicates=True`", f"{len(found):,} images"
+                f"{what}.", f"each image in one of the {kind}, or `allow_duplicates=True`", counted(len(found), "image")
             )
         yield what
 

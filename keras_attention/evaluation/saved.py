@@ -21,6 +21,7 @@ from keras_attention.prediction.loading import require_resize
 from keras_attention.prediction.stream import even_batch_size, predict_padded
 from keras_attention.runs import load_data
 from keras_attention.runs.data import IMAGES_OF_A_RUN, digest_of, read_split
+from keras_attention.text import counted, shown
 
 __all__ = ["evaluate"]
 
@@ -152,7 +153,8 @@ def _dataset(model, predictor, data, split, verbose, **given):
     # Other data than those of the training are measured whole, unless they have splits.
     dataset = load(data, image_size=predictor.image_size, resize=predictor.resize, only=split, **given)
     name = data if isinstance(data, (str, pathlib.Path)) else "arrays"
-    _say(verbose, f"{name}: all {dataset.split(split).count:,} images, none of which may have been in training")
+    count = counted(dataset.split(split).count, "image")
+    _say(verbose, f"{name}: all {count}, none of which may have been in training")
     if home is not None:
         _warn_of_training_images(dataset, split, read_split(_run_of(home)))
     return _told(dataset, verbose)
@@ -173,7 +175,7 @@ def _require_same_images(home, dataset):
         raise invalid(
             f"{dataset.name} has changed since the training, and would be split anew.",
             "the run instead of its export, or other `data`",
-            f"{sum(map(len, dataset.files.values())):,} images",
+            counted(sum(map(len, dataset.files.values())), "image"),
         )
 
 
@@ -184,14 +186,15 @@ def _warn_of_training_images(dataset, split, remembered):
     trained = {digest for name in ("train", "validation") for digest in remembered.files[name].values()}
     found = [name for name, digest in dataset.files[split].items() if digest in trained]
     if found:
-        what = f"{len(found):,} of the {len(dataset.files[split]):,} images were seen in training, the first {found[0]}"
+        of, verb = counted(len(dataset.files[split]), "image"), "was" if len(found) == 1 else "were"
+        what = f"{len(found):,} of the {of} {verb} seen in training, the first {shown(found[0])}"
         warnings.warn(f"{what}: these figures flatter the model.", stacklevel=4)
 
 
 def _told(dataset, verbose):
     if verbose:
         for note in dataset.notes:
-            print(f"        {note}", file=sys.stderr, flush=True)
+            print(f"        {shown(note)}", file=sys.stderr, flush=True)
     return dataset
 
 

@@ -12,6 +12,7 @@ from keras_attention.maps.measures import OF_PIXELS, measure_pixels
 from keras_attention.models.outputs import JOINT
 from keras_attention.report import gallery_columns, write_gallery
 from keras_attention.report.gallery import GENERATOR
+from keras_attention.text import counted
 
 PICTURE_NAME = re.compile(r"\d{5}\.jpg")
 SIDE = 224  # pixels: the side of a square in the gallery
@@ -73,7 +74,9 @@ class Drawing:
                 cards.append(
                     self._card(row) | {"picture": f"pictures/{row:05d}.jpg", "figures": self._measures(row, mask)}
                 )
-        about = [f"{len(cards):,} images, each with its maps; a column has the same colour scale for all images."]
+        about = [
+            f"{counted(len(cards), 'image')}, each with its maps; a column has the same colour scale for all images."
+        ]
         if JOINT in self.found.maps:
             about.append(f"The map {JOINT} is the joint map: the product of the maps of all attended layers.")
         if any(card["figures"] for card in cards):

@@ -2,12 +2,14 @@
 
 import pathlib
 
-from keras_attention.arguments import invalid, reason
+from keras_attention.arguments import invalid
 from keras_attention.data.dataset import check_classes
 from keras_attention.data.listing import list_images
 from keras_attention.data.mask_files import BESIDE, pair_with_masks, shape_of
-from keras_attention.data.masks import MaskReader, resize_mask
+from keras_attention.data.masks import MaskReader, mask_values, require_masks, resize_mask
+from keras_attention.data.reasons import Reason, reason_of
 from keras_attention.prediction.sources import images_in
+from keras_attention.text import shown
 
 
 class FileExamples:
@@ -28,6 +30,7 @@ class FileExamples:
 
     def __init__(self, paths, predictor, masks=None, mask_values=None):
         self.predictor, self.paths, self.names, self.stems, mask_of = predictor, [], [], [], {}
+        require_masks(mask_values, masks is not None, "`masks` too")
         self.masks, self.labels, self.notes = MaskReader(mask_values), [], ()
         for path in _unique(paths):
             root, files = (path, images_in(path)) if path.is_dir() else (path.parent, [path])
@@ -56,17 +59,20 @@ class FileExamples:
         pixels, masks = self.predictor.read(path), self.mask_of.get(path)
         if masks is None:
             return pixels, None
-        try:
-            read = self._mask(path, masks)
-        except (ValueError, OSError) as error:
-            raise invalid(f"{masks[0]} does not decode as a mask.", "an image", reason(error)) from error
+        read = self._mask(path, masks)
         self.masks.require_one_value()
         return pixels, read
 
     def _mask(self, path, masks):
         """The mask of an image, placed in its square as the image is in its own."""
-        pixels = self.masks.read(*(pathlib.Path(mask).read_bytes() for mask in masks))
-        return resize_mask(pixels, self.predictor.image_size, self.predictor.resize, shape_of(path)[::-1]).numpy()
+        size, resize = self.predictor.image_size, self.predictor.resize
+        try:
+            pixels = self.masks.read(*(pathlib.Path(mask).read_bytes() for mask in masks))
+        except (ValueError, OSError) as error:
+            found = ((mask, reason_of(mask, mask_values)) for mask in masks)
+            mask, why = next((pair for pair in found if pair[1]), (masks[0], Reason(f"cannot be used: {error}")))
+            raise invalid(f"The mask {shown(mask)} {why.what}.", why.expected, f"masks={str(mask)!r}") from error
+        return resize_mask(pixels, size, resize, shape_of(path)[::-1]).numpy()
 
 
 class DataExamples:

@@ -17,6 +17,7 @@ from keras_attention.maps import map_scales, measure
 from keras_attention.prediction import load_predictor
 from keras_attention.prediction.loading import require_resize
 from keras_attention.runs import Run, load_data
+from keras_attention.text import shown
 
 FORMATS = ("png", "svg")
 LIMIT = 300
@@ -101,7 +102,7 @@ def explain(
     examples = _examples(predictor, model, images, (masks, mask_values), data, split, limit)
     if verbose:
         for note in examples.notes:
-            print(f"data    {note}", flush=True)
+            print(f"data    {shown(note)}", flush=True)
     out = _folder(model, out, images)
     many = not images or any(pathlib.Path(path).is_dir() for path in images)
     formats = tuple(dict.fromkeys(formats)) if formats is not None else () if many else ("png",)

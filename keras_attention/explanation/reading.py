@@ -10,6 +10,7 @@ from keras_attention.maps import AttentionMaps, GradCam, joint_map
 from keras_attention.maps.cam import GRAD_CAM, GRAD_CAM_TITLE
 from keras_attention.maps.classifier import Classifier
 from keras_attention.models.outputs import JOINT, PROBABILITIES, attended_layer, attention_layers, map_outputs, maps_of
+from keras_attention.text import counted
 
 CHUNK = 64
 
@@ -101,7 +102,7 @@ class MapReading:
             if images:
                 parts.append(self(np.stack(images)))
             if verbose and len(examples) > CHUNK:
-                print(f"maps    {min(start + CHUNK, len(examples)):,} of {len(examples):,} images", flush=True)
+                print(f"maps    {min(start + CHUNK, len(examples)):,} of {counted(len(examples), 'image')}", flush=True)
         if parts:
             found.probabilities = np.concatenate([probabilities for probabilities, _ in parts])
             found.maps = {title: np.concatenate([maps[title] for _, maps in parts]) for title in parts[0][1]}

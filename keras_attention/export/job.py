@@ -12,6 +12,7 @@ from keras_attention.export.graph import InferenceGraph
 from keras_attention.export.verification import VerificationError, verify
 from keras_attention.files import read_json
 from keras_attention.quiet import silenced
+from keras_attention.text import counted
 
 NOISE = 4  # images of noise, if no images are given
 
@@ -126,7 +127,7 @@ def _line(name, folder, quantize, deviation):
     size = sum((folder / path).stat().st_size for path in FORMATS[name].files(folder, quantize))
     return (
         f"{_title(name, quantize):<16} {size / 1e6:6.1f} MB   largest difference {deviation.difference:.1e}, "
-        f"same class {deviation.same_class:.1%} of {deviation.images} images"
+        f"same class {deviation.same_class:.1%} of {counted(deviation.images, 'image')}"
     )
 
 

@@ -17,6 +17,7 @@ from keras_attention.atomic import alone, replacing
 from keras_attention.data.augmentation import Augmentation
 from keras_attention.features.store import SHARD, FeatureStore
 from keras_attention.models.calibration import batch_norms, calibrate_batch_norm
+from keras_attention.text import counted
 
 FORMAT = 1  # version of the files, and of how features are computed from images
 BATCH = 16
@@ -138,7 +139,7 @@ class FeatureCache:
                 store.check_space(missing)
                 self._fill(store, missing, split, label)
             elif self.verbose:
-                print(f"cache   {label}: features of {split.count:,} images from {store.folder}", flush=True)
+                print(f"cache   {label}: features of {counted(split.count, 'image')} from {store.folder}", flush=True)
         return store
 
     def _fill(self, store, missing, split, label):
@@ -164,7 +165,7 @@ class Progress:
         self.began = self.printed = time.monotonic()
         self.bar = keras.utils.Progbar(total, unit_name="image") if verbose == 1 else None
         if verbose:
-            print(f"cache   {what}, {total:,} images", flush=True)
+            print(f"cache   {what}, {counted(total, 'image')}", flush=True)
 
     def add(self, count):
         """Counts `count` more images."""

@@ -17,6 +17,7 @@ from keras_attention.maps.perturbation import deletion_and_insertion
 from keras_attention.maps.placed import PlacedMaps, joint_map
 from keras_attention.maps.properties import agreement
 from keras_attention.models.outputs import JOINT, PROBABILITIES
+from keras_attention.text import counted
 
 CHUNK = 256  # images whose maps are held at the resolution of the images
 CHANCE = "chance"
@@ -99,7 +100,7 @@ def measure(model, dataset, split="test", layer=None, perturbed=100, steps=10, s
         parts.append(part)
         done += len(images)
         if verbose:
-            print(f"measured {done:,} of {count:,} images", flush=True)
+            print(f"measured {done:,} of {counted(count, 'image')}", flush=True)
     names = dict.fromkeys(name for part in parts for name in part)
     values = {name: np.concatenate([part[name] for part in parts if name in part]) for name in names}
     return MapReport(values, tuple(maps), readers.cam.layer, seed)

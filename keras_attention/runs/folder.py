@@ -1,9 +1,10 @@
 """One folder for each piece of work: claimed, begun, resumed and finished in the same way for every kind of work."""
 
+import contextlib
 import pathlib
 
 from keras_attention.arguments import invalid, require_path
-from keras_attention.atomic import remove
+from keras_attention.atomic import TEMPORARY, remove_leftovers, replacing
 from keras_attention.files import read_json, write_json
 
 
@@ -48,6 +49,16 @@ class WorkFolder:
         return (self.folder / self.plan_name).is_file()
 
     @property
+    def abandoned(self):
+        """Whether the folder holds only what is written before the plan: its work was killed before it had begun."""
+        found = list(self.folder.iterdir()) if self.folder.is_dir() and not self.begun else []
+        return bool(found) and all(path.name.startswith(TEMPORARY) or self.precedes(path) for path in found)
+
+    def precedes(self, path):
+        """Whether a file may lie in the folder of work that has no plan yet."""
+        return False
+
+    @property
     def finished(self):
         """Whether the folder has a result."""
         return (self.folder / self.result_name).is_file()
@@ -78,7 +89,8 @@ class WorkFolder:
     def claim(self, plan, resume=False, overwrite=False):
         """The plan to carry out: the given plan, or to resume, the saved plan extended by the given one.
 
-        Nothing is written yet, so that an error before the work leaves nothing behind.
+        Nothing is written yet, so that an error before the work leaves nothing behind. Work that was killed before it
+        had begun is begun, in whatever way its folder is claimed.
 
         Raises:
             ValueError: the folder exists and may be neither resumed nor replaced, holds something else, or was begun
@@ -86,6 +98,8 @@ class WorkFolder:
         """
         if self.folder.is_file():
             raise invalid(f"{self.folder} is a file.", f"the folder of a {self.kind}", f"run={str(self.folder)!r}")
+        if self.abandoned:
+            return plan
         if resume:
             refusal = "cannot be resumed with different settings: leave out what differs, or use another `run`"
             return self.extended(plan, refusal)
@@ -121,9 +135,16 @@ class WorkFolder:
             ValueError: the folder cannot be written.
         """
         try:
-            if not resume:
-                remove(self.folder)
-            write_json(self.folder / self.plan_name, plan.to_dict())
+            if resume and self.begun:
+                write_json(self.folder / self.plan_name, plan.to_dict())
+                return
+            with contextlib.suppress(FileNotFoundError):
+                self.folder.lstat()  # a path below a file
+            for name in (self.folder.name, f"old-{self.folder.name}"):
+                remove_leftovers(self.folder.parent, name)
+            # In one step, so that a kill leaves no folder without a plan.
+            with replacing(self.folder) as temporary:
+                write_json(temporary / self.plan_name, plan.to_dict())
         except OSError as error:
             reason = error.strerror or error
             raise invalid(f"{self.folder} cannot be written: {reason}.", "another `run`", str(self.folder)) from error

@@ -9,6 +9,7 @@ import csv
 from keras_attention.atomic import remove, remove_leftovers, replacing
 from keras_attention.config import TrainConfig
 from keras_attention.files import read_arrays, read_json, write_arrays, write_json
+from keras_attention.runs.data import IMAGES_OF_A_RUN
 from keras_attention.runs.folder import WorkFolder
 
 BACKUPS = "epoch-*.weights.h5"
@@ -50,6 +51,13 @@ class Run(WorkFolder):
     def metrics(self):
         """The figures of the run on its test split."""
         return self.result
+
+    def precedes(self, path):
+        """Whether a file is the `images.json` of a run, which a killed run of an earlier version may have left."""
+        try:
+            return path.name == IMAGES_OF_A_RUN and set(read_json(path)) == {"classes", "files"}
+        except (ValueError, TypeError):
+            return False
 
     def history(self):
         """The rows of `history.csv`, a dictionary for each epoch."""

@@ -9,6 +9,7 @@ from keras_attention.export.graph import require_tensorflow
 from keras_attention.precision import in_float32, resolve_precision
 from keras_attention.runs import Run, load_data
 from keras_attention.runs.data import read_split, write_split
+from keras_attention.text import counted
 from keras_attention.training.fitting import fit_run
 from keras_attention.training.networks import build_networks
 from keras_attention.training.results import write_results
@@ -48,6 +49,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     config = config or TrainConfig()
     folder = Run(run or f"runs/{config.name}")
     config = folder.claim(config, resume, overwrite)
+    resume = resume and folder.begun
     if resume and folder.finished:
         return folder
     verbose = (1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose
@@ -62,6 +64,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     if not resume:
         parts[0].make_features()  # a full disk is noticed before the run writes anything
         folder.begin(config)
+    if read_split(folder.folder) is None and not folder.progress()[0]:
         write_split(folder.folder, dataset)
     keeper = fit_run(folder, config, dataset, parts, verbose)
     best = in_float32(keras.models.load_model(folder.model_path, compile=False))
@@ -73,7 +76,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
 def _describe(config, dataset, model, precision):
     lines = [dataset.described]
     if dataset.skipped:
-        lines.append(f"        {len(dataset.skipped)} files skipped, which do not decode")
+        lines.append(f"        {counted(len(dataset.skipped), 'file')} skipped, which cannot be read")
     attends = " and ".join(config.attend)
     kind = f"{config.score} + {config.alignment} on {attends}" if config.score else f"{attends} without attention"
     kind = kind if config.attend else "no attention"
@@ -90,6 +93,6 @@ def _frozen(config):
     if not config.freeze:
         return ""
     part = "the whole backbone" if config.freezes_all else f"the backbone up to {config.freeze}"
-    epochs = "1 epoch" if config.unfreeze_after == 1 else f"{config.unfreeze_after} epochs"
+    epochs = counted(config.unfreeze_after or 0, "epoch")
     until = f" for {epochs}" if config.unfreeze_after else ""
     return f", {part} frozen{until}"

@@ -122,7 +122,7 @@ def _claim(hypermodel, given, run, resume, overwrite):
     """The folder, the hypermodel and the plan, all checked; nothing is written yet."""
     config = hypermodel.config if hypermodel is not None else DEFAULT_CONFIG
     search_folder = Search(f"runs/{config.subject}-search" if run is None else run)
-    saved = search_folder.plan if resume else None
+    saved = search_folder.plan if resume and not search_folder.abandoned else None
     if hypermodel is None:
         hypermodel = _hypermodel_of(saved) if saved else AttentionHyperModel(DEFAULT_CONFIG)
     config = hypermodel.config

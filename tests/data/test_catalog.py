@@ -192,6 +192,14 @@ def test_of_several_labels_one_is_named(numbered, found, read):
         numbered("two_labels", label="other")
 
 
+def test_values_of_masks_need_a_feature_of_masks(numbered):
+    with pytest.raises(ValueError, match=r"^`mask_values` has no effect without masks\.") as raised:
+        numbered("usual", mask_values="1")
+    assert str(raised.value).endswith(
+        " Expected a data set with masks, or no `mask_values`. Received: mask_values='1'."
+    )
+
+
 def test_masks_whose_values_are_classes(numbered, found, read):
     with pytest.raises(ValueError, match=r"^The masks hold several values\. .* Received: values 1, 2\.$"):
         numbered("trimaps")

@@ -1,22 +1,28 @@
 """Folders of images: their layout, their splits, their masks, and the errors for faulty ones."""
 
 import itertools
+import os
 import re
+import shutil
+import subprocess
+import sys
 import warnings
 
 import numpy as np
 import pytest
 import seams
-from parts import parts_of
+from parts import encoded, parts_of
 from PIL import Image
 
 from keras_attention.data import load
 from keras_attention.data import split as split_module
 from keras_attention.data.images import read_pixels
 from keras_attention.data.mask_files import shape_of
+from keras_attention.data.reasons import READ
 
 SPLITS = ("train", "validation", "test")
 SIZE = 7
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def exactly(wrong, expected, received):
@@ -124,6 +130,24 @@ def test_nested_files_belong_to_the_class_and_hidden_ones_to_none(tree, numbers)
 )
 def test_the_name_is_that_of_the_folder(folders, name, tree):
     assert load(tree({"a": 3, "b": 3}, folders), image_size=SIZE).name == name
+
+
+def test_a_link_has_its_own_name(tree, tmp_path, monkeypatch):
+    root = tree({"a": 3, "b": 3})
+    (tmp_path / "linked").symlink_to(root)
+    monkeypatch.chdir(root)
+    for given, name in ((tmp_path / "linked", "linked"), (f"{tmp_path}/linked/", "linked"), (".", "pictures")):
+        assert load(given, image_size=SIZE).name == name
+
+
+def test_names_are_shown_without_control_characters(tree):
+    root = tree({"a": 20, "b\x1b[31m": 20}, name="two\nlines")
+    (root / "a" / "tab\t.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match="skipped") as warned:
+        data = load(root, image_size=SIZE)
+    assert str(warned[0].message) == f"{root.parent}/two\\nlines/a/tab\\t.png is empty; it is skipped."
+    first = "data    two\\nlines: 28 train, 6 validation, 6 test images, 2 classes (a, b\\x1b[31m), 7 px"
+    assert data.described.splitlines()[0] == first
 
 
 def test_a_folder_may_be_a_string_and_a_size_left_out(tree):
@@ -245,9 +269,60 @@ def test_a_mask_of_another_size_is_named(with_masks):
     wrong = "The mask a/001.png must have the size or the aspect of its image."
     with pytest.raises(ValueError, match=exactly(wrong, "width and height (11, 13)", "(13, 11)")):
         load(root, masks=masks, image_size=SIZE)
-    (masks / "a" / "001.png").write_text("no image")
-    with pytest.raises(ValueError, match=exactly(wrong, "width and height (11, 13)", "a file that is not an image")):
+
+
+# What is in the file of a mask, and what is said of it.
+NO_MASKS = {
+    "empty": (b"", "is empty", READ),
+    "a text": (b"no image", "does not decode", READ),
+    "a header": (PNG, "does not decode: the PNG data are damaged, incomplete or of a rare kind", READ),
+    "a photo": (
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+        "contains HEIC data, which are not supported",
+        f"{READ}; convert it to PNG or JPEG",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NO_MASKS)
+def test_a_mask_that_cannot_be_read_says_why(case, with_masks):
+    root, masks = with_masks({"a": 3, "b": 3})
+    content, what, expected = NO_MASKS[case]
+    (masks / "a" / "001.png").write_bytes(content)
+    wanted = exactly(f"The mask a/001.png {what}.", expected, str(masks / "a" / "001.png"))
+    with pytest.raises(ValueError, match=wanted):
         load(root, masks=masks, image_size=SIZE)
+
+
+def test_the_images_are_not_their_own_masks(with_masks):
+    root, masks = with_masks({"a": 3, "b": 3})
+    wanted = exactly(
+        "`masks` is the folder of the images themselves.", "the folder of their masks", f"masks={str(root)!r}"
+    )
+    with pytest.raises(ValueError, match=wanted):
+        load(root, masks=root, image_size=SIZE)
+    (masks / "b" / "004.png").unlink()
+    (masks / "b" / "004.png").symlink_to(root / "b" / "004.png")
+    wanted = exactly(
+        "The mask b/004.png is the image itself.", "a mask of its own for each image", str(masks / "b" / "004.png")
+    )
+    with pytest.raises(ValueError, match=wanted):
+        load(root, masks=masks, image_size=SIZE)
+
+
+def test_values_of_masks_need_masks(tree):
+    wanted = exactly(
+        "`mask_values` has no effect without masks.", "`masks` too, or no `mask_values`", "mask_values='1,3'"
+    )
+    with pytest.raises(ValueError, match=wanted):
+        load(tree({"a": 3, "b": 3}), mask_values="1,3", image_size=SIZE)
+
+
+def test_values_that_no_mask_has(with_masks):
+    root, masks = with_masks({"a": 3, "b": 3}, value=3)
+    wanted = exactly("No mask has a value that `mask_values` names.", "a value of the masks: 0, 3", "mask_values='9'")
+    with pytest.raises(ValueError, match=wanted):
+        load(root, masks=masks, mask_values="9", image_size=SIZE)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])
@@ -265,7 +340,7 @@ def test_a_file_that_is_not_an_image_needs_no_mask(with_masks):
     root, masks = with_masks({"a": 20, "b": 20})
     (root / "b" / "broken.png").write_text("no image")
     (root / "b" / "notes.txt").write_text("no image")
-    with pytest.warns(UserWarning, match=r"broken\.png does not decode as an image and is skipped\.$"):
+    with pytest.warns(UserWarning, match=r"broken\.png does not decode; it is skipped\.$"):
         data = load(root, masks=masks, image_size=SIZE)
     assert data.skipped == ("b/broken.png",)
     assert data.notes[-1] == "passed over: files that are not images (1)"
@@ -275,16 +350,22 @@ def test_a_mask_that_does_not_decode_is_named(with_masks):
     root, masks = with_masks({"a": 20, "b": 20})
     broken = masks / "a" / "003.png"
     broken.write_bytes(broken.read_bytes()[:-30])
-    with pytest.warns(UserWarning, match=rf"^{root}/a/003\.png or its mask {broken} does not decode .* skipped\.$"):
+    why = f"has a mask, {broken}, that does not decode: the PNG data are damaged, incomplete or of a rare kind"
+    with pytest.warns(UserWarning, match=f"^{re.escape(f'{root}/a/003.png {why}; it is skipped.')}$"):
         data = load(root, masks=masks, image_size=SIZE)
     assert data.skipped == ("a/003.png",)
 
 
 def test_no_folder_of_masks(tree, tmp_path):
     missing = tmp_path / "masks"
-    wrong = "The folder of masks does not exist."
-    with pytest.raises(ValueError, match=exactly(wrong, "an existing folder", f"masks={missing}")):
-        load(tree({"a": 3, "b": 3}), masks=missing, image_size=SIZE)
+    wrong, root = "The folder of masks does not exist.", tree({"a": 3, "b": 3})
+    with pytest.raises(ValueError, match=exactly(wrong, "an existing folder", f"masks={str(missing)!r}")):
+        load(root, masks=missing, image_size=SIZE)
+    for name, expected in {"mask.png": "a folder", "masks.ZIP": "a folder: unpack it first"}.items():
+        file = tmp_path / name
+        file.write_bytes(b"")
+        with pytest.raises(ValueError, match=exactly(f"{file} is a file.", expected, f"masks={str(file)!r}")):
+            load(root, masks=file, image_size=SIZE)
 
 
 # Files that do not decode.
@@ -303,11 +384,17 @@ def break_files(root):
 def test_files_that_do_not_decode_are_named_and_skipped(tree, numbers):
     root = tree({"a": 40, "b": 40})
     break_files(root)
-    with pytest.warns(UserWarning, match=r"does not decode as an image and is skipped\.$") as warned:
+    with pytest.warns(UserWarning, match=r"it is skipped\.$") as warned:
         data = load(root, image_size=SIZE)
-    bad = ("a/003.jpg", "a/021.png", "b/045.png")
-    assert data.skipped == bad
-    assert [str(warning.message).split(" does not")[0] for warning in warned] == [str(root / name) for name in bad]
+    bad = {
+        "a/003.jpg": "does not decode: the JPEG data are damaged, incomplete or of a rare kind",
+        "a/021.png": "is empty",
+        "b/045.png": "does not decode",
+    }
+    assert data.skipped == tuple(bad)
+    assert [str(warning.message) for warning in warned] == [
+        f"{root / name} {why}; it is skipped." for name, why in bad.items()
+    ]
     assert {warning.filename for warning in warned} == {__file__}
     assert counts(data) == [53, 12, 12]
     found = {split: numbers(data, split) for split in SPLITS}
@@ -321,7 +408,9 @@ def test_too_many_that_do_not_decode(tree):
     (root / "a" / "notes.png").write_text("no image")
     (root / "b" / "notes.png").write_text("no image")
     expected = exactly(
-        f"2 of 41 files do not decode as images, the first {root / 'a' / 'notes.png'}.", "at most 5% of them", "4.9%"
+        f"2 of 41 files cannot be read as images, the first {root / 'a' / 'notes.png'}: it does not decode.",
+        f"at most 5% of them; each must be {READ}",
+        "4.9%",
     )
     with pytest.warns(UserWarning, match="is skipped"):
         load(root, image_size=SIZE)
@@ -329,6 +418,84 @@ def test_too_many_that_do_not_decode(tree):
     expected = expected.replace("2\\ of\\ 41", "3\\ of\\ 42").replace("4\\.9%", "7\\.1%")
     with pytest.warns(UserWarning, match="is skipped"), pytest.raises(ValueError, match=expected):
         load(root, image_size=SIZE)
+
+
+def test_of_many_files_three_are_named_and_the_others_counted_by_reason(tree):
+    root = tree({"a": 60, "b": 60})
+    for number in range(5):
+        (root / "a" / f"phone{number}.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (root / "b" / "empty.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match="skipped") as warned:
+        data = load(root, image_size=SIZE)
+    heic = "contains HEIC data, which are not supported"
+    assert [str(warning.message) for warning in warned] == [
+        *(f"{root}/a/phone{number}.heic {heic}; it is skipped." for number in range(3)),
+        f"3 more files are skipped: 2 × {heic}; 1 × is empty.",
+    ]
+    assert len(data.skipped) == 6
+
+
+REASONS = {
+    "pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
+        "is a pointer of Git LFS, not the image",
+        "the image itself, which `git lfs pull` fetches",
+    ),
+    "fractions": (
+        encoded(np.float32([[-114, 646]]), "tiff"),
+        "cannot be used (its values are from -114 to 646, and must be from 0 to 255)",
+        "an image of 8 or 16 bits",
+    ),
+    "page": (b"\n<!DOCTYPE html><html>", "is an HTML page, not an image", "the image itself, downloaded again"),
+}
+
+
+@pytest.mark.parametrize("case", REASONS)
+def test_what_was_not_downloaded_is_told(case, tree):
+    root, (content, what, expected) = tree({"a": 3, "b": 3}), REASONS[case]
+    (root / "a" / "003.jpg").write_bytes(content)
+    wrong = f"1 of 7 files cannot be read as images, the first {root}/a/003.jpg: it {what}."
+    wanted = exactly(wrong, f"at most 5% of them; each must be {expected}", "14.3%")
+    with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match=wanted):
+        load(root, image_size=SIZE)
+
+
+# Root may read everything, unless the program gives that up.
+POWERLESS = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+POWERLESS += ["--inh-caps", "-dac_override,-dac_read_search"] if POWERLESS else []
+READING = """
+import pathlib, sys, warnings
+from keras_attention.data import load
+warnings.formatwarning = lambda message, *_: f"{message}\\n"
+try:
+    load(sys.argv[1], image_size=7, masks=sys.argv[2] if len(sys.argv) > 2 else None)
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(POWERLESS) and shutil.which("setpriv") is None, reason="root may read everything")
+def test_what_may_not_be_read_is_called_that(with_masks):
+    root, masks = with_masks({"a": 30, "b": 30})
+
+    def told(*paths):
+        command = [*POWERLESS, sys.executable, "-c", READING, *map(str, paths)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        return done.stdout, done.stderr
+
+    (root / "a" / "003.png").chmod(0)
+    printed, warned = told(root)
+    assert printed == ""
+    assert f"{root}/a/003.png cannot be opened: Permission denied; it is skipped.\n" in warned
+    (root / "a" / "003.png").chmod(0o644)
+    (masks / "a" / "004.png").chmod(0)
+    wrong = "The mask a/004.png cannot be opened: Permission denied. Expected a readable path."
+    assert told(root, masks)[0] == f"{wrong} Received: {masks}/a/004.png.\n"
+    (masks / "b").chmod(0)
+    wrong = f"{masks}/b cannot be opened: Permission denied. Expected a readable path."
+    assert told(root, masks)[0] == f"{wrong} Received: masks='{masks}'.\n"
+    (masks / "b").chmod(0o755)
 
 
 def test_a_split_of_which_nothing_decodes(tree):

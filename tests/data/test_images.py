@@ -1,6 +1,8 @@
 """Encoded bytes → pixels, compared with PIL for every kind of file that can be read, and errors for other files."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -227,3 +229,37 @@ def test_a_file_that_is_not_an_image_raises(colours):
     for data in (b"", b"no image", jpeg[: len(jpeg) // 2], png[: len(png) // 2]):
         with pytest.raises(ValueError, match=r"\w"):
             decode_image(data, 7)
+
+
+NOISELESS = """
+import sys, threading
+from keras_attention.quiet import import_tensorflow
+import_tensorflow()
+from keras_attention.data.images import read_pixels
+def read(path):
+    with open(path, "rb") as file:
+        encoded = file.read()
+    try:
+        print(read_pixels(encoded).shape)
+    except ValueError:
+        print("damaged")
+for path in sys.argv[1:]:
+    thread = threading.Thread(target=read, args=(path,))
+    thread.start()
+    thread.join()
+"""
+
+
+@pytest.mark.slow
+def test_damaged_files_are_read_without_complaints_that_do_not_name_them(colours, tmp_path):
+    jpeg, exif = encoded(colours, "jpeg"), b"Exif\0\0II*\0\x08\0\0\0"
+    cut = jpeg[:2] + b"\xff\xe1\x00" + bytes([2 + len(exif)]) + exif + jpeg[2:]
+    files = {"no image": b"\xff\xd8\xff\xd9", "text": b"\xff\xd8\xffhello", "header": jpeg[:200], "exif": cut}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.warns(UserWarning, match="Corrupt EXIF data"):  # pytest shows what the package hides
+        read_pixels(cut)
+    command = [sys.executable, "-c", NOISELESS, *(str(tmp_path / name) for name in files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.splitlines() == ["damaged", "damaged", "damaged", str((HEIGHT, WIDTH, 3))]
+    assert done.stderr == ""

@@ -9,6 +9,7 @@ import pytest
 from keras_attention.data import load
 
 ARRAYS = (np.full((12, 5, 5, 3), 99, "uint8"), np.arange(12) % 2)
+ENDS = (".zip", ".tar", ".tar.gz", ".7Z")
 SOURCES = "cluttered_digits, a folder of images, or a name in TensorFlow Datasets"
 
 
@@ -35,12 +36,21 @@ def test_a_path_that_does_not_exist(source):
 
 
 def test_a_path_object_is_never_a_name(tmp_path):
-    file = tmp_path / "picture.png"
-    file.write_text("no folder")
-    for source in (pathlib.Path("pictures"), file):
-        wanted = exactly("There is no such folder.", "an existing folder", f"data={str(source)!r}")
-        with pytest.raises(ValueError, match=wanted):
-            load(source)
+    wanted = exactly("There is no such folder.", "an existing folder", f"data={str(tmp_path / 'none')!r}")
+    with pytest.raises(ValueError, match=wanted):
+        load(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("picture.png", "a folder"), *((f"pictures{end}", "a folder: unpack it first") for end in ENDS)],
+)
+def test_a_file_is_no_folder_and_an_archive_is_to_be_unpacked(name, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text("no folder")
+    for source in (name, pathlib.Path(name), str(tmp_path / name)):
+        with pytest.raises(ValueError, match=exactly(f"{source} is a file.", expected, f"data={str(source)!r}")):
+            load(source, masks=tmp_path)
 
 
 NO_FOLDERS = {"cluttered_digits": "cluttered_digits", "cifar10": "cifar10", "path": "./pictures", "arrays": ARRAYS}
@@ -52,6 +62,16 @@ def test_masks_need_a_folder_of_images(source, tmp_path):
     with pytest.raises(ValueError, match=f"^{wrong} Expected a folder as the source. Received: ") as error:
         load(source, masks=tmp_path)
     assert len(str(error.value)) < 200
+
+
+def test_values_of_masks_need_masks():
+    wanted = exactly(
+        "`mask_values` has no effect without masks.", "(images, labels, masks), or no `mask_values`", "mask_values='3'"
+    )
+    with pytest.raises(ValueError, match=wanted):
+        load(ARRAYS, mask_values="3")
+    masks = np.full((12, 5, 5), 3, "uint8")
+    assert load((*ARRAYS, masks), mask_values="3").has_masks
 
 
 def test_options_belong_to_sources_that_take_them(tmp_path):

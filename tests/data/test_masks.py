@@ -172,7 +172,7 @@ def test_empty_and_full_masks_are_told(inside):
     reader = MaskReader()
     for array in (inside, inside * 0 > 0, inside * 0 == 0):
         reader.read(encoded(array * np.uint8(255), "png"))
-    assert reader.check() == ("1 of 3 masks are empty", "1 of 3 masks cover the whole image")
+    assert reader.check() == ("1 of 3 masks is empty", "1 of 3 masks covers the whole image")
 
 
 def test_masks_that_are_all_empty_are_refused(inside):
@@ -182,7 +182,9 @@ def test_masks_that_are_all_empty_are_refused(inside):
         reader.check()
     reader = MaskReader("7")
     reader.read(encoded(inside * np.uint8(1), "png"))
-    with pytest.raises(ValueError, match=r"^No mask has a value that is inside\. .* values 0, 1\.$"):
+    with pytest.raises(
+        ValueError, match=r"^No mask has a value that `mask_values` names\. .*: 0, 1\. Received: mask_values='7'\.$"
+    ):
         reader.check()
 
 

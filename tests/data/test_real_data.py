@@ -11,13 +11,13 @@ from keras_attention.data import load
 @pytest.mark.slow
 def test_isic(shared, read):
     root = shared("data/isic2017")
-    with pytest.raises(ValueError, match=r"^1 images lie in two splits, .*0012970\.jpg and .*0012127\.jpg\."):
+    with pytest.raises(ValueError, match=r"^1 image lies in two splits, .*0012970\.jpg and .*0012127\.jpg\."):
         load(root / "images", image_size=32)
     data = load(root / "images", masks=root / "masks", image_size=32, allow_duplicates=True)
     assert (data.name, data.class_names) == ("isic2017", ("melanoma", "nevus", "seborrheic_keratosis"))
     assert (data.has_masks, data.skipped) == (True, ())
     assert data.notes[0] == "test: 300 images taken from train, stratified, split seed 0; the source has none"
-    assert data.notes[1].startswith("1 images lie in two splits")
+    assert data.notes[1].startswith("1 image lies in two splits")
     assert len(data.notes) == 2
     for split, counts in {"train": [318, 1166, 216], "validation": [30, 78, 42], "test": [56, 206, 38]}.items():
         images, labels, masks = read(data, split)

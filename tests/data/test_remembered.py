@@ -51,7 +51,7 @@ def test_of_a_folder_that_shrank_those_that_are_left_are_read(root, before):
     data = load(root, image_size=32, remembered=remembered(before))
     assert data.files["test"] == {name: digest for name, digest in before.files["test"].items() if name != gone}
     count = len(before.files["test"])
-    assert f"test: 1 of its {count} images are gone since the training, the first {gone}" in data.notes
+    assert f"test: 1 of its {count} images is gone since the training, the first {gone}" in data.notes
 
 
 def test_new_images_are_left_out_and_told(root, before):
@@ -68,7 +68,7 @@ def test_changed_images_are_told(root, before):
     name = sorted(before.files["test"])[0]
     picture(root / name, 999)
     data = load(root, image_size=32, remembered=remembered(before))
-    assert data.notes == (f"test: 1 images have changed since the training, the first {name}",)
+    assert data.notes == (f"test: 1 image has changed since the training, the first {name}",)
 
 
 def test_one_split_is_read_alone(root, before):
@@ -96,5 +96,5 @@ def test_training_goes_on_only_with_the_same_images(change, root, before):
     else:
         name = "a/new.png"
         files["train"][name] = "0"
-    with pytest.raises(ValueError, match=rf"^1 train images have changed since the run began, the first {name}\."):
+    with pytest.raises(ValueError, match=rf"^1 train image has changed since the run began, the first {name}\."):
         remembered(before).require_training_images(files)

@@ -1,5 +1,6 @@
 """Equal images and groups: found, named, and never on two sides of a split."""
 
+import re
 import shutil
 
 import pytest
@@ -60,17 +61,17 @@ def test_equal_images_in_two_splits_of_the_folder_are_refused_or_told(pictures):
     shutil.copy(root / "train/a/p0_1.png", root / "test/a/other.png")
     with pytest.raises(
         ValueError,
-        match=r"^1 images lie in two splits, the first as train/a/p0_1\.png and test/a/other\.png\. Expected",
+        match=r"^1 image lies in two splits, the first as train/a/p0_1\.png and test/a/other\.png\. Expected",
     ):
         load(root, image_size=32)
     data = load(root, image_size=32, allow_duplicates=True)
-    assert any(note.startswith("1 images lie in two splits") for note in data.notes)
+    assert any(note.startswith("1 image lies in two splits") for note in data.notes)
 
 
 def test_equal_images_in_two_classes_are_refused(pictures):
     root = pictures({"a": 9, "b": 9})
     shutil.copy(root / "a/p0_1.png", root / "b/other.png")
-    with pytest.raises(ValueError, match=r"^1 images lie in two classes, the first as a/p0_1\.png and b/other\.png\."):
+    with pytest.raises(ValueError, match=r"^1 image lies in two classes, the first as a/p0_1\.png and b/other\.png\."):
         load(root, image_size=32)
 
 
@@ -95,7 +96,11 @@ def test_a_group_in_two_splits_of_the_folder_is_refused(pictures):
 
 @pytest.mark.parametrize(
     ("text", "what"),
-    [("p\\d", "`group` must be a pattern"), ("re:(", "`group` is not a regular expression")],
+    [
+        ("p\\d", "`group` must be a pattern"),
+        ("re:(", "`group` is not a regular expression"),
+        ("re:", "`group` has an empty pattern"),
+    ],
 )
 def test_patterns_that_are_none(text, what):
     with pytest.raises(ValueError, match=what):
@@ -105,3 +110,28 @@ def test_patterns_that_are_none(text, what):
 def test_a_pattern_that_misses_paths_is_refused(pictures):
     with pytest.raises(ValueError, match=r"^`group` does not match 36 of 36 paths, the first a/p0_0\.png\."):
         load(pictures({"a": 18, "b": 18}), image_size=32, group="re:lesion")
+
+
+ALL = "a pattern with at least 3 groups in a class"
+TOO_FEW = {
+    "one group": ("re:p", "`group` puts all 36 images in one group.", "1 group"),
+    "one for a class": ("re:^b|^a/p\\d", "`group` puts all 18 images of the class 'b' in one group.", "7 groups"),
+    "two for a class": (
+        "re:^b/p0|^b|^a/p\\d",
+        "`group` puts the images of the class 'b' in only 2 groups.",
+        "8 groups",
+    ),
+    "shared": (
+        "re:p\\d",
+        "`group` puts the images of the class 'b' in groups with images of other classes.",
+        "6 groups",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOO_FEW)
+def test_a_pattern_that_makes_too_few_groups_says_so(case, pictures):
+    group, what, count = TOO_FEW[case]
+    with pytest.raises(ValueError, match=f"^{re.escape(what)} Expected .* Received: ") as raised:
+        load(pictures({"a": 18, "b": 18}), image_size=32, group=group)
+    assert str(raised.value) == f"{what} Expected {ALL}. Received: group={group!r}, {count} of all images."

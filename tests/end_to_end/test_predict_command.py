@@ -14,6 +14,7 @@ from PIL import Image
 from keras_attention import load_predictor
 from keras_attention.cli import main, predict
 from keras_attention.prediction import predict_files
+from keras_attention.text import UNSEEN
 
 NAMES = [f"{number:02}.png" for number in range(7)]
 
@@ -54,6 +55,35 @@ def test_csv_is_a_table(finished, photos, capsys):
     for row in rows:
         assert max("0123456789", key=lambda name: float(row[name])) == row["class"]
         assert row[row["class"]] == row["probability"]
+
+
+NAMED = {
+    "two\nlines.png": r"two\nlines.png",
+    "tab\there.png": r"tab\there.png",
+    "\x1b]0;title\x07.png": r"\x1b]0;title\x07.png",
+    "\x9b2J\u202egnp.png": r"\x9b2J\u202egnp.png",
+    "Übersicht 日本 \\n.png": r"Übersicht 日本 \n.png",
+}
+
+
+@pytest.mark.parametrize("name", NAMED, ids=NAMED.values())
+def test_a_name_cannot_break_a_line_or_command_a_terminal(name, finished, photos, capsys):
+    (photos.parent / name).write_bytes((photos / NAMES[0]).read_bytes())
+    assert command(finished, name) == 0
+    line = capsys.readouterr().out
+    assert (line.count("\n"), line.count("\t"), line.split("\t")[0]) == (1, 2, NAMED[name])
+    assert command(finished, name, "--json") == 0
+    line = capsys.readouterr().out
+    assert json.loads(line)["image"] == name
+    assert UNSEEN.sub("", line) == line.rstrip("\n")
+    assert command(finished, name, "--csv") == 0
+    table = capsys.readouterr().out
+    row = list(csv.reader(io.StringIO(table, newline="")))[1]
+    assert row[0] == (name if name.startswith(("two", "tab")) else NAMED[name])
+    assert set(UNSEEN.findall(table)) <= {"\n", "\t"}
+    (photos.parent / name).write_text("no image")
+    assert command(finished, name) == 1
+    assert capsys.readouterr().err.startswith(f"keras-attention: skipped: {NAMED[name]} does not decode. Expected")
 
 
 def test_top_gives_more_classes(finished, photos, capsys):

@@ -126,6 +126,8 @@ def broken(path, colours):
         "new.avif": b"\0\0\0\x18ftypavif\0\0\0\0mif1avif",
         "scan.tif": b"II*\0\x08\0\0\0",
         "paper.png": b"%PDF-1.7",
+        "lfs.png": b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
+        "page.jpg": b"<!doctype html>",
     }
     path.write_bytes(contents[path.name])
 
@@ -141,6 +143,8 @@ REASONS = {
     "new.avif": "does not decode: the AVIF data are damaged",
     "scan.tif": "does not decode: the TIFF data are damaged",
     "paper.png": "contains PDF data, which are not supported",
+    "lfs.png": r"is a pointer of Git LFS, not the image\. Expected the image itself, which `git lfs pull` fetches",
+    "page.jpg": r"is an HTML page, not an image\. Expected the image itself, downloaded again",
 }
 
 

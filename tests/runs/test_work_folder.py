@@ -1,6 +1,7 @@
 """One protocol for every kind of work on disk: claiming, beginning, resuming and finishing a folder."""
 
 import dataclasses
+import pathlib
 import re
 
 import pytest
@@ -86,6 +87,51 @@ def test_a_folder_of_something_else_is_never_replaced(work):
         refused(folder, plan, f"is not empty and holds no {folder.kind}.", **leave)
     refused(folder, plan, f"holds no {folder.kind}.", resume=True)
     assert (folder.folder / "letter.txt").read_text() == "mine"
+
+
+LEFT = ("images.json", ".unfinished-0123abcd-config.json")
+
+
+@pytest.mark.parametrize("leave", [{}, {"overwrite": True}, {"resume": True}], ids=str)
+@pytest.mark.parametrize("left", [LEFT, LEFT[:1], LEFT[1:]], ids=str)
+def test_a_run_that_was_killed_before_it_had_begun_is_begun(left, leave, tmp_path):
+    run = Run(tmp_path)
+    for name in left:
+        (tmp_path / name).write_text('{"classes": ["a"], "files": {}}')
+    assert (run.abandoned, run.begun) == (True, False)
+    assert run.claim(CONFIG, **leave) == CONFIG
+    run.begin(CONFIG, resume="resume" in leave)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+    assert (run.abandoned, run.begun) == (False, True)
+
+
+@pytest.mark.parametrize("content", ['{"images": []}', "[3]", "3", "{"])
+def test_an_image_list_of_something_else_is_never_replaced(content, tmp_path):
+    (tmp_path / "images.json").write_text(content)
+    assert not Run(tmp_path).abandoned
+    refused(Run(tmp_path), CONFIG, "is not empty and holds no run.", overwrite=True)
+
+
+def test_a_kill_while_a_folder_is_made_anew_leaves_its_plan(work, monkeypatch):
+    folder, plan = work
+    folder.begin(plan)
+    (folder.folder / "images.json").write_text("{}")
+    original = pathlib.Path.write_text
+
+    def killed(path, *arguments, **options):
+        assert original(path, *arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pathlib.Path, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.begin(with_epochs(plan, 4))
+    monkeypatch.undo()
+    assert folder.plan == plan
+    assert (folder.folder / "images.json").exists()
+    left = folder.folder.with_name(f".unfinished-0123abcd-old-{folder.folder.name}")
+    left.mkdir()
+    folder.begin(plan)
+    assert not left.exists()
 
 
 def test_an_empty_folder_may_be_taken(work):
