@@ -296,9 +296,8 @@ def test_a_mask_that_cannot_be_read_says_why(case, with_masks):
 
 def test_the_images_are_not_their_own_masks(with_masks):
     root, masks = with_masks({"a": 3, "b": 3})
-    wanted = exactly(
-        "`masks` is the folder of the images themselves.", "the folder of their masks", f"masks={str(root)!r}"
-    )
+    expected = "the folder of their masks, or `masks=beside`"
+    wanted = exactly("`masks` is the folder of the images themselves.", expected, f"masks={str(root)!r}")
     with pytest.raises(ValueError, match=wanted):
         load(root, masks=root, image_size=SIZE)
     (masks / "b" / "004.png").unlink()
