@@ -73,12 +73,13 @@ def require_path(argument, value):
     return value
 
 
-def require_pixels(images, name="The images"):
-    """Returns an array of images if its values are from 0 to 255, and not all from 0 to 1; bytes always are.
+def require_pixels(images, name="The images", are_many=False):
+    """Returns an array of images if its values are from 0 to 255, and not all from 0 to 1.
 
-    Values from 0 to 1 are those of images that were scaled for another model, and would all be black here.
+    Values from 0 to 1 are those of images that were scaled for another model, and would all be black here. A few images
+    of bytes may be that dark; of many, it is refused too.
     """
-    if images.dtype.name == "uint8" or not images.size:
+    if not images.size or (images.dtype.name == "uint8" and not are_many):
         return images
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 255 and not 0 < high <= 1):

@@ -79,6 +79,8 @@ def load(
     is_folder = is_name and os.path.isdir(source)
     if is_name and str(source) != "cluttered_digits" and os.path.isfile(source):
         raise no_folder(source, "data", "There is no such folder.")
+    if is_name and not is_folder and (masks is not None or group is not None) and _may_be_a_path(source):
+        raise no_folder(source, "data", "There is no such folder.")  # rather than an error about what it came with
     if masks is not None and not is_folder:
         received = source if is_name else "arrays"
         raise invalid("`masks` needs a folder of images.", "a folder as the source", received)
@@ -113,6 +115,10 @@ def load(
     if not isinstance(source, str) or _looks_like_a_path(source):
         raise no_folder(source, "data", "There is no such folder.")
     return load_tfds(str(source), image_size, data_dir, mask_values, label, resize)
+
+
+def _may_be_a_path(source):
+    return isinstance(source, os.PathLike) or os.sep in source
 
 
 def _looks_like_a_path(source):

@@ -58,7 +58,10 @@ def _check_split(name, parts, masks):
         raise invalid(
             f"The {name} data must be two or three arrays.", "(images, labels) or (images, labels, masks)", type(parts)
         )
-    images, labels = np.asarray(parts[0]), np.asarray(parts[1])
+    try:
+        images, labels = np.asarray(parts[0]), np.asarray(parts[1])
+    except ValueError as error:  # images of several sizes
+        raise invalid(f"The {name} images must have one size.", "images (n, H, W, 3)", "several shapes") from error
     images = images[..., None] if images.ndim == 3 else images
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or labels.shape != images.shape[:1] or not len(labels):
         raise invalid(
@@ -68,9 +71,9 @@ def _check_split(name, parts, masks):
         )
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
         raise invalid(
-            "The labels must be class numbers.", "integers from 0", f"{labels.dtype}, lowest label {labels.min()}"
+            "The labels must be class numbers.", "integers from 0", f"{labels.dtype}, such as {labels.flat[0]}"
         )
-    require_pixels(images, f"The {name} images")
+    require_pixels(images, f"The {name} images", are_many=True)
     arrays = {"image": np.repeat(images, 3, -1) if images.shape[-1] == 1 else images, "label": labels.astype("int64")}
     if len(parts) == 3:
         given = np.asarray(parts[2])

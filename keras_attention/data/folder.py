@@ -172,7 +172,7 @@ def _passed(layout, masks):
     if used:
         passed.pop(MASKS, None)
     text = told(passed)
-    offered = " (the setting masks=beside teaches and measures with these)" if passed[MASKS] else ""
+    offered = " (--masks beside, or masks='beside' in Python, teaches and measures with these)" if passed[MASKS] else ""
     return (text + offered,) if text else ()
 
 

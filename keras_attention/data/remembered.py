@@ -3,7 +3,7 @@
 import dataclasses
 
 from keras_attention.arguments import invalid
-from keras_attention.text import counted
+from keras_attention.text import counted, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,18 +70,20 @@ class RememberedSplit:
         return [name for name, digest in zip(each.names, each.digests, strict=True) if before[name] != digest]
 
     def require_training_images(self, files):
-        """Raises a `ValueError` that names the first training image that is new, gone or changed.
+        """Raises a `ValueError` that names the first training image that is gone or changed.
 
         Args:
             files: split → path → digest, as an `ImageDataset` has it.
         """
         for split in ("train", "validation"):
             before, now = self.files[split], files[split]
-            differing = sorted(name for name in before | now if before.get(name) != now.get(name))
-            if differing:
-                have = counted(len(differing), f"{split} image has", f"{split} images have")
-                raise invalid(
-                    f"{have} changed since the run began, the first {differing[0]}.",
-                    "the images with which the run began, or a new run",
-                    f"{counted(len(now), 'image')} instead of {len(before):,}",
-                )
+            gone = sorted(name for name in before if name not in now)
+            changed = sorted(name for name in now if before.get(name) != now[name])
+            for names, what in ((gone, "gone"), (changed, "changed")):
+                if names:
+                    how_many = f"{len(names):,} of the {len(before):,} {split} images with which the run began"
+                    raise invalid(
+                        f"{how_many} {'is' if len(names) == 1 else 'are'} {what}, the first {shown(names[0])}.",
+                        "the same images, put back where they were, or a new run",
+                        counted(len(now), "image"),
+                    )

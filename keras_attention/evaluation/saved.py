@@ -142,7 +142,8 @@ def _dataset(model, predictor, data, split, verbose, **given):
             )
         return data
     settings, home = _settings(model)
-    if settings is not None and (data is None or _is_same(data, settings.data)):
+    if settings is not None and (data is None or _is_same(data, settings.data) or _has_moved(data, settings, home)):
+        settings = settings if data is None else dataclasses.replace(settings, data=str(data))
         _say(verbose, f"{settings.data}, with the settings in {home}")
         dataset = load_data(dataclasses.replace(settings, **given), _run_of(home), split)
         _require_same_images(home, dataset)
@@ -154,7 +155,7 @@ def _dataset(model, predictor, data, split, verbose, **given):
     dataset = load(data, image_size=predictor.image_size, resize=predictor.resize, only=split, **given)
     name = data if isinstance(data, (str, pathlib.Path)) else "arrays"
     count = counted(dataset.split(split).count, "image")
-    _say(verbose, f"{name}: all {count}, none of which may have been in training")
+    _say(verbose, f"{name}: all {count}, which must not have been in training")
     if home is not None:
         _warn_of_training_images(dataset, split, read_split(_run_of(home)))
     return _told(dataset, verbose)
@@ -204,6 +205,14 @@ def _is_same(data, source):
         return False
     path = pathlib.Path(data)
     return str(data) == source or (path.is_dir() and path.resolve() == pathlib.Path(source).resolve())
+
+
+def _has_moved(data, settings, home):
+    """Whether data are a folder with the images of a run whose own folder is not there any more."""
+    split = read_split(_run_of(home))
+    if split is None or pathlib.Path(settings.data).exists() or not isinstance(data, (str, pathlib.Path)):
+        return False
+    return any((pathlib.Path(data) / name).is_file() for names in split.files.values() for name in names)
 
 
 def _say(verbose, data):

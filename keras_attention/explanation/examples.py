@@ -120,7 +120,11 @@ def _unique(paths):
 def _masks_of(files, root, masks):
     """Image path → mask path, of the images of one path that was given."""
     if str(masks) != BESIDE:
-        return pair_with_masks(files, (root,), pathlib.Path(masks), some=False)[0]
+        # A single image may lie deeper in the tree of images, as its mask does in that of masks.
+        around = [
+            folder for folder in root.parents if not pathlib.Path(masks).resolve().is_relative_to(folder.resolve())
+        ]
+        return pair_with_masks(files, (root, *around), pathlib.Path(masks), some=False)[0]
     beside = list_images(root).mask_of
     return {path: beside[path] for path, _ in files[""] if path in beside}
 

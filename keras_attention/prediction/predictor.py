@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_attention.arguments import require_choice, require_pixels
+from keras_attention.arguments import invalid, require_choice, require_pixels
 from keras_attention.maps.placed import place
 from keras_attention.models.outputs import map_output, map_outputs
 from keras_attention.patterns import RESIZES
@@ -47,7 +47,11 @@ class Predictor:
         self.grids = {map_output(name): grid for name, grid in (grids or {}).items()}
 
     def __call__(self, images):
-        images = require_pixels(np.asarray(images)).astype("float32")
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[1:] != (self.image_size, self.image_size, 3):
+            expected = f"(n, {self.image_size}, {self.image_size}, 3); `read` makes this of a file"
+            raise invalid("The images must have the size of the model.", expected, f"{images.shape}")
+        images = require_pixels(images).astype("float32")
         outputs = {name: np.asarray(values) for name, values in self.outputs(images).items()}
         return outputs | place({name: outputs[name] for name in map_outputs(outputs)}, self.grids)
 

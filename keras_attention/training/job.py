@@ -51,9 +51,11 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     config = folder.claim(config, resume, overwrite)
     resume = resume and folder.begun
     if resume and folder.finished:
+        if verbose:
+            print("nothing is left to do: the run is finished", flush=True)
         return folder
     verbose = (1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose
-    dataset = load_data(config)
+    dataset = load_data(config, folder.folder if resume else None)
     if resume and (before := read_split(folder.folder)):
         before.require_training_images(dataset.files)
     precision = resolve_precision(config.precision)

@@ -191,13 +191,13 @@ ERRORS = {
         pair(labels=LABELS.astype("float32")),
         "The labels must be class numbers.",
         "integers from 0",
-        "float32, lowest label 0.0",
+        "float32, such as 0.0",
     ),
     "negative labels": (
         pair(labels=LABELS - 1),
         "The labels must be class numbers.",
         "integers from 0",
-        "int64, lowest label -1",
+        "int64, such as -1",
     ),
     "from 0 to 1": (
         pair(np.full((COUNT, 5, 5, 3), 0.625)),
@@ -240,7 +240,7 @@ ERRORS = {
         {"train": pair(), "test": pair(labels=LABELS - 1)},
         "The labels must be class numbers.",
         "integers from 0",
-        "int64, lowest label -1",
+        "int64, such as -1",
     ),
     "a class without images": (
         pair(labels=2 * LABELS),

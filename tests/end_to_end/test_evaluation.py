@@ -179,7 +179,7 @@ def test_other_data_without_splits_are_measured_whole(finished, pictures, capsys
         root = pictures(folder, 2)
         figures = evaluate(finished.folder, root if folder == "tests" else root.parent, verbose=1)
         assert figures["count"] == 20
-    assert "all 20 images, none of which may have been in training" in capsys.readouterr().err
+    assert "all 20 images, which must not have been in training" in capsys.readouterr().err
     assert evaluate(finished.export_path, pictures("more", 3))["count"] == 30
 
 
