@@ -209,7 +209,8 @@ def map_shares(maps):
     maps = ops.convert_to_tensor(maps)
     maps = ops.cast(maps, keras.backend.result_type(maps.dtype, "float32"))
     total = ops.sum(maps, axis=(-2, -1), keepdims=True)
-    return ops.where(total > SMALLEST_TOTAL, maps / ops.where(total > SMALLEST_TOTAL, total, 1.0), 0.0)
+    small = total <= SMALLEST_TOTAL  # false for NaN, which must stay NaN
+    return ops.where(small, 0.0, maps / ops.where(small, 1.0, total))
 
 
 def _sum(values):

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_attention.arguments import require_number, require_truth
-from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
+from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment, with_nan
 from keras_attention.layers.domains import Choices, Range
 
 
@@ -40,7 +40,8 @@ class SparsemaxAlignment(Alignment):
         shifted = _below_largest(scores, reach=1.0)
         constant = ops.stop_gradient(shifted)
         threshold = _climb(_sparsemax_step, constant, _lowest_threshold(constant, power=1.0))
-        return ops.relu(shifted - _sparsemax_step(shifted, ops.stop_gradient(threshold)))
+        weights = ops.relu(shifted - _sparsemax_step(shifted, ops.stop_gradient(threshold)))
+        return with_nan(weights, scores)
 
 
 def _sparsemax_step(shifted, threshold):
@@ -93,6 +94,9 @@ class EntmaxAlignment(Alignment):
             self.raw_alpha = self.add_weight(name="raw_alpha", shape=(), initializer=start)
 
     def align(self, scores, training=None):
+        return with_nan(self._weights(scores), scores)
+
+    def _weights(self, scores):
         if self.raw_alpha is None and self.alpha == 1.5:
             return _entmax_15(scores)
         order = self.alpha - 1 if self.raw_alpha is None else ops.sigmoid(self.raw_alpha)
