@@ -232,10 +232,11 @@ def _difference(first, second):
 def _on_one_grid(first, second, axis):
     """Both maps, as shares, on the coarser of their grids along an axis."""
     sizes = ops.shape(first)[axis], ops.shape(second)[axis]
-    if sizes[0] == sizes[1]:
+    known = all(isinstance(size, int) for size in sizes)
+    if known and sizes[0] == sizes[1]:
         return first, second
     # Known sizes stay numbers, because a compiled function of JAX cannot make a range of a tensor.
-    smaller = min(sizes) if all(isinstance(size, int) for size in sizes) else ops.minimum(*sizes)
+    smaller = min(sizes) if known else ops.minimum(*sizes)
     return tuple(cell_sums(shares, size, smaller, axis) for shares, size in zip((first, second), sizes, strict=True))
 
 

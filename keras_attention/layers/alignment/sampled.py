@@ -186,8 +186,9 @@ class HardAlignment(SampledAlignment):
 
     def choice(self, scores):
         """1 at the largest score of each row, or at the first of them if several are equal."""
-        # Not `argmax`, which the exports to ONNX and LiteRT refuse.
-        return ops.one_hot(ops.top_k(scores, 1)[1][..., 0], scores.shape[-1], dtype=scores.dtype)
+        # Not `argmax`, which the exports to ONNX and LiteRT refuse, nor `one_hot`, which needs a known number of keys.
+        chosen = ops.top_k(scores, 1)[1]
+        return ops.cast(ops.equal(ops.arange(ops.shape(scores)[-1], dtype=chosen.dtype), chosen), scores.dtype)
 
     def align(self, scores, training=None):
         if not training:
