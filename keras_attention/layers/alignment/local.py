@@ -84,7 +84,8 @@ class LocalPredictiveAlignment(Alignment):
     """a = softmax(e) · exp(−‖l − p‖² / 2σ²): the query predicts the position p to look at; σ = D/2.
 
     On each axis p = S·σ(Vᵀ tanh(Wq)), with the number S of keys along it; on a map the Gaussian is round. Positions are
-    counted from 0, and masked keys of a line have none: S and the positions are those of the visible keys. As in the paper, the weights are not divided by their sum again. They therefore sum to less than 1,
+    counted from 0. Masked keys of a line have none: S and the positions are those of the visible keys. As in the paper,
+    the weights are not divided by their sum again. They therefore sum to less than 1,
     and the context is still Σ a·v.
 
     Args:
