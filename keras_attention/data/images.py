@@ -35,6 +35,10 @@ UNREADABLE = (
     struct.error,
     zlib.error,
 )
+# Positions in the header of a PNG file, in bytes: of the depth and kind of its pixels, and of the length and kind of
+# the chunk that follows; and the bytes of a chunk beside its content.
+PNG, PNG_PIXELS, PNG_CHUNK = b"\x89PNG\r\n\x1a\n", b"IDAT", 12
+PNG_BITS, PNG_COLOURS, PNG_LENGTH, PNG_KIND = 24, 25, slice(33, 37), slice(37, 41)
 DEEPEST = 2**16 - 1
 DARK = 2**12 - 1  # the largest number of 12 bits
 
@@ -117,8 +121,33 @@ def decode_pixels(encoded):
     """Encoded bytes, or a string tensor of them → RGB uint8 `(height, width, 3)`; see `read_pixels`."""
     if isinstance(encoded, bytes):
         return _pixels(encoded)
-    pixels = tf.numpy_function(read_pixels, [encoded], tf.uint8, stateful=False)
+    pixels = tf.cond(
+        _is_bare_png(encoded),
+        lambda: tf.io.decode_png(encoded, channels=3),
+        lambda: tf.numpy_function(read_pixels, [encoded], tf.uint8, stateful=False),
+    )
     return tf.ensure_shape(pixels, (None, None, 3))
+
+
+def _is_bare_png(encoded):
+    """Whether encoded bytes, a string tensor, are a PNG file of grey or coloured pixels of 8 bits and nothing else.
+
+    Small images are, as most data sets of TensorFlow Datasets have them. Where nothing tells of an orientation, opacity
+    or a palette, TensorFlow reads the same pixels as Pillow, and a graph reads them several times as fast.
+    """
+    count = PNG_KIND.stop
+    padded = tf.strings.join([tf.strings.substr(encoded, 0, count), b"\0" * count])
+    header = tf.cast(tf.io.decode_raw(tf.strings.substr(padded, 0, count), tf.uint8), tf.int32)
+    length = tf.tensordot(header[PNG_LENGTH], [2**24, 2**16, 2**8, 1], 1)
+    checks = (
+        tf.reduce_all(header[: len(PNG)] == list(PNG)),
+        header[PNG_BITS] == 8,
+        (header[PNG_COLOURS] == 0) | (header[PNG_COLOURS] == 2),
+        tf.reduce_all(header[PNG_KIND] == list(PNG_PIXELS)),
+        # One chunk of pixels, and an empty chunk that ends the file.
+        PNG_LENGTH.start + 2 * PNG_CHUNK + length == tf.strings.length(encoded),
+    )
+    return tf.reduce_all(checks)
 
 
 def decode_image(encoded, size, resize="stretch"):

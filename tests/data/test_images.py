@@ -10,7 +10,7 @@ import tensorflow as tf
 from parts import encoded
 from PIL import Image
 
-from keras_attention.data.images import decode_image, read_pixels, resize_image
+from keras_attention.data.images import _is_bare_png, decode_image, decode_pixels, read_pixels, resize_image
 from keras_attention.patterns import RESIZES
 
 HEIGHT, WIDTH = 13, 11
@@ -263,3 +263,33 @@ def test_damaged_files_are_read_without_complaints_that_do_not_name_them(colours
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout.splitlines() == ["damaged", "damaged", "damaged", str((HEIGHT, WIDTH, 3))]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA", "P", "1", "I;16"])
+def test_a_graph_reads_small_png_files_by_itself_only_where_it_reads_them_rightly(mode, rng):
+    """Those of 8 bits, grey or coloured, in which nothing else is told; all have the pixels of `read_pixels`."""
+    levels = rng.integers(0, 256, (21, 13, 3)).astype("uint8")
+    sixteen_bits = levels[..., 0] * np.uint16(257)
+    picture = Image.fromarray(sixteen_bits) if mode == "I;16" else Image.fromarray(levels).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    forms = {"plain": {}, "turned": {"exif": exif}, "transparent": {"transparency": 3 if mode in "LP" else (1, 2, 3)}}
+    for name, options in forms.items():
+        if name == "transparent" and mode not in ("RGB", "L", "P"):
+            continue
+        file = io.BytesIO()
+        picture.save(file, "PNG", **options)
+        content = file.getvalue()
+        assert bool(_is_bare_png(tf.constant(content))) == (name == "plain" and mode in ("RGB", "L"))
+        found = tf.function(decode_pixels)(tf.constant(content)).numpy()
+        np.testing.assert_array_equal(found, read_pixels(content))
+
+
+def test_what_follows_the_pixels_of_a_png_file_counts(rng):
+    """A chunk after the pixels may tell of an orientation."""
+    file = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (8, 8, 3)).astype("uint8")).save(file, "PNG")
+    content = file.getvalue()
+    assert _is_bare_png(tf.constant(content))
+    for other in (content + b"more", content[:-12] + b"\0\0\0\0tEXt\0\0\0\0" + content[-12:], content[:40], b""):
+        assert not _is_bare_png(tf.constant(other))
