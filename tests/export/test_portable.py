@@ -298,3 +298,28 @@ def test_every_option_leaves(name, tmp_path):
     model = attention_classifier(backbone, 3, attend=("conv",), query="pool", **arguments)
     card = export_model(model, tmp_path / "one", ("a", "b", "c"), formats=("onnx", "litert"))
     assert max(form["largest_difference"] for form in card["formats"].values()) < 1e-5
+
+
+def inside(kind):
+    """A layer before the first convolution, as people put it into a backbone."""
+    layers = keras.layers
+    return {
+        "a model of augmentation": lambda: keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.1)]),
+        "a layer of augmentation": lambda: layers.RandomContrast(0.2),
+        "a model with normalization": lambda: keras.Sequential([layers.Conv2D(4, 3), layers.BatchNormalization()]),
+        "statistics of images": lambda: layers.Normalization(mean=[10.0, 20, 30], variance=[4.0, 9, 16]),
+    }[kind]()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind",
+    ["a model of augmentation", "a layer of augmentation", "a model with normalization", "statistics of images"],
+)
+def test_what_people_put_into_a_backbone_leaves(kind, tmp_path):
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.Conv2D(6, 3, strides=4, name="conv")(inside(kind)(images))
+    backbone = keras.Model(images, keras.layers.MaxPooling2D(2, name="pool")(features))
+    model = attention_classifier(backbone, 3, attend=("conv",), query="pool", units=5)
+    card = export_model(model, tmp_path / "one", ("a", "b", "c"), formats=tuple(FORMATS))
+    assert max(form["largest_difference"] for form in card["formats"].values()) < 1e-4
