@@ -112,7 +112,7 @@ cell prints how many of the 24 keys get more than 1 % of the weight, and how man
 
 # %%
 settings = [("softmax", {"temperature": value}) for value in (0.1, 0.5, 1.0, 4.0)]
-settings += [("entmax", {"alpha": value}) for value in (1.1, 1.5, 2.0, 4.0)]
+settings += [("entmax", {"alpha": value}) for value in (1.1, 1.3, 1.5, 2.0)]
 for name, options in settings:
     values = ALIGNMENTS[name](**options)(row).numpy()
     used, zeros = (values > 0.01).sum(), (values == 0).sum()

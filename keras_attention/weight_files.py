@@ -3,11 +3,18 @@
 import io
 import pathlib
 import pickle
+import re
 import zipfile
 
 import numpy as np
 
 from keras_attention.arguments import invalid
+
+ENDS_OF_NAMES = ("weight", "bias", "running_mean", "running_var")  # of the tensors of layers
+MORE_THAN_TENSORS = (
+    "it holds more than tensors, or is damaged; if you trust it, save its tensors alone with "
+    "torch.save(torch.load(path, weights_only=False)['state_dict'], 'weights.pth')"
+)
 
 
 def read_weight_file(path):
@@ -17,7 +24,8 @@ def read_weight_file(path):
     `.weights.h5`, or an older `.h5`) are named `<layer>/<number>`, in the order in which the layer created them.
 
     Args:
-        path: a file with the suffix of its format: `.safetensors`, `.npz`, `.keras`, `.h5`, `.pth` or `.pt`.
+        path: a file with the suffix of its format: `.safetensors`, `.npz`, `.keras`, `.h5`, or one of PyTorch: `.pth`,
+            `.pt`, `.pth.tar`, `.ckpt`, `.bin`.
 
     Returns:
         Name → NumPy array, half precision as float32.
@@ -99,10 +107,41 @@ def _torch(path):
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # its message advises loading the file unsafely
-        raise ValueError("it holds more than tensors, or is damaged") from error
-    while isinstance(state, dict) and not any(isinstance(value, torch.Tensor) for value in state.values()):
-        state = next(value for value in state.values() if isinstance(value, dict))  # such as {"state_dict": …}
-    return {name: tensor.float().numpy() for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+        raise ValueError(MORE_THAN_TENSORS) from error
+    found = state_of(state, lambda value: isinstance(value, torch.Tensor))
+    return {name: tensor.float().numpy() for name, tensor in found.items()}
+
+
+def state_of(checkpoint, is_tensor):
+    """The tensors of the network in a checkpoint of PyTorch: name → tensor.
+
+    A checkpoint may hold the network itself or, somewhere in it, beside an optimizer, figures and averaged weights.
+    Taken is the dictionary with the most tensors that are named like those of layers; of equal ones, that of averaged
+    weights ("ema"), as they are those with which the network was measured.
+
+    Args:
+        checkpoint: what the file holds.
+        is_tensor: whether a value is a tensor.
+
+    Raises:
+        ValueError: no such dictionary.
+    """
+    found = [
+        (sum(name.endswith(ENDS_OF_NAMES) for name in tensors), "ema" in re.split(r"[/_.]", place), tensors)
+        for place, tensors in _tensors_in(checkpoint, is_tensor)
+    ]
+    count, _, tensors = max(found, key=lambda each: each[:2], default=(0, False, {}))
+    if not count:
+        raise ValueError("it holds no weights of layers, such as features.0.weight")
+    return tensors
+
+
+def _tensors_in(value, is_tensor, place=""):
+    """Yields the place of each dictionary in a checkpoint, and the tensors that it holds under names."""
+    if isinstance(value, dict):
+        yield place, {name: each for name, each in value.items() if isinstance(name, str) and is_tensor(each)}
+        for name, each in value.items():
+            yield from _tensors_in(each, is_tensor, f"{place}/{name}".lower())
 
 
 def _text(name):
@@ -114,4 +153,7 @@ def _widened(array):
     return np.asarray(array, "float32") if array.dtype.itemsize < 4 and array.dtype.kind in "fV" else np.asarray(array)
 
 
-READERS = {".safetensors": _safetensors, ".npz": _npz, ".keras": _keras, ".h5": _hdf5, ".pth": _torch, ".pt": _torch}
+READERS = {
+    **{".safetensors": _safetensors, ".npz": _npz, ".keras": _keras, ".h5": _hdf5},
+    **dict.fromkeys((".pth", ".pt", ".tar", ".ckpt", ".bin"), _torch),  # .tar stands for .pth.tar
+}

@@ -13,7 +13,7 @@ import keras_attention
 
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
-    {"arguments", "atomic", "figures", "precision", "quiet", "registration", "text"},
+    {"arguments", "atomic", "figures", "precision", "quiet", "registration", "seeding", "text"},
     {"files", "metrics", "plugins", "registry", "weight_files"},
     {"own_process", "patterns"},
     {"layers"},
@@ -49,7 +49,7 @@ INSIDE = {
     ],
     "models": [
         {"layout", "outputs"},
-        {"grids"},
+        {"grids", "focal", "rates"},
         {"backbone"},
         {"calibration", "weights", "head", "reinforce", "supervision"},
         {"classifier", "vgg"},
@@ -257,8 +257,36 @@ def test_importing_the_package_loads_no_framework():
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
+PROGRAMS = ["import keras, keras_attention", "import keras_attention, keras", "import keras_attention.layers, keras"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("program", ["import keras, keras_attention", "import keras_attention, keras"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_importing_the_package_registers_every_class(program):
+    """All classes that any module of the package registers are known after this import alone."""
+    names = "sorted(n for n in keras.saving.get_custom_objects() if n.startswith('keras_attention>'))"
+    walk = (
+        "import importlib, pkgutil\n"
+        "for module in pkgutil.walk_packages(keras_attention.__path__, 'keras_attention.'):\n"
+        "    if '__main__' not in module.name and 'demo' not in module.name:\n"
+        "        importlib.import_module(module.name)\n"
+    )
+    alone, all_modules = (
+        subprocess.run(
+            [sys.executable, "-c", f"{program}\n{more}print({names})"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        for more in ("", walk)
+    )
+    assert alone == all_modules
+    assert "keras_attention>TwoRateAdamW" in alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_importing_the_package_is_all_that_a_saved_model_needs(program, tmp_path):
     import keras
 
@@ -268,11 +296,17 @@ def test_importing_the_package_is_all_that_a_saved_model_needs(program, tmp_path
     backbone = keras.Model(images, keras.layers.Conv2D(4, 3, name="maps")(images))
     options = {"attend": "maps", "query": "maps", "alignment": "reinforced", "units": 4}
     model = keras_attention.attention_outputs(keras_attention.attention_classifier(backbone, 2, **options))
-    model.compile("sgd", {"logits": "mse", **keras_attention.models.mask_losses(model)})
+    optimizer = keras_attention.models.TwoRateAdamW(keras_attention.models.StepDecay(0.1, every=3), slow_factor=0.5)
+    losses = {"logits": keras_attention.models.FocalCrossentropy(), **keras_attention.models.mask_losses(model)}
+    model.compile(optimizer, losses)
     model.save(tmp_path / "second.keras")
     load = "first, second = map(keras.models.load_model, sys.argv[1:])"
-    show = "print(first.layers[-1].score.name, type(second).__name__, second.loss['attention_maps'].name)"
+    show = "print(first.layers[-1].score.name, type(second).__name__, second.loss['attention_maps'].name, "
+    show += "type(second.optimizer).__name__, second.loss['logits'].gamma)"
     command = [sys.executable, "-c", f"import sys, warnings\n{program}\n{load}\n{show}"]
     command += [str(tmp_path / "first.keras"), str(tmp_path / "second.keras")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert re.match(r"dot_score\S* ReinforceModel mask_overlap", done.stdout), (done.stdout, done.stderr[-2000:])
+    assert re.match(r"dot_score\S* ReinforceModel mask_overlap TwoRateAdamW 2.0", done.stdout), (
+        done.stdout,
+        done.stderr[-2000:],
+    )

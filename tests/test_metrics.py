@@ -11,7 +11,7 @@ from sklearn import metrics
 
 from keras_attention.data import load
 from keras_attention.evaluation import predict_split
-from keras_attention.metrics import METRICS, MONITORS, classification_metrics
+from keras_attention.metrics import METRICS, MONITORS, classification_metrics, resampled_metrics
 from keras_attention.metrics.answers import Answers
 from keras_attention.metrics.resampling import draw_weights
 
@@ -119,7 +119,7 @@ def test_one_class_alone_has_no_curve():
     assert (found["roc_auc"], found["average_precision"]) == (None, None)
     assert [entry["roc_auc"] for entry in found["per_class"].values()] == [None] * 3
     assert found["accuracy"] == 2 / 3
-    assert found["macro_f1"] == pytest.approx(0.8 / 3)
+    assert found["macro_f1"] == pytest.approx(0.8)  # of the one class that has images
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2, 0], [1, 1, 1, 1], [0, 0, 1, 1]])
@@ -157,3 +157,32 @@ def test_what_a_model_gives_for_a_split(with_masks, batch_size, rng):
     both = keras.Model(inputs, {"mean": model.output, "image": inputs})
     outputs, _ = predict_split(both, data, "test", batch_size)
     np.testing.assert_array_equal(outputs["image"], images)
+
+
+@pytest.mark.parametrize("margin", [1.0, 40.0, 900.0])
+def test_curves_rank_answers_whose_probabilities_are_rounded_to_one(margin):
+    """Beyond a margin of about 37, p is 1 in double precision, and beyond 745 its complement is 0."""
+    labels = np.array([0, 0, 1, 1])
+    logits = np.stack([margin + np.array([4.0, 3.0, 2.0, 1.0]), np.zeros(4)], axis=1)
+    found = classification_metrics(logits, labels, ["a", "b"])
+    assert (found["roc_auc"], found["average_precision"]) == (1.0, 1.0)
+    many = resampled_metrics(logits, labels, np.ones((1, 4)))
+    assert (many["roc_auc"].item(), many["average_precision"].item()) == (1.0, 1.0)
+
+
+def test_log_odds_are_those_of_the_probabilities(rng):
+    answers = Answers(rng.normal(size=(50, 4)) * 3, rng.integers(0, 4, 50))
+    shares = answers.probabilities
+    np.testing.assert_allclose(answers.log_odds, np.log(shares / (1 - shares)), rtol=1e-9, atol=1e-9)
+
+
+def test_a_class_without_images_is_in_no_mean(rng):
+    """The same figures as without the class, if it is never predicted."""
+    logits, labels = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
+    more = np.concatenate([logits, np.full((40, 1), -50.0)], axis=1)
+    found = [classification_metrics(each, labels, range(each.shape[1])) for each in (logits, more)]
+    for name in ("macro_f1", "roc_auc", "average_precision"):
+        assert found[1][name] == pytest.approx(found[0][name])
+        weights = draw_weights(40, 50)
+        several = [resampled_metrics(each, labels, weights)[name] for each in (logits, more)]
+        np.testing.assert_allclose(several[1], several[0])

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from keras_attention.arguments import invalid
 from keras_attention.comparison.statistics import LEVEL, estimate, holm, verdict
 from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.words import RULES, conclusions
 from keras_attention.metrics import METRICS, resampled_metrics
 from keras_attention.metrics.resampling import draw_weights, mean
 from keras_attention.models.outputs import LOGITS
+from keras_attention.runs.data import read_split
 
 
 def summarize(comparison, plan, errors=()):
@@ -28,6 +30,7 @@ def summarize(comparison, plan, errors=()):
         variant.name: {seed: run for seed in plan.seed_numbers if (run := comparison.run(variant.name, seed)).finished}
         for variant in plan.variants
     }
+    _require_same_images(runs)
     weights = _weights(runs)
     figures = {name: {seed: _figures(run, weights) for seed, run in each.items()} for name, each in runs.items()}
     variants = [
@@ -44,6 +47,21 @@ def summarize(comparison, plan, errors=()):
         **_about_data(runs),
     }
     return summary | {"verdict": conclusions(summary), "rules": RULES}
+
+
+def _require_same_images(runs):
+    """Raises `ValueError` unless all runs were measured on the same test images: others cannot be paired."""
+    first = None
+    for run in (run for each in runs.values() for run in each.values()):
+        split = read_split(run.folder)
+        found = run.arrays()["labels"].tolist(), split and list(split.files["test"].items())
+        first = first or (run, found)
+        if found != first[1]:
+            raise invalid(
+                f"{run.folder} was measured on other test images than {first[0].folder}.",
+                "runs on the same images, in the same order",
+                f"{len(found[0]):,} images",
+            )
 
 
 def _weights(runs):

@@ -16,13 +16,15 @@ from keras_attention.export.graph import require_tensorflow
 from keras_attention.own_process import call_in_own_process
 from keras_attention.report import write_comparison_report
 from keras_attention.runs import load_data
+from keras_attention.seeding import kept
 from keras_attention.text import teller, time_left
-from keras_attention.training import build_backbone, build_model, fill_cache, shown_examples
+from keras_attention.training import build_backbone, build_model, fill_cache, require_monitor, shown_examples
 
 DEFAULT_CONFIG = TrainConfig(data_options={"count": 3000})  # 8 runs in less than 12 minutes on two slow cores
 DEFAULT_SEEDS = 2
 
 
+@kept()
 def compare(
     config=None,
     variants=None,
@@ -127,6 +129,7 @@ def _check_networks(plan, dataset):
     for variant in plan.variants:
         try:
             config = variant.config(plan.config)
+            require_monitor(config, dataset)
             build_model(config, dataset, backbone if config.backbone == plan.config.backbone else None)
         except (TypeError, ValueError) as error:
             raise ValueError(f"The variant {variant.name!r} cannot run. {error}") from error

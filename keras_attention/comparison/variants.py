@@ -5,6 +5,7 @@ import dataclasses
 from keras_attention.arguments import invalid, unknown
 from keras_attention.config import DEFAULT_BACKBONE, UNIFORM
 from keras_attention.config.checks import CUSTOM
+from keras_attention.config.data_settings import OF_THE_IMAGES
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.models.backbones import BACKBONES, usual_layers
 
@@ -26,7 +27,7 @@ class Variant:
 
     Args:
         name: its name in reports and the name of its folder; without path separators.
-        settings: the settings of `TrainConfig` in which it differs from the others.
+        settings: the settings of `TrainConfig` in which it differs from the others; not those that change the images.
 
     Raises:
         ValueError: a folder cannot have the name, or the settings are not a dictionary or set the seed.
@@ -61,6 +62,12 @@ class Variant:
         for name in self.settings:
             if name not in known:
                 raise unknown("setting", name, known, f"variant {self.name!r}")
+            if name in OF_THE_IMAGES and self.settings[name] != getattr(base, name):
+                raise invalid(
+                    f"The variant {self.name!r} would be compared on other images.",
+                    f"the {name} of the comparison, {getattr(base, name)!r}",
+                    f"{name}={self.settings[name]!r}",
+                )
         settings = dict(self.settings)
         for family in ("score", "alignment"):
             # The options of one score do not apply to another.

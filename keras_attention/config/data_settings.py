@@ -7,6 +7,12 @@ from keras_attention.config.setting import setting
 from keras_attention.metrics import FLIPS
 from keras_attention.patterns import RESIZES, parse_group, parse_values
 
+# The settings that say which images there are, in which splits, and with which pixels and masks.
+OF_THE_IMAGES = (
+    *("data", "data_dir", "data_options", "masks", "mask_values", "label", "allow_duplicates", "group"),
+    *("image_size", "resize", "split_seed"),
+)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataSettings:

@@ -19,7 +19,7 @@ class WeightSettings:
         None,
         Path(),
         "pretrained weights of the backbone: imagenet, or a file: .keras or .weights.h5, for VGG16 also .safetensors, "
-        ".npz, .h5, .pth or .pt",
+        ".npz, .h5, .pth, .pt, .ckpt or .bin",
         "W",
     )
     freeze: str | None = setting(

@@ -76,7 +76,7 @@ def _notes(root, splits, files, class_names, left_out, below):
     for split, pairs in files.items():
         there = {label for _, label in pairs}
         if missing := [name for label, name in enumerate(class_names) if label not in there]:
-            yield f"{split}: no images of {listed(missing)}, so that figures over all classes are low or undefined"
+            yield f"{split}: no images of {listed(missing)}, which no mean over the classes counts"
     folders = [folder for classes in splits.values() for name, each in classes.items() if name for folder in each]
     joined = [(folder, [path for path in subfolders(folder) if below[path]]) for folder in folders]
     if joined := [(folder, inner) for folder, inner in joined if len(inner) > 1]:

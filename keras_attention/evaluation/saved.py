@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.config import TrainConfig
+from keras_attention.config.data_settings import OF_THE_IMAGES
 from keras_attention.data import ImageDataset, load
 from keras_attention.data.dataset import SPLITS, check_classes
 from keras_attention.evaluation.figures import split_metrics
@@ -26,20 +27,7 @@ from keras_attention.text import counted, shown
 __all__ = ["evaluate"]
 
 # The settings that `load_data` reads. The others may name custom layers, which an export does not need.
-OF_THE_DATA = (
-    "allow_duplicates",
-    "group",
-    "label",
-    "data",
-    "data_dir",
-    "data_options",
-    "masks",
-    "mask_values",
-    "image_size",
-    "resize",
-    "split_seed",
-    "train_on_validation",
-)
+OF_THE_DATA = (*OF_THE_IMAGES, "train_on_validation")
 
 
 def evaluate(

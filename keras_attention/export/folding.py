@@ -9,9 +9,16 @@ from keras import layers
 # Layer that a normalization can be folded into → how many of the last axes of its kernel form the output channels.
 FOLDABLE = {layers.Conv1D: 1, layers.Conv2D: 1, layers.Conv3D: 1, layers.Dense: 1, layers.DepthwiseConv2D: 2}
 
+# Layers that change images in training only, and hold random states that some formats lack; all but `RandomCrop`.
+AUGMENTATION = tuple(
+    layer for name, layer in vars(layers).items() if name.startswith("Random") and layer is not layers.RandomCrop
+)
+
 
 def fold_batch_normalization(model):
     """The same function with fewer operations, for inference only.
+
+    Layers that change images in training only are left out.
 
     At inference a batch normalization is y = γ(x − μ)/√(σ² + ε) + β with constants. After a linear layer x = w∗i + b,
     the two together are one linear layer with the kernel γw/√(σ² + ε) and the bias γ(b − μ)/√(σ² + ε) + β. They are
@@ -40,14 +47,22 @@ def fold_batch_normalization(model):
         return args[0] if operation in gone else operation(*args, **kwargs)
 
     gone = {copy(normalization) for normalization in normalization_of.values()}
+    gone |= {copy(layer) for layer in model.layers if isinstance(layer, AUGMENTATION)}
     plain = keras.Model(model.input, model.output, name=model.name)
     folded = keras.models.clone_model(plain, clone_function=copy, call_function=call)
     for original, layer in copies.items():
         if original in normalization_of:
             layer.set_weights(_folded_weights(original, normalization_of[original]))
-        elif layer not in gone and isinstance(layer, keras.Layer) and not isinstance(layer, keras.Model):
+        elif layer not in gone and isinstance(layer, keras.Layer) and not _is_folded(original):
             layer.set_weights(original.get_weights())
+            _with_constants(layer)
     return folded
+
+
+def _with_constants(layer):
+    """Makes the statistics of a `Normalization` arrays, which every format holds as constants and not as inputs."""
+    if isinstance(layer, layers.Normalization):
+        layer.mean, layer.variance = (np.asarray(values) for values in (layer.mean, layer.variance))
 
 
 def _foldable(model):
@@ -76,10 +91,17 @@ def _can_join(linear, normalization):
     return last_axis and normalization.axis in (-1, len(linear.output.shape) - 1)
 
 
+def _is_folded(operation):
+    """Whether an operation is a model inside the model with a graph of its own, which is folded likewise."""
+    return isinstance(operation, keras.Sequential) or hasattr(operation, "_nodes_by_depth")
+
+
 def _copy(operation, with_bias):
     """A layer with the same settings but new weights; an operation that is not a layer as it is."""
-    if isinstance(operation, keras.Model):
-        return fold_batch_normalization(operation)
+    if _is_folded(operation):
+        # A `Sequential` has its graph inside.
+        graph = keras.Model(operation.inputs, operation.outputs, name=operation.name)
+        return fold_batch_normalization(graph)
     if not isinstance(operation, keras.Layer):
         return operation
     config = operation.get_config()

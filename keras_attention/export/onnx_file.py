@@ -27,7 +27,7 @@ def write_onnx(graph, path, quantize=None):
     import onnx
     import tf2onnx
 
-    model, _ = tf2onnx.convert.from_function(graph.frozen, [graph.signature], opset=OPSET)
+    model, _ = tf2onnx.convert.from_function(graph.frozen, [graph.signature], opset=OPSET, custom_op_handlers=HANDLERS)
     properties = {
         "class_names": json.dumps(graph.class_names),
         "image_size": str(graph.image_shape[0]),
@@ -40,6 +40,46 @@ def write_onnx(graph, path, quantize=None):
     onnx.save(model, str(path))
     if quantize == "dynamic":
         _quantize(path)
+
+
+def _log1p(context, node, name, arguments):
+    """log(1 + x), as ONNX has it."""
+    _as_onnx(context, node, "Log", _with_one(context, node.input[0], "Add"))
+
+
+def _expm1(context, node, name, arguments):
+    """exp(x) − 1, as ONNX has it."""
+    _then(context, node, "Exp", lambda output: _with_one(context, output, "Sub"))
+
+
+def _erfc(context, node, name, arguments):
+    """1 − erf(x), as ONNX has it."""
+    _then(context, node, "Erf", lambda output: _with_one(context, output, "Sub", one_first=True))
+
+
+def _with_one(context, tensor, operation, one_first=False):
+    """The name of a new tensor: a tensor plus or minus 1, or 1 minus it."""
+    from tf2onnx.utils import make_name
+
+    one = context.make_const(make_name("one"), np.array(1, "float32")).output[0]
+    return context.make_node(operation, [one, tensor] if one_first else [tensor, one]).output[0]
+
+
+def _as_onnx(context, node, kind, tensor):
+    """Makes a node of TensorFlow that of ONNX of another kind, with one input."""
+    node.type, node.domain = kind, ""
+    context.replace_inputs(node, [tensor])
+
+
+def _then(context, node, kind, follow):
+    """Makes a node of TensorFlow that of ONNX, and gives what follows from its output to those who used the output."""
+    node.type, node.domain = kind, ""
+    users = context.find_output_consumers(node.output[0])
+    context.replace_all_inputs(node.output[0], follow(node.output[0]), ops=users)
+
+
+# Operations that tf2onnx does not know; `entmax` and some activations consist of them.
+HANDLERS = {name: (handler, []) for name, handler in (("Log1p", _log1p), ("Expm1", _expm1), ("Erfc", _erfc))}
 
 
 def _halve(graph):

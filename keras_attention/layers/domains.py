@@ -36,7 +36,8 @@ class Range:
 
     Args:
         least, most: the ends of the range.
-        step: the difference between two values, or their ratio if `logarithmic`; `None` allows every value.
+        step: the difference between two values, or their ratio if `logarithmic`, counted from `least`; `most` is then
+            the largest value if whole steps lead to it. `None` allows every value.
         logarithmic: whether the values are spread evenly on a logarithmic scale.
 
     Raises:
@@ -66,3 +67,11 @@ class Range:
     def whole(self):
         """Whether the values are integers."""
         return isinstance(self.least, int) and isinstance(self.most, int)
+
+    @property
+    def steps(self):
+        """The values of a range of fractions with equal steps, to three digits; `None` for another range."""
+        if self.step is None or self.whole or self.logarithmic:
+            return None
+        count = int((self.most - self.least) / self.step + 1e-6) + 1  # 0.5 / 0.1 may be rounded to below 5
+        return tuple(float(f"{self.least + number * self.step:.3g}") for number in range(count))

@@ -209,7 +209,8 @@ def map_shares(maps):
     maps = ops.convert_to_tensor(maps)
     maps = ops.cast(maps, keras.backend.result_type(maps.dtype, "float32"))
     total = ops.sum(maps, axis=(-2, -1), keepdims=True)
-    return ops.where(total > SMALLEST_TOTAL, maps / ops.where(total > SMALLEST_TOTAL, total, 1.0), 0.0)
+    small = total <= SMALLEST_TOTAL  # false for NaN, which must stay NaN
+    return ops.where(small, 0.0, maps / ops.where(small, 1.0, total))
 
 
 def _sum(values):
@@ -231,10 +232,11 @@ def _difference(first, second):
 def _on_one_grid(first, second, axis):
     """Both maps, as shares, on the coarser of their grids along an axis."""
     sizes = ops.shape(first)[axis], ops.shape(second)[axis]
-    if sizes[0] == sizes[1]:
+    known = all(isinstance(size, int) for size in sizes)
+    if known and sizes[0] == sizes[1]:
         return first, second
     # Known sizes stay numbers, because a compiled function of JAX cannot make a range of a tensor.
-    smaller = min(sizes) if all(isinstance(size, int) for size in sizes) else ops.minimum(*sizes)
+    smaller = min(sizes) if known else ops.minimum(*sizes)
     return tuple(cell_sums(shares, size, smaller, axis) for shares, size in zip((first, second), sizes, strict=True))
 
 

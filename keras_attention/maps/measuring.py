@@ -2,7 +2,6 @@
 
 import collections
 import itertools
-import random
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from keras_attention.maps.perturbation import deletion_and_insertion
 from keras_attention.maps.placed import PlacedMaps, joint_map
 from keras_attention.maps.properties import agreement
 from keras_attention.models.outputs import JOINT, PROBABILITIES
+from keras_attention.seeding import seeded
 from keras_attention.text import counted
 
 CHUNK = 256  # images whose maps are held at the resolution of the images
@@ -182,12 +182,8 @@ def _numbers(labels, count):
 
 def _with_random_weights(model, seed):
     """The same network with random weights from a seed; the state of the global generator is kept."""
-    state = random.getstate()
-    try:
-        random.seed(seed)  # Keras draws the seeds of its initializers from this generator
+    with seeded(seed):
         return type(model).from_config(model.get_config())
-    finally:
-        random.setstate(state)
 
 
 def _against_masks(maps, masks=None):

@@ -38,6 +38,20 @@ class Answers:
         return softmax(self.logits, axis=-1)
 
     @functools.cached_property
+    def log_odds(self):
+        """log p/(1 − p) of each class, `(n, classes)`: it ranks as p does, and differs also where p is rounded to 1."""
+        from scipy.special import log_softmax, logsumexp
+
+        logarithms, rows, best = log_softmax(self.logits, axis=-1), np.arange(len(self.logits)), self.predicted
+        others = self.logits.copy()
+        others[rows, best] = -np.inf
+        # Only the largest p can be near 1; of the others, 1 − p is computed exactly from p.
+        with np.errstate(divide="ignore"):
+            odds = logarithms - np.log1p(-np.exp(logarithms))
+        odds[rows, best] = self.logits[rows, best] - logsumexp(others, axis=-1)
+        return odds
+
+    @functools.cached_property
     def losses(self):
         """The cross-entropy of each image in nats, `(n,)`."""
         from scipy.special import log_softmax
@@ -61,7 +75,7 @@ class Answers:
     def one_against_rest(self, measure, number):
         """A measure of scikit-learn for one class; `None` unless some images are of the class and some are not."""
         truth = self.labels == number
-        return float(measure(truth, self.probabilities[:, number])) if 0 < truth.sum() < len(truth) else None
+        return float(measure(truth, self.log_odds[:, number])) if 0 < truth.sum() < len(truth) else None
 
     def drawn(self, times):
         """The answers of a resample, with image i `times[i]` times."""

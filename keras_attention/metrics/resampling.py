@@ -29,13 +29,14 @@ def loss(answers, weights):
 
 
 def macro_f1(answers, weights):
-    """Mean F1 over the classes; F1 is 0 if it is not defined."""
-    scores = []
+    """Mean F1 over the classes that have images."""
+    total, classes = np.zeros(len(weights)), np.zeros(len(weights))
     for number in answers.classes:
         found, true = answers.predicted == number, answers.labels == number
-        both, either = weights[:, found & true].sum(1), weights[:, found].sum(1) + weights[:, true].sum(1)
-        scores.append(np.divide(2 * both, either, out=np.zeros_like(both), where=either > 0))
-    return np.mean(scores, axis=0)
+        both, images = weights[:, found & true].sum(1), weights[:, true].sum(1)
+        total += np.where(images > 0, 2 * both / np.maximum(weights[:, found].sum(1) + images, 1), 0)
+        classes += images > 0
+    return _divided(total, classes)
 
 
 def roc_auc(answers, weights):
@@ -56,22 +57,22 @@ def mean(values, weights):
 
 
 def _mean_over_classes(measure, answers, weights):
-    columns = zip(answers.classes, answers.probabilities.T, strict=True)
+    columns = zip(answers.classes, answers.log_odds.T, strict=True)
     rows = np.stack([measure(*_ranked(weights, column, answers.labels == number)) for number, column in columns])
     defined = np.isfinite(rows)
     return _divided(np.where(defined, rows, 0).sum(0), defined.sum(0).astype("float64"))
 
 
-def _ranked(weights, probability, truth):
-    """Total weights of the positive and the negative images at each distinct probability, the highest first."""
-    order = np.argsort(-probability, kind="stable")
-    starts = np.flatnonzero(np.diff(probability[order], prepend=np.inf))
+def _ranked(weights, odds, truth):
+    """Total weights of the positive and the negative images at each distinct value, the highest first."""
+    order = np.argsort(-odds, kind="stable")
+    starts = np.flatnonzero(np.diff(odds[order], prepend=np.inf))
     weights, truth = weights[:, order], truth[order]
     return np.add.reduceat(weights * truth, starts, axis=1), np.add.reduceat(weights * ~truth, starts, axis=1)
 
 
 def _roc_auc(positive, negative):
-    """Share of the pairs of a positive and a negative image in the right order; equal probabilities count half."""
+    """Share of the pairs of a positive and a negative image in the right order; equal log-odds count half."""
     below = negative.sum(1, keepdims=True) - np.cumsum(negative, axis=1)
     pairs = positive.sum(1) * negative.sum(1)
     return _divided((positive * (below + negative / 2)).sum(1), pairs)

@@ -66,6 +66,10 @@ def _average_precision(answers, number):
     return answers.one_against_rest(average_precision_score, number)
 
 
+def _f1(answers, number):
+    return float(answers.by_class[2][number]) if answers.by_class[3][number] else None
+
+
 def _mean_over_classes(of):
     """The mean of a figure over the classes that define it; `None` if none does."""
 
@@ -96,7 +100,7 @@ METRICS = by_name(
         name="macro_f1",
         title="macro F1",
         headline=True,
-        of=lambda answers: float(answers.by_class[2].mean()),
+        of=_mean_over_classes(_f1),
     ),
     Metric(
         name="roc_auc",
@@ -127,8 +131,9 @@ MONITORS = {f"val_{name}": metric for name, metric in METRICS.items()}
 def classification_metrics(logits, labels, class_names):
     """The figures of a classifier on a split.
 
-    ROC-AUC and average precision are exact (no bins), for each class against the rest. Their means are taken over the
-    classes that define them: those with at least one image of the class and one of another.
+    ROC-AUC and average precision are exact (no bins), for each class against the rest. Means are taken over the classes
+    that define them: F1 over those with an image, the two others over those with an image of the class and one of
+    another.
 
     Args:
         logits: `(n, classes)`.

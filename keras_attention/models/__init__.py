@@ -4,8 +4,10 @@ from keras_attention.models.backbone import FeatureLayer, feature_layers, freeze
 from keras_attention.models.backbones import BACKBONES, Backbone
 from keras_attention.models.calibration import calibrate_batch_norm
 from keras_attention.models.classifier import attention_classifier
+from keras_attention.models.focal import FocalCrossentropy
 from keras_attention.models.grids import Axis, Grid, layer_grids, map_grids
 from keras_attention.models.outputs import attention_outputs
+from keras_attention.models.rates import StepDecay, TwoRateAdamW, TwoRateSGD
 from keras_attention.models.reinforce import ReinforceModel
 from keras_attention.models.supervision import MaskDice, MaskOverlap, mask_losses
 from keras_attention.models.vgg import VGG16BN
@@ -17,11 +19,15 @@ __all__ = [
     "Axis",
     "Backbone",
     "FeatureLayer",
+    "FocalCrossentropy",
     "Grid",
     "LoadedWeights",
     "MaskDice",
     "MaskOverlap",
     "ReinforceModel",
+    "StepDecay",
+    "TwoRateAdamW",
+    "TwoRateSGD",
     "attention_classifier",
     "attention_outputs",
     "calibrate_batch_norm",

@@ -29,6 +29,7 @@ class FeatureLayer:
     stride: int
 
 
+FROZEN_HERE = "_frozen_by_keras_attention"  # an attribute of a layer
 NOMINAL_SIDE = 512  # side of an image, to compute the strides of a backbone that takes any size
 
 
@@ -106,7 +107,7 @@ def freeze(backbone, up_to=None):
 
 
 def unfreeze(backbone):
-    """Makes all layers of a backbone trainable again.
+    """Makes the layers of a backbone trainable again that `freeze` froze; what its builder froze stays frozen.
 
     Args:
         backbone: a functional Keras model.
@@ -145,10 +146,17 @@ def require_functional(model, argument):
 
 
 def _train_all_but(backbone, frozen):
-    backbone.trainable = True
-    # Layer by layer, because Keras on TensorFlow does nothing if a model is set to the value that it already has.
+    """Freezes layers, and frees those others that were frozen here before; what its builder froze stays frozen."""
+    wanted = []
     for layer in backbone.layers:
-        layer.trainable = layer.name not in frozen
+        for each in layer._flatten_layers():
+            may_train = each.trainable or getattr(each, FROZEN_HERE, False)
+            wanted.append((each, may_train and layer.name not in frozen, may_train and layer.name in frozen))
+    # Layer by layer, because Keras on TensorFlow does nothing if a model is set to the value that it already has; from
+    # the outermost, whose value Keras gives to the layers in it too.
+    for layer, trains, frozen_here in wanted:
+        layer.trainable = trains
+        setattr(layer, FROZEN_HERE, frozen_here)
     return backbone
 
 

@@ -24,7 +24,8 @@ ARRAYS = {
     "preprocessing": ("mean", "std"),
 }
 STATISTICS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
-TORCH_NAME = re.compile(r"(?:.*\.)?features\.(\d+)\.(weight|bias|running_mean|running_var)$")
+# `features.0.weight`, below any prefix; or `0.weight`, as the features alone are saved.
+TORCH_NAME = re.compile(r"(?:(?:.*\.)?features\.)?(\d+)\.(weight|bias|running_mean|running_var)$")
 KERAS_NAME = re.compile(r"(?:^|/)(block\d_(?:conv|bn)\d|preprocessing)/(\w+)$")
 
 
@@ -66,7 +67,7 @@ def load_pretrained(model, source, strict=True):
     Args:
         model: a model with the layers of `VGG16BN`.
         source: `"imagenet"`, which downloads Keras's VGG16 once, or the path of a `.safetensors`, `.npz`, `.keras`,
-            `.weights.h5`, `.h5` or, if PyTorch is installed, `.pth` file.
+            `.weights.h5`, `.h5` or, if PyTorch is installed, `.pth`, `.pt`, `.pth.tar`, `.ckpt` or `.bin` file.
         strict: whether each layer must be in the file.
 
     Returns:

@@ -1,6 +1,6 @@
 """Training: from settings to a finished run."""
 
-from keras_attention.training.callbacks import best_row
+from keras_attention.training.callbacks import best_row, require_monitor
 from keras_attention.training.fitting import fit_run, fit_stage
 from keras_attention.training.job import train
 from keras_attention.training.networks import (
@@ -22,6 +22,7 @@ __all__ = [
     "fit_run",
     "fit_stage",
     "make_stages",
+    "require_monitor",
     "shown_examples",
     "train",
 ]

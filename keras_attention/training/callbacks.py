@@ -2,11 +2,15 @@
 
 import math
 import time
+import warnings
 
 import keras
+import numpy as np
 
+from keras_attention.arguments import invalid
 from keras_attention.evaluation.figures import predict_split
 from keras_attention.metrics import MONITORS, classification_metrics
+from keras_attention.metrics.answers import Answers
 from keras_attention.models.outputs import LOGITS
 
 
@@ -30,6 +34,20 @@ def best_row(rows, monitor):
     """The index of the best row of a history, the first of equal ones; a row without a figure is the worst."""
     values = [-MONITORS[monitor].sign * row[monitor] for row in rows]
     return min(range(len(values)), key=lambda index: (math.isnan(values[index]), values[index], index))
+
+
+def require_monitor(config, dataset):
+    """Raises `ValueError` unless the validation split defines the figure by which the best epoch is chosen."""
+    if config.train_on_validation:
+        return
+    labels, classes = dataset.validation.labels(), len(dataset.class_names)
+    if MONITORS[config.monitor].of(Answers(np.zeros((len(labels), classes)), labels)) is None:
+        there = ", ".join(dataset.class_names[label] for label in np.unique(labels))
+        raise invalid(
+            f"The validation images do not define {config.monitor}.",
+            "images of at least two classes, or another `monitor`, such as val_accuracy",
+            f"images of {there} alone, monitor={config.monitor!r}",
+        )
 
 
 class Keeper(keras.callbacks.Callback):
@@ -73,6 +91,8 @@ class Keeper(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         # As the file has them, so that a resumed run finds the same row best.
         self.rows = self.run.write_history([*self.rows, {"epoch": epoch + 1, **logs, "learning_rate": rate}])
+        if not self.config.train_on_validation and math.isnan(self.rows[-1][self.config.monitor]):
+            warnings.warn(f"Epoch {epoch + 1} has no {self.config.monitor}, and cannot be the best one.", stacklevel=2)
         if self.classifier is not None and self.best_row == len(self.rows) - 1:
             self.run.save_model(self.classifier)
         self.run.back_up(self.model, len(self.rows), self.seconds)

@@ -9,13 +9,16 @@ from keras_attention.export.graph import require_tensorflow
 from keras_attention.precision import in_float32, resolve_precision
 from keras_attention.runs import Run, load_data
 from keras_attention.runs.data import read_split, write_split
+from keras_attention.seeding import kept
 from keras_attention.text import counted
+from keras_attention.training.callbacks import require_monitor
 from keras_attention.training.fitting import fit_run
 from keras_attention.training.networks import build_networks
 from keras_attention.training.results import write_results
 from keras_attention.training.stages import make_stages
 
 
+@kept()
 def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", export=True):
     """Trains a classifier, measures it on its test split, draws where it looks, and exports it.
 
@@ -56,6 +59,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
         return folder
     verbose = (1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose
     dataset = load_data(config, folder.folder if resume else None)
+    require_monitor(config, dataset)
     if resume and (before := read_split(folder.folder)):
         before.require_training_images(dataset.files)
     precision = resolve_precision(config.precision)

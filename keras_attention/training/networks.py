@@ -3,11 +3,13 @@
 import keras
 import numpy as np
 
+from keras_attention.arguments import invalid
 from keras_attention.features import calibrate_once
-from keras_attention.models import BACKBONES, attention_classifier, mask_losses
+from keras_attention.models import BACKBONES, FocalCrossentropy, attention_classifier, mask_losses
 from keras_attention.models.backbone import feature_map
 from keras_attention.models.outputs import LOGITS
 from keras_attention.precision import dtype_policy, resolve_precision
+from keras_attention.seeding import seeded
 from keras_attention.training.optimizers import make_optimizer
 
 
@@ -61,8 +63,7 @@ def build_model(config, dataset, backbone=None):
 
 def build_networks(config, dataset):
     """The backbone of a run and the classifier over it, with the seed and the precision of the run."""
-    keras.utils.set_random_seed(config.seed)
-    with dtype_policy(resolve_precision(config.precision)):
+    with seeded(config.seed), dtype_policy(resolve_precision(config.precision)):
         backbone = build_backbone(config, dataset)
         return backbone, build_model(config, dataset, backbone)
 
@@ -103,10 +104,7 @@ def make_variables(network):
 
 def _classification_loss(config):
     if config.loss == "focal":
-        # α = 1: classes are not weighed further, as in Yan et al., IPMI 2019.
-        return keras.losses.CategoricalFocalCrossentropy(
-            alpha=1.0, gamma=config.focal_gamma, from_logits=True, label_smoothing=config.label_smoothing
-        )
+        return FocalCrossentropy(config.focal_gamma, config.label_smoothing)
     return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
 
 
@@ -115,4 +113,10 @@ def class_weights(config, dataset):
     if config.class_weights == "none":
         return None
     counts = np.bincount(dataset.trained.labels(), minlength=len(dataset.class_names))
+    if not counts.all():
+        empty = [name for name, count in zip(dataset.class_names, counts, strict=True) if not count]
+        what = f"Classes without training images have no weight: {', '.join(empty)}."
+        raise invalid(
+            what, "images of each class, or `class_weights='none'`", f"class_weights={config.class_weights!r}"
+        )
     return (counts.sum() / (len(counts) * counts)).astype("float32")

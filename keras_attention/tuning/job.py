@@ -9,8 +9,9 @@ from keras_attention.atomic import remove
 from keras_attention.config import TrainConfig
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.plugins import program
+from keras_attention.seeding import kept
 from keras_attention.text import teller
-from keras_attention.training import build_backbone, fill_cache
+from keras_attention.training import build_backbone, fill_cache, require_monitor
 from keras_attention.tuning.cluster import Chief, Worker, check_free, check_worker_name, parse_address
 from keras_attention.tuning.folder import Plan, Search
 from keras_attention.tuning.hypermodel import AttentionHyperModel
@@ -25,6 +26,7 @@ DEFAULT_TRIALS = 20
 SAMPLE = 256  # images that identify a data set
 
 
+@kept()
 def search(
     hypermodel=None,
     max_trials=None,
@@ -132,6 +134,7 @@ def _claim(hypermodel, given, run, resume, overwrite):
     plan = Plan(config, hypermodel.searched.fix, hypermodel.searched.choose, **settings)
     # Check the folder first, as the images may take long to load.
     search_folder.claim(plan, resume, overwrite)
+    require_monitor(config, hypermodel.dataset)
     plan = dataclasses.replace(plan, space=_describe_space(hypermodel), data=_describe_data(hypermodel.dataset))
     if saved:
         search_folder.claim(plan, resume)

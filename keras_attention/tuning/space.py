@@ -247,6 +247,8 @@ def draw(hp, name, domain, default=None):
         domain: its `Choices` or its `Range`.
         default: the value that a grid begins with, if the domain contains it; otherwise the first value is used.
     """
+    if isinstance(domain, Range) and domain.steps:
+        domain = Choices(domain.steps)  # KerasTuner loses the last of them to rounding
     if isinstance(domain, Choices) and isinstance(domain.values[0], bool):
         if len(domain.values) == 2:
             return hp.Boolean(name, default=bool(default))

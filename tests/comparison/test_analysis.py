@@ -8,6 +8,7 @@ from scipy import stats
 
 from keras_attention.comparison.analysis import METRICS, summarize
 from keras_attention.comparison.statistics import holm
+from keras_attention.files import write_json
 
 STRENGTHS = {"plain": 0.3, "multiscale": 0.6, "additive+softmax": 2.5}
 
@@ -166,3 +167,24 @@ def test_a_summary_is_strict_json(compared):
     summary = summarize(comparison, plan)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     assert by_name(summary)["plain"]["curves"]["0"] == [None] * 4
+
+
+def test_runs_on_other_test_images_are_not_paired(compared):
+    comparison, given, _ = compared
+    run = comparison.run("multiscale", 1)
+    arrays = run.arrays()
+    run.save_arrays(**arrays | {"labels": arrays["labels"][::-1]})
+    with pytest.raises(
+        ValueError, match=r"multiscale.* was measured on other test images than .*plain.*Expected runs on"
+    ):
+        summarize(comparison, given)
+
+
+def test_runs_on_changed_files_of_the_same_classes_are_not_paired(compared):
+    comparison, given, _ = compared
+    runs = [comparison.run(name, seed) for name in STRENGTHS for seed in given.seed_numbers]
+    for number, run in enumerate(runs):
+        files = {"train": {}, "validation": {}, "test": {"a.png": "0" if number < 5 else "1"}}
+        write_json(run.folder / "images.json", {"classes": ["a"], "files": files})
+    with pytest.raises(ValueError, match=r"was measured on other test images"):
+        summarize(comparison, given)

@@ -107,3 +107,18 @@ def test_things_that_are_no_variant():
     message = "Unknown setting 'scoer' (did you mean 'score'?)."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         Variant("a", {"scoer": "dot"}).config(BASE)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"split_seed": 3}, {"image_size": 64}, {"data_options": {"clutter": 1}}, {"data": "photos"}, {"resize": "pad"}],
+    ids=str,
+)
+def test_a_variant_does_not_change_the_images(settings):
+    base = TrainConfig(image_size=32)
+    with pytest.raises(ValueError, match=r"^The variant 'mine' would be compared on other images\. Expected the "):
+        Variant("mine", settings).config(base)
+    name, value = next(iter(settings.items()))
+    assert Variant("mine", {name: getattr(base, name)}).config(base) == base
+    assert Variant("mine", {"augment": "shift"}).config(base).augment == "shift"
+    assert value != getattr(base, name)

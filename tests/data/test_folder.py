@@ -37,7 +37,7 @@ def labels(dataset, split):
     return dataset.split(split).labels().tolist()
 
 
-WITHOUT_A = "test: no images of a, so that figures over all classes are low or undefined"
+WITHOUT_A = "test: no images of a, which no mean over the classes counts"
 
 
 def test_named_splits(tree, numbers):

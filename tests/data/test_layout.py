@@ -225,7 +225,7 @@ def test_what_is_left_out_or_lacking_is_told(lay):
     layout = read_layout(lay(*many("train/a", "train/b", "test/a", "plots"), "1.png"))
     assert layout.notes == (
         "left out: images in folders that are neither splits nor classes: plots (2)",
-        "test: no images of b, so that figures over all classes are low or undefined",
+        "test: no images of b, which no mean over the classes counts",
     )
     assert layout.passed["images outside all class folders"] == 1
 

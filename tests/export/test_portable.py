@@ -3,13 +3,15 @@
 import importlib.util
 import json
 
+import keras
 import numpy as np
 import pytest
 import seams
 
 from keras_attention.export import FORMATS, export_model
 from keras_attention.export.card import is_card
-from keras_attention.models import attention_outputs
+from keras_attention.layers import AdditiveScore, CosineScore, EntmaxAlignment, EuclideanScore, SoftmaxAlignment
+from keras_attention.models import attention_classifier, attention_outputs
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -268,3 +270,56 @@ def test_a_link_stays_and_what_a_kill_left_goes(tiny_model, tmp_path):
     card = export_model(tiny_model(), link, ["cat", "dog", "eel"])
     assert (link.is_symlink(), card["name"], left.exists()) == (True, "link", False)
     assert is_card(json.loads((target / "card.json").read_text()))
+
+
+# Options for which tf2onnx lacks an operation, and their neighbours.
+OPTIONS = {
+    "entmax near softmax": {"alignment": EntmaxAlignment(1.05)},
+    "entmax of the guide": {"alignment": EntmaxAlignment(1.3)},
+    "entmax of 1.8": {"alignment": EntmaxAlignment(1.8)},
+    "entmax of 2": {"alignment": EntmaxAlignment(2.0)},
+    "a learned entmax": {"alignment": EntmaxAlignment(1.5, learned=True)},
+    "gelu": {"score": AdditiveScore(5, activation="gelu")},
+    "celu": {"score": AdditiveScore(5, activation="celu")},
+    "a sharp softmax": {"alignment": SoftmaxAlignment(0.3)},
+    "a learned cosine": {"score": CosineScore(learned=True)},
+    "squared distances": {"score": EuclideanScore(squared=True)},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_leaves(name, tmp_path):
+    keras.utils.set_random_seed(2)
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.Conv2D(6, 3, strides=4, activation="gelu", name="conv")(images)
+    backbone = keras.Model(images, keras.layers.MaxPooling2D(2, name="pool")(features))
+    arguments = {"score": "additive", "units": 5} | OPTIONS[name]
+    model = attention_classifier(backbone, 3, attend=("conv",), query="pool", **arguments)
+    card = export_model(model, tmp_path / "one", ("a", "b", "c"), formats=("onnx", "litert"))
+    assert max(form["largest_difference"] for form in card["formats"].values()) < 1e-5
+
+
+def inside(kind):
+    """A layer before the first convolution, as people put it into a backbone."""
+    layers = keras.layers
+    return {
+        "a model of augmentation": lambda: keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.1)]),
+        "a layer of augmentation": lambda: layers.RandomContrast(0.2),
+        "a model with normalization": lambda: keras.Sequential([layers.Conv2D(4, 3), layers.BatchNormalization()]),
+        "statistics of images": lambda: layers.Normalization(mean=[10.0, 20, 30], variance=[4.0, 9, 16]),
+    }[kind]()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind",
+    ["a model of augmentation", "a layer of augmentation", "a model with normalization", "statistics of images"],
+)
+def test_what_people_put_into_a_backbone_leaves(kind, tmp_path):
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.Conv2D(6, 3, strides=4, name="conv")(inside(kind)(images))
+    backbone = keras.Model(images, keras.layers.MaxPooling2D(2, name="pool")(features))
+    model = attention_classifier(backbone, 3, attend=("conv",), query="pool", units=5)
+    card = export_model(model, tmp_path / "one", ("a", "b", "c"), formats=tuple(FORMATS))
+    assert max(form["largest_difference"] for form in card["formats"].values()) < 1e-4

@@ -85,16 +85,15 @@ CASES = [
     Case("entmax", {}, entmax, sparse=True),
     Case("entmax", {"alpha": 1.1}, entmax, sparse=True),
     Case("entmax", {"alpha": 1.5, "learned": True}, entmax, sparse=True),
+    Case("entmax", {"alpha": 1.8}, entmax, sparse=True),
     Case("entmax", {"alpha": 2.0}, entmax, sparse=True),
-    # Here a weight is the square root of a difference of scores, which amplifies rounding.
-    Case("entmax", {"alpha": 3.0}, entmax, sparse=True, rounding=5e-5),
     Case("hard", {}, hard, sparse=True, smooth=False),
     Case("hard", {"estimator": "reinforce"}, hard, sparse=True, smooth=False),
     Case("reinforced", {}, reinforced, sparse=True),
 ]
 if keras.backend.backend() != "tensorflow":
     # A loop compiles in every single call. The learned α uses the same code as these two cases.
-    CASES = [case for case in CASES if case.arguments not in ({"alpha": 1.1}, {"alpha": 2.0})]
+    CASES = [case for case in CASES if case.arguments not in ({"alpha": 1.1}, {"alpha": 1.8})]
 
 # The worked example of METHOD: the weights for e = [−2, 0, .5].
 WORKED = [
@@ -332,6 +331,20 @@ def test_entmax_of_many_scores_agrees_with_bisection(alpha, spread, rng):
     np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=2e-6)
 
 
+@pytest.mark.parametrize("alpha", [1.2, 1.4, 1.5, 1.7, 1.9, 1.99, 2.0])
+@pytest.mark.parametrize("spread", [1e-4, 0.01, 1.0])
+@pytest.mark.parametrize("keys", [50, 1000, 5000])
+def test_the_gradient_of_nearly_equal_scores(keys, spread, alpha, rng, gradients):
+    """Against the implicit derivative at the weights of a bisection in float64: s·(g − Σ s·g / Σ s), s = p^(2 − α)."""
+    scores, factors = (spread * rng.normal(size=keys)).astype("float32"), rng.normal(size=keys)
+    layer = ALIGNMENTS["entmax"](alpha)
+    (found,) = gradients(lambda scores: ops.sum(layer(scores[None]) * factors.astype("float32")), scores)
+    weights = entmax(scores.astype("float64"), alpha)
+    slope = np.where(weights > 0, np.maximum(weights, 1e-300) ** (2 - alpha), 0)
+    np.testing.assert_allclose(found, slope * (factors - slope @ factors / slope.sum()), atol=1e-5)
+    np.testing.assert_allclose(numpy(layer(scores[None]))[0], weights, atol=2e-7)
+
+
 def test_entmax_of_two_is_sparsemax(scores):
     for form in ({"alpha": 2.0}, {"alpha": 2 - 1e-6}):
         weights = numpy(ALIGNMENTS["entmax"](**form)(scores))
@@ -405,7 +418,9 @@ def test_a_mask_of_numbers_that_are_meant_to_be_added(scores):
         SoftmaxAlignment()(scores, mask=np.where(MASK, 0, -1e9).astype("float32"))
 
 
-@pytest.mark.parametrize("arguments", [{"alpha": 1}, {"alpha": 0.5}, {"alpha": 2.0, "learned": True}], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [{"alpha": 1}, {"alpha": 0.5}, {"alpha": 2.1}, {"alpha": 2.0, "learned": True}], ids=str
+)
 def test_an_alpha_out_of_range(arguments):
     with pytest.raises(ValueError, match=r"^`alpha` is out of range\. Expected a number above 1.* Received: alpha="):
         ALIGNMENTS["entmax"](**arguments)

@@ -213,3 +213,39 @@ def test_a_head_over_features_is_the_same_model(rng):
     head.fit(features, np.array([0, 1, 2, 0]), verbose=0)
     assert (ops.convert_to_numpy(model(images)) != before).any()
     np.testing.assert_array_equal(ops.convert_to_numpy(head(features)), ops.convert_to_numpy(model(images)))
+
+
+def partly_frozen():
+    """A backbone whose builder froze a batch normalization, another one in a model inside it, and a convolution."""
+    inner = [layers.Conv2D(4, 3, name="inner_conv"), layers.BatchNormalization(name="inner_norm")]
+    inner = keras.Sequential(inner, name="inner")
+    images = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, name="first")(images)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.Conv2D(4, 3, name="second")(inner(x))
+    model = keras.Model(images, layers.Conv2D(4, 3, name="third")(x))
+    for layer in (inner.get_layer("inner_norm"), model.get_layer("norm"), model.get_layer("second")):
+        layer.trainable = False
+    return model
+
+
+def trained(model):
+    return [variable.path for variable in model.trainable_variables]
+
+
+@pytest.mark.parametrize(("up_to", "left"), [(None, ()), ("norm", ("inner", "third")), ("second", ("third",))])
+def test_what_a_builder_froze_stays_frozen(up_to, left):
+    model = partly_frozen()
+    before = trained(model)
+    assert len(before) == 6  # kernel and bias of the first, the inner and the third convolution
+    freeze(model, up_to)
+    assert trained(model) == [path for path in before if any(name in path for name in left)]
+    freeze(model, "first")
+    assert trained(model) == [path for path in before if not path.startswith("first")]
+    assert trained(unfreeze(model)) == before
+
+
+def test_a_backbone_that_is_frozen_as_a_whole_stays_so():
+    model = partly_frozen()
+    model.trainable = False
+    assert trained(unfreeze(freeze(model))) == []

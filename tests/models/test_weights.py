@@ -12,6 +12,7 @@ from keras import ops
 from safetensors.numpy import save_file
 
 from keras_attention.models import VGG16BN, attention_classifier, layout, load_pretrained, weights
+from keras_attention.weight_files import state_of
 
 SIDE = 32
 EPSILON = 1e-5
@@ -404,3 +405,60 @@ def test_a_model_that_is_no_vgg(torch_bn, tmp_path):
 def test_strict_is_a_truth_value(tmp_path):
     with pytest.raises(TypeError, match="`strict` must be True or False"):
         VGG16BN((SIDE, SIDE, 3), tmp_path / "a.npz", strict="no")
+
+
+class Tensor:
+    """What a checkpoint of PyTorch holds, for tests without PyTorch."""
+
+
+CONVOLUTION = {"features.0.weight": Tensor(), "features.0.bias": Tensor()}
+AVERAGED = {"features.0.weight": Tensor(), "features.0.bias": Tensor()}
+OPTIMIZER = {"state": {0: {"step": Tensor(), "exp_avg": Tensor()}}, "param_groups": [{"lr": 0.1}]}
+CHECKPOINTS = {
+    "the weights alone": CONVOLUTION,
+    "that of PyTorch's ImageNet example": {
+        "epoch": 90,
+        "state_dict": CONVOLUTION,
+        "best_acc1": Tensor(),
+        "optimizer": OPTIMIZER,
+    },
+    "the optimizer first": {"optimizer": OPTIMIZER, "state_dict": CONVOLUTION},
+    "under model": {"model": CONVOLUTION, "optimizer": OPTIMIZER, "scaler": {"scale": Tensor()}},
+    "in a model in a checkpoint": {"checkpoint": {"model_state": CONVOLUTION, "loss": Tensor()}},
+    "with other entries": {**CONVOLUTION, "meta": {"epoch": 3}},
+}
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_the_weights_in_a_checkpoint(name):
+    assert state_of(CHECKPOINTS[name], lambda value: isinstance(value, Tensor)) == CONVOLUTION
+
+
+@pytest.mark.parametrize("name", ["ema", "model_ema", "state_dict_ema"])
+def test_averaged_weights_are_preferred(name):
+    checkpoint = {"model": CONVOLUTION, name: AVERAGED, "optimizer": OPTIMIZER}
+    assert state_of(checkpoint, lambda value: isinstance(value, Tensor)) is not CONVOLUTION
+    assert state_of(checkpoint, lambda value: isinstance(value, Tensor)) == AVERAGED
+
+
+@pytest.mark.parametrize("checkpoint", [{}, OPTIMIZER, [1, 2], {"weight": 3.0}, None], ids=str)
+def test_a_checkpoint_without_weights_is_refused(checkpoint):
+    with pytest.raises(ValueError, match=r"^it holds no weights of layers, such as features\.0\.weight$"):
+        state_of(checkpoint, lambda value: isinstance(value, Tensor))
+
+
+def test_the_features_alone(torch_bn, images, tmp_path):
+    """As `torch.save(model.features.state_dict(), …)` names them."""
+    features = {name.removeprefix("features."): array for name, array in torch_bn.items() if "features" in name}
+    path = save(features, tmp_path / "features.safetensors")
+    model = VGG16BN((SIDE, SIDE, 3), path)
+    assert_features(model, reference(torch_bn, images, 3, as_torch), images)
+
+
+@pytest.mark.parametrize("suffix", [".pth.tar", ".ckpt", ".bin"])
+def test_suffixes_of_pytorch(suffix, torch_bn, images, tmp_path):
+    torch = pytest.importorskip("torch")
+    state = {name: torch.from_numpy(array) for name, array in torch_bn.items()}
+    path = tmp_path / f"vgg16_bn{suffix}"
+    torch.save({"epoch": 3, "best_acc1": torch.zeros(()), "state_dict": state}, path)
+    assert_features(VGG16BN((SIDE, SIDE, 3), path), reference(torch_bn, images, 3, as_torch), images)

@@ -168,3 +168,21 @@ def test_domains_refuse_what_holds_nothing():
     for bad in (lambda: Choices(()), lambda: Range(2, 2), lambda: Range(0.0, 1.0, logarithmic=True)):
         with pytest.raises(ValueError, match="Expected"):
             bad()
+
+
+@pytest.mark.parametrize(
+    ("domain", "values"),
+    [
+        (Range(0.0, 0.5, step=0.1), (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)),
+        (Range(0.1, 0.7, step=0.2), (0.1, 0.3, 0.5, 0.7)),
+        (Range(0.0, 0.5, step=0.2), (0.0, 0.2, 0.4)),
+        (Range(1, 7, step=2), (1, 3, 5, 7)),
+        (Range(1, 8, step=2, logarithmic=True), (1, 2, 4, 8)),
+    ],
+    ids=str,
+)
+def test_both_ends_of_a_range_are_drawn(domain, values):
+    hp = keras_tuner.HyperParameters()
+    assert draw(hp, "number", domain) == values[0]
+    assert tuple(hp.space[0].values) == values
+    assert {hp.space[0].prob_to_value(prob / 100) for prob in range(100)} == set(values)

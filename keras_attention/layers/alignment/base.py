@@ -17,7 +17,8 @@ class Alignment(WideLayer):
     """Base of the alignment functions, which takes care of masks and precision; a subclass overrides `align`.
 
     Weights are computed in float32 under any dtype policy (in float64 under a float64 policy). A masked key, or a key
-    whose score is −∞, has weight exactly 0; a row without any visible key is all 0, never NaN and never uniform.
+    whose score is −∞, has weight exactly 0; a row without any visible key is all 0, never NaN and never uniform. A
+    visible score that is NaN makes its row NaN, so that a diverged network is noticed.
 
     `normalized` says whether a row sums to 1. `averages` says how weights and values make the context: if `False`, it
     is Σ a·v; if `True`, it is the mean of a·v over the visible keys, so that its size does not depend on their number.
@@ -90,9 +91,16 @@ class Alignment(WideLayer):
         return None
 
 
+def with_nan(weights, scores):
+    """Weights, and NaN throughout each row with a score that is NaN, for functions that would lose it."""
+    # Not `isnan`, which LiteRT does not have. Through the sum, the gradient of such a row is NaN as well.
+    return weights + ops.sum(ops.where(ops.not_equal(scores, scores), scores, 0.0), axis=-1, keepdims=True)
+
+
 def visible_keys(scores, mask, finite):
     """True for each key that may get weight, one that is not masked and scored above −∞; `None` if all may."""
-    above = None if finite else ops.greater(scores, -np.inf)
+    # Not `scores > −∞`, which is false for NaN too and would hide it.
+    above = None if finite else ops.not_equal(scores, -np.inf)
     if mask is None:
         return above
     check_mask(mask, scores.shape)

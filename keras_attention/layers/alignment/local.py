@@ -18,7 +18,8 @@ class LocalMonotonicAlignment(Alignment):
     If there are as many queries as keys, each query has the position of its key. Otherwise the queries are spread
     evenly over the keys, so that a single query is in the middle. A window cannot be centred if its size is even and
     the query is at a key, or if its size is odd and the query is between two keys; it then reaches one key further
-    towards the end. Windows are cut at the border.
+    towards the end. Windows are cut at the border. Masked keys and queries have no position: the others are counted as
+    if they were alone.
 
     Args:
         window: number of keys across, at least 1; or one number for each axis of the grid.
@@ -53,24 +54,25 @@ class LocalMonotonicAlignment(Alignment):
     def call(self, scores, mask=None, training=None, grid=None, query=None, finite=False):
         if mask is not None:
             check_mask(mask, scores.shape)
-        window = self._windows(scores, grid)
+        window = self._windows(scores, grid, mask)
         mask = window if mask is None else ops.logical_and(window, ops.cast(mask, "bool"))
         return super().call(scores, mask=mask, training=training, finite=finite)
 
     def align(self, scores, training=None):
         return softmax(scores)
 
-    def _windows(self, scores, grid):
-        """`(Tq, Tk)`: whether a key is in the window of a query."""
+    def _windows(self, scores, grid, mask):
+        """`(Tq, Tk)`, or with a mask `(..., Tq, Tk)`: whether a key is in the window of a query."""
         grid = _grid(scores, grid)
         sizes = self.window if isinstance(self.window, (tuple, list)) else (self.window,) * len(grid)
         if len(sizes) != len(grid):
             raise invalid("`window` must fit the axes of the grid.", f"{len(grid)} sizes", f"window={self.window}")
+        if mask is not None and len(grid) == 1:
+            keys = VisibleKeys(mask, scores)
+            return _in_window(keys.ranks, keys.query_places(), sizes[0])
         inside = True
-        queries = _query_places(scores, grid)
-        for size, place, key in zip(sizes, queries, _key_places(grid), strict=True):
-            first = ops.ceil(place - (size - 1) / 2)[:, None]
-            inside = ops.logical_and(inside, ops.logical_and(key >= first, key < first + size))
+        for size, place, key in zip(sizes, _query_places(scores, grid), _key_places(grid), strict=True):
+            inside = ops.logical_and(inside, _in_window(key, place[:, None], size))
         return inside if len(scores.shape) > 1 else inside[0]
 
     def get_config(self):
@@ -82,7 +84,8 @@ class LocalPredictiveAlignment(Alignment):
     """a = softmax(e) · exp(−‖l − p‖² / 2σ²): the query predicts the position p to look at; σ = D/2.
 
     On each axis p = S·σ(Vᵀ tanh(Wq)), with the number S of keys along it; on a map the Gaussian is round. Positions are
-    counted from 0. As in the paper, the weights are not divided by their sum again. They therefore sum to less than 1,
+    counted from 0. Masked keys of a line have none: S and the positions are those of the visible keys. As in the paper,
+    the weights are not divided by their sum again. They therefore sum to less than 1,
     and the context is still Σ a·v.
 
     Args:
@@ -145,7 +148,7 @@ class LocalPredictiveAlignment(Alignment):
                 f"axes={len(grid)}",
                 f"axes={self.axes}",
             )
-        return weights * self._nearness(ops.cast(query, weights.dtype), grid)
+        return weights * self._nearness(ops.cast(query, weights.dtype), grid, mask, scores)
 
     def align(self, scores, training=None):
         return softmax(scores)
@@ -153,13 +156,16 @@ class LocalPredictiveAlignment(Alignment):
     def places(self, query, grid):
         """The positions that the queries look at, `(..., Tq, axes)`, in keys from the first one."""
         hidden = ops.tanh(ops.matmul(query, self.hidden_kernel))
-        return ops.cast(ops.stack(grid), query.dtype) * ops.sigmoid(ops.matmul(hidden, self.place_kernel))
+        return ops.cast(ops.stack(grid, axis=-1), query.dtype) * ops.sigmoid(ops.matmul(hidden, self.place_kernel))
 
-    def _nearness(self, query, grid):
+    def _nearness(self, query, grid, mask, scores):
         """`(..., Tq, Tk)`: the Gaussian around the position that each query predicts."""
-        places = self.places(query, grid)
-        squares = 0.0
-        for axis, key in enumerate(_key_places(grid)):
+        keys = _key_places(grid)
+        if mask is not None and len(grid) == 1:
+            visible = VisibleKeys(mask, scores)
+            grid, keys = (visible.count[..., 0],), (visible.ranks,)
+        places, squares = self.places(query, grid), 0.0
+        for axis, key in enumerate(keys):
             squares = squares + ops.square(ops.cast(key, query.dtype) - places[..., axis : axis + 1])
         return ops.exp(-2 * squares / self.window**2)
 
@@ -171,6 +177,55 @@ class LocalPredictiveAlignment(Alignment):
             "axes": self.axes,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
+
+
+class VisibleKeys:
+    """The visible keys of a line, counted as if the masked ones were not there.
+
+    Args:
+        mask: as an alignment takes it.
+        scores: `(..., Tq, Tk)` or `(Tk,)`, whose shape counts.
+
+    Attributes:
+        ranks: the position of each key among the visible ones, from 0, `(..., Tq, Tk)`; that of a masked key is between
+            those of its neighbours.
+        count: the number of visible keys of each query, `(..., Tq, 1)`.
+    """
+
+    def __init__(self, mask, scores):
+        self.queries, self.keys = scores.shape[-2] if len(scores.shape) > 1 else 1, scores.shape[-1]
+        self.visible = ops.cast(ops.broadcast_to(ops.cast(mask, "bool"), ops.shape(scores)), "float32")
+        self.ranks = ops.cumsum(self.visible, axis=-1) - (1 + self.visible) / 2
+        self.count = ops.sum(self.visible, axis=-1, keepdims=True)
+
+    def query_places(self):
+        """The position of each query among the visible keys, `(..., Tq, 1)`."""
+        if self.queries == 1:
+            return self.count / 2 - 0.5
+        if self.queries is not None and self.queries == self.keys:
+            return self._own_places()
+        spread = self._spread_places()
+        if None not in (self.queries, self.keys):
+            return spread
+        queries, keys = ops.shape(self.visible)[-2:]
+        return ops.where(ops.equal(queries, keys), self._own_places(), spread)
+
+    def _own_places(self):
+        """The rank of the key of the same number, if there are as many queries as keys."""
+        queries, keys = ops.shape(self.visible)[-2:]
+        own = ops.cast(ops.arange(queries)[:, None] == ops.arange(keys), "float32")
+        return ops.sum(own * self.ranks, axis=-1, keepdims=True)
+
+    def _spread_places(self):
+        """The centres of equal parts of the line, one for each query that sees any key."""
+        sees = ops.cast(self.count > 0, "float32")
+        parts = ops.sum(sees, axis=-2, keepdims=True)
+        return (ops.cumsum(sees, axis=-2) - 0.5) * self.count / ops.maximum(parts, 1) - 0.5
+
+
+def _in_window(key, place, size):
+    first = ops.ceil(place - (size - 1) / 2)
+    return ops.logical_and(key >= first, key < first + size)
 
 
 def _grid(scores, grid):

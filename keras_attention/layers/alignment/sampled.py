@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import require_choice, require_number
-from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
+from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment, with_nan
 from keras_attention.layers.alignment.soft import softmax
 from keras_attention.layers.domains import Choices, Range
 
@@ -67,6 +67,9 @@ class SampledAlignment(Alignment):
 
     def compute_output_spec(self, scores, *args, policy_scores=None, **kwargs):
         return super().compute_output_spec(scores, *args, **kwargs)
+
+    def over_visible(self, function, scores, mask=None, finite=False):
+        return super().over_visible(lambda visible: with_nan(function(visible), visible), scores, mask, finite)
 
     def with_policy_gradient(self, scores):
         """The same scores, with the gradient of the policy flowing through `policy_scores` if given."""
@@ -183,8 +186,9 @@ class HardAlignment(SampledAlignment):
 
     def choice(self, scores):
         """1 at the largest score of each row, or at the first of them if several are equal."""
-        # Not `argmax`, which the exports to ONNX and LiteRT refuse.
-        return ops.one_hot(ops.top_k(scores, 1)[1][..., 0], scores.shape[-1], dtype=scores.dtype)
+        # Not `argmax`, which the exports to ONNX and LiteRT refuse, nor `one_hot`, which needs a known number of keys.
+        chosen = ops.top_k(scores, 1)[1]
+        return ops.cast(ops.equal(ops.arange(ops.shape(scores)[-1], dtype=chosen.dtype), chosen), scores.dtype)
 
     def align(self, scores, training=None):
         if not training:

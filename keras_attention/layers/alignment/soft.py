@@ -10,7 +10,7 @@ from keras_attention.layers.domains import Range
 def softmax(scores, temperature=1.0):
     """exp(e/τ) / Σ exp(e/τ) along the last axis, for any finite scores."""
     if scores.shape[-1] == 1:
-        return ops.ones_like(scores)  # for a 1×1 map, say, where `ops.softmax` would warn
+        return ops.exp(scores - scores)  # 1, or NaN; for a 1×1 map, say, where `ops.softmax` would warn
     if temperature != 1:
         # Shifted before the division, in which hidden keys could become −∞, and a row of them NaN.
         scores = (scores - ops.max(scores, axis=-1, keepdims=True)) / temperature

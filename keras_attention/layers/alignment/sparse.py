@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_attention.arguments import require_number, require_truth
-from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment
+from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment, with_nan
 from keras_attention.layers.domains import Choices, Range
 
 
@@ -37,10 +37,14 @@ class SparsemaxAlignment(Alignment):
     """
 
     def align(self, scores, training=None):
-        shifted = _below_largest(scores, reach=1.0)
-        constant = ops.stop_gradient(shifted)
-        threshold = _climb(_sparsemax_step, constant, _lowest_threshold(constant, power=1.0))
-        return ops.relu(shifted - _sparsemax_step(shifted, ops.stop_gradient(threshold)))
+        return with_nan(_sparsemax(scores), scores)
+
+
+def _sparsemax(scores):
+    shifted = _below_largest(scores, reach=1.0)
+    constant = ops.stop_gradient(shifted)
+    threshold = _climb(_sparsemax_step, constant, _lowest_threshold(constant, power=1.0))
+    return ops.relu(shifted - _sparsemax_step(shifted, ops.stop_gradient(threshold)))
 
 
 def _sparsemax_step(shifted, threshold):
@@ -52,19 +56,22 @@ def _sparsemax_step(shifted, threshold):
 
 @ALIGNMENTS.register("entmax")
 class EntmaxAlignment(Alignment):
-    """a = max((α−1)e − τ, 0)^(1/(α−1)), Σ a = 1: between softmax (α → 1) and sparsemax (α = 2), and beyond.
+    """a = max((α−1)e − τ, 0)^(1/(α−1)), Σ a = 1: between softmax (α → 1) and sparsemax (α = 2).
 
     The solution of argmax pᵀe + H_α(p) over the distributions p, with the entropy of Tsallis
-    H_α(p) = Σ (p − p^α) / (α(α−1)). At α = 1.5 the threshold has a closed form over the keys above it; at other α it is
-    found by Newton's method, above 2 by bisection. The gradient is exact, with respect to a learned α too.
+    H_α(p) = Σ (p − p^α) / (α(α−1)). At α = 1.5 and 2 the threshold has a closed form over the keys above it; at other α
+    it is found by Newton's method. The gradient is exact, with respect to a learned α too.
+
+    Above α = 2 there is no useful gradient: it is proportional to p^(2−α), which grows without bound for a key whose
+    weight tends to 0, so that the rounding of one score decides the gradient of all.
 
     Args:
-        alpha: α, above 1.
+        alpha: α, above 1 and at most 2.
         learned: whether α is learned, starting from `alpha`. It is 1 + σ(w) of a weight w, so that it stays between 1
             and 2.
 
     Raises:
-        ValueError: α not above 1; a learned α not below 2.
+        ValueError: α not above 1 or above 2; a learned α not below 2.
 
     Example:
 
@@ -82,7 +89,8 @@ class EntmaxAlignment(Alignment):
 
     def __init__(self, alpha=1.5, learned=False, **kwargs):
         super().__init__(**kwargs)
-        self.alpha = require_number("alpha", alpha, above=1, below=2 if learned else None)
+        limit = {"below": 2} if learned else {"at_most": 2}
+        self.alpha = require_number("alpha", alpha, above=1, **limit)
         self.learned = require_truth("learned", learned)
 
     def build(self, scores_shape, query_shape=None):
@@ -93,10 +101,14 @@ class EntmaxAlignment(Alignment):
             self.raw_alpha = self.add_weight(name="raw_alpha", shape=(), initializer=start)
 
     def align(self, scores, training=None):
-        if self.raw_alpha is None and self.alpha == 1.5:
-            return _entmax_15(scores)
-        order = self.alpha - 1 if self.raw_alpha is None else ops.sigmoid(self.raw_alpha)
-        return _entmax(scores, order, convex=self.alpha <= 2)
+        return with_nan(self._weights(scores), scores)
+
+    def _weights(self, scores):
+        if self.raw_alpha is not None:
+            return _entmax_by_threshold(scores, ops.sigmoid(self.raw_alpha))
+        if self.alpha in CLOSED:
+            return CLOSED[self.alpha](scores)
+        return (_entmax_by_threshold if self.alpha > NEAR_SOFTMAX else _entmax_by_level)(scores, self.alpha - 1)
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha, "learned": self.learned}
@@ -123,39 +135,61 @@ def _entmax_15_step(halves, threshold):
     return threshold + excess / (2 * ops.sum(above, axis=-1, keepdims=True))
 
 
-def _entmax(scores, order, convex):
+CLOSED = {1.5: _entmax_15, 2: _sparsemax}
+# Up to this α the level λ is more exact, above it the threshold τ; see the two functions.
+NEAR_SOFTMAX = 1.3
+
+
+def _entmax_by_threshold(scores, order):
+    """Entmax of α = 1 + order, by the τ at which Σ max(z − τ, 0)^(1/order) = 1, with z = order·e.
+
+    Nearly equal scores have a τ near 0, where it has many digits, so that it is known which keys are above it: these
+    have a part in the gradient, however small their weights are.
+    """
+    order = ops.cast(order, scores.dtype)
+    fixed = ops.stop_gradient(order)
+    scaled = order * _below_largest(scores, reach=1 / fixed)
+    constant = ops.stop_gradient(scaled)
+    step = partial(_threshold_step, order=fixed)
+    threshold = _climb(step, constant, _lowest_threshold(constant, power=fixed), digits=0.6, relative=True)
+    threshold = ops.stop_gradient(threshold)
+    # One step of Newton's method. Its slope is constant, so that its numerator carries the gradient.
+    weights, slope = _root(scaled - threshold, order)
+    excess = ops.sum(weights, axis=-1, keepdims=True) - 1
+    return _root(scaled - (threshold + excess / ops.stop_gradient(slope)), order)[0]
+
+
+def _threshold_step(scaled, threshold, order):
+    """Newton's step for Σ max(z − τ, 0)^(1/order) = 1."""
+    weights, slope = _root(scaled - threshold, order)
+    return threshold + (ops.sum(weights, axis=-1, keepdims=True) - 1) / slope
+
+
+def _root(difference, order):
+    """max(x, 0)^(1/order), and the sum of its derivatives over the keys."""
+    above = difference > 0
+    base = ops.where(above, difference, 1.0)
+    weights = ops.where(above, ops.exp(ops.log(base) / order), 0.0)
+    return weights, ops.sum(weights / (base * order), axis=-1, keepdims=True)
+
+
+def _entmax_by_level(scores, order):
     """Entmax of α = 1 + order, by the λ at which Σ max(1 + order·(e − λ), 0)^(1/order) = 1.
 
     e is relative to the largest score, and λ = (τ + 1)/order. As order → 0 the power becomes exp(e − λ), and λ the
     logarithm of Σ exp(e); τ itself would lose its digits there.
     """
-    order = ops.cast(order, scores.dtype)
-    fixed = ops.stop_gradient(order)
-    shifted = _below_largest(scores, reach=1 / fixed)
-    solution = ops.stop_gradient(_level(ops.stop_gradient(shifted), fixed, convex))
+    shifted = _below_largest(scores, reach=1 / order)
+    constant = ops.stop_gradient(shifted)
+    keys = ops.cast(ops.shape(shifted)[-1], shifted.dtype)
+    highest = -ops.expm1(-order * ops.log(keys)) / order  # λ of equal scores
+    lowest = ops.maximum(ops.mean(constant, axis=-1, keepdims=True) + highest, 0.0)
+    solution = ops.stop_gradient(_climb(partial(_level_step, order=order), constant, lowest, digits=0.6))
     # One step of Newton's method. Its slope is constant, so that its numerator carries the gradient.
     weights, slope = _power(shifted - solution, order)
     excess = ops.sum(weights, axis=-1, keepdims=True) - 1
     slope = ops.stop_gradient(ops.sum(slope, axis=-1, keepdims=True))
-    weights, _ = _power(shifted - (solution + excess / slope), order)
-    # Their sum is 1 up to rounding, which the steep edge of the support amplifies for α above 2.
-    return weights / ops.sum(weights, axis=-1, keepdims=True)
-
-
-def _level(shifted, order, convex):
-    """λ, by Newton's method from below if the sum is convex in λ (up to α = 2), else by bisection."""
-    keys = ops.cast(ops.shape(shifted)[-1], shifted.dtype)
-    # λ is largest if all scores are equal.
-    highest = -ops.expm1(-order * ops.log(keys)) / order
-    if convex:
-        mean = ops.mean(shifted, axis=-1, keepdims=True)
-        return _climb(partial(_level_step, order=order), shifted, ops.maximum(mean + highest, 0.0), digits=0.6)
-    low, width = ops.zeros_like(shifted[..., :1]), highest
-    for _ in range(50 if keras.backend.standardize_dtype(shifted.dtype) == "float64" else 24):
-        width = width / 2
-        heavy = ops.sum(_power(shifted - (low + width), order)[0], axis=-1, keepdims=True) >= 1
-        low = ops.where(heavy, low + width, low)
-    return low
+    return _power(shifted - (solution + excess / slope), order)[0]
 
 
 def _level_step(shifted, level, order):
@@ -184,16 +218,17 @@ def _lowest_threshold(shifted, power):
     return ops.maximum(ops.mean(shifted, axis=-1, keepdims=True) - keys**-power, -1.0)
 
 
-def _climb(step, shifted, threshold, digits=1.0):
+def _climb(step, shifted, threshold, digits=1.0, relative=False):
     """Repeats a Newton step, which climbs to the solution from below, until no row climbs any more.
 
-    `digits` is the share of the digits that must be correct: about ½ is enough if one more step, which doubles the
-    number of correct digits, follows.
+    `digits` is the share of the digits that must be correct, with `relative` of the threshold's own: about ½ is enough
+    if one more step, which doubles the number of correct digits, follows.
     """
     tolerance = 4 * float(np.finfo(keras.backend.standardize_dtype(shifted.dtype)).eps) ** digits
 
     def climb(threshold, climbing):
         higher = step(shifted, threshold)
-        return higher, ops.any(higher > threshold + tolerance)
+        margin = tolerance * ops.absolute(threshold) if relative else tolerance
+        return higher, ops.any(higher > threshold + margin)
 
     return ops.while_loop(lambda threshold, climbing: climbing, climb, (threshold, True))[0]

@@ -63,7 +63,7 @@ class EuclideanScore(Score):
         if self.squared:
             return -squares
         # The slope of the root is infinite at 0, so the root of 1 is taken there and the result replaced by 0.
-        apart = squares > 0
+        apart = ops.not_equal(squares, 0)  # true for NaN too, which must stay NaN
         return -ops.where(apart, ops.sqrt(ops.where(apart, squares, 1.0)), 0.0)
 
     def get_config(self):
@@ -132,7 +132,7 @@ def _direction(vectors):
     """Vectors divided by their length; 0 for a vector of zeros."""
     # Divided by the largest entry first, which changes no direction: the squares then neither overflow nor vanish.
     largest = ops.stop_gradient(ops.max(ops.absolute(vectors), axis=-1, keepdims=True))
-    nonzero = largest > 0
+    nonzero = ops.not_equal(largest, 0)  # true for NaN too, which must stay NaN
     vectors = ops.where(nonzero, vectors, 0.0) / ops.where(nonzero, largest, 1.0)
     squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
     return vectors * ops.rsqrt(ops.where(nonzero, squares, 1.0))

@@ -1,0 +1,85 @@
+"""A figure that the validation images do not define decides nothing, and settings that cannot work are refused."""
+
+import math
+import random
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_attention import TrainConfig, compare, search, train
+from keras_attention.data import load
+from keras_attention.training.callbacks import Keeper, require_monitor
+from keras_attention.training.networks import class_weights
+
+SMALL = {"image_size": 32, "width": 0.05, "units": 4, "epochs": 1}
+
+
+@pytest.fixture
+def one_class_to_validate(tmp_path, rng):
+    """A folder whose validation split has images of one class alone."""
+    for folder, count in (("train/a", 6), ("train/b", 6), ("val/a", 3), ("test/a", 2), ("test/b", 2)):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (32, 32, 3)).astype("uint8")
+            Image.fromarray(pixels).save(tmp_path / "data" / folder / f"{number}.png")
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("monitor", ["val_roc_auc", "val_average_precision"])
+@pytest.mark.parametrize("job", [train, compare, search])
+def test_a_monitor_that_is_not_defined_is_refused_before_training(job, monitor, one_class_to_validate, tmp_path):
+    config = TrainConfig(data=str(one_class_to_validate), monitor=monitor, **SMALL)
+    with pytest.raises(
+        ValueError, match=rf"The validation images do not define {monitor}\. Expected .*Received: images of a"
+    ):
+        job(config, run=tmp_path / "run")
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_monitor_that_is_defined_is_not_refused(one_class_to_validate):
+    data = load(one_class_to_validate, image_size=32)
+    for monitor in ("val_accuracy", "val_macro_f1", "val_loss"):
+        require_monitor(TrainConfig(monitor=monitor), data)
+    require_monitor(TrainConfig(monitor="val_roc_auc", train_on_validation=True), data)
+
+
+def test_an_epoch_without_a_figure_is_told():
+    run = types.SimpleNamespace(write_history=list, save_model=lambda model: None, back_up=lambda *state: None)
+    keeper = Keeper(run, TrainConfig(monitor="val_roc_auc", epochs=3), None)
+    keeper.set_model(types.SimpleNamespace(optimizer=types.SimpleNamespace(learning_rate=1.0), stop_training=False))
+    keeper.on_train_begin()
+    keeper.on_epoch_end(0, {"val_roc_auc": 0.5})
+    with pytest.warns(UserWarning, match="Epoch 2 has no val_roc_auc, and cannot be the best one"):
+        keeper.on_epoch_end(1, {"val_roc_auc": math.nan})
+    assert keeper.best_row == 0
+
+
+def test_a_class_without_training_images_has_no_weight():
+    split = types.SimpleNamespace(labels=lambda: np.arange(40) % 2)
+    data = types.SimpleNamespace(trained=split, class_names=("a", "b", "c"))
+    with pytest.raises(
+        ValueError, match=r"Classes without training images have no weight: c\. Expected images of each"
+    ):
+        class_weights(TrainConfig(class_weights="balanced"), data)
+
+
+@pytest.mark.slow
+def test_training_leaves_no_trace_in_the_random_numbers_of_the_caller(tmp_path):
+    import tensorflow as tf
+
+    def numbers():
+        return random.random(), float(np.random.rand()), float(tf.random.uniform(()))
+
+    def after(work):
+        random.seed(5)
+        np.random.seed(5)
+        tf.random.set_seed(5)
+        work()
+        return numbers()
+
+    config = TrainConfig(data_options={"count": 60}, **SMALL)
+    assert after(lambda: train(config, tmp_path / "run", verbose=0, export=False)) == after(lambda: None)
+    twice = [train(config, tmp_path / name, verbose=0, export=False).metrics["loss"] for name in "ab"]
+    assert twice[0] == twice[1]
