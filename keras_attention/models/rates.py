@@ -41,12 +41,36 @@ class _TwoRates:
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class TwoRateAdamW(_TwoRates, keras.optimizers.AdamW):
-    """AdamW with a lower rate for some variables."""
+    """AdamW with a lower rate for some variables.
+
+    Args:
+        learning_rate, **kwargs: as for `keras.optimizers.AdamW`.
+        slow_paths: the `path` of each variable with the lower rate.
+        slow_factor: the factor on their rate, and so on their decoupled weight decay.
+
+    Example:
+
+    >>> from keras_attention.models import TwoRateAdamW
+    >>> optimizer = TwoRateAdamW(1e-3, slow_paths=["block1_conv1/kernel"], slow_factor=0.1)
+    >>> optimizer.get_config()["slow_factor"]
+    0.1
+    """
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class TwoRateSGD(_TwoRates, keras.optimizers.SGD):
-    """SGD with a lower rate for some variables."""
+    """SGD with a lower rate for some variables.
+
+    Args:
+        learning_rate, **kwargs: as for `keras.optimizers.SGD`.
+        slow_paths, slow_factor: as for `TwoRateAdamW`.
+
+    Example:
+
+    >>> from keras_attention.models import TwoRateSGD
+    >>> TwoRateSGD(0.1, momentum=0.9, slow_factor=0.5).slow_factor
+    0.5
+    """
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -58,6 +82,13 @@ class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
         every: steps between two multiplications, counted from the first step; `None` for a constant rate.
         factor: the factor of each multiplication.
         warmup_steps: steps of the rise.
+
+    Example:
+
+    >>> from keras_attention.models import StepDecay
+    >>> decay = StepDecay(0.5, every=2, factor=0.5)
+    >>> [float(decay(step)) for step in range(4)]
+    [0.5, 0.5, 0.25, 0.25]
     """
 
     def __init__(self, rate, every=None, factor=0.1, warmup_steps=0):
