@@ -64,7 +64,7 @@ def summary(run):
     picture = run.folder / "attention.png"
     lines.append(f"run     {run.folder}")
     lines += [f"picture {picture}"] if picture.exists() else []
-    lines.append(f"export  {run.export_path}")
+    lines += [f"export  {run.export_path}"] if run.export_path.exists() else []
     return "\n".join(map(shown, lines))
 
 

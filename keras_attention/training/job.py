@@ -14,7 +14,7 @@ from keras_attention.text import counted
 from keras_attention.training.callbacks import require_monitor
 from keras_attention.training.fitting import fit_run
 from keras_attention.training.networks import build_networks
-from keras_attention.training.results import write_results
+from keras_attention.training.results import warn_of_export, write_results
 from keras_attention.training.stages import make_stages
 
 
@@ -66,6 +66,8 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     backbone, model = build_networks(config, dataset)
     if verbose:
         print(_describe(config, dataset, model, precision), flush=True)
+    if export:
+        warn_of_export(model, dataset.class_names)
     parts = make_stages(config, dataset, model, backbone, verbose)
     if not resume:
         parts[0].make_features()  # a full disk is noticed before the run writes anything

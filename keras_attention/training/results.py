@@ -1,9 +1,13 @@
 """The results of a run: figures on the test split, pictures, and the export."""
 
+import warnings
+
 import numpy as np
 
+from keras_attention.arguments import one_line
 from keras_attention.data.dataset import SPLITS
 from keras_attention.evaluation.figures import predict_split, predict_with_flips, split_metrics
+from keras_attention.export.graph import InferenceGraph
 from keras_attention.export.run import export_run
 from keras_attention.maps import attention_figure
 from keras_attention.maps.placed import place
@@ -51,10 +55,28 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
     _draw(run, keeper, metrics["confusion"], dataset.class_names, logits, examples, shown)
     training = {"parameters": int(model.count_params()), "precision": precision}
     metrics |= _selection(keeper) | training | _data(dataset) | {"grids": as_config(grids)}
-    if export:
-        card = export_run(run, run.export_path, model=model, metrics=metrics, images=examples["image"])
-        metrics["export_difference"] = card["formats"]["savedmodel"]["largest_difference"]
     run.finish(metrics)
+    if export:
+        _export(run, model, metrics, examples["image"])
+
+
+def _export(run, model, metrics, images):
+    """Exports the model of a run whose results are written: they are not lost if it cannot be exported."""
+    try:
+        card = export_run(run, run.export_path, model=model, metrics=metrics, images=images)
+    except (ValueError, RuntimeError) as error:
+        again = f"`keras-attention export {run.folder}` tries again"
+        warnings.warn(f"The run is finished, but its model cannot be exported; {again}. {error}", stacklevel=3)
+        return
+    run.finish(metrics | {"export_difference": card["formats"]["savedmodel"]["largest_difference"]})
+
+
+def warn_of_export(model, class_names):
+    """Warns before training if the model cannot be exported afterwards, as far as its graph tells."""
+    try:
+        InferenceGraph(model, class_names)
+    except Exception as error:  # layers of others raise whatever they like when they are copied
+        warnings.warn(f"The trained model will not be exported: {one_line(error)}", stacklevel=3)
 
 
 def _predict(model, dataset, layers=None):

@@ -6,12 +6,14 @@ import types
 
 import numpy as np
 import pytest
+import seams
 from PIL import Image
 
 from keras_attention import TrainConfig, compare, search, train
 from keras_attention.data import load
 from keras_attention.training.callbacks import Keeper, require_monitor
 from keras_attention.training.networks import class_weights
+from keras_attention.training.results import warn_of_export
 
 SMALL = {"image_size": 32, "width": 0.05, "units": 4, "epochs": 1}
 
@@ -83,3 +85,33 @@ def test_training_leaves_no_trace_in_the_random_numbers_of_the_caller(tmp_path):
     assert after(lambda: train(config, tmp_path / "run", verbose=0, export=False)) == after(lambda: None)
     twice = [train(config, tmp_path / name, verbose=0, export=False).metrics["loss"] for name in "ab"]
     assert twice[0] == twice[1]
+
+
+class UncopiableError(Exception):
+    """What a layer of others may raise when it is copied."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [ValueError("no such format"), RuntimeError("it differs")], ids=repr)
+def test_an_export_that_fails_does_not_cost_the_run(error, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    seams.export_after_training(monkeypatch, fail)
+    config = TrainConfig(data_options={"count": 60}, **SMALL)
+    with pytest.warns(
+        UserWarning, match=r"The run is finished, but its model cannot be exported; `keras-attention export"
+    ):
+        run = train(config, tmp_path / "run", verbose=0)
+    assert run.finished
+    assert run.metrics["count"] == 10
+    assert not run.export_path.exists()
+
+
+def test_what_cannot_be_exported_is_said_before_training(monkeypatch):
+    def fail(*_):
+        raise UncopiableError("a layer without\na configuration")
+
+    seams.graph_before_training(monkeypatch, fail)
+    with pytest.warns(UserWarning, match="The trained model will not be exported: a layer without a configuration"):
+        warn_of_export(None, ("a", "b"))
