@@ -441,7 +441,11 @@ def test_averaged_weights_are_preferred(name):
     assert state_of(checkpoint, lambda value: isinstance(value, Tensor)) == AVERAGED
 
 
-@pytest.mark.parametrize("checkpoint", [{}, OPTIMIZER, [1, 2], {"weight": 3.0}, None], ids=str)
+@pytest.mark.parametrize(
+    "checkpoint",
+    [{}, OPTIMIZER, [1, 2], {"weight": 3.0}, None],
+    ids=["nothing", "an optimizer", "a list", "numbers", "none"],
+)
 def test_a_checkpoint_without_weights_is_refused(checkpoint):
     with pytest.raises(ValueError, match=r"^it holds no weights of layers, such as features\.0\.weight$"):
         state_of(checkpoint, lambda value: isinstance(value, Tensor))
