@@ -283,7 +283,7 @@ OTHER_ERRORS = {
     "option out of range": (
         {"alignment": "entmax", "alignment_options": {"alpha": 1}},
         "`alpha` is out of range.",
-        "a number above 1",
+        "a number above 1 and at most 2",
         "alpha=1",
     ),
     "options of no score": (

@@ -28,7 +28,7 @@ def dataset():
     from keras_attention.data import load
 
     labels = np.arange(12) % 2
-    images = np.zeros((12, 32, 32, 3), "uint8") + labels[:, None, None, None].astype("uint8")
+    images = np.zeros((12, 32, 32, 3), "uint8") + 100 * labels[:, None, None, None].astype("uint8")
     return load(dict.fromkeys(("train", "validation", "test"), (images, labels)))
 
 
