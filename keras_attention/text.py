@@ -13,7 +13,7 @@ COSTS = {
 }
 
 
-# Control characters, ends of lines, marks that turn the direction of writing, and bytes of names that are no text.
+# Control characters, ends of lines, marks that turn the direction of writing, and bytes of names that are not text.
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -106,3 +106,16 @@ def time_left(seconds):
 def teller(verbose):
     """A function that prints and flushes; without `verbose`, a function that does nothing."""
     return functools.partial(print, flush=True) if verbose else lambda *_, **__: None
+
+
+def listed(names, most=4):
+    """The first few names, and `…` if there are more.
+
+    Example:
+
+    >>> from keras_attention.text import listed
+    >>> listed(["ant", "bee", "cat"], most=2)
+    'ant, bee, …'
+    """
+    names = list(names)
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

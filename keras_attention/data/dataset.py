@@ -9,10 +9,9 @@ import tensorflow as tf
 from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.data.augmentation import Augmentation
 from keras_attention.data.split import Split, evenly_spaced
-from keras_attention.text import shown
+from keras_attention.text import listed, shown
 
 SPLITS = ("train", "validation", "test")
-MOST_CLASSES_NAMED = 4
 SQUARES = {"stretch": "", "crop": ", cropped to squares", "pad": ", padded to squares"}
 
 
@@ -157,8 +156,7 @@ class ImageDataset:
 
 def listed_classes(names):
     """The number of classes and the first few of their names, such as `12 classes (ant, bee, cat, dog, …)`."""
-    rest = ", …" if len(names) > MOST_CLASSES_NAMED else ""
-    return f"{len(names)} classes ({', '.join(names[:MOST_CLASSES_NAMED])}{rest})"
+    return f"{len(names)} classes ({listed(names)})"
 
 
 def check_classes(dataset, class_names):

@@ -12,7 +12,8 @@ from keras_attention.arguments import invalid
 from keras_attention.data.dataset import SPLITS
 from keras_attention.data.listing import UNLABELLED, list_images
 from keras_attention.data.names import IMAGE_FOLDERS, MASK_FOLDERS
-from keras_attention.data.readings import listed, read_folders, subfolders, unwrapped
+from keras_attention.data.readings import read_folders, subfolders, unwrapped
+from keras_attention.text import listed
 
 
 @dataclasses.dataclass
@@ -43,7 +44,7 @@ def read_layout(folder):
 
     Raises:
         ValueError: no class folders, only one class, a class that train does not have, one split twice, a split or a
-            class without images, folders that are no classes, or a folder with two readings.
+            class without images, folders that are not classes, or a folder with two readings.
     """
     listing = list_images(folder)
     if listing.errors:

@@ -147,7 +147,7 @@ def _made_of(path, by_stem):
         return alone, ALONE[path.stem.lower()]
     stem, is_mask = image_of(path.stem) or (None, False)
     image = by_stem.get(stem)
-    # A photograph of the label of a bottle is no mask; photographs are JPEG files, and masks of labels are not.
+    # `bottle_label.jpg` is a photograph of a label and not a mask: masks are seldom stored as JPEG.
     photograph = path.suffix.lower() in JPEG_SUFFIXES and path.stem.lower().endswith(("label", "labels"))
     return (None, False) if photograph else (image, is_mask)
 

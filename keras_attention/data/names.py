@@ -1,4 +1,4 @@
-"""What the names of files and folders mean: splits, images, masks, parts of a set, and what is none of these."""
+"""What the names of files and folders mean: splits, images, masks, parts of a set, and folders to leave out."""
 
 import re
 import unicodedata

@@ -3,7 +3,6 @@
 import collections
 
 from keras_attention.arguments import invalid
-from keras_attention.data.dataset import MOST_CLASSES_NAMED
 from keras_attention.data.listing import is_of_system
 from keras_attention.data.names import (
     IMAGE_FOLDERS,
@@ -18,8 +17,9 @@ from keras_attention.data.names import (
     speaks_of_a_split,
     split_named,
 )
+from keras_attention.data.reasons import ARCHIVES
+from keras_attention.text import counted, listed
 
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 EXPECTED = "<root>/<class>/* or <root>/<split>/<class>/*"
 
 
@@ -169,7 +169,7 @@ def _content(folder):
     packed = next((name for name in names if name.lower().endswith(ARCHIVES)), None)
     if packed:
         return f"{packed}, which must be unpacked first"
-    return f"{len(names):,} files, such as {names[0]}" if names else "nothing in it"
+    return f"{counted(len(names), 'file')}, such as {names[0]}" if names else "nothing in it"
 
 
 def subfolders(folder):
@@ -187,9 +187,3 @@ def unwrapped(folder, images, in_split=None):
         if len(first) != 1 or min(map(len, below)) < 2 or split_named(min(first)[0]) not in (None, in_split):
             return folder
         folder = folder / min(first)[0]
-
-
-def listed(names):
-    """The first few names, and `…` if there are more."""
-    names = list(names)
-    return ", ".join(names[:MOST_CLASSES_NAMED]) + (", …" if len(names) > MOST_CLASSES_NAMED else "")

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_attention.models.grids import has_graph
+
 # Layer that a normalization can be folded into → how many of the last axes of its kernel form the output channels.
 FOLDABLE = {layers.Conv1D: 1, layers.Conv2D: 1, layers.Conv3D: 1, layers.Dense: 1, layers.DepthwiseConv2D: 2}
 
@@ -53,7 +55,7 @@ def fold_batch_normalization(model):
     for original, layer in copies.items():
         if original in normalization_of:
             layer.set_weights(_folded_weights(original, normalization_of[original]))
-        elif layer not in gone and isinstance(layer, keras.Layer) and not _is_folded(original):
+        elif layer not in gone and isinstance(layer, keras.Layer) and not has_graph(original):
             layer.set_weights(original.get_weights())
             _with_constants(layer)
     return folded
@@ -91,14 +93,9 @@ def _can_join(linear, normalization):
     return last_axis and normalization.axis in (-1, len(linear.output.shape) - 1)
 
 
-def _is_folded(operation):
-    """Whether an operation is a model inside the model with a graph of its own, which is folded likewise."""
-    return isinstance(operation, keras.Sequential) or hasattr(operation, "_nodes_by_depth")
-
-
 def _copy(operation, with_bias):
     """A layer with the same settings but new weights; an operation that is not a layer as it is."""
-    if _is_folded(operation):
+    if has_graph(operation):
         # A `Sequential` has its graph inside.
         graph = keras.Model(operation.inputs, operation.outputs, name=operation.name)
         return fold_batch_normalization(graph)

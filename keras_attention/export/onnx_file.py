@@ -110,8 +110,8 @@ class OnnxRuntime:
         path: path of the file.
 
     Attributes:
-        class_names, image_size, resize, grids: from the file's metadata; without it, `resize` is `"stretch"`, and there
-            are no grids.
+        class_names, image_size, resize, grids: from the file's metadata; without it, `resize` is `"stretch"` and
+            `grids` is empty.
 
     Call arguments:
         images: float32 `(n, S, S, 3)` from 0 to 255.

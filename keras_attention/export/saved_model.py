@@ -81,7 +81,7 @@ def _explained(graph, classify, images):
     }
     if len(found) > 1:
         found[JOINT_MAP] = joint(found, graph.grids)
-    grids = {JOINT_MAP: finest(graph.grids), **graph.grids} if found else {}
+    grids = {JOINT_MAP: finest(graph.grids.values()), **graph.grids} if found else {}
     return outputs | {name: resized(values, graph.image_shape[:2], grids[name]) for name, values in found.items()}
 
 

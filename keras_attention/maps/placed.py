@@ -123,7 +123,7 @@ def joint_map(maps, size=None):
     maps = {name: np.asanyarray(values) for name, values in maps.items()}
     grids = {name: grid_of(values) for name, values in maps.items()}
     found = joint({name: _plain(values) for name, values in maps.items()}, grids, size and _pair(size))
-    return PlacedMaps(keras.ops.convert_to_numpy(found), finest(grids) if size is None else None)
+    return PlacedMaps(keras.ops.convert_to_numpy(found), finest(grids.values()) if size is None else None)
 
 
 def at_positions(maps, grid):
@@ -133,8 +133,8 @@ def at_positions(maps, grid):
 
 
 def finest(grids):
-    """The grid with the most positions, of a dictionary of grids."""
-    return max(grids.values(), key=lambda grid: np.prod(grid.shape))
+    """The grid with the most positions."""
+    return max(grids, key=lambda grid: np.prod(grid.shape))
 
 
 def resized(maps, size, grid):
@@ -144,7 +144,7 @@ def resized(maps, size, grid):
 
 def joint(maps, grids, size=None):
     """`joint_map` for tensors with their grids, also inside a graph."""
-    target, product = finest(grids) if size is None else Grid.even(size), 1.0
+    target, product = finest(grids.values()) if size is None else Grid.even(size), 1.0
     for name, values in maps.items():
         values = _read(values, grids[name], target)
         largest = keras.ops.max(values, axis=(1, 2), keepdims=True)

@@ -87,7 +87,7 @@ def agreement(first, second):
         )
     for maps in (first, second):
         require_finite(maps)
-    grid = finest({"first": grid_of(first), "second": grid_of(second)})
+    grid = finest([grid_of(first), grid_of(second)])
     ranks = [_centred_ranks(maps if grid_of(maps) == grid else at_positions(maps, grid)) for maps in (first, second)]
     norms = np.prod([np.linalg.norm(each, axis=1) for each in ranks], axis=0)
     together = (ranks[0] * ranks[1]).sum(axis=1)

@@ -184,7 +184,7 @@ def _grids_of_tensors(model, grids):
             if node.is_input:
                 continue
             inputs = [(tensor, grids.get(id(tensor))) for tensor in node.input_tensors]
-            if _is_functional(node.operation):
+            if has_graph(node.operation):
                 found = _grids_inside(node.operation, inputs, grids)
             else:
                 found = _grids_after(node, inputs)
@@ -192,7 +192,8 @@ def _grids_of_tensors(model, grids):
     return grids
 
 
-def _is_functional(layer):
+def has_graph(layer):
+    """Whether a layer is a model inside the model with a graph of layers, functional or `Sequential`."""
     return isinstance(layer, keras.Sequential) or (isinstance(layer, keras.Model) and hasattr(layer, "_nodes_by_depth"))
 
 
