@@ -74,7 +74,8 @@ INSIDE = {
     ],
     "comparison": [
         {"statistics", "variants"},
-        {"words", "folder", "tasks", "repeat"},
+        {"plan"},
+        {"words", "folder", "tasks", "repeat", "rounds"},
         {"analysis", "execution", "cost", "progress"},
         {"job"},
     ],

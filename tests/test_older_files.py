@@ -14,7 +14,7 @@ import seams
 from keras_attention import Comparison, Run, Search, TrainConfig, attention_classifier, attention_outputs
 from keras_attention.cli.train import settings_from
 from keras_attention.comparison import Variant
-from keras_attention.comparison.folder import Plan as ComparisonPlan
+from keras_attention.comparison.plan import Plan as ComparisonPlan
 from keras_attention.evaluation.saved import OF_THE_DATA, _settings
 from keras_attention.files import read_json, write_json
 from keras_attention.layers import MapDisagreement, MapSpread

@@ -11,6 +11,8 @@ from keras_attention.plugins import program
 
 # The settings that the name of a variant gives, and one that leaves no images to choose the best epoch by.
 NOT_SHARED = (*OF_A_VARIANT, "train_on_validation")
+# Flags that say how many runs each variant gets, besides the seeds.
+HOW_MANY = ("margin", "until", "max_seeds", "minutes", "choose", "confirm")
 DESCRIPTION = """\
 Trains several networks with several seeds under equal conditions, and says with intervals whether attention helped.
 Without arguments it does so on cluttered_digits, in less than 12 minutes on two cores. The networks are compared by the
@@ -45,6 +47,18 @@ def add(commands):
     group.add_argument(
         "--seeds", type=int, metavar="N", help="number of seeds, from --seed on (default 2; 1: no interval)"
     )
+    text = "the difference up to which two networks count as the same, such as .01; then that is a verdict too"
+    group.add_argument("--margin", type=float, metavar="F", help=text)
+    text = "settled: add seeds to the variants whose verdict is open, until none is or more seeds cannot tell"
+    group.add_argument("--until", metavar="NAME", help=text)
+    text = "with --until: up to how many seeds (default 20)"
+    group.add_argument("--max-seeds", type=int, metavar="N", help=text)
+    text = "with --until: how long that may take (default no limit)"
+    group.add_argument("--minutes", type=float, metavar="F", help=text)
+    text = "train each variant once, and go on with the best K by validation, and the controls"
+    group.add_argument("--choose", type=int, metavar="K", help=text)
+    text = "with --choose: how many fresh seeds they get, on which alone the verdict rests (default 5)"
+    group.add_argument("--confirm", type=int, metavar="N", help=text)
     group.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="runs at the same time, in processes (default 1)"
     )
@@ -84,6 +98,7 @@ def run(options):
         options.costs,
         resume,
         getattr(options, "overwrite", False),
+        **{name: getattr(options, name, None) for name in HOW_MANY},
     )
     summary = comparison.summary
     print(f"\n{results_table(summary)}\n\n{comparison.verdict}\n\nreport  {comparison.report_path}")

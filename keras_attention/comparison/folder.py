@@ -5,86 +5,10 @@
 made from those.
 """
 
-import dataclasses
-
-from keras_attention.arguments import invalid, require_integer, require_truth
 from keras_attention.atomic import remove
-from keras_attention.comparison.variants import Variant
-from keras_attention.config import TrainConfig, with_current_names
+from keras_attention.comparison.plan import Plan
 from keras_attention.files import read_arrays, read_json, write_arrays, write_json
 from keras_attention.runs import Run, WorkFolder
-
-MOST_SEEDS = 1000
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is compared, and how.
-
-    Args:
-        config: the `TrainConfig` that all variants share; its seed is the first.
-        variants: the `Variant`s.
-        seeds: how many seeds, counted upwards from the seed of `config`.
-        costs: whether the cost of each network is measured.
-    """
-
-    config: TrainConfig
-    variants: tuple
-    seeds: int
-    costs: bool = True
-
-    def __post_init__(self):
-        require_integer("seeds", self.seeds, at_least=1, at_most=MOST_SEEDS)
-        require_truth("costs", self.costs)
-
-    @property
-    def seed_numbers(self):
-        """The seeds."""
-        return tuple(range(self.config.seed, self.config.seed + self.seeds))
-
-    @property
-    def metric(self):
-        """The figure that decides: the monitor, which chooses the best epoch of a run, measured on the test split."""
-        return self.config.monitor.removeprefix("val_")
-
-    def to_dict(self):
-        """The plan as plain data."""
-        return {
-            "config": self.config.to_dict(),
-            "variants": {variant.name: variant.settings for variant in self.variants},
-            "seeds": self.seeds,
-            "costs": self.costs,
-        }
-
-    @classmethod
-    def from_dict(cls, plan):
-        """The plan that `to_dict` gave."""
-        variants = plan["variants"].items()
-        variants = tuple(Variant(name, _with_tuples(with_current_names(settings))) for name, settings in variants)
-        return cls(TrainConfig.from_dict(plan["config"]), variants, plan["seeds"], plan.get("costs", True))
-
-    def extended(self, other):
-        """This plan with the variants and seeds of another plan, which must not differ in anything else.
-
-        Raises:
-            ValueError: the other plan has different settings, a variant of the same name with different settings, or
-                fewer seeds.
-        """
-        self.config.require_same(other.config, "comparison")
-        mine = {variant.name: variant for variant in self.variants}
-        for variant in other.variants:
-            known = mine.setdefault(variant.name, variant)
-            if known.config(self.config) != variant.config(self.config):
-                raise invalid(
-                    f"The variant {variant.name!r} differs from that of the comparison.",
-                    f"the settings {known.settings}",
-                    variant.settings,
-                )
-        if other.seeds < self.seeds:
-            raise invalid(
-                "`seeds` is less than that of the comparison.", f"at least {self.seeds}", f"seeds={other.seeds}"
-            )
-        return Plan(self.config, tuple(mine.values()), other.seeds, other.costs)
 
 
 class Comparison(WorkFolder):
@@ -155,8 +79,3 @@ class Comparison(WorkFolder):
         """The cost of a variant; `None` if it was not measured."""
         path = self.folder / "costs" / f"{variant}.json"
         return read_json(path) if path.is_file() else None
-
-
-def _with_tuples(settings):
-    """Settings from JSON, with lists as the tuples that `TrainConfig` has."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}

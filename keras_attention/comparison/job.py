@@ -1,14 +1,17 @@
 """Runs a whole comparison, from a plan to a report: runs → costs → statistics → verdict → report."""
 
+import functools
 import time
 
-from keras_attention.arguments import invalid, one_line
+from keras_attention.arguments import invalid, one_line, require_choice, require_number
 from keras_attention.comparison.analysis import summarize
 from keras_attention.comparison.cost import measure_cost
 from keras_attention.comparison.execution import check_backend, workers
-from keras_attention.comparison.folder import Comparison, Plan
+from keras_attention.comparison.folder import Comparison
+from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.progress import announce, follow
 from keras_attention.comparison.repeat import about
+from keras_attention.comparison.rounds import TimeLimit, ended, rounds
 from keras_attention.comparison.tasks import Task, clear_attempts, foreign_members
 from keras_attention.comparison.variants import CONTROLS, DEFAULT_VARIANTS, Variant, make_variants
 from keras_attention.config import TrainConfig
@@ -22,6 +25,9 @@ from keras_attention.training import build_backbone, build_model, fill_cache, re
 
 DEFAULT_CONFIG = TrainConfig(data_options={"count": 3000})  # 8 runs in less than 12 minutes on two slow cores
 DEFAULT_SEEDS = 2
+FIRST_SEEDS, USUAL_MOST_SEEDS = 3, 20  # of a comparison until the verdict is settled
+CONFIRMING_SEEDS = 5
+UNTIL = ("settled",)
 
 
 @kept()
@@ -37,6 +43,12 @@ def compare(
     resume=False,
     overwrite=False,
     verbose=True,
+    margin=None,
+    until=None,
+    max_seeds=None,
+    minutes=None,
+    choose=None,
+    confirm=None,
 ):
     """Trains several networks with several seeds under equal conditions, and says whether attention helped.
 
@@ -58,6 +70,15 @@ def compare(
             be added; arguments that are `None` are kept.
         overwrite: whether a comparison in the folder may be replaced.
         verbose: whether to print the plan, and a line for each run.
+        margin: the difference up to which two variants count as the same, such as .01; "the same" is then a verdict
+            too. To be chosen before the figures are seen.
+        until: `"settled"` adds seeds, one at a time, to the variants whose verdict is open and to the references, until
+            each verdict is settled or more seeds cannot settle it.
+        max_seeds: up to how many seeds; 20 if `None`. Only with `until`.
+        minutes: how long that may take; `None` is no limit. Only with `until`.
+        choose: how many variants are chosen by the validation figure of one seed each. Only they and the controls then
+            get the seeds of `confirm`, on which alone the verdict rests.
+        confirm: how many fresh seeds the chosen variants get; 5 if `None`. Only with `choose`, instead of `seeds`.
 
     Returns:
         The `Comparison`: its folder holds `report.html`, `report.md`, `results.csv`, `summary.json`, and the runs.
@@ -83,7 +104,8 @@ def compare(
     require_tensorflow()
     check_backend(jobs, backend, scheduler)
     tell = teller(verbose)
-    comparison, plan = _claim(config, variants, seeds, costs, run, resume, overwrite)
+    asked = _seeds_asked(seeds, until, max_seeds, minutes, choose, confirm)
+    comparison, plan = _claim(config, variants, run, resume, overwrite, {"costs": costs, "margin": margin, **asked})
     dataset = load_data(plan.config)
     backbone = _check_networks(plan, dataset)
     for damaged in comparison.forget_damaged_runs(plan) if resume else ():
@@ -93,34 +115,80 @@ def compare(
     comparison.save_examples(shown_examples(dataset))
     _fill_cache(plan, dataset, backbone, verbose)
     del backbone
-    errors = _run_all(comparison, plan, tell, jobs, backend, scheduler)
+    final, errors = _run_rounds(comparison, plan, TimeLimit(minutes), tell, (jobs, backend, scheduler))
     if plan.costs:
-        _measure_costs(comparison, plan, dataset, tell)
-    summary = summarize(comparison, plan, errors) | about(plan, dataset, comparison.folder)
+        _measure_costs(comparison, final, dataset, tell)
+    summary = summarize(comparison, final, errors) | about(plan, dataset, comparison.folder)
     write_comparison_report(comparison, summary)
     comparison.finish(summary)
     return comparison
 
 
-def _claim(config, variants, seeds, costs, run, resume, overwrite):
-    """The folder and the plan, both checked; nothing is written yet."""
+def _run_rounds(comparison, plan, limit, tell, where):
+    """Does all rounds of runs; returns the plan of the verdict, and `{(variant, seed): error}` of the failed runs."""
+    final, errors = None, {}
+    for each in rounds(plan, comparison, functools.partial(_states, comparison), limit):
+        if each.about:
+            tell(each.about, flush=True)
+        errors |= _run_all(comparison, each.runs, plan, tell, *where)
+        final = each.plan
+    return final, errors
+
+
+def _seeds_asked(seeds, until, max_seeds, minutes, choose, confirm):
+    """How the seeds are spent, as fields of the `Plan`; `None` for what is kept or usual."""
+    if until is not None:
+        require_choice("until", until, UNTIL)
+    for name, value, needs, given in (
+        ("max_seeds", max_seeds, "until", until),
+        ("confirm", confirm, "choose", choose),
+    ):
+        if value is not None and given is None:
+            raise invalid(f"`{name}` needs `{needs}`.", f"`{needs}` as well", f"{name}={value!r}")
+    if minutes is not None:
+        require_number("minutes", minutes, above=0)
+    if choose is not None and seeds is not None:
+        raise invalid(
+            "`choose` gives fresh seeds to the chosen variants.", "`confirm` instead of `seeds`", f"seeds={seeds!r}"
+        )
+    return {
+        "seeds": seeds if confirm is None else confirm,
+        "max_seeds": USUAL_MOST_SEEDS if until and max_seeds is None else max_seeds,
+        "choose": choose,
+    }
+
+
+def _claim(config, variants, run, resume, overwrite, asked):
+    """The folder and the plan, both checked; nothing is written yet. What is `None` in `asked` is kept, or usual."""
     comparison = Comparison(run or f"runs/{(config or DEFAULT_CONFIG).subject}-compare")
     saved = comparison.plan if resume and not comparison.abandoned else None
     config = config or (saved.config if saved else DEFAULT_CONFIG)
     if variants is None:
         variants = saved.variants if saved else DEFAULT_VARIANTS
-    if seeds is None:
-        seeds = saved.seeds if saved else DEFAULT_SEEDS
-    if costs is None:
-        costs = saved.costs if saved else True
     if config.train_on_validation:
         raise invalid(
             "The runs of a comparison choose their best epoch on the validation images.",
             "train_on_validation=False",
             "train_on_validation=True",
         )
-    plan = Plan(config, make_variants(variants, config.backbone), seeds, costs)
+    kept = {name: getattr(saved, name) for name in asked} if saved else _usual(asked)
+    given = {name: value for name, value in asked.items() if value is not None}
+    plan = Plan(config, make_variants(variants, config.backbone), **kept | given)
     return comparison, comparison.claim(plan, resume, overwrite)
+
+
+def _usual(asked):
+    """The usual values of a new plan; how many seeds depends on how they are spent."""
+    if asked["choose"] is not None:
+        seeds = CONFIRMING_SEEDS
+    else:
+        seeds = DEFAULT_SEEDS if asked["max_seeds"] is None else FIRST_SEEDS
+    return dict.fromkeys(asked) | {"seeds": seeds, "costs": True}
+
+
+def _states(comparison, plan):
+    """The state of each variant with attention after a round, for `rounds`."""
+    return states(summarize(comparison, plan))
 
 
 def _check_networks(plan, dataset):
@@ -146,22 +214,28 @@ def _fill_cache(plan, dataset, backbone, verbose):
         fill_cache(plan.config, tuple(layers), dataset, backbone, verbose)
 
 
-def _run_all(comparison, plan, tell, jobs, backend, scheduler):
-    """Does the unfinished runs, prints a line for each, and returns `{(variant, seed): error}` of the failed ones."""
-    members = foreign_members()
-    # All variants of one seed run before the next seed, so that a comparison that is cut short has complete pairs.
+def _run_all(comparison, runs, plan, tell, jobs, backend, scheduler):
+    """Does the unfinished runs, prints a line for each, and returns `{(variant, seed): error}` of the failed ones.
+
+    Args:
+        comparison: the `Comparison`.
+        runs: the name of the variant and the seed of each run.
+        plan: the `Plan`.
+        tell: a function that prints.
+        jobs, backend, scheduler: as of `compare`.
+    """
+    members, variants = foreign_members(), {variant.name: variant for variant in plan.variants}
     tasks = [
-        Task(variant.name, variant.config(plan.config, seed), str(run.folder.resolve()), members)
-        for seed in plan.seed_numbers
-        for variant in plan.variants
-        if not (run := comparison.run(variant.name, seed)).finished
+        Task(name, variants[name].config(plan.config, seed), str(run.folder.resolve()), members)
+        for name, seed in runs
+        if not (run := comparison.run(name, seed)).finished
     ]
     clear_attempts(tasks)
     with workers(jobs, backend, scheduler, comparison.folder) as carry_out:
         one_by_one = (jobs, backend) == (1, "processes")
         outcomes = list(follow(carry_out(tasks), tasks, one_by_one, comparison, plan.metric, tell))
     errors = {(each.task.variant, each.task.config.seed): each.error for each in outcomes if each.error}
-    if errors and len(errors) == len(plan.variants) * plan.seeds:
+    if errors and len(errors) == len(runs):
         error = next(iter(errors.values()))
         raise invalid(
             "Every run failed.",

@@ -7,15 +7,23 @@ from keras_attention.text import counted, time_left
 
 def announce(comparison, plan, dataset):
     """The first lines of a comparison: the data, the variants, the number of runs and the folder."""
-    runs = [comparison.run(variant.name, seed) for variant in plan.variants for seed in plan.seed_numbers]
-    finished = sum(run.finished for run in runs)
     lines = [dataset.described]
     lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
-    before = f", {finished} of them finished before" if finished else ""
-    seeds = "1 seed" if plan.seeds == 1 else f"{plan.seeds} seeds"
-    lines.append(f"        {len(plan.variants)} variants × {seeds} = {counted(len(runs), 'run')}{before}")
+    lines.append(f"        {_how_many(comparison, plan)}")
     lines.append(f"folder  {comparison.folder}")
     return "\n".join(lines)
+
+
+def _how_many(comparison, plan):
+    """How many runs there will be, or how that depends on their figures."""
+    many, seeds = counted(len(plan.variants), "variant"), counted(plan.seeds, "seed")
+    if plan.choose is not None:
+        return f"{many} × 1 seed, then {plan.choose} of them and the controls × {plan.seeds} fresh seeds"
+    runs = [comparison.run(variant.name, seed) for variant in plan.variants for seed in plan.seed_numbers]
+    finished = sum(run.finished for run in runs)
+    before = f", {finished} of them finished before" if finished else ""
+    more = "" if plan.max_seeds is None else f", then up to {plan.max_seeds} seeds until the verdict is settled"
+    return f"{many} × {seeds} = {counted(len(runs), 'run')}{before}{more}"
 
 
 def follow(outcomes, tasks, one_by_one, comparison, metric, tell):

@@ -51,9 +51,20 @@ def command(plan, folder):
     if arguments is None:
         return None
     wanted = [name for name in names if name not in REFERENCES] or names
-    given = ["--variants", ",".join(wanted), "--seeds", str(plan.seeds), "--run", str(folder)]
+    given = ["--variants", ",".join(wanted), *_how_many(plan), "--run", str(folder)]
     costs = [] if plan.costs else ["--no-costs"]
     return f"{program()} {shlex.join(['compare', *given, *costs, *arguments])}"
+
+
+def _how_many(plan):
+    """The flags that say how the seeds are spent, and the margin."""
+    if plan.choose is not None:
+        seeds = ["--choose", plan.choose, "--confirm", plan.seeds]
+    elif plan.max_seeds is not None:
+        seeds = ["--until", "settled", "--seeds", plan.seeds, "--max-seeds", plan.max_seeds]
+    else:
+        seeds = ["--seeds", plan.seeds]
+    return [str(word) for word in seeds + ([] if plan.margin is None else ["--margin", plan.margin])]
 
 
 def _arguments(config):

@@ -56,6 +56,11 @@ class Variant:
                 f"settings={self.settings!r}",
             )
 
+    @property
+    def is_control(self):
+        """Whether this is a control, with which others are compared."""
+        return self.name in CONTROLS
+
     def config(self, base, seed=None):
         """The `TrainConfig` of a run of this variant: `base` with its settings, and with the seed if one is given."""
         known = [field.name for field in dataclasses.fields(base)]

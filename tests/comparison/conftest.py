@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from keras_attention import TrainConfig
-from keras_attention.comparison.folder import Comparison, Plan
+from keras_attention.comparison.folder import Comparison
+from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.variants import make_variants
 from keras_attention.metrics import classification_metrics
 
@@ -32,7 +33,7 @@ def finish(rng, labels):
     """`finish(run, strength)`: a finished run whose logits favour the true class by `strength`; with a share of hits,
     also measures of its maps."""
 
-    def write(run, strength, hits=None, noise=None):
+    def write(run, strength, hits=None, noise=None, validation=None):
         noise = rng.normal(size=(len(labels), 3)) if noise is None else noise
         logits = noise + strength * np.eye(3)[labels]
         metrics = classification_metrics(logits, labels, CLASSES)
@@ -53,7 +54,7 @@ def finish(rng, labels):
             "best_epoch": 2,
             "seconds": 1.5,
             "parameters": 1234,
-            "validation": {"val_accuracy": 0.7},
+            "validation": validation or {"val_accuracy": 0.7},
         }
         run.finish(metrics | about | {"class_names": CLASSES, "images": counts})
         return metrics

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from keras_attention.comparison import Variant, make_variants
-from keras_attention.comparison.folder import Comparison, Plan
+from keras_attention.comparison.folder import Comparison
+from keras_attention.comparison.plan import Plan
 
 
 def test_a_plan_survives_its_folder(plan, comparison):

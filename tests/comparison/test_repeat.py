@@ -9,7 +9,7 @@ from keras_attention import TrainConfig
 from keras_attention.cli import compare as command_line
 from keras_attention.cli import parser
 from keras_attention.comparison import Variant, make_variants
-from keras_attention.comparison.folder import Plan
+from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.repeat import command, versions
 
 SETTINGS = {

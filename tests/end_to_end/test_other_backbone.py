@@ -12,7 +12,7 @@ from keras_attention import load_predictor, train
 from keras_attention.cli import compare, main, parser, search
 from keras_attention.cli import train as train_command
 from keras_attention.comparison import Variant, make_variants
-from keras_attention.comparison.folder import Plan
+from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.repeat import command
 from keras_attention.comparison.tasks import foreign_members, register_members
 from keras_attention.maps import attention_maps, grad_cam

@@ -9,7 +9,8 @@ import pytest
 
 from keras_attention import TrainConfig
 from keras_attention.comparison.analysis import summarize
-from keras_attention.comparison.folder import Comparison, Plan
+from keras_attention.comparison.folder import Comparison
+from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.variants import make_variants
 from keras_attention.metrics import classification_metrics
 from keras_attention.report import best_run, results_table, write_comparison_report

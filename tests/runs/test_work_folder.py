@@ -8,7 +8,7 @@ import pytest
 
 from keras_attention import Comparison, Run, Search, TrainConfig
 from keras_attention.comparison import make_variants
-from keras_attention.comparison.folder import Plan as ComparisonPlan
+from keras_attention.comparison.plan import Plan as ComparisonPlan
 from keras_attention.tuning.folder import Plan as SearchPlan
 
 CONFIG = TrainConfig(epochs=3)
