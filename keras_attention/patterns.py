@@ -35,6 +35,18 @@ def parse_values(text):
     return tuple(ranges)
 
 
+def parse_fold(text):
+    """`2/5` → `(2, 5)`, the second of five folds.
+
+    Raises:
+        ValueError: another text, or a fold that does not exist.
+    """
+    number, slash, count = str(text).partition("/")
+    if not slash or not (number.isdecimal() and count.isdecimal()) or not 1 <= int(number) <= int(count) >= 2:
+        raise invalid("`fold` must be one of at least two folds.", "a text such as 2/5", f"fold={text!r}")
+    return int(number), int(count)
+
+
 def parse_group(text):
     """`re:PATTERN` → a compiled regular expression.
 

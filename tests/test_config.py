@@ -26,6 +26,7 @@ OTHERS = {
     "image_size": 48,
     "resize": "crop",
     "split_seed": 5,
+    "fold": "2/5",
     "backbone": "small_cnn",
     "width": 0.125,
     "weights": "small_cnn.weights.h5",

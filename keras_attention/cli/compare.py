@@ -11,8 +11,8 @@ from keras_attention.plugins import program
 
 # The settings that the name of a variant gives, and one that leaves no images to choose the best epoch by.
 NOT_SHARED = (*OF_A_VARIANT, "train_on_validation")
-# Flags that say how many runs each variant gets, besides the seeds.
-HOW_MANY = ("margin", "until", "max_seeds", "minutes", "choose", "confirm")
+# Flags that say which runs each variant gets, besides the seeds.
+HOW_MANY = ("margin", "until", "max_seeds", "minutes", "choose", "confirm", "resplit", "folds")
 DESCRIPTION = """\
 Trains several networks with several seeds under equal conditions, and says with intervals whether attention helped.
 Without arguments it does so on cluttered_digits, in less than 12 minutes on two cores. The networks are compared by the
@@ -59,6 +59,10 @@ def add(commands):
     group.add_argument("--choose", type=int, metavar="K", help=text)
     text = "with --choose: how many fresh seeds they get, on which alone the verdict rests (default 5)"
     group.add_argument("--confirm", type=int, metavar="N", help=text)
+    text = "each seed draws its own split of a folder of images, so that the verdict is on data like these"
+    group.add_argument("--resplit", action="store_true", default=None, help=text)
+    text = "cross-validation: each of K folds of a folder of images is the test split of a seed in turn"
+    group.add_argument("--folds", type=int, metavar="K", help=text)
     group.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="runs at the same time, in processes (default 1)"
     )

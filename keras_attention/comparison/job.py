@@ -49,6 +49,8 @@ def compare(
     minutes=None,
     choose=None,
     confirm=None,
+    resplit=None,
+    folds=None,
 ):
     """Trains several networks with several seeds under equal conditions, and says whether attention helped.
 
@@ -78,6 +80,11 @@ def compare(
         minutes: how long that may take; `None` is no limit. Only with `until`.
         choose: how many variants are chosen by the validation figure of one seed each. Only they and the controls then
             get the seeds of `confirm`, on which alone the verdict rests.
+        resplit: whether each seed draws its own split of a folder of images (validation alone, if the folder has a test
+            split). The verdict is then on data like these and not on this one split; its error allows for the training
+            images that the seeds share.
+        folds: into how many folds the images of a folder are split, each of which is the test split of a seed in turn;
+            `seeds` is then the number of folds if `None`.
         confirm: how many fresh seeds the chosen variants get; 5 if `None`. Only with `choose`, instead of `seeds`.
 
     Returns:
@@ -105,8 +112,16 @@ def compare(
     check_backend(jobs, backend, scheduler)
     tell = teller(verbose)
     asked = _seeds_asked(seeds, until, max_seeds, minutes, choose, confirm)
-    comparison, plan = _claim(config, variants, run, resume, overwrite, {"costs": costs, "margin": margin, **asked})
+    comparison, plan = _claim(
+        config,
+        variants,
+        run,
+        resume,
+        overwrite,
+        {"costs": costs, "margin": margin, "resplit": resplit, "folds": folds, **asked},
+    )
     dataset = load_data(plan.config)
+    _require_drawn(plan, dataset)
     backbone = _check_networks(plan, dataset)
     for damaged in comparison.forget_damaged_runs(plan) if resume else ():
         tell(f"damaged {damaged}: its files cannot be read, so it is run again", flush=True)
@@ -183,7 +198,17 @@ def _usual(asked):
         seeds = CONFIRMING_SEEDS
     else:
         seeds = DEFAULT_SEEDS if asked["max_seeds"] is None else FIRST_SEEDS
-    return dict.fromkeys(asked) | {"seeds": seeds, "costs": True}
+    return dict.fromkeys(asked) | {"seeds": asked["folds"] or seeds, "costs": True, "resplit": False}
+
+
+def _require_drawn(plan, dataset):
+    """Raises `ValueError` if each seed shall draw a split, and the data leave nothing to draw."""
+    if plan.resplit and not dataset.drawn:
+        raise invalid(
+            "`resplit` draws the splits that a folder of images lacks.",
+            "a folder without a validation or a test split",
+            f"{dataset.name}, which has all splits",
+        )
 
 
 def _states(comparison, plan):
@@ -226,7 +251,7 @@ def _run_all(comparison, runs, plan, tell, jobs, backend, scheduler):
     """
     members, variants = foreign_members(), {variant.name: variant for variant in plan.variants}
     tasks = [
-        Task(name, variants[name].config(plan.config, seed), str(run.folder.resolve()), members)
+        Task(name, plan.config_of(variants[name], seed), str(run.folder.resolve()), members)
         for name, seed in runs
         if not (run := comparison.run(name, seed)).finished
     ]

@@ -7,6 +7,7 @@ from keras_attention.comparison.variants import Variant
 from keras_attention.config import TrainConfig, with_current_names
 
 MOST_SEEDS = 1000
+PLAIN = ("seeds", "costs", "margin", "max_seeds", "choose", "resplit", "folds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Plan:
         costs: whether the cost of each network is measured.
         margin: the difference up to which two variants are the same; `None` if that is not asked.
         max_seeds: up to how many seeds are added until the verdict is settled; `None` if none are added.
+        resplit: whether each seed draws its own split of the images, so that the verdict is on data like these.
+        folds: into how many folds the images are split, each of which is the test split of a seed in turn.
         choose: how many variants are chosen by one run each, before the seeds; `None` if all get all seeds.
 
     Raises:
@@ -34,18 +37,36 @@ class Plan:
     margin: float | None = None
     max_seeds: int | None = None
     choose: int | None = None
+    resplit: bool = False
+    folds: int | None = None
 
     def __post_init__(self):
         require_integer("seeds", self.seeds, at_least=1, at_most=MOST_SEEDS)
         require_truth("costs", self.costs)
+        require_truth("resplit", self.resplit)
         _require_margin(self)
         _require_stages(self)
+        _require_splits(self)
 
     @property
     def seed_numbers(self):
         """The seeds on which the verdict rests; those of a choice come before them."""
         first = self.config.seed + (self.choose is not None)
         return tuple(range(first, first + self.seeds))
+
+    @property
+    def draws_splits(self):
+        """Whether each seed has a split of its own."""
+        return self.resplit or self.folds is not None
+
+    def config_of(self, variant, seed):
+        """The `TrainConfig` of a run: that of the variant, with the seed, and with the split of the seed."""
+        config = variant.config(self.config, seed)
+        number, first = seed - self.config.seed, self.config.split_seed
+        if self.folds is not None:
+            again, fold = divmod(number, self.folds)
+            return config.with_settings(split_seed=first + again, fold=f"{fold + 1}/{self.folds}")
+        return config.with_settings(split_seed=first + number) if self.resplit else config
 
     @property
     def metric(self):
@@ -57,7 +78,7 @@ class Plan:
         return {
             "config": self.config.to_dict(),
             "variants": {variant.name: variant.settings for variant in self.variants},
-            **{name: getattr(self, name) for name in ("seeds", "costs", "margin", "max_seeds", "choose")},
+            **{name: getattr(self, name) for name in PLAIN},
         }
 
     @classmethod
@@ -94,7 +115,7 @@ class Plan:
 
     def _require_same_question(self, other):
         """Raises `ValueError` for a margin or a choice made after figures were seen, which would not keep its level."""
-        for name in ("margin", "choose"):
+        for name in ("margin", "choose", "resplit", "folds"):
             mine, given = getattr(self, name), getattr(other, name)
             if mine != given and not (name == "margin" and mine is None):
                 raise invalid(f"`{name}` differs from that of the comparison.", f"{name}={mine}", f"{name}={given}")
@@ -135,6 +156,17 @@ def _require_stages(plan):
             )
         if plan.seeds < 2:
             raise invalid("A confirmation needs at least two seeds.", "confirm=2 or more", f"confirm={plan.seeds}")
+
+
+def _require_splits(plan):
+    """Raises `ValueError` if the splits that the seeds draw do not fit each other or the settings."""
+    if plan.folds is None:
+        return
+    require_integer("folds", plan.folds, at_least=2)
+    if plan.resplit:
+        raise invalid("`folds` draws the splits already.", "`folds` or `resplit`, not both", "resplit=True")
+    if plan.config.fold is not None:
+        raise invalid("`folds` takes each fold in turn.", "`fold` left out", f"fold={plan.config.fold!r}")
 
 
 def _with_tuples(settings):

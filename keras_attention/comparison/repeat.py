@@ -64,7 +64,8 @@ def _how_many(plan):
         seeds = ["--until", "settled", "--seeds", plan.seeds, "--max-seeds", plan.max_seeds]
     else:
         seeds = ["--seeds", plan.seeds]
-    return [str(word) for word in seeds + ([] if plan.margin is None else ["--margin", plan.margin])]
+    splits = ["--resplit"] if plan.resplit else [] if plan.folds is None else ["--folds", plan.folds]
+    return [str(word) for word in [*seeds, *splits, *([] if plan.margin is None else ["--margin", plan.margin])]]
 
 
 def _arguments(config):

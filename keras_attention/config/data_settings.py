@@ -5,12 +5,12 @@ import dataclasses
 from keras_attention.config.checks import OneOf, Options, Path, Source, Text, Truth, integer
 from keras_attention.config.setting import setting
 from keras_attention.metrics import FLIPS
-from keras_attention.patterns import RESIZES, parse_group, parse_values
+from keras_attention.patterns import RESIZES, parse_fold, parse_group, parse_values
 
 # The settings that say which images there are, in which splits, and with which pixels and masks.
 OF_THE_IMAGES = (
     *("data", "data_dir", "data_options", "masks", "mask_values", "label", "allow_duplicates", "group"),
-    *("image_size", "resize", "split_seed"),
+    *("image_size", "resize", "split_seed", "fold"),
 )
 
 
@@ -70,6 +70,13 @@ class DataSettings:
     )
     split_seed: int = setting(
         0, integer(0, 2**31 - 1), "seed of the stratified split, if the source has no splits", "N"
+    )
+    fold: str | None = setting(
+        None,
+        Text(parse_fold),
+        "for a folder of images: its K-th of N stratified parts is the test split, for cross-validation",
+        "K/N",
+        usual="a test split of 15 %, if the folder has none",
     )
     augment: str = setting(
         "none",

@@ -29,6 +29,7 @@ def load(
     remembered=None,
     label=None,
     resize="stretch",
+    fold=None,
     **options,
 ):
     """Loads labelled images.
@@ -53,6 +54,8 @@ def load(
         resize: how an image, and its mask alike, becomes a square: `"stretch"` scales all of it, whatever its aspect;
             `"crop"` scales the shorter side to S and cuts out the middle; `"pad"` scales the longer side to S and
             fills the rest with black.
+        fold: for a folder without a test split, `"K/N"`: the test split is the K-th of N parts, stratified and of whole
+            groups, drawn with `split_seed`.
         **options: options of `cluttered_digits` (`clutter`, `count`, `seed`) or of arrays (`class_names`).
 
     Returns:
@@ -86,6 +89,8 @@ def load(
         raise invalid("`masks` needs a folder of images.", "a folder as the source", received)
     if group is not None and not is_folder:
         raise invalid("`group` needs a folder of images.", "a folder as the source", source if is_name else "arrays")
+    if fold is not None and not is_folder:
+        raise invalid("`fold` needs a folder of images.", "a folder as the source", source if is_name else "arrays")
     if label is not None and (is_folder or not is_name or str(source) == "cluttered_digits"):
         raise invalid("`label` needs a data set of TensorFlow Datasets.", "the name of one", f"label={label!r}")
     if not is_name:
@@ -111,6 +116,7 @@ def load(
             group=group,
             remembered=remembered,
             resize=resize,
+            fold=fold,
         ).load()
     if not isinstance(source, str) or _looks_like_a_path(source):
         raise no_folder(source, "data", "There is no such folder.")

@@ -31,6 +31,7 @@ class ImageDataset:
         trains_on_validation: whether training uses the validation images too.
         files: for a folder: split → path below the folder → digest of the image; `None` for other sources.
         resize: how images became squares: `"stretch"`, `"crop"` or `"pad"`.
+        drawn: for a folder: the splits that it lacks, which were drawn from its training images.
 
     Example:
 
@@ -57,6 +58,7 @@ class ImageDataset:
     trains_on_validation: bool = False
     files: dict | None = None
     resize: str = "stretch"
+    drawn: tuple = ()
 
     @property
     def described(self):

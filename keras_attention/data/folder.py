@@ -21,7 +21,7 @@ from keras_attention.data.reasons import Reason, reason_of
 from keras_attention.data.remembered import RememberedSplit
 from keras_attention.data.sameness import Sameness
 from keras_attention.data.split import Split
-from keras_attention.patterns import parse_group
+from keras_attention.patterns import parse_fold, parse_group
 from keras_attention.text import counted, shown
 
 MOST_THAT_MAY_BE_SKIPPED = 0.05
@@ -48,6 +48,7 @@ class Folder:
             text stay on one side of every split.
         remembered: the `RememberedSplit` of a run, whose images are read and no others; `None` to read all.
         resize: how images, and their masks alike, become squares: `"stretch"`, `"crop"` or `"pad"`.
+        fold: `"K/N"`, the part of the folder that is the test split; `None` for a draw of 15 %.
     """
 
     root: pathlib.Path
@@ -60,6 +61,7 @@ class Folder:
     group: str | None = None
     remembered: RememberedSplit | None = None
     resize: str = "stretch"
+    fold: str | None = None
 
     def load(self):
         """Lists the files, checks that each of them decodes, and keeps the decoded images if they fit in memory.
@@ -79,7 +81,7 @@ class Folder:
         read = self._read(layout, mask_of, masks)
         same = Sameness(read, layout.root, self.group and parse_group(self.group))
         told = same.check(self.allow_duplicates) if self.remembered is None else self.remembered.compared(read)
-        splits, files, notes = self._splits(read, same, layout)
+        splits, files, notes, drawn = self._splits(read, same, layout)
         about_masks = _notes_on_masks(root, without, len(mask_of), masks)
         return ImageDataset(
             name=_named(root),
@@ -91,6 +93,7 @@ class Folder:
             licence=_licence(root),
             files=files,
             resize=self.resize,
+            drawn=drawn,
             **splits,
         )
 
@@ -108,20 +111,27 @@ class Folder:
         return read
 
     def _splits(self, read, same, layout):
-        """The three splits by name, split → path → digest, and notes on the splits that the folder lacks."""
+        """The three splits, split → path → digest, and of the splits that the folder lacks notes and names."""
         splits = {split: each.split for split, each in read.items()}
         files = {split: dict(zip(each.names, each.digests, strict=True)) for split, each in read.items()}
         if self.only is not None:
             whole = not layout.has_splits
-            return one_split(splits, self.only, whole), {self.only: files["train" if whole else self.only]}, ()
+            return one_split(splits, self.only, whole), {self.only: files["train" if whole else self.only]}, (), ()
         if self.remembered is not None:
-            return all_splits(splits), files, ()
+            return all_splits(splits), files, (), ()
         labels = {split: each.labels for split, each in read.items()}
         splits, notes, numbers = complete_splits(
-            splits, labels, layout.class_names, self.split_seed, same.units("train"), self.group
+            splits,
+            labels,
+            layout.class_names,
+            self.split_seed,
+            same.units("train"),
+            self.group,
+            None if self.fold is None else parse_fold(self.fold),
         )
         pairs = list(files["train"].items())
-        return splits, files | {name: dict(pairs[each] for each in chosen) for name, chosen in numbers.items()}, notes
+        files |= {name: dict(pairs[each] for each in chosen) for name, chosen in numbers.items()}
+        return splits, files, notes, tuple(name for name in numbers if name != "train")
 
 
 @dataclasses.dataclass(frozen=True)

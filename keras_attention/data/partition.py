@@ -1,7 +1,7 @@
 """Splits that a source lacks are taken from its training images: stratified, and always the same for a seed."""
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from keras_attention.arguments import invalid
 from keras_attention.text import counted
@@ -9,8 +9,8 @@ from keras_attention.text import counted
 SHARE_TAKEN = 0.15
 
 
-def complete_splits(splits, labels, class_names, seed, units=None, group=None):
-    """Takes a stratified 15 % of train for each of validation and test that the source lacks.
+def complete_splits(splits, labels, class_names, seed, units=None, group=None, fold=None):
+    """Takes a stratified 15 % of train for each of validation and test that the source lacks, or a fold for test.
 
     Whole units are drawn, each with the class of its first image, so that no unit lies on two sides.
 
@@ -21,12 +21,17 @@ def complete_splits(splits, labels, class_names, seed, units=None, group=None):
         seed: seed of the draw.
         units: the number of the unit of each image of train, `(count,)`; each image is one if `None`.
         group: the pattern that made the units, which errors name; `None` without one.
+        fold: `(k, n)`, if test is the k-th of n parts of train, each of which is test once.
 
     Returns:
         The three splits by name, notes on what was taken from train, and, by name of a split that was made of train,
         the numbers of its images in train.
     """
     missing = [name for name in ("test", "validation") if name not in splits]
+    if fold is not None and "test" not in missing:
+        raise invalid(
+            "`fold` makes a test split, and the data have one.", "data without a test split", f"fold={_named(fold)!r}"
+        )
     if not missing:
         _check_classes(labels["train"], class_names, needed=1)
         return dict(splits), (), {}
@@ -38,16 +43,37 @@ def complete_splits(splits, labels, class_names, seed, units=None, group=None):
     _check_classes(classes, class_names, needed=1 + len(missing), whole=len(classes) == len(units))
     rest, drawn = np.arange(len(classes)), {}
     size = max(len(class_names), round(SHARE_TAKEN * len(rest)))
-    for name in missing:
+    if fold is not None:
+        rest, drawn["test"] = _fold(classes, class_names, fold, seed)
+    for name in missing[fold is not None :]:
         rest, drawn[name] = train_test_split(rest, test_size=size, stratify=classes[rest], random_state=seed)
     numbers = {name: np.flatnonzero(np.isin(of_image, chosen)) for name, chosen in (drawn | {"train": rest}).items()}
     completed = dict(splits) | {name: splits["train"].subset(chosen) for name, chosen in numbers.items()}
+    parts = {} if fold is None else {"test": f"fold {_named(fold)}, "}
     notes = tuple(
-        f"{name}: {counted(len(numbers[name]), 'image')} taken from train, stratified, split seed {seed}; "
-        "the source has none"
+        f"{name}: {counted(len(numbers[name]), 'image')} taken from train, {parts.get(name, '')}stratified, split seed "
+        f"{seed}; the source has none"
         for name in missing
     )
     return completed, notes, numbers
+
+
+def _fold(classes, class_names, fold, seed):
+    """Which units are not in a fold, and which are."""
+    number, count = fold
+    least = np.bincount(classes, minlength=len(class_names)).min()
+    if least < count:
+        raise invalid(
+            f"The class {class_names[np.bincount(classes).argmin()]!r} cannot be in each of {count} folds.",
+            f"at most {counted(least, 'fold')}, as many as it has images or groups of images",
+            f"fold={_named(fold)!r}",
+        )
+    folds = StratifiedKFold(count, shuffle=True, random_state=seed).split(classes, classes)
+    return list(folds)[number - 1]
+
+
+def _named(fold):
+    return "{}/{}".format(*fold)
 
 
 def all_splits(splits):

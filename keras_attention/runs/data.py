@@ -51,6 +51,7 @@ def load_data(config, run=None, only=None):
         image_size=config.image_size,
         resize=config.resize,
         split_seed=config.split_seed,
+        fold=config.fold,
         allow_duplicates=config.allow_duplicates,
         group=config.group,
         label=config.label,

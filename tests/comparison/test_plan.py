@@ -86,7 +86,9 @@ def test_seeds_a_margin_and_a_limit_may_be_added(with_fields):
 
 def test_variants_cannot_join_a_choice(plan, with_fields):
     more = dataclasses.replace(plan((*NAMES, "general+softmax"), 3), choose=1)
-    with pytest.raises(ValueError, match=r"^Variants cannot join a choice that was made\. .* variants='general\+softmax'\.$"):
+    with pytest.raises(
+        ValueError, match=r"^Variants cannot join a choice that was made\. .* variants='general\+softmax'\.$"
+    ):
         with_fields(choose=1).extended(more)
 
 
@@ -101,3 +103,29 @@ def test_variants_cannot_join_a_choice(plan, with_fields):
 )
 def test_the_command_says_how_the_seeds_are_spent(fields, words, with_fields):
     assert words in command(with_fields(**fields), "here")
+
+
+def test_each_seed_has_a_split_of_its_own(with_fields):
+    given = with_fields(seeds=5, resplit=True)
+    configs = [given.config_of(given.variants[2], seed) for seed in given.seed_numbers]
+    assert [(config.seed, config.split_seed, config.fold) for config in configs] == [
+        (seed, seed, None) for seed in range(5)
+    ]
+    folded = with_fields(seeds=4, folds=3)
+    configs = [folded.config_of(folded.variants[0], seed) for seed in folded.seed_numbers]
+    assert [(config.split_seed, config.fold) for config in configs] == [(0, "1/3"), (0, "2/3"), (0, "3/3"), (1, "1/3")]
+    config = with_fields().config_of(given.variants[0], 2)
+    assert (config.seed, config.split_seed, config.fold, config.attend) == (2, 0, None, ())
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"folds": 1}, "`folds` is out of range. Expected an integer at least 2. Received: folds=1."),
+        ({"folds": 3, "resplit": True}, "`folds` draws the splits already. Expected `folds` or `resplit`, not both."),
+    ],
+)
+def test_splits_that_do_not_fit_are_refused(fields, message, with_fields):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        with_fields(**fields)
+    assert message in str(caught.value)
