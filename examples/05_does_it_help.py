@@ -109,8 +109,8 @@ Each row shows what the seed alone does to one and the same network. Next come t
 
 - `mean`, `low`, `high`: the mean over the seeds, and its 95 % interval;
 - `seed_error`, `image_error`: the two parts of the uncertainty, as standard errors. The first comes from how much the
-  pairs differ among each other, the second from drawing the test images again and again (a bootstrap);
-- `p`, `p_holm`: the p-value, and the same corrected for the number of variants that are compared to that reference;
+  seeds move the variants, read from all runs together, the second from what the test images do to all seeds alike;
+- `p`, `p_corrected`: the p-value, and the same corrected for all variants that are compared to that reference;
 - `detectable`: the smallest difference that a comparison of this size would find with a probability of 80 %;
 - `needed`: the number of seeds, and of test images, with which a difference as large as this one would be found;
 - `verdict`.
@@ -123,7 +123,7 @@ def described(difference):
     detectable, needed = difference["detectable"], difference["needed"]
     return (
         f"{difference['mean']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}], "
-        f"p after correction {difference['p_holm']:.2f}: {difference['verdict']}\n"
+        f"p after correction {difference['p_corrected']:.2f}: {difference['verdict']}\n"
         f"    standard error from seeds {difference['seed_error']:.4f}, from images {difference['image_error']:.4f}\n"
         f"    detectable: {'nothing' if detectable is None else f'{detectable:.3f}'}; needed to settle this one: "
         + ("more than 100 seeds" if needed is None else f"{needed[0]} seeds on {needed[1]:,} test images")

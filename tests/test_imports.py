@@ -38,7 +38,7 @@ INSIDE = {
         {"data_settings", "model_settings", "training_settings", "weight_settings"},
         {"train_config"},
     ],
-    "metrics": [{"answers", "flips", "resampling"}, {"table"}],
+    "metrics": [{"answers", "flips", "influence", "resampling"}, {"table"}],
     "runs": [{"data", "folder"}, {"run"}],
     "layers": [
         {"domains", "wide", "preprocessing", "queries"},
@@ -73,9 +73,11 @@ INSIDE = {
         {"job"},
     ],
     "comparison": [
-        {"statistics", "variants"},
-        {"plan"},
-        {"words", "folder", "tasks", "repeat", "rounds"},
+        {"spread", "family", "looks", "variants", "datasets"},
+        {"contrasts", "plan"},
+        {"chances", "design"},
+        {"verdicts"},
+        {"words", "folder", "tasks", "repeat", "judging", "rounds"},
         {"analysis", "execution", "cost", "progress"},
         {"job"},
     ],

@@ -3,50 +3,62 @@
 import numpy as np
 
 from keras_attention.arguments import invalid
-from keras_attention.comparison.statistics import LEVEL, estimate, holm, verdict
+from keras_attention.comparison.contrasts import JointModel
+from keras_attention.comparison.judging import Judged, as_data
 from keras_attention.comparison.variants import REFERENCES
-from keras_attention.comparison.words import RULES, conclusions
-from keras_attention.metrics import METRICS, resampled_metrics
-from keras_attention.metrics.resampling import draw_weights, mean
+from keras_attention.comparison.verdicts import Rule
+from keras_attention.comparison.words import conclusions, rules
+from keras_attention.metrics import METRICS, image_deviations
+from keras_attention.metrics.influence import mean
 from keras_attention.models.outputs import LOGITS
 from keras_attention.runs.data import read_split
 
 
-def summarize(comparison, plan, errors=()):
+def summarize(comparison, plan, errors=(), rule=None):
     """Summarizes the finished runs of a comparison, as plain data.
 
     Args:
         comparison: the `Comparison`.
         plan: the `Plan` of the comparison.
         errors: `{(variant, seed): message}` for the runs that failed.
+        rule: the `Rule` of the verdict; the looks of the folder, and no margin, if `None`.
 
     Returns:
-        A dictionary: `metric`, the figure that decides, and `more_is_better`; `verdict`, a list of sentences;
-        `variants`, a list with the `runs`, the `metrics`, the `differences` to each reference, the `maps` and the
-        `cost` of each variant; `failures`; `images`, the number of test images; `class_names`.
+        A dictionary: `metric`, the figure that decides, and `more_is_better`; `verdict`, a list of sentences; `rules`;
+        `level` of this look, `looks` before it, and `margin`; `pooled`, all variants with attention together against
+        each reference; `power` of the design; `variants`, a list with the `runs`, the `metrics`, the `differences` to
+        each reference, the `chances`, the `spread`, the `maps` and the `cost` of each variant; `failures`; `images`,
+        the number of test images; `class_names`.
     """
-    errors = dict(errors)
+    errors, rule = dict(errors), rule or Rule(looks=tuple(comparison.looks))
     runs = {
         variant.name: {seed: run for seed in plan.seed_numbers if (run := comparison.run(variant.name, seed)).finished}
         for variant in plan.variants
     }
     _require_same_images(runs)
-    weights = _weights(runs)
-    figures = {name: {seed: _figures(run, weights) for seed, run in each.items()} for name, each in runs.items()}
+    about_data = _about_data(runs)
+    figures = {name: {seed: _figures(run) for seed, run in each.items()} for name, each in runs.items()}
+    judged = _judged(plan, figures, about_data["images"], rule)
     variants = [
-        _of_variant(comparison, plan, variant, runs[variant.name], figures, weights) for variant in plan.variants
+        _of_variant(comparison, plan, variant, runs[variant.name], figures[variant.name], judged)
+        for variant in plan.variants
     ]
-    _correct(variants)
     _compare_costs(variants)
     summary = {
         "metric": plan.metric,
         "more_is_better": METRICS[plan.metric].more_is_better,
         "seeds": list(plan.seed_numbers),
+        "level": rule.level_with(len(plan.seed_numbers)),
+        "looks": list(rule.looks),
+        "margin": rule.margin,
+        "older_rule": comparison.has_older_verdict,
+        "pooled": _by_reference({name: each.pooled() for name, each in judged.items()}),
+        "power": judged[plan.metric].power() if plan.metric in judged else {},
         "variants": variants,
         "failures": [{"variant": name, "seed": seed, "error": error} for (name, seed), error in errors.items()],
-        **_about_data(runs),
+        **about_data,
     }
-    return summary | {"verdict": conclusions(summary), "rules": RULES}
+    return summary | {"verdict": conclusions(summary), "rules": rules(summary)}
 
 
 def _require_same_images(runs):
@@ -64,11 +76,6 @@ def _require_same_images(runs):
             )
 
 
-def _weights(runs):
-    first = next((run for each in runs.values() for run in each.values()), None)
-    return None if first is None else draw_weights(len(first.arrays()["labels"]))
-
-
 def _about_data(runs):
     first = next((run for each in runs.values() for run in each.values()), None)
     if first is None:
@@ -77,32 +84,64 @@ def _about_data(runs):
     return {"images": metrics["count"], "class_names": metrics["class_names"], "splits": metrics["images"]}
 
 
-def _figures(run, weights):
-    """The figures of a run, and their values under each resample: `{name: (value, (resamples,))}`."""
+def _figures(run):
+    """The figures of a run, and how they vary with the images: `{name: (value, deviations)}`."""
     arrays, metrics = run.arrays(), run.metrics
-    resampled = resampled_metrics(arrays[LOGITS], arrays["labels"], weights)
-    known = [name for name in METRICS if metrics.get(name) is not None]
-    figures = {name: (metrics[name], resampled[name]) for name in known}
+    deviations = image_deviations(arrays[LOGITS], arrays["labels"])
+    figures = {name: (metrics[name], deviations[name]) for name in METRICS if metrics.get(name) is not None}
     for key in arrays:
         if key.startswith("measure/"):
             gain = arrays[key] - arrays["chance"]
-            figures[key] = (np.nanmean(arrays[key]), mean(arrays[key], weights))
-            figures[key.replace("measure/", "gain/")] = (np.nanmean(gain), mean(gain, weights))
+            figures[key] = np.nanmean(arrays[key]), _deviations_of_mean(arrays[key])
+            figures[key.replace("measure/", "gain/")] = np.nanmean(gain), _deviations_of_mean(gain)
     return figures
 
 
-def _of_variant(comparison, plan, variant, runs, figures, weights):
-    config, own = variant.config(plan.config), figures[variant.name]
-    images = 0 if weights is None else weights.shape[1]
-    references = [name for name in REFERENCES if name != variant.name]
+def _deviations_of_mean(values):
+    return mean(values) / np.sqrt(len(values) * max(len(values) - 1, 1))
+
+
+def _judged(plan, figures, images, rule):
+    """Name of a metric → the `Judged` of all variants, for the metrics that a run has."""
+    attending = [variant.name for variant in plan.variants if variant.config(plan.config).attends]
+    judged = {}
+    for name, metric in METRICS.items():
+        runs = {
+            variant: {seed: found[name] for seed, found in each.items() if name in found}
+            for variant, each in figures.items()
+        }
+        if any(runs.values()):
+            decides = name == plan.metric
+            judged[name] = Judged(runs, attending, metric, images, rule, len(plan.seed_numbers), decides)
+    return judged
+
+
+def _by_reference(found):
+    """Metric → reference → data, as reference → metric → data."""
     return {
-        "name": variant.name,
-        "attends": config.attends,
+        reference: {metric: each[reference] for metric, each in found.items() if reference in each}
+        for reference in dict.fromkeys(reference for each in found.values() for reference in each)
+    }
+
+
+def _of_variant(comparison, plan, variant, runs, own, judged):
+    name = variant.name
+
+    def of_metrics(kind):
+        found = {metric: getattr(each, kind)(name) for metric, each in judged.items()}
+        return {metric: value for metric, value in found.items() if value is not None}
+
+    references = [reference for reference in REFERENCES if reference != name]
+    return {
+        "name": name,
+        "attends": variant.config(plan.config).attends,
         "runs": [_of_run(run, seed, plan.config.monitor) for seed, run in runs.items()],
-        "metrics": _means(own, images),
-        "differences": {name: _differences(own, figures.get(name, {}), images) for name in references},
-        "maps": _maps(own, images),
-        "cost": comparison.cost(variant.name),
+        "metrics": of_metrics("mean"),
+        "differences": {reference: {} for reference in references} | _by_reference(of_metrics("differences")),
+        "chances": of_metrics("chances"),
+        "spread": of_metrics("spread"),
+        "maps": _maps(own, next(iter(runs.values())).metrics["count"] if runs else 0),
+        "cost": comparison.cost(name),
         "curves": {str(seed): _curve(run, plan.config.monitor) for seed, run in runs.items()},
     }
 
@@ -123,57 +162,10 @@ def _has(figures, name):
     return bool(figures) and all(name in each for each in figures.values())
 
 
-def _estimate(own, name, images, other=None):
-    """The `Estimate` of a figure over the seeds, or of its difference to another variant over their common seeds."""
-    seeds = [seed for seed in own if other is None or seed in other]
-    values = [own[seed][name][0] - (other[seed][name][0] if other else 0) for seed in seeds]
-    resampled = [own[seed][name][1] - (other[seed][name][1] if other else 0) for seed in seeds]
-    return estimate(values, resampled, images)
-
-
-def _as_data(found, least, most):
-    """An estimate as plain data, its interval cut to the range of the figure."""
-    low, high = found.interval() or (None, None)
-    bounds = {} if low is None else {"low": max(low, least), "high": min(high, most)}
-    return {"mean": found.mean, "low": None, "high": None, "seeds": found.seeds} | bounds
-
-
-def _means(own, images):
-    return {
-        name: _as_data(_estimate(own, name, images), METRICS[name].least, METRICS[name].most)
-        for name in METRICS
-        if _has(own, name)
-    }
-
-
-def _differences(own, other, images):
-    """Metric → the paired difference to a reference; `_correct` adds what needs all variants."""
-    common = set(own) & set(other)
-    own, other = ({seed: each[seed] for seed in each if seed in common} for each in (own, other))
-    return {name: _estimate(own, name, images, other) for name in METRICS if _has(own, name) and _has(other, name)}
-
-
-def _correct(variants):
-    """Replaces each difference by plain data, with Holm's correction over the variants compared to a reference."""
-    for reference in REFERENCES:
-        for metric in METRICS:
-            family = [each["differences"] for each in variants if metric in each["differences"].get(reference, {})]
-            found = [differences[reference][metric] for differences in family]
-            corrected = holm([difference.p_value for difference in found])
-            level = LEVEL / max(1, len(found))
-            for differences, difference, p_holm in zip(family, found, corrected, strict=True):
-                most = METRICS[metric].most - METRICS[metric].least  # the largest possible difference
-                detectable = difference.detectable(level)
-                differences[reference][metric] = {
-                    **_as_data(difference, -most, most),
-                    "p": difference.p_value,
-                    "p_holm": p_holm,
-                    "seed_error": difference.seed_error,
-                    "image_error": difference.image_error,
-                    "detectable": None if detectable is None or detectable > most else detectable,
-                    "needed": list(difference.needed(level) or ()) or None,
-                    "verdict": verdict(difference, p_holm, METRICS[metric].more_is_better),
-                }
+def _estimate(own, name, images):
+    """The `Estimate` of the mean of a figure of one variant over its seeds."""
+    values, deviations = zip(*(each[name] for each in own.values()), strict=True)
+    return JointModel(np.array([values]), np.array([deviations]), images).mean(0)
 
 
 def _compare_costs(variants):
@@ -206,7 +198,7 @@ def _maps(own, images):
     for key in next(iter(own.values()), {}):
         if key.startswith("measure/") and _has(own, key):
             _, measure, layer = key.split("/")
-            gain = _as_data(_estimate(own, f"gain/{measure}/{layer}", images), -1.0, 1.0)
-            figure = _as_data(_estimate(own, key, images), 0.0, 1.0)
+            gain = as_data(_estimate(own, f"gain/{measure}/{layer}", images), -1.0, 1.0)
+            figure = as_data(_estimate(own, key, images), 0.0, 1.0)
             maps.setdefault(measure, {})[layer] = figure | {"chance": figure["mean"] - gain["mean"], "gain": gain}
     return maps

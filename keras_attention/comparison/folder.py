@@ -1,8 +1,8 @@
 """The folder of a comparison: its plan, a run for each variant and seed, and the results.
 
-`comparison.json` holds the plan, `runs/<variant>/seed-<n>/` the runs, `costs/` the cost of each network, and
-`examples.npz` the test images that the report shows. `summary.json`, `results.csv`, `report.md` and `report.html` are
-made from those.
+`comparison.json` holds the plan, `runs/<variant>/seed-<n>/` the runs, `costs/` the cost of each network, `examples.npz`
+the test images that the report shows, and `looks.json` the numbers of seeds with which a verdict was given.
+`summary.json`, `results.csv`, `report.md` and `report.html` are made from those.
 """
 
 from keras_attention.atomic import remove
@@ -49,6 +49,25 @@ class Comparison(WorkFolder):
     def run(self, variant, seed):
         """The `Run` of a variant, given by name, and a seed."""
         return Run(self.folder / "runs" / variant / f"seed-{seed}")
+
+    @property
+    def looks(self):
+        """The numbers of seeds with which a verdict was given, in order; each spends a share of the level."""
+        path = self.folder / "looks.json"
+        if path.is_file():
+            return read_json(path)
+        return [len(self.summary["seeds"])] if self.finished else []
+
+    @property
+    def has_older_verdict(self):
+        """Whether a verdict was given under the rule of versions that did not count looks."""
+        return self.finished and self.summary.get("older_rule", "level" not in self.summary)
+
+    def finish(self, result):
+        """Writes the summary, and remembers that a verdict was given with so many seeds."""
+        looks = sorted({*self.looks, len(result["seeds"])})
+        write_json(self.folder / "looks.json", looks)
+        super().finish(result)
 
     def forget_damaged_runs(self, plan):
         """Marks finished runs that cannot be read as unfinished, so that they run again; returns their names."""

@@ -1,17 +1,58 @@
 """The verdict of a comparison in words: each sentence follows from the figures by fixed rules."""
 
-from keras_attention.comparison.statistics import CONFIDENCE, HELPS, HURTS, LEVEL, NO_EVIDENCE, NO_INTERVAL, POWER
+from keras_attention.comparison.contrasts import CONFIDENCE, LEVEL
+from keras_attention.comparison.design import POWER
+from keras_attention.comparison.verdicts import EQUIVALENT, HELPS, HURTS, NO_EVIDENCE, NO_INTERVAL, NOT_SETTLED
 from keras_attention.metrics import METRICS
 from keras_attention.text import interval, number, signed
 
-RULES = (
-    f"A variant helps (or hurts) if the {CONFIDENCE:.0%} interval of its paired difference to the reference leaves "
-    f"out 0 and its p-value is below {LEVEL:.2f} after Holm's correction over all variants compared to that "
-    "reference. Otherwise there is no evidence. The interval combines the variation between seeds (Student's t) with "
-    "the variation between test images (a bootstrap, the same for every run). The smallest difference that the design "
-    f"could have found is the one it would find with a probability of {POWER:.0%} at the level of Holm's first step."
-)
+OPEN = (NO_EVIDENCE, NOT_SETTLED)
 _WANTED = {"plain": "the plain network", "multiscale": "the multi-scale head without attention"}
+
+
+def rules(summary):
+    """The rules that the verdict follows, as a text."""
+    sentences = [
+        f"A variant helps (or hurts) if the p-value of its paired difference to the reference is below "
+        f"{summary['level']:.2g} after the correction for all variants compared to that reference.",
+        *_rule_of_margin(summary),
+        "Otherwise there is no evidence.",
+        "The variation between seeds is estimated from the runs of all variants together, and that of each variant is "
+        "moved towards what they have in common; the variation between test images that all seeds share is added once.",
+        f"Intervals have a confidence of {CONFIDENCE:.0%}, each for itself.",
+        f"The smallest difference that the design could have found is the one it would find with a probability of "
+        f"{POWER:.0%} as the best of its family.",
+        _rule_of_looks(summary),
+        *_change_of_rule(summary),
+    ]
+    return " ".join(sentences)
+
+
+def _rule_of_margin(summary):
+    if summary["margin"] is None:
+        return []
+    size = number(summary["margin"])
+    return [f"It is the same within the margin if two one-sided tests, corrected likewise, show less than {size}."]
+
+
+def _rule_of_looks(summary):
+    before = [seeds for seeds in summary["looks"] if seeds < len(summary["seeds"])]
+    if not before:
+        return f"More seeds may be added later: a part of the {LEVEL:.0%} is kept for verdicts with more seeds."
+    listed = _listed([str(seeds) for seeds in before])
+    return (
+        f"There was a verdict with {listed} seeds before; each spends a share of the {LEVEL:.0%}, so that seeds cannot "
+        "be added until something shows by chance."
+    )
+
+
+def _change_of_rule(summary):
+    if not summary.get("older_rule"):
+        return []
+    return [
+        "The rule has changed since this comparison was first judged: then each variant was judged by its own seeds "
+        "alone, the images were counted twice, and earlier verdicts were not counted. The runs are the same."
+    ]
 
 
 def conclusions(summary):
@@ -28,7 +69,8 @@ def conclusions(summary):
             "One seed gives no interval, so nothing can be said about whether attention helps: the differences below "
             "may be random. More seeds can tell: resume the comparison with 3 seeds."
         ]
-    sentences = [_answer(against, summary), *(_against(name, each) for name, each in against.items() if each)]
+    sentences = [_answer(against, summary), *_pooled(summary, len(variants))]
+    sentences += [_against(name, each) for name, each in against.items() if each]
     return [*sentences, *filter(None, (_detectable(name, each, summary) for name, each in against.items()))]
 
 
@@ -36,6 +78,24 @@ def _judged(variants, reference, metric):
     """Name → its difference to the reference in the metric that decides."""
     found = {each["name"]: each["differences"].get(reference, {}).get(metric) for each in variants}
     return {name: difference for name, difference in found.items() if difference is not None}
+
+
+def _pooled(summary, count):
+    """Whether attention helps at all: all variants with it together, against each reference."""
+    if count < 2:
+        return []
+    sentences = []
+    for reference, found in summary["pooled"].items():
+        difference = found.get(summary["metric"])
+        if difference is None or difference["p"] is None:
+            continue
+        says = {HELPS: "are better than", HURTS: "are worse than", EQUIVALENT: "are the same within the margin as"}
+        verb = says.get(difference["verdict"], "do not differ, as far as these runs show, from")
+        sentences.append(
+            f"All {count} variants with attention together {verb} {_WANTED[reference]}: {interval(difference)}, "
+            f"p = {difference['p']:.3f}."
+        )
+    return sentences
 
 
 def _with(against, reference, kind):
@@ -67,34 +127,42 @@ def _answer(against, summary):
 
 def _against(reference, found):
     """Counts, and the variant with the best difference."""
-    kinds = {kind: [name for name, each in found.items() if each["verdict"] == kind] for kind in (HELPS, HURTS)}
+    kinds = {
+        kind: [name for name, each in found.items() if each["verdict"] == kind] for kind in (HELPS, HURTS, EQUIVALENT)
+    }
     rest = len(found) - sum(map(len, kinds.values()))
     counts = f"{len(kinds[HELPS])} of {len(found)} variants with attention help, {len(kinds[HURTS])} hurt"
+    if kinds[EQUIVALENT]:
+        counts += (
+            f", {len(kinds[EQUIVALENT])} {'is' if len(kinds[EQUIVALENT]) == 1 else 'are'} the same within the margin"
+        )
     sentences = [f"Against {_WANTED[reference]}: {counts}, for {rest} there is no evidence."]
-    lost = sum(each["verdict"] == NO_EVIDENCE and not each["low"] <= 0 <= each["high"] for each in found.values())
+    lost = sum(each["verdict"] in OPEN and not each["low"] <= 0 <= each["high"] for each in found.values())
     if lost:
         sentences.append(
             f"Of those, {lost} {'has' if lost == 1 else 'have'} an interval without 0, which is not evidence after the "
-            "correction for so many comparisons: more seeds, or fewer variants, would tell."
+            "correction for so many comparisons and looks: more seeds, or fewer variants, would tell."
         )
     return " ".join([*sentences, _largest(found)])
 
 
 def _largest(found):
     name, difference = max(found.items(), key=lambda item: abs(item[1]["mean"]))
-    p_value = "" if difference["p_holm"] is None else f", p = {difference['p_holm']:.3f} after correction"
+    p_value = "" if difference["p_corrected"] is None else f", p = {difference['p_corrected']:.3f} after correction"
     return f"The largest difference is that of {name}: {interval(difference)}{p_value}."
 
 
 def _detectable(reference, found, summary):
     """What the design could have found, and what would settle the largest open difference; `None` if none is open."""
-    open_ones = {name: each for name, each in found.items() if each["verdict"] == NO_EVIDENCE}
+    open_ones = {name: each for name, each in found.items() if each["verdict"] in OPEN}
     if not open_ones:
         return None
     name, difference = max(open_ones.items(), key=lambda item: abs(item[1]["mean"]))
     title, detectable = METRICS[summary["metric"]].title, difference["detectable"]
     found = "no difference at all" if detectable is None else f"a difference of {number(detectable)} in {title}"
     sentence = f"Against {_WANTED[reference]} this design could have found {found} (for {name}). "
+    if difference["mean"] and difference["limit_of_images"] and difference["limit_of_images"] > abs(difference["mean"]):
+        sentence += "More seeds alone cannot settle the difference seen, as the test images set the limit. "
     if difference["needed"] is None:
         return f"{sentence}One as small as the one seen would need more than 100 seeds and 100 times the images."
     seeds, images = difference["needed"]

@@ -8,7 +8,7 @@ from keras_attention.metrics.table import (
     Metric,
     classification_metrics,
     headlines,
-    resampled_metrics,
+    image_deviations,
 )
 
 __all__ = [
@@ -19,6 +19,6 @@ __all__ = [
     "Metric",
     "classification_metrics",
     "headlines",
+    "image_deviations",
     "mean_over_flips",
-    "resampled_metrics",
 ]

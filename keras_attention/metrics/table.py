@@ -28,19 +28,26 @@ class Metric(Figure):
 
     of: Callable
 
-    def under(self, answers, weights):
-        """Its value under each resample, `(resamples,)`; NaN if a resample does not define it.
+    def deviations(self, answers):
+        """How its value varies with the images: `(count,)`, whose product with that of another run is a covariance.
 
-        `of` is called once for each resample, unless `FASTER` has a way to compute all of them at once.
+        They are its influence values over √(n(n − 1)) if `INFLUENCE` has them. Otherwise `of` is called for each of
+        the resamples that `draw_weights` gives, the same for every run, and they are the values minus their mean over
+        √(resamples − 1).
         """
         import numpy as np
 
-        from keras_attention.metrics.resampling import FASTER
+        from keras_attention.metrics.influence import INFLUENCE
+        from keras_attention.metrics.resampling import draw_weights, resampled
 
-        if self.name in FASTER:
-            return FASTER[self.name](answers, weights)
-        values = (self.of(answers.drawn(times)) for times in weights)
-        return np.array([math.nan if value is None else value for value in values])
+        images = len(answers.labels)
+        if self.name in INFLUENCE:
+            return INFLUENCE[self.name](answers) / math.sqrt(images * max(images - 1, 1))
+        values = resampled(self.of, answers, draw_weights(images))
+        defined = np.isfinite(values)
+        if not defined.any():
+            return np.zeros(len(values))
+        return np.where(defined, values - values[defined].mean(), 0) / math.sqrt(max(defined.sum() - 1, 1))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,30 +171,29 @@ def classification_metrics(logits, labels, class_names):
     }
 
 
-def resampled_metrics(logits, labels, weights):
-    """Each of `METRICS` under each resample of the images.
+def image_deviations(logits, labels):
+    """How each of `METRICS` varies with the test images, so that errors and covariances of runs are sums of products.
 
     Args:
-        logits, labels: as in `classification_metrics`.
-        weights: `(resamples, n)`, as `draw_weights` gives them.
+        logits, labels: as in `classification_metrics`; runs that are compared have the same images in the same order.
 
     Returns:
-        Name → `(resamples,)`; NaN if a resample does not define the metric.
+        Name → `(count,)`: the sum of the squares is the variance of the metric due to the images, and the sum of the
+        products with the deviations of another run the covariance of the two.
 
     Example:
 
     >>> import numpy as np
-    >>> from keras_attention.metrics import resampled_metrics
-    >>> logits, labels = np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1])
-    >>> resampled_metrics(logits, labels, np.array([[1, 1], [2, 0]]))["accuracy"].tolist()
-    [0.5, 1.0]
+    >>> from keras_attention.metrics import image_deviations
+    >>> logits, labels = np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([0, 1, 1])
+    >>> error = np.linalg.norm(image_deviations(logits, labels)["accuracy"])  # √(⅔ · ⅓ / (3 − 1))
+    >>> round(float(error), 4)
+    0.3333
     """
-    import numpy as np
-
     from keras_attention.metrics.answers import Answers
 
-    answers, weights = Answers(logits, labels), np.asarray(weights, "float64")
-    return {name: metric.under(answers, weights) for name, metric in METRICS.items()}
+    answers = Answers(logits, labels)
+    return {name: metric.deviations(answers) for name, metric in METRICS.items()}
 
 
 def headlines(metrics):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_attention.comparison.words import RULES, conclusions
+from keras_attention.comparison.words import conclusions, rules
 
 
 def difference(verdict, mean=0.02, needed=(7, 300)):
@@ -10,7 +10,9 @@ def difference(verdict, mean=0.02, needed=(7, 300)):
         "mean": mean,
         "low": mean - 0.01,
         "high": mean + 0.01,
-        "p_holm": 0.031,
+        "p": 0.011,
+        "p_corrected": 0.031,
+        "limit_of_images": 0.005,
         "verdict": verdict,
         "detectable": 0.05,
         "needed": needed,
@@ -30,7 +32,9 @@ def summary(**verdicts):
         }
         for name, both in verdicts.items()
     ]
-    return {"variants": variants, "metric": "accuracy", "seeds": [0, 1, 2], "images": 300}
+    pooled = {"plain": {"accuracy": difference("helps")}, "multiscale": {"accuracy": difference(NONE, 0.004)}}
+    about = {"metric": "accuracy", "seeds": [0, 1, 2], "images": 300, "level": 0.04, "looks": [], "margin": None}
+    return {"variants": variants, "pooled": pooled} | about
 
 
 NONE = "no evidence"
@@ -60,14 +64,20 @@ def test_the_answer(verdicts, answer):
 
 
 def test_the_sentences_behind_it():
-    _, plain, multiscale, design, other = conclusions(
+    _, helps, not_known, plain, multiscale, design, other = conclusions(
         summary(a=("helps", NONE), b=(difference(NONE, -0.03, (9, 600)), difference(NONE, 0.001, None)))
+    )
+    assert helps == (
+        "All 2 variants with attention together are better than the plain network: +0.020 [+0.010, +0.030], p = 0.011."
+    )
+    assert not_known.startswith(
+        "All 2 variants with attention together do not differ, as far as these runs show, from the multi-scale head"
     )
     assert plain == (
         "Against the plain network: 1 of 2 variants with attention help, 0 hurt, for 1 there is no evidence. Of those, "
-        "1 has an interval without 0, which is not evidence after the correction for so many comparisons: more seeds, "
-        "or fewer variants, would tell. The largest difference is that of b: −0.030 [−0.040, −0.020], p = 0.031 after "
-        "correction."
+        "1 has an interval without 0, which is not evidence after the correction for so many comparisons and looks: "
+        "more seeds, or fewer variants, would tell. The largest difference is that of b: −0.030 [−0.040, −0.020], "
+        "p = 0.031 after correction."
     )
     assert multiscale.startswith("Against the multi-scale head without attention: 0 of 2 variants with attention help")
     assert design == (
@@ -85,6 +95,7 @@ def test_a_design_that_could_have_found_nothing():
 def test_differences_too_small_for_any_design():
     sentences = conclusions(summary(a=(difference(NONE, 0.0001, None), difference("helps"))))
     assert sentences[-1].endswith("would need more than 100 seeds and 100 times the images.")
+    assert "More seeds alone cannot settle the difference seen, as the test images set the limit." in sentences[-1]
     assert "without 0" not in sentences[1]
 
 
@@ -95,6 +106,20 @@ def test_nothing_to_judge():
     assert conclusions(empty) == ["Too few runs are finished for a verdict."]
 
 
+def test_the_same_within_the_margin():
+    within = "the same within the margin"
+    found = conclusions(summary(a=(within, within), b=("not settled", "helps")) | {"margin": 0.01})
+    assert found[3].startswith(
+        "Against the plain network: 0 of 2 variants with attention help, 0 hurt, 1 is the same within the margin, "
+        "for 1 there is no evidence."
+    )
+
+
 def test_the_rules_state_their_numbers():
-    for number in ("95%", "0.05", "80%"):
-        assert number in RULES
+    for number in ("95%", "below 0.04", "80%", "part of the 5% is kept"):
+        assert number in rules(summary())
+    looked = rules(summary() | {"looks": [1, 2, 3], "margin": 0.01, "older_rule": True})
+    assert "There was a verdict with 1 and 2 seeds before; each spends a share of the 5%" in looked
+    assert "the same within the margin if two one-sided tests, corrected likewise, show less than 0.010." in looked
+    assert "The rule has changed since this comparison was first judged" in looked
+    assert "The rule has changed" not in rules(summary())
