@@ -77,8 +77,9 @@ INSIDE = {
         {"contrasts", "plan"},
         {"chances", "design"},
         {"verdicts"},
-        {"words", "folder", "tasks", "repeat", "judging", "rounds"},
-        {"analysis", "execution", "cost", "progress"},
+        {"rounds"},
+        {"words", "folder", "tasks", "repeat", "judging", "images"},
+        {"analysis", "request", "execution", "cost", "progress"},
         {"job"},
     ],
     "tuning": [

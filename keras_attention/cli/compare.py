@@ -121,7 +121,7 @@ def after_interrupt(options):
 def _config(options):
     """The given settings; to resume, on top of the settings of the comparison."""
     from keras_attention.comparison import Comparison
-    from keras_attention.comparison.job import DEFAULT_CONFIG
+    from keras_attention.comparison.request import DEFAULT_CONFIG
     from keras_attention.config import TrainConfig
 
     given, folder = given_settings(options), getattr(options, "run", None)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_attention.arguments import invalid
 from keras_attention.comparison.contrasts import JointModel
+from keras_attention.comparison.images import held_out_ratio, share_images
 from keras_attention.comparison.judging import Judged, as_data
 from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.verdicts import Rule
@@ -11,7 +11,6 @@ from keras_attention.comparison.words import conclusions, rules
 from keras_attention.metrics import METRICS, image_deviations
 from keras_attention.metrics.influence import mean
 from keras_attention.models.outputs import LOGITS
-from keras_attention.runs.data import read_split
 
 
 def summarize(comparison, plan, errors=(), rule=None):
@@ -21,21 +20,21 @@ def summarize(comparison, plan, errors=(), rule=None):
         comparison: the `Comparison`.
         plan: the `Plan` of the comparison.
         errors: `{(variant, seed): message}` for the runs that failed.
-        rule: the `Rule` of the verdict; the looks of the folder, and no margin, if `None`.
+        rule: the `Rule` of the verdict; that of the plan and the looks of the folder if `None`.
 
     Returns:
         A dictionary: `metric`, the figure that decides, and `more_is_better`; `verdict`, a list of sentences; `rules`;
-        `level` of this look, `looks` before it, and `margin`; `pooled`, all variants with attention together against
-        each reference; `power` of the design; `variants`, a list with the `runs`, the `metrics`, the `differences` to
-        each reference, the `chances`, the `spread`, the `maps` and the `cost` of each variant; `failures`; `images`,
-        the number of test images; `class_names`.
+        `level` of this look, the seeds of the `looks` before it, and `margin`; `pooled`, all variants with attention
+        together against each reference; `power` of the design; `variants`, a list with the `runs`, the `metrics`, the
+        `differences` to each reference, the `chances`, the `spread`, the `maps` and the `cost` of each variant;
+        `failures`; `images`, the number of test images; `class_names`.
     """
-    errors, rule = dict(errors), rule or Rule(looks=tuple(comparison.looks))
+    errors = dict(errors)
     runs = {
         variant.name: {seed: run for seed in plan.seed_numbers if (run := comparison.run(variant.name, seed)).finished}
         for variant in plan.variants
     }
-    _require_same_images(runs)
+    rule = rule or _rule(comparison, plan, runs)
     about_data = _about_data(runs)
     figures = {name: {seed: _figures(run) for seed, run in each.items()} for name, each in runs.items()}
     judged = _judged(plan, figures, about_data["images"], rule)
@@ -44,12 +43,13 @@ def summarize(comparison, plan, errors=(), rule=None):
         for variant in plan.variants
     ]
     _compare_costs(variants)
+    _let_decisions_stand(variants, comparison.decisions, plan)
     summary = {
         "metric": plan.metric,
         "more_is_better": METRICS[plan.metric].more_is_better,
         "seeds": list(plan.seed_numbers),
         "level": rule.level_with(len(plan.seed_numbers)),
-        "looks": list(rule.looks),
+        "looks": sorted(rule.looks),
         "margin": rule.margin,
         "older_rule": comparison.has_older_verdict,
         "pooled": _by_reference({name: each.pooled() for name, each in judged.items()}),
@@ -61,19 +61,11 @@ def summarize(comparison, plan, errors=(), rule=None):
     return summary | {"verdict": conclusions(summary), "rules": rules(summary)}
 
 
-def _require_same_images(runs):
-    """Raises `ValueError` unless all runs were measured on the same test images: others cannot be paired."""
-    first = None
-    for run in (run for each in runs.values() for run in each.values()):
-        split = read_split(run.folder)
-        found = run.arrays()["labels"].tolist(), split and list(split.files["test"].items())
-        first = first or (run, found)
-        if found != first[1]:
-            raise invalid(
-                f"{run.folder} was measured on other test images than {first[0].folder}.",
-                "runs on the same images, in the same order",
-                f"{len(found[0]):,} images",
-            )
+def _rule(comparison, plan, runs):
+    """The rule that the plan, the earlier verdicts and the splits of the runs make."""
+    same = share_images(runs, plan.draws_splits)
+    ratio = held_out_ratio(runs, same) if plan.draws_splits else 0.0
+    return Rule(plan.margin, comparison.looks, plan.max_seeds, same, ratio)
 
 
 def _about_data(runs):
@@ -144,6 +136,15 @@ def _of_variant(comparison, plan, variant, runs, own, judged):
         "cost": comparison.cost(name),
         "curves": {str(seed): _curve(run, plan.config.monitor) for seed, run in runs.items()},
     }
+
+
+def _let_decisions_stand(variants, decisions, plan):
+    """Keeps the verdicts after which a variant got no more seeds: what comes later was not to change them."""
+    for variant in variants if plan.max_seeds is not None else ():
+        for reference, decision in decisions.get(variant["name"], {}).items():
+            difference = variant["differences"].get(reference, {}).get(plan.metric)
+            if difference is not None and decision["seeds"] < plan.seeds:
+                difference |= {"verdict": decision["verdict"], "decided_with": decision["seeds"]}
 
 
 def _of_run(run, seed, monitor):

@@ -1,12 +1,15 @@
 """The folder of a comparison: its plan, a run for each variant and seed, and the results.
 
 `comparison.json` holds the plan, `runs/<variant>/seed-<n>/` the runs, `costs/` the cost of each network, `examples.npz`
-the test images that the report shows, and `looks.json` the numbers of seeds with which a verdict was given.
+the test images that the report shows, and `looks.json` how many seeds each verdict so far had, and at which level.
 `summary.json`, `results.csv`, `report.md` and `report.html` are made from those.
 """
 
 from keras_attention.atomic import remove
+from keras_attention.comparison.contrasts import LEVEL
+from keras_attention.comparison.looks import level_of_look
 from keras_attention.comparison.plan import Plan
+from keras_attention.comparison.verdicts import SETTLED
 from keras_attention.files import read_arrays, read_json, write_arrays, write_json
 from keras_attention.runs import Run, WorkFolder
 
@@ -52,11 +55,31 @@ class Comparison(WorkFolder):
 
     @property
     def looks(self):
-        """The numbers of seeds with which a verdict was given, in order; each spends a share of the level."""
+        """The number of seeds of each verdict that was given → the level that it had."""
         path = self.folder / "looks.json"
         if path.is_file():
-            return read_json(path)
-        return [len(self.summary["seeds"])] if self.finished else []
+            return {look["seeds"]: look["level"] for look in read_json(path)}
+        # Of versions that did not count looks.
+        return {seeds: level_of_look(LEVEL, seeds) for seeds in [len(self.summary["seeds"])]} if self.finished else {}
+
+    def remember_look(self, summary):
+        """Remembers that a verdict was given: with how many seeds, at which level, and what it decided."""
+        path, seeds = self.folder / "looks.json", len(summary["seeds"])
+        before = read_json(path) if path.is_file() else [{"seeds": n, "level": each} for n, each in self.looks.items()]
+        now = {"seeds": seeds, "level": summary["level"], "decided": decided(summary)}
+        write_json(
+            path, sorted([now, *(each for each in before if each["seeds"] != seeds)], key=lambda each: each["seeds"])
+        )
+
+    @property
+    def decisions(self):
+        """Variant → reference → the first verdict that settled their difference, and with how many seeds."""
+        path, found = self.folder / "looks.json", {}
+        for look in read_json(path) if path.is_file() else ():
+            for variant, each in look.get("decided", {}).items():
+                for reference, verdict in each.items():
+                    found.setdefault(variant, {}).setdefault(reference, {"verdict": verdict, "seeds": look["seeds"]})
+        return found
 
     @property
     def has_older_verdict(self):
@@ -64,17 +87,16 @@ class Comparison(WorkFolder):
         return self.finished and self.summary.get("older_rule", "level" not in self.summary)
 
     def finish(self, result):
-        """Writes the summary, and remembers that a verdict was given with so many seeds."""
-        looks = sorted({*self.looks, len(result["seeds"])})
-        write_json(self.folder / "looks.json", looks)
+        """Writes the summary, and remembers that a verdict was given."""
+        self.remember_look(result)
         super().finish(result)
 
     def forget_damaged_runs(self, plan):
         """Marks finished runs that cannot be read as unfinished, so that they run again; returns their names."""
         damaged = []
         for variant in plan.variants:
-            for seed in plan.seed_numbers:
-                run = self.run(variant.name, seed)
+            for folder in sorted((self.folder / "runs" / variant.name).glob("seed-*/")):
+                run, seed = Run(folder), folder.name.removeprefix("seed-")
                 try:
                     _ = run.finished and (run.metrics, run.arrays())
                 except ValueError:
@@ -98,3 +120,14 @@ class Comparison(WorkFolder):
         """The cost of a variant; `None` if it was not measured."""
         path = self.folder / "costs" / f"{variant}.json"
         return read_json(path) if path.is_file() else None
+
+
+def decided(summary):
+    """Variant → reference → verdict, of the differences that are settled."""
+    found = {}
+    for variant in summary["variants"]:
+        for reference, each in variant["differences"].items():
+            verdict = each.get(summary["metric"], {}).get("verdict")
+            if verdict in SETTLED:
+                found.setdefault(variant["name"], {})[reference] = verdict
+    return found

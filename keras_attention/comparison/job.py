@@ -3,18 +3,17 @@
 import functools
 import time
 
-from keras_attention.arguments import invalid, one_line, require_choice, require_number
+from keras_attention.arguments import invalid, one_line
 from keras_attention.comparison.analysis import summarize
 from keras_attention.comparison.cost import measure_cost
 from keras_attention.comparison.execution import check_backend, workers
-from keras_attention.comparison.folder import Comparison
-from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.progress import announce, follow
 from keras_attention.comparison.repeat import about
-from keras_attention.comparison.rounds import TimeLimit, ended, rounds
+from keras_attention.comparison.request import claim, seeds_asked
+from keras_attention.comparison.rounds import TimeLimit, ended, ranking, rounds, states
 from keras_attention.comparison.tasks import Task, clear_attempts, foreign_members
-from keras_attention.comparison.variants import CONTROLS, DEFAULT_VARIANTS, Variant, make_variants
-from keras_attention.config import TrainConfig
+from keras_attention.comparison.variants import CONTROLS, Variant
+from keras_attention.comparison.words import on_seeds
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.own_process import call_in_own_process
 from keras_attention.report import write_comparison_report
@@ -22,12 +21,6 @@ from keras_attention.runs import load_data
 from keras_attention.seeding import kept
 from keras_attention.text import teller, time_left
 from keras_attention.training import build_backbone, build_model, fill_cache, require_monitor, shown_examples
-
-DEFAULT_CONFIG = TrainConfig(data_options={"count": 3000})  # 8 runs in less than 12 minutes on two slow cores
-DEFAULT_SEEDS = 2
-FIRST_SEEDS, USUAL_MOST_SEEDS = 3, 20  # of a comparison until the verdict is settled
-CONFIRMING_SEEDS = 5
-UNTIL = ("settled",)
 
 
 @kept()
@@ -111,15 +104,9 @@ def compare(
     require_tensorflow()
     check_backend(jobs, backend, scheduler)
     tell = teller(verbose)
-    asked = _seeds_asked(seeds, until, max_seeds, minutes, choose, confirm)
-    comparison, plan = _claim(
-        config,
-        variants,
-        run,
-        resume,
-        overwrite,
-        {"costs": costs, "margin": margin, "resplit": resplit, "folds": folds, **asked},
-    )
+    asked = seeds_asked(seeds, until, max_seeds, minutes, choose, confirm)
+    asked |= {"costs": costs, "margin": margin, "resplit": resplit, "folds": folds}
+    comparison, plan = claim(config, variants, run, resume, overwrite, asked)
     dataset = load_data(plan.config)
     _require_drawn(plan, dataset)
     backbone = _check_networks(plan, dataset)
@@ -134,6 +121,7 @@ def compare(
     if plan.costs:
         _measure_costs(comparison, final, dataset, tell)
     summary = summarize(comparison, final, errors) | about(plan, dataset, comparison.folder)
+    summary |= _how_seeds_were_spent(comparison, plan, final, summary)
     write_comparison_report(comparison, summary)
     comparison.finish(summary)
     return comparison
@@ -150,57 +138,6 @@ def _run_rounds(comparison, plan, limit, tell, where):
     return final, errors
 
 
-def _seeds_asked(seeds, until, max_seeds, minutes, choose, confirm):
-    """How the seeds are spent, as fields of the `Plan`; `None` for what is kept or usual."""
-    if until is not None:
-        require_choice("until", until, UNTIL)
-    for name, value, needs, given in (
-        ("max_seeds", max_seeds, "until", until),
-        ("confirm", confirm, "choose", choose),
-    ):
-        if value is not None and given is None:
-            raise invalid(f"`{name}` needs `{needs}`.", f"`{needs}` as well", f"{name}={value!r}")
-    if minutes is not None:
-        require_number("minutes", minutes, above=0)
-    if choose is not None and seeds is not None:
-        raise invalid(
-            "`choose` gives fresh seeds to the chosen variants.", "`confirm` instead of `seeds`", f"seeds={seeds!r}"
-        )
-    return {
-        "seeds": seeds if confirm is None else confirm,
-        "max_seeds": USUAL_MOST_SEEDS if until and max_seeds is None else max_seeds,
-        "choose": choose,
-    }
-
-
-def _claim(config, variants, run, resume, overwrite, asked):
-    """The folder and the plan, both checked; nothing is written yet. What is `None` in `asked` is kept, or usual."""
-    comparison = Comparison(run or f"runs/{(config or DEFAULT_CONFIG).subject}-compare")
-    saved = comparison.plan if resume and not comparison.abandoned else None
-    config = config or (saved.config if saved else DEFAULT_CONFIG)
-    if variants is None:
-        variants = saved.variants if saved else DEFAULT_VARIANTS
-    if config.train_on_validation:
-        raise invalid(
-            "The runs of a comparison choose their best epoch on the validation images.",
-            "train_on_validation=False",
-            "train_on_validation=True",
-        )
-    kept = {name: getattr(saved, name) for name in asked} if saved else _usual(asked)
-    given = {name: value for name, value in asked.items() if value is not None}
-    plan = Plan(config, make_variants(variants, config.backbone), **kept | given)
-    return comparison, comparison.claim(plan, resume, overwrite)
-
-
-def _usual(asked):
-    """The usual values of a new plan; how many seeds depends on how they are spent."""
-    if asked["choose"] is not None:
-        seeds = CONFIRMING_SEEDS
-    else:
-        seeds = DEFAULT_SEEDS if asked["max_seeds"] is None else FIRST_SEEDS
-    return dict.fromkeys(asked) | {"seeds": asked["folds"] or seeds, "costs": True, "resplit": False}
-
-
 def _require_drawn(plan, dataset):
     """Raises `ValueError` if each seed shall draw a split, and the data leave nothing to draw."""
     if plan.resplit and not dataset.drawn:
@@ -212,8 +149,21 @@ def _require_drawn(plan, dataset):
 
 
 def _states(comparison, plan):
-    """The state of each variant with attention after a round, for `rounds`."""
-    return states(summarize(comparison, plan))
+    """The state of each variant with attention after a round, for `rounds`; it is a look, which is remembered."""
+    summary = summarize(comparison, plan)
+    comparison.remember_look(summary)
+    return states(summary)
+
+
+def _how_seeds_were_spent(comparison, plan, final, summary):
+    """Which variants were chosen, or why no more seeds followed; and the verdict with a sentence on it."""
+    found = {}
+    if plan.choose is not None:
+        chosen = [variant.name for variant in final.variants if not variant.is_control]
+        found["choice"] = {"seed": plan.config.seed, "ranking": ranking(plan, comparison), "chosen": chosen}
+    if plan.max_seeds is not None:
+        found["ended"] = ended(states(summary), final)
+    return found | {"verdict": [*summary["verdict"], *on_seeds(summary | found)]}
 
 
 def _check_networks(plan, dataset):

@@ -5,6 +5,7 @@ import math
 import time
 
 from keras_attention.comparison.variants import REFERENCES
+from keras_attention.comparison.verdicts import SETTLED as VERDICTS
 from keras_attention.metrics import METRICS
 from keras_attention.text import counted, listed
 
@@ -63,6 +64,36 @@ def rounds(plan, comparison, judge, limit):
         yield from _until_settled(plan, judge, limit)
     else:
         yield Round(_grid(plan.variants, plan.seed_numbers), plan)
+
+
+def states(summary):
+    """The state of each variant with attention: whether it needs more seeds, by its differences to the references.
+
+    More seeds cannot settle a difference if even two standard errors of the seeds beyond the one seen, it is below what
+    any number of seeds would find on these test images, and if the margin is below that too.
+    """
+    return {
+        variant["name"]: _state(
+            [each[summary["metric"]] for each in variant["differences"].values() if summary["metric"] in each],
+            summary["margin"],
+        )
+        for variant in summary["variants"]
+        if variant["attends"]
+    }
+
+
+def _state(differences, margin):
+    left = [each for each in differences if each["verdict"] not in VERDICTS]
+    if not left:
+        return SETTLED if differences else OPEN
+    return IMAGES_LIMIT if all(_limited(each, margin or 0.0) for each in left) else OPEN
+
+
+def _limited(difference, margin):
+    limit = difference["limit_of_images"]
+    if limit is None or difference["seed_error"] is None:
+        return False
+    return max(abs(difference["mean"]) + 2 * difference["seed_error"], margin) < limit
 
 
 def ended(states, plan):

@@ -19,8 +19,8 @@ class Rule:
     Args:
         margin: the largest difference that does not matter, in the unit of the metric that decides; `None` to ask only
             whether there is a difference.
-        looks: the numbers of seeds with which a verdict was given before.
-        most_seeds: the number of seeds up to which the comparison was planned to grow, before the first look.
+        looks: the number of seeds of each earlier verdict → the level that it had.
+        most_seeds: the number of seeds up to which the comparison is planned to grow; `None` without a plan.
         same_images, held_out_ratio: as in `JointModel`, for runs whose seeds draw their own splits.
         level: the level of all verdicts of a family, over all looks together.
 
@@ -30,12 +30,12 @@ class Rule:
     Example:
 
     >>> from keras_attention.comparison.verdicts import Rule
-    >>> Rule(margin=0.01, looks=(3,)).level_with(5)
+    >>> Rule(margin=0.01, looks={3: 0.04}).level_with(5)
     0.008
     """
 
     margin: float | None = None
-    looks: tuple = ()
+    looks: dict = dataclasses.field(default_factory=dict)
     most_seeds: int | None = None
     same_images: bool = True
     held_out_ratio: float = 0.0

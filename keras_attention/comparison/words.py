@@ -1,5 +1,6 @@
 """The verdict of a comparison in words: each sentence follows from the figures by fixed rules."""
 
+from keras_attention.comparison import rounds
 from keras_attention.comparison.contrasts import CONFIDENCE, LEVEL
 from keras_attention.comparison.design import POWER
 from keras_attention.comparison.verdicts import EQUIVALENT, HELPS, HURTS, NO_EVIDENCE, NO_INTERVAL, NOT_SETTLED
@@ -72,6 +73,22 @@ def conclusions(summary):
     sentences = [_answer(against, summary), *_pooled(summary, len(variants))]
     sentences += [_against(name, each) for name, each in against.items() if each]
     return [*sentences, *filter(None, (_detectable(name, each, summary) for name, each in against.items()))]
+
+
+def on_seeds(summary):
+    """A sentence on how the seeds were spent, if they were not the same for all variants; a list."""
+    seeds = f"{len(summary['seeds'])} seeds"
+    if "choice" in summary:
+        choice, chosen = summary["choice"], _listed(summary["choice"]["chosen"])
+        first = f"Of {len(choice['ranking'])} variants, {chosen} did best in validation with seed {choice['seed']}."
+        return [f"{first} The verdict rests on {seeds} that came after that choice."]
+    said = {
+        rounds.SETTLED: f"Seeds were added until every difference was settled, after {seeds}.",
+        rounds.IMAGES_LIMIT: f"No more seeds than {seeds}: they cannot settle what is open, only more test images can.",
+        rounds.MOST_SEEDS: f"The seeds ended with the most allowed, {seeds}, before every difference was settled.",
+        rounds.TIME_IS_UP: f"The time was up after {seeds}, before every difference was settled. It can be resumed.",
+    }
+    return [said[summary["ended"]]] if "ended" in summary else []
 
 
 def _judged(variants, reference, metric):

@@ -1,0 +1,64 @@
+"""What a comparison is asked for → its folder and its plan, both checked."""
+
+from keras_attention.arguments import invalid, require_choice, require_number
+from keras_attention.comparison.folder import Comparison
+from keras_attention.comparison.plan import Plan
+from keras_attention.comparison.variants import DEFAULT_VARIANTS, make_variants
+from keras_attention.config import TrainConfig
+
+DEFAULT_CONFIG = TrainConfig(data_options={"count": 3000})  # 8 runs in less than 12 minutes on two slow cores
+DEFAULT_SEEDS = 2
+FIRST_SEEDS, USUAL_MOST_SEEDS = 3, 20  # of a comparison until the verdict is settled
+CONFIRMING_SEEDS = 5
+UNTIL = ("settled",)
+
+
+def seeds_asked(seeds, until, max_seeds, minutes, choose, confirm):
+    """How the seeds are spent, as fields of the `Plan`; `None` for what is kept or usual."""
+    if until is not None:
+        require_choice("until", until, UNTIL)
+    for name, value, needs, given in (
+        ("max_seeds", max_seeds, "until", until),
+        ("confirm", confirm, "choose", choose),
+    ):
+        if value is not None and given is None:
+            raise invalid(f"`{name}` needs `{needs}`.", f"`{needs}` as well", f"{name}={value!r}")
+    if minutes is not None:
+        require_number("minutes", minutes, above=0)
+    if choose is not None and seeds is not None:
+        raise invalid(
+            "`choose` gives fresh seeds to the chosen variants.", "`confirm` instead of `seeds`", f"seeds={seeds!r}"
+        )
+    return {
+        "seeds": seeds if confirm is None else confirm,
+        "max_seeds": USUAL_MOST_SEEDS if until and max_seeds is None else max_seeds,
+        "choose": choose,
+    }
+
+
+def claim(config, variants, run, resume, overwrite, asked):
+    """The folder and the plan, both checked; nothing is written yet. What is `None` in `asked` is kept, or usual."""
+    comparison = Comparison(run or f"runs/{(config or DEFAULT_CONFIG).subject}-compare")
+    saved = comparison.plan if resume and not comparison.abandoned else None
+    config = config or (saved.config if saved else DEFAULT_CONFIG)
+    if variants is None:
+        variants = saved.variants if saved else DEFAULT_VARIANTS
+    if config.train_on_validation:
+        raise invalid(
+            "The runs of a comparison choose their best epoch on the validation images.",
+            "train_on_validation=False",
+            "train_on_validation=True",
+        )
+    kept = {name: getattr(saved, name) for name in asked} if saved else _usual(asked)
+    given = {name: value for name, value in asked.items() if value is not None}
+    plan = Plan(config, make_variants(variants, config.backbone), **kept | given)
+    return comparison, comparison.claim(plan, resume, overwrite)
+
+
+def _usual(asked):
+    """The usual values of a new plan; how many seeds depends on how they are spent."""
+    if asked["choose"] is not None:
+        seeds = CONFIRMING_SEEDS
+    else:
+        seeds = DEFAULT_SEEDS if asked["max_seeds"] is None else FIRST_SEEDS
+    return dict.fromkeys(asked) | {"seeds": asked["folds"] or seeds, "costs": True, "resplit": False}
