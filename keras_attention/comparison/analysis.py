@@ -51,6 +51,8 @@ def summarize(comparison, plan, errors=(), rule=None):
         "level": rule.level_with(len(plan.seed_numbers)),
         "looks": sorted(rule.looks),
         "margin": rule.margin,
+        "same_images": rule.same_images,
+        "held_out_ratio": rule.held_out_ratio,
         "older_rule": comparison.has_older_verdict,
         "pooled": _by_reference({name: each.pooled() for name, each in judged.items()}),
         "power": judged[plan.metric].power() if plan.metric in judged else {},

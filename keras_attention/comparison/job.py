@@ -146,6 +146,12 @@ def _require_drawn(plan, dataset):
             "a folder without a validation or a test split",
             f"{dataset.name}, which has all splits",
         )
+    if plan.folds is not None and "test" not in dataset.drawn:
+        raise invalid(
+            "`folds` makes test splits, and the data have one.",
+            "a folder without a test split",
+            f"{dataset.name}, folds={plan.folds}",
+        )
 
 
 def _states(comparison, plan):
