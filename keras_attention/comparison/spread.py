@@ -160,7 +160,10 @@ def _two_way(figures):
     left, sizes, _ = np.linalg.svd(design, full_matrices=False)
     left = left[:, sizes > 1e-9 * sizes.max(initial=1)]
     values = figures[present]
+    scale = np.abs(values).max(initial=0)
     residuals, leverages = np.zeros(figures.shape), np.ones(figures.shape)
-    residuals[present] = values - left @ (left.T @ values)
+    fitted = left @ (left.T @ values)
+    # What is left by rounding is nothing.
+    residuals[present] = np.where(np.isclose(values, fitted, rtol=0, atol=1e-12 * scale), 0, values - fitted)
     leverages[present] = (left**2).sum(1)
     return residuals, leverages, left.shape[1]
