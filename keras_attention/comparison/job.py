@@ -13,6 +13,7 @@ from keras_attention.comparison.tasks import Task, clear_attempts, foreign_membe
 from keras_attention.comparison.variants import CONTROLS, DEFAULT_VARIANTS, Variant, make_variants
 from keras_attention.config import TrainConfig
 from keras_attention.export.graph import require_tensorflow
+from keras_attention.memory import released
 from keras_attention.own_process import call_in_own_process
 from keras_attention.report import write_comparison_report
 from keras_attention.runs import load_data
@@ -123,6 +124,7 @@ def _claim(config, variants, seeds, costs, run, resume, overwrite):
     return comparison, comparison.claim(plan, resume, overwrite)
 
 
+@released()
 def _check_networks(plan, dataset):
     """The shared backbone; raises a `ValueError` if the network of a variant cannot be built on these data."""
     backbone = build_backbone(plan.config, dataset)

@@ -9,6 +9,7 @@ import keras_tuner
 
 from keras_attention.arguments import invalid, unknown
 from keras_attention.config import TrainConfig
+from keras_attention.memory import released
 from keras_attention.runs import load_data
 from keras_attention.training import build_networks, compile_network, fit_stage, make_stages
 from keras_attention.tuning.space import Space
@@ -98,6 +99,7 @@ class AttentionHyperModel(keras_tuner.HyperModel):
         compile_network(model, config, self.dataset.steps_per_epoch(config.batch_size), backbone)
         return model
 
+    @released()
     def fit(self, hp, model, *data, callbacks=None, epochs=None, initial_epoch=0, verbose="auto", **options):
         """Trains a model that `build` made, on the images of `config`, or on other data as `Model.fit` does.
 
