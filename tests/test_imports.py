@@ -66,7 +66,7 @@ INSIDE = {
     ],
     "evaluation": [{"figures"}, {"saved"}],
     "training": [
-        {"schedules"},
+        {"schedules", "hooks"},
         {"optimizers"},
         {"networks", "callbacks"},
         {"fitting", "stages", "results"},

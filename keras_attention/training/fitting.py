@@ -1,5 +1,7 @@
 """The epochs of a run, stage by stage, from its last backup on."""
 
+import keras
+
 from keras_attention.training.callbacks import Keeper, SeedEpochs, StopOnNaN, ValidationMetrics
 from keras_attention.training.networks import compile_network, make_variables
 
@@ -46,13 +48,22 @@ def _prepare(run, config, dataset, stage, first, made_backup):
 
 def fit_stage(network, config, dataset, stage, callbacks, first_epoch, until, verbose=0):
     """Trains the compiled network of a stage from `first_epoch` until before `until`; returns Keras's `History`."""
-    watching = [] if config.train_on_validation else [ValidationMetrics(stage.data)]
+    steps = dataset.steps_per_epoch(config.batch_size)
+    watching = [] if config.train_on_validation else [ValidationMetrics(stage.data, callbacks)]
+    seen = keras.callbacks.CallbackList(
+        [SeedEpochs(config.seed), StopOnNaN(), *watching, *callbacks],
+        add_history=True,
+        add_progbar=verbose != 0,
+        model=network,
+        epochs=config.last_epoch,  # the bar counts the epochs of all stages
+        steps=steps,
+        verbose=verbose,
+    )
     return network.fit(
         stage.training_batches(first_epoch),
-        steps_per_epoch=dataset.steps_per_epoch(config.batch_size),
+        steps_per_epoch=steps,
         initial_epoch=first_epoch,
         epochs=until,
-        callbacks=[SeedEpochs(config.seed), StopOnNaN(), *watching, *callbacks],
+        callbacks=seen,
         shuffle=False,
-        verbose=verbose,
     )
