@@ -19,21 +19,25 @@ class ValidationMetrics(keras.callbacks.Callback):
     """Adds the exact figures of the validation split to the logs of each epoch, as `val_…`.
 
     Args:
+        network: the network that predicts, which shares its weights with the one that is trained.
         dataset: the images or their features.
+        watch: called with the epoch and the outputs, such as a `MapWatch`.
         callbacks: the callbacks whose hooks of a validation, `on_test_…`, are called meanwhile.
     """
 
-    def __init__(self, dataset, callbacks=()):
+    def __init__(self, network, dataset, watch, callbacks=()):
         super().__init__()
-        self.dataset, self.validation = dataset, AsValidation(callbacks)
+        self.network, self.dataset, self.watch, self.validation = network, dataset, watch, AsValidation(callbacks)
 
     def on_epoch_end(self, epoch, logs=None):
-        outputs, labels = predict_split(self.model, self.dataset, "validation", callbacks=[self.validation])
+        outputs, labels = predict_split(self.network, self.dataset, "validation", callbacks=[self.validation])
         logits = outputs[LOGITS] if isinstance(outputs, dict) else outputs
         figures = classification_metrics(logits, labels, self.dataset.class_names)
         values = {name: figures[name.removeprefix("val_")] for name in MONITORS}
         logs.update({name: math.nan if value is None else value for name, value in values.items()})
         self.validation.end({name.removeprefix("val_"): logs[name] for name in MONITORS})
+        if isinstance(outputs, dict):
+            self.watch(epoch, outputs)
 
 
 def best_row(rows, monitor):

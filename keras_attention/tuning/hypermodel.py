@@ -9,7 +9,7 @@ import keras_tuner
 from keras_attention.arguments import invalid, unknown
 from keras_attention.config import TrainConfig
 from keras_attention.runs import load_data
-from keras_attention.training import WholeTraining, build_networks, compile_network, fit_stage, make_stages
+from keras_attention.training import MapWatch, WholeTraining, build_networks, compile_network, fit_stage, make_stages
 from keras_attention.tuning.space import Space
 
 
@@ -122,13 +122,14 @@ class AttentionHyperModel(keras_tuner.HyperModel):
             return model.fit(*data, **common, **options)
         config = self.configure(hp, max(0, self._executions.get(hp, 1) - 1))
         steps = self.dataset.steps_per_epoch(config.batch_size)
+        watch = MapWatch()
         watching = WholeTraining(model, callbacks, epochs=epochs, steps=steps, verbose=verbose)
         parts, first = make_stages(config, self.dataset, model, self._backbones[model]), initial_epoch
         for stage in parts:
             until = epochs if stage is parts[-1] else min(stage.until, epochs)
             if first < until and not model.stop_training:
                 network = self._network(stage, model, config, first, is_first=stage is parts[0])
-                fit_stage(network, config, self.dataset, stage, [watching], first, until)
+                fit_stage(network, config, self.dataset, stage, [watching], first, until, watch)
                 first = until
         return watching.end()
 
