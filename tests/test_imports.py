@@ -49,7 +49,7 @@ INSIDE = {
     ],
     "models": [
         {"layout", "outputs"},
-        {"grids", "focal", "rates"},
+        {"grids", "focal", "rates", "extremes"},
         {"backbone"},
         {"calibration", "weights", "head", "reinforce", "supervision"},
         {"classifier", "vgg"},
@@ -66,7 +66,7 @@ INSIDE = {
     ],
     "evaluation": [{"figures"}, {"saved"}],
     "training": [
-        {"schedules"},
+        {"schedules", "hooks", "map_watch"},
         {"optimizers"},
         {"networks", "callbacks"},
         {"fitting", "stages", "results"},

@@ -10,7 +10,7 @@ from keras_attention.maps.gradient import gradient
 from keras_attention.maps.placed import place, resize_maps
 from keras_attention.models.backbone import feature_layers, feature_map
 from keras_attention.models.grids import layer_grids
-from keras_attention.precision import in_float32
+from keras_attention.precision import in_float32, quantized_layers
 
 GRAD_CAM, GRAD_CAM_TITLE = "grad_cam", "Grad-CAM"
 
@@ -90,6 +90,7 @@ class GradCam:
         layer = layer.name if isinstance(layer, keras.layers.Layer) else layer
         self.layer = default_layer(model) if layer is None else layer
         feature_map(model, self.layer)  # raises if the layer gives no feature map
+        _require_gradient(model)
         self.classifier = Classifier(in_float32(model))
         self.model = self.classifier.model
         self.lower, self.upper = self._parts()
@@ -178,3 +179,11 @@ def _name(tensor):
     """A unique key of a symbolic tensor: the operation that made it, the call, and the index of the result."""
     history = tensor._keras_history
     return id(history.operation), history.node_index, history.tensor_index
+
+
+def _require_gradient(model):
+    """Raises `ValueError` for layers in float8, whose gradient Keras defines for training only."""
+    layers = [name for name, mode in quantized_layers(model).items() if mode == "float8"]
+    if layers:
+        expected = "a model in float, which `keras-attention export --quantize` makes smaller"
+        raise invalid("Grad-CAM needs a gradient, which layers in float8 do not have.", expected, ", ".join(layers))
