@@ -83,6 +83,7 @@ class FeatureCache:
         self.verbose = verbose
         self.backbone_digest = _digest(_plain(backbone.get_config()), *_named_weights(backbone))
         backbone, maps = with_outputs_of(backbone, [find_map(backbone, name, "layers").path for name in layers])
+        self.layers = tuple(layers)
         self.outputs = {plain_name(name): map_ for name, map_ in zip(layers, maps, strict=True)}
         self.input, self.name = backbone.inputs[0], backbone.name
 

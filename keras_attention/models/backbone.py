@@ -6,7 +6,7 @@ import keras
 
 from keras_attention.arguments import invalid, unknown
 from keras_attention.models.grids import layer_grids
-from keras_attention.models.nested import layers_up_to, matching, places, with_outputs_of
+from keras_attention.models.nested import layers_up_to, matching, on_every_way, places, with_outputs_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,8 @@ def default_layers(model):
     """The layers that are attended, and the one that asks, if nobody says otherwise.
 
     If a model ends with one of at least three poolings, the last one asks, and the two before it are attended.
-    Otherwise this is so of the last layers of the three largest strides; padding and cropping do not count.
+    Otherwise this is so of the last layers of the three largest strides, if possible such that no branch goes around
+    them; padding and cropping do not count.
 
     Args:
         model: as in `feature_layers`.
@@ -265,15 +266,20 @@ def usual_names(names, others):
 
 
 def _usual(model):
-    """The layers of a model that are usually attended: its poolings, or the last layer of each stride."""
+    """The layers of a model that are usually attended: its poolings, or the last layer of each stride.
+
+    If several branches have a stride, this is the last layer that all of them join in.
+    """
     maps = _maps(model)
     last = list(maps)[-1]
-    kinds = {place.name: place.layer for place in places(model)}
+    found = {place.name: place for place in places(model)}
     # Without what is averaged to one position before the end, and without layers that only move positions.
     trunk = {
         name: feature.stride or 0
         for name, feature in maps.items()
-        if name == last or (feature.positions != 1 and not isinstance(kinds[name], MOVING))
+        if name == last or (feature.positions != 1 and not isinstance(found[name].layer, MOVING))
     }
+    joints = set(on_every_way(model))
     by_stride = {stride: name for name, stride in trunk.items()}
+    by_stride |= {stride: name for name, stride in trunk.items() if found[name].path in joints}
     return usual_names(list(maps), [by_stride[stride] for stride in sorted(by_stride)])

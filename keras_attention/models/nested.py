@@ -175,6 +175,21 @@ def layers_up_to(model, path):
     return {part for each in needed if isinstance(each, keras.Layer) for part in each._flatten_layers()}
 
 
+def on_every_way(model, around=()):
+    """The paths of the layers whose outputs every way from the inputs of a model to its outputs goes through."""
+    graph = graph_of(model)
+    nodes, found = _in_order(graph), []
+    reads = collections.Counter(_ids(graph.outputs) + [each for node in nodes for each in _ids(node.input_tensors)])
+    still_read = set(_ids(graph.inputs))
+    for node in nodes:
+        reads.subtract(_ids(node.input_tensors))
+        still_read = {each for each in still_read if reads[each]} | set(_ids(node.output_tensors))
+        if still_read == set(_ids(node.output_tensors)):
+            path = (*around, node.operation.name)
+            found += [*(on_every_way(node.operation, path) if has_graph(node.operation) else ()), path]
+    return found
+
+
 def _found(model, around=(), once=True):
     """Path, layer and output of each layer of a model that is called `once`, as `Place` has them."""
     calls = _calls(model)

@@ -280,3 +280,37 @@ def test_the_defaults_of_any_backbone():
         ("only",),
         "only",
     )
+
+
+def test_the_defaults_are_where_branches_join():
+    """As in Inception: two branches of the same stride, the second of which goes on to the next stride alone."""
+    images = keras.Input((64, 64, 3))
+    x = layers.Conv2D(4, 3, strides=4, padding="same", name="stem")(images)
+    for number in (1, 2):
+        joined = layers.Concatenate(name=f"joined{number}")(
+            [layers.Conv2D(3, 1)(x), layers.Conv2D(3, 3, padding="same")(x)]
+        )
+        branch = layers.Conv2D(4, 3, strides=2, padding="same")(layers.ZeroPadding2D(0)(layers.Conv2D(4, 1)(joined)))
+        x = layers.Concatenate(name=f"reduced{number}")([layers.MaxPooling2D(2)(joined), branch])
+    squeezed = layers.Reshape((1, 1, 10))(layers.GlobalAveragePooling2D()(x))
+    backbone = keras.Model(images, layers.Multiply(name="end")([x, squeezed]))
+    assert default_layers(backbone) == (("joined1", "joined2"), "end")
+    inside = keras.Sequential([keras.Input((64, 64, 3)), layers.Rescaling(1 / 255), backbone])
+    assert default_layers(inside)[0] == ("joined1", "joined2")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "side", "expected"),
+    [
+        ("VGG16", 64, (("block3_pool", "block4_pool"), "block5_pool")),
+        ("ResNet50", 64, (("conv3_block4_out", "conv4_block6_out"), "conv5_block3_out")),
+        ("DenseNet121", 64, (("pool3_conv", "pool4_conv"), "relu")),
+        ("MobileNetV2", 64, (("block_6_expand_relu", "block_13_expand_relu"), "out_relu")),
+        ("EfficientNetB0", 64, (("block4a_expand_activation", "block6a_expand_activation"), "top_activation")),
+        ("InceptionV3", 139, (("mixed2", "mixed7"), "mixed10")),
+    ],
+)
+def test_the_defaults_of_networks_of_keras_applications(name, side, expected):
+    network = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(side, side, 3))
+    assert default_layers(network) == expected
