@@ -48,7 +48,7 @@ INSIDE = {
         {"spatial"},
     ],
     "models": [
-        {"layout", "outputs"},
+        {"layout", "nested", "outputs"},
         {"grids", "focal", "rates", "extremes"},
         {"backbone"},
         {"calibration", "weights", "head", "reinforce", "supervision"},

@@ -15,9 +15,14 @@ MAP_PREFIX = "attention_"  # an attention layer and the output with its map are 
 JOINT = "joint"  # the joint map, the product of the maps of all attended layers
 
 
+def plain_name(layer):
+    """The name or path of a layer with `.` for `/`, which names of layers, of files and of outputs may not contain."""
+    return layer.replace("/", ".")
+
+
 def map_output(attended):
     """The name of the output with the map of an attended layer, which is also the name of its attention layer."""
-    return f"{MAP_PREFIX}{attended}"
+    return f"{MAP_PREFIX}{plain_name(attended)}"
 
 
 def attended_layer(output):

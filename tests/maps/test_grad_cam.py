@@ -228,10 +228,8 @@ def test_what_is_refused(images):
     refused("The model must be a classifier.", several, images, "conv")
     sequential = keras.Sequential([layers.Dense(3)])
     refused("The model must be a functional `keras.Model` with one input.", sequential, images, "conv", error=TypeError)
-    nested = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.Sequential([layers.Conv2D(2, 3)], name="inside")])
-    nested.add(layers.Flatten())
-    nested.add(layers.Dense(3))
-    refused("The logits must depend on the layer. Expected a layer between", nested, images, "inside")
+    aside = keras.Model(model.input, {"logits": model.output, "aside": layers.Conv2D(2, 3, name="aside")(model.input)})
+    refused("The output must depend on the layer. Expected a layer between", aside, images, "aside")
     refused("The images must be finite.", model, images * np.nan, "conv")
 
 
