@@ -1,13 +1,13 @@
 """The peak memory of a comparison and of a search, run after run, and their time.
 
 The script runs a command of small runs, and looks twice a second how much memory it holds: the process of the
-command; each process that it starts, such as those that measure costs; and all together, with the pages that they share
-counted once (Linux's PSS).
+command; each process that it starts, such as those that measure costs; and all together, where the pages of files, such
+as TensorFlow's code, count once, as processes share them.
 
     python benchmarks/memory_of_runs.py compare --runs 20
     python benchmarks/memory_of_runs.py search --runs 16
 
-takes 2 to 4 minutes each on two cores. Other options go to the command: `--no-costs`, `--image-size 64`.
+take about 3 minutes each on two idle cores. Other options go to the command: `--no-costs`, `--image-size 64`.
 """
 
 import argparse
@@ -60,7 +60,7 @@ class Peaks:
     Attributes:
         own: the peak of the process.
         other: the largest peak of a process that it started.
-        together: the largest sum that was seen, with shared pages counted once.
+        together: the largest sum that was seen, with the pages of files counted once.
     """
 
     def __init__(self, process_id):
@@ -70,9 +70,10 @@ class Peaks:
     def _watch(self):
         while pathlib.Path(f"/proc/{self.process_id}").exists():
             family = [self.process_id, *descendants(self.process_id)]
-            self.own = max(self.own, megabytes(self.process_id, "status", "VmHWM"))
-            self.other = max([self.other, *(megabytes(each, "status", "VmHWM") for each in family[1:])])
-            self.together = max(self.together, sum(megabytes(each, "smaps_rollup", "Pss") for each in family))
+            self.own = max(self.own, megabytes(self.process_id, "VmHWM"))
+            self.other = max([self.other, *(megabytes(each, "VmHWM") for each in family[1:])])
+            files = max(megabytes(each, "RssFile") for each in family)
+            self.together = max(self.together, files + sum(megabytes(each, "RssAnon") for each in family))
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
@@ -85,9 +86,9 @@ def descendants(process_id):
     return found
 
 
-def megabytes(process_id, file, name):
-    """A figure of a file of `/proc`, in MB; 0 if the process is gone."""
-    found = re.search(rf"^{name}:\s+(\d+) kB", read(pathlib.Path(f"/proc/{process_id}/{file}")), re.M)
+def megabytes(process_id, name):
+    """A figure of a process as Linux tells it, in MB; 0 if the process is gone."""
+    found = re.search(rf"^{name}:\s+(\d+) kB", read(pathlib.Path(f"/proc/{process_id}/status")), re.M)
     return int(found.group(1)) * 1024 / 1e6 if found else 0.0
 
 

@@ -125,28 +125,20 @@ def test_a_model_of_a_custom_tuner_leaves_no_graph(config):
 
 
 PROGRAM = """
-import pathlib, sys
+import sys
 from keras_attention import TrainConfig, compare
 from keras_attention.comparison.cost import peak_memory
-from keras_attention.comparison import job
 
-followed = job.follow
-def follow(*arguments):
-    for outcome in followed(*arguments):
-        print(peak_memory(), file=sys.stderr)
-        yield outcome
-
-job.follow = follow
 config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, units=16, epochs=1)
-compare(config, seeds=5, run=pathlib.Path(sys.argv[1]), costs=False)
+for seeds in (2, 5):
+    compare(config, seeds=seeds, run=sys.argv[1], costs=False, resume=seeds > 2, verbose=False)
+    print(peak_memory())
 """
 
 
 @pytest.mark.long
-def test_twenty_runs_fit_into_the_memory_of_a_few(tmp_path):
+def test_twenty_runs_fit_into_the_memory_of_eight(tmp_path):
     command = [sys.executable, "-c", seams.SHALLOW_PROGRAM + PROGRAM, str(tmp_path / "comparison")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    peaks = [int(line) for line in done.stderr.splitlines() if line.isdigit()]
-    assert len(peaks) == 20
-    assert peaks[-1] < 1.2e9
-    assert peaks[-1] - peaks[7] < 30e6  # without `released` it is 200 MB
+    eight, twenty = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert twenty < 1.2e9
+    assert twenty - eight < 30e6
