@@ -48,7 +48,8 @@ INSIDE = {
         {"spatial"},
     ],
     "models": [
-        {"layout", "nested", "outputs"},
+        {"layout", "nested"},
+        {"outputs"},
         {"grids", "focal", "rates", "extremes"},
         {"backbone"},
         {"calibration", "weights", "head", "reinforce", "supervision"},

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_attention.arguments import invalid
 from keras_attention.layers import SpatialAttention
+from keras_attention.models.nested import graph_of, has_graph
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
 SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
@@ -87,8 +88,13 @@ def attention_outputs(model):
 
 
 def squashed(output):
-    """Whether an output of a functional model is probabilities: of a softmax or sigmoid, or of a layer with either."""
-    operation = output._keras_history.operation
+    """Whether an output of a functional model is probabilities: of a softmax or sigmoid, or of a layer with either.
+
+    If it comes from a model inside the model, that output of the model inside counts.
+    """
+    operation, _, index = output._keras_history
+    if has_graph(operation):
+        return squashed(graph_of(operation).outputs[index])
     if isinstance(operation, keras.layers.Layer):
         return isinstance(operation, keras.layers.Softmax) or getattr(operation, "activation", None) in SQUASHING
     return type(operation).__name__ in SQUASHING_OPERATIONS
