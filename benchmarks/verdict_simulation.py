@@ -19,7 +19,7 @@ from scipy import special
 from keras_attention.comparison.chances import chance_of_margin
 from keras_attention.comparison.contrasts import JointModel
 from keras_attention.comparison.family import corrected, holm
-from keras_attention.comparison.looks import level_of_look
+from keras_attention.comparison.looks import level_of_look, levels_of_looks
 
 LEVEL = 0.05
 
@@ -196,7 +196,7 @@ def looked_at(simulations, looks, effect=0.0, image_error=0.0, variants=2, most_
 
 def _settled(figures, common, looks, seeds, most_seeds):
     deviations = np.concatenate([np.zeros((1, 300)), common])[:, None].repeat(seeds, axis=1)
-    level = level_of_look(LEVEL, seeds, [look for look in looks if look < seeds], most_seeds)
+    level = levels_of_looks(LEVEL, [look for look in looks if look <= seeds], most_seeds)[seeds]
     return judge(figures, deviations)[2].min() < level
 
 

@@ -44,6 +44,12 @@ def _with_float32_policies(config):
     return config
 
 
+def quantized_layers(model):
+    """The layers that `Model.quantize` has changed: name → mode, such as `"int8"`."""
+    layers = model._flatten_layers(include_self=False)
+    return {layer.name: layer.quantization_mode for layer in layers if getattr(layer, "quantization_mode", None)}
+
+
 def _gpu_has_bfloat16():
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

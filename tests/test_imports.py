@@ -13,7 +13,7 @@ import keras_attention
 
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
-    {"arguments", "atomic", "figures", "precision", "quiet", "registration", "seeding", "text"},
+    {"arguments", "atomic", "figures", "memory", "precision", "quiet", "registration", "seeding", "text"},
     {"files", "metrics", "plugins", "registry", "weight_files"},
     {"own_process", "patterns"},
     {"layers"},
@@ -48,8 +48,9 @@ INSIDE = {
         {"spatial"},
     ],
     "models": [
-        {"layout", "outputs"},
-        {"grids", "focal", "rates"},
+        {"layout", "nested"},
+        {"outputs"},
+        {"grids", "focal", "rates", "extremes"},
         {"backbone"},
         {"calibration", "weights", "head", "reinforce", "supervision"},
         {"classifier", "vgg"},
@@ -66,7 +67,7 @@ INSIDE = {
     ],
     "evaluation": [{"figures"}, {"saved"}],
     "training": [
-        {"schedules"},
+        {"schedules", "hooks", "map_watch"},
         {"optimizers"},
         {"networks", "callbacks"},
         {"fitting", "stages", "results"},

@@ -15,6 +15,7 @@ from keras_attention.comparison.tasks import Task, clear_attempts, foreign_membe
 from keras_attention.comparison.variants import CONTROLS, Variant
 from keras_attention.comparison.words import on_seeds
 from keras_attention.export.graph import require_tensorflow
+from keras_attention.memory import released
 from keras_attention.own_process import call_in_own_process
 from keras_attention.report import write_comparison_report
 from keras_attention.runs import load_data
@@ -172,6 +173,7 @@ def _how_seeds_were_spent(comparison, plan, final, summary):
     return found | {"verdict": [*summary["verdict"], *on_seeds(summary | found)]}
 
 
+@released()
 def _check_networks(plan, dataset):
     """The shared backbone; raises a `ValueError` if the network of a variant cannot be built on these data."""
     backbone = build_backbone(plan.config, dataset)

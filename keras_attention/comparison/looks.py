@@ -55,5 +55,13 @@ def level_of_look(level, seeds, earlier=None, most_seeds=None):
     return max(0.0, min(left, level * planned))
 
 
+def levels_of_looks(level, looks, most_seeds=None):
+    """The number of seeds at each look → its level, for looks one after the other; see `level_of_look`."""
+    levels = {}
+    for seeds in looks:
+        levels[seeds] = level_of_look(level, seeds, levels, most_seeds)
+    return levels
+
+
 def _spent(seeds, most_seeds):
     return min(1.0, seeds / most_seeds) ** 2

@@ -6,7 +6,7 @@ from keras_attention.maps import mean_figures, measure_maps
 from keras_attention.metrics import FLIPS, classification_metrics, headlines, mean_over_flips
 
 
-def predict_split(model, dataset, split, batch_size=128, flipped=()):
+def predict_split(model, dataset, split, batch_size=128, flipped=(), callbacks=None):
     """The outputs of a model for the images of a split, or for their features, and the labels `(n,)`, in its order.
 
     The outputs are a dictionary if the model has several, as the models of `attention_outputs` have.
@@ -17,6 +17,7 @@ def predict_split(model, dataset, split, batch_size=128, flipped=()):
         split: the name of the split.
         batch_size: images at a time.
         flipped: axes along which the images are mirrored first.
+        callbacks: as in `keras.Model.predict`.
 
     Example:
 
@@ -33,7 +34,7 @@ def predict_split(model, dataset, split, batch_size=128, flipped=()):
     """
     batches = dataset.batches(split, batch_size, **({"flipped": flipped} if flipped else {}))
     labels = np.concatenate([labels.argmax(-1) for _, labels in batches.as_numpy_iterator()])
-    return model.predict(batches, verbose=0), labels
+    return model.predict(batches, verbose=0, callbacks=callbacks), labels
 
 
 def predict_with_flips(model, dataset, split, flips, batch_size=128):

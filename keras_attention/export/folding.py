@@ -1,12 +1,14 @@
 """Batch normalization folded into the layers before it: fewer operations, the same function."""
 
 import collections
+import functools
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
-from keras_attention.models.grids import has_graph
+from keras_attention.models.nested import graph_of, has_graph
 
 # Layer that a normalization can be folded into → how many of the last axes of its kernel form the output channels.
 FOLDABLE = {layers.Conv1D: 1, layers.Conv2D: 1, layers.Conv3D: 1, layers.Dense: 1, layers.DepthwiseConv2D: 2}
@@ -97,12 +99,21 @@ def _copy(operation, with_bias):
     """A layer with the same settings but new weights; an operation that is not a layer as it is."""
     if has_graph(operation):
         # A `Sequential` has its graph inside.
-        graph = keras.Model(operation.inputs, operation.outputs, name=operation.name)
-        return fold_batch_normalization(graph)
+        graph = graph_of(operation)
+        return fold_batch_normalization(keras.Model(graph.input, graph.output, name=operation.name))
     if not isinstance(operation, keras.Layer):
         return operation
     config = operation.get_config()
-    return type(operation).from_config(config | {"use_bias": True} if with_bias else config)
+    layer = type(operation).from_config(config | {"use_bias": True} if with_bias else config)
+    if getattr(layer, "groups", 1) > 1 and hasattr(layer, "convolution_op"):
+        layer.convolution_op = functools.partial(_convolution, layer)
+    return layer
+
+
+def _convolution(layer, inputs, kernel):
+    """A convolution of groups, as TensorFlow has it; Keras compiles it with XLA, whose functions other formats lack."""
+    layout = {"channels_last": "N{}C", "channels_first": "NC{}"}[layer.data_format].format("DHW"[-layer.rank :])
+    return tf.nn.convolution(inputs, kernel, layer.strides, layer.padding.upper(), layout, layer.dilation_rate)
 
 
 def _folded_weights(linear, normalization):

@@ -11,6 +11,7 @@ from keras_attention.export.formats import FORMATS, check_formats
 from keras_attention.export.graph import InferenceGraph
 from keras_attention.export.verification import VerificationError, verify
 from keras_attention.files import read_json
+from keras_attention.precision import quantized_layers
 from keras_attention.quiet import silenced
 from keras_attention.text import counted
 
@@ -120,6 +121,10 @@ def _write(graph, name, folder, quantize, images):
 def _cannot_hold(form, graph, error):
     pairs = [f"{part['score']} with {part['alignment']} on {part['layer']}" for part in attention_of(graph.reference)]
     problem = f"{form.title} cannot hold this model: {reason(error).rstrip('.')}."
+    if quantized := quantized_layers(graph.reference):
+        problem = f"{form.title} cannot hold layers that `Model.quantize` has changed."
+        layers = ", ".join(f"{name} in {mode}" for name, mode in quantized.items())
+        return invalid(problem, "a model in float, which `keras-attention export --quantize` makes smaller", layers)
     return invalid(problem, "another format", "; ".join(pairs) or "no attention")
 
 

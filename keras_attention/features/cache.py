@@ -16,7 +16,10 @@ from keras_attention.arguments import invalid
 from keras_attention.atomic import alone, replacing
 from keras_attention.data.augmentation import Augmentation
 from keras_attention.features.store import SHARD, FeatureStore
+from keras_attention.models.backbone import find_map
 from keras_attention.models.calibration import batch_norms, calibrate_batch_norm
+from keras_attention.models.nested import with_outputs_of
+from keras_attention.models.outputs import plain_name
 from keras_attention.text import counted
 
 FORMAT = 1  # version of the files, and of how features are computed from images
@@ -79,7 +82,9 @@ class FeatureCache:
         self.folder = open_folder(folder)
         self.verbose = verbose
         self.backbone_digest = _digest(_plain(backbone.get_config()), *_named_weights(backbone))
-        self.outputs = {name: backbone.get_layer(name).output for name in layers}
+        backbone, maps = with_outputs_of(backbone, [find_map(backbone, name, "layers").path for name in layers])
+        self.layers = tuple(layers)
+        self.outputs = {plain_name(name): map_ for name, map_ in zip(layers, maps, strict=True)}
         self.input, self.name = backbone.inputs[0], backbone.name
 
     def split(self, name, split, augment="none", views=1):

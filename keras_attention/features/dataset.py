@@ -23,7 +23,7 @@ class FeatureDataset:
     """
 
     def __init__(self, dataset, cache, augment="none", views=1, with_masks=False):
-        self.class_names, self.layers, self.with_masks = dataset.class_names, tuple(cache.outputs), with_masks
+        self.class_names, self.layers, self.with_masks = dataset.class_names, cache.layers, with_masks
         images = {name: dataset.split(name) for name in SPLITS}
         self.rows = {name: _rows_of(split) for name, split in images.items()}
         self.trained = _rows_of(dataset.trained)

@@ -8,6 +8,20 @@ from keras_attention.registry import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class FloatEinsumDense(keras.layers.EinsumDense):
+    """An `EinsumDense` that `Model.quantize` leaves in float, with a warning, as it leaves a convolution.
+
+    Keras can quantize neither an equation with "...", nor one in which all three tensors share an axis.
+    """
+
+    def quantize(self, mode=None, **_):
+        raise NotImplementedError(
+            f"{self.name} stays in float: Keras cannot quantize {self.equation}. "
+            "`keras-attention export --quantize` rounds the weights of all layers."
+        )
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class Heads(keras.layers.Layer):
     """The projections of multi-head attention: `split` before the attention, `join` after it.
 
@@ -57,7 +71,7 @@ class Heads(keras.layers.Layer):
 
     def _layer(self, name, equation, output_shape, bias_axes):
         bias_axes = bias_axes if self.use_bias else None
-        return keras.layers.EinsumDense(equation, output_shape, bias_axes=bias_axes, name=name, dtype=self.dtype_policy)
+        return FloatEinsumDense(equation, output_shape, bias_axes=bias_axes, name=name, dtype=self.dtype_policy)
 
     def split(self, query, value, key):
         """Query `(..., Tq, dq)`, value and key → their projections for each head, `(..., h, T, d)`."""

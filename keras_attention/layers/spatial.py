@@ -10,6 +10,8 @@ from keras_attention.layers.regularization import map_regularizers
 from keras_attention.layers.score import SCORES
 from keras_attention.registry import PACKAGE
 
+PROJECTIONS = ("query_projection", "key_projection")
+
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class SpatialAttention(keras.layers.Layer):
@@ -92,21 +94,28 @@ class SpatialAttention(keras.layers.Layer):
         self.seed = seed
         self.map_regularizers = map_regularizers(map_regularizer)
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
-        projects = units is not None and not (hasattr(self.score, "units") or self.score.blind)
-        self.query_projection = self._projection("query_projection") if projects else None
-        self.key_projection = self._projection("key_projection") if projects else None
+        self.query_projection = self.key_projection = None
 
-    def _projection(self, name):
-        return keras.layers.Dense(self.num_heads * self.units, use_bias=False, name=name, dtype=self.dtype_policy)
+    @property
+    def projects(self):
+        """Whether query and features are projected to `units` before the score."""
+        return self.units is not None and not (hasattr(self.score, "units") or self.score.blind)
+
+    def _build_projections(self, **shapes):
+        for name, shape in shapes.items():
+            if getattr(self, name) is None:
+                options = {"use_bias": False, "name": name, "dtype": self.dtype_policy}
+                setattr(self, name, keras.layers.Dense(self.num_heads * self.units, **options))
+            if not getattr(self, name).built:
+                getattr(self, name).build(shape)
 
     def build(self, query_shape, features_shape):
         _check_shapes(query_shape, features_shape)
         key_shape = (features_shape[0], None, features_shape[-1])
         single_query_shape = (query_shape[0], 1, query_shape[-1])
         query_shape = (query_shape[0], None, query_shape[-1])
-        if self.query_projection is not None:
-            self.query_projection.build(query_shape)
-            self.key_projection.build(key_shape)
+        if self.projects:
+            self._build_projections(query_projection=query_shape, key_projection=key_shape)
             query_shape, key_shape = (*query_shape[:-1], self.units), (*key_shape[:-1], self.units)
         if not self.score.built:
             self.score.build(query_shape, key_shape)
@@ -131,7 +140,7 @@ class SpatialAttention(keras.layers.Layer):
                 f"a divisor of {channels}",
                 f"num_heads={self.num_heads}",
             )
-        alike = self.query_projection is None and not self.score.variables and not self.score.blind
+        alike = not self.projects and not self.score.variables and not self.score.blind
         if self.num_heads > 1 and alike:
             name = SCORES.name_of(self.score)
             raise invalid(
@@ -214,7 +223,7 @@ class SpatialAttention(keras.layers.Layer):
     def _scores(self, query, features):
         """Scores of every position for each head, `(B, h, 1, H·W)`, or for K query vectors `(B, h, K, 1, H·W)`."""
         queries, keys = [query] * self.num_heads, [features] * self.num_heads
-        if self.query_projection is not None:
+        if self.projects:
             queries = ops.split(self.query_projection(query), self.num_heads, axis=-1)
             keys = ops.split(self.key_projection(features), self.num_heads, axis=-1)
         heads = [self._scores_of_head(*head) for head in zip(self.head_scores, queries, keys, strict=True)]
@@ -227,7 +236,7 @@ class SpatialAttention(keras.layers.Layer):
         vectors get it, because they are usually weights. If the layer has no weights, the maps are all that it can
         train.
         """
-        has_weights = self.query_projection is not None or self.score.variables
+        has_weights = self.projects or self.score.variables
         rewarded = isinstance(self.alignment, SampledAlignment) and self.alignment.needs_reward
         if not (training and rewarded and has_weights):
             return {}
@@ -269,7 +278,22 @@ class SpatialAttention(keras.layers.Layer):
             "num_heads": self.num_heads,
             "seed": self.seed,
             "map_regularizer": [keras.saving.serialize_keras_object(one) for one in self.map_regularizers],
+            **{
+                name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self._quantized_projections()
+            },
         }
+
+    def _quantized_projections(self):
+        """The names of the projections that `Model.quantize` has changed, which `units` alone cannot make again."""
+        return [name for name in PROJECTIONS if getattr(getattr(self, name), "quantization_mode", None)]
+
+    @classmethod
+    def from_config(cls, config):
+        layer = super().from_config({name: value for name, value in config.items() if name not in PROJECTIONS})
+        for name in PROJECTIONS:
+            if name in config:
+                setattr(layer, name, keras.saving.deserialize_keras_object(config[name]))
+        return layer
 
 
 def _query_axis(query):

@@ -8,9 +8,10 @@ from keras_attention.maps.attention import RESOLUTIONS
 from keras_attention.maps.classifier import Classifier, check_images, functional, in_batches
 from keras_attention.maps.gradient import gradient
 from keras_attention.maps.placed import place, resize_maps
-from keras_attention.models.backbone import feature_layers, feature_map
+from keras_attention.models.backbone import feature_layers, find_map
 from keras_attention.models.grids import layer_grids
-from keras_attention.precision import in_float32
+from keras_attention.models.nested import cut_at, parts, places
+from keras_attention.precision import in_float32, quantized_layers
 
 GRAD_CAM, GRAD_CAM_TITLE = "grad_cam", "Grad-CAM"
 
@@ -25,8 +26,8 @@ def grad_cam(model, images, layer=None, class_index=None, resolution="map", batc
     Args:
         model: a functional model, images → `(B, classes)`, logits or probabilities.
         images: `(B, height, width, 3)` as the model takes them.
-        layer: a layer whose output is a feature map `(B, H, W, C)`, or its name; `None` is the last one before the
-            last pooling layer.
+        layer: a layer whose output is a feature map `(B, H, W, C)`, or its name, as in `feature_layers`; `None` is the
+            last one before the last pooling layer.
         class_index: the class to explain: one for all images, or one for each; `None` is the most probable.
         resolution: `"map"` for the positions of the layer, or `"image"` for the size of the images.
         batch_size: images at a time.
@@ -87,12 +88,13 @@ class GradCam:
 
     def __init__(self, model, layer=None):
         model = functional(model)
-        layer = layer.name if isinstance(layer, keras.layers.Layer) else layer
-        self.layer = default_layer(model) if layer is None else layer
-        feature_map(model, self.layer)  # raises if the layer gives no feature map
-        self.classifier = Classifier(in_float32(model))
-        self.model = self.classifier.model
-        self.lower, self.upper = self._parts()
+        place = find_map(model, default_layer(model) if layer is None else _name_of(model, layer))
+        self.layer = place.name
+        _require_gradient(model)
+        self.model = in_float32(model)
+        whole, features = cut_at(self.model, place.path)
+        self.classifier = Classifier(whole)
+        self.lower, self.upper = parts(keras.Model(whole.inputs[0], self.classifier.logits), features)
 
     def __call__(self, images, class_index=None, resolution="map", batch_size=32):
         require_choice("resolution", resolution, RESOLUTIONS)
@@ -104,21 +106,9 @@ class GradCam:
         maps = place({self.layer: maps}, layer_grids(self.model, size))[self.layer]
         return maps if resolution == "map" else resize_maps(maps, size)
 
-    def _parts(self):
-        """The model in two parts, cut at the layer: images → (features, other tensors), and these → logits.
-
-        The other tensors reach the logits without passing through the features. With them as inputs, the second part
-        has the derivative over all paths from the features to the logits.
-        """
-        features, logits = self.model.get_layer(self.layer).output, self.classifier.logits
-        tensors = [features, *_other_tensors(features, logits)]
-        # In a dictionary, because a model with a list of one output returns it without the list.
-        numbered = {str(number): tensor for number, tensor in enumerate(tensors)}
-        return keras.Model(self.model.inputs[0], numbered), keras.Model(tensors, logits)
-
     def _maps(self, tensors, classes):
         """The maps of a batch, from the features and the other tensors that the logits depend on."""
-        features, *others = (tensors[str(number)] for number in range(len(tensors)))
+        features, *others = keras.tree.flatten(tensors)
         chosen = keras.ops.convert_to_tensor(self.classifier.signs(classes), "float32")
         others = [keras.ops.convert_to_tensor(tensor) for tensor in others]
 
@@ -133,7 +123,9 @@ class GradCam:
 
 def default_layer(model):
     """The last layer that gives a feature map of several positions and is not a pooling layer."""
-    names = [name for name in feature_layers(model) if "pool" not in type(model.get_layer(name)).__name__.lower()]
+    maps = feature_layers(model)
+    kinds = {place.name: type(place.layer).__name__.lower() for place in places(model)}
+    names = [name for name in maps if "pool" not in kinds[name]]
     if not names:
         raise invalid(
             "The model has no feature map.", "a layer that gives (batch, height, width, channels)", model.name
@@ -141,40 +133,15 @@ def default_layer(model):
     return names[-1]
 
 
-def _other_tensors(features, logits):
-    """The tensors that determine the logits together with the features, and do not depend on the features."""
-    inputs_of = _graph(logits)
-    consumers = {}
-    for name, (_, inputs) in inputs_of.items():
-        for each in inputs:
-            consumers.setdefault(_name(each), []).append(name)
-    downstream, waiting = set(), [_name(features)]
-    while waiting:
-        name = waiting.pop()
-        if name not in downstream:
-            downstream.add(name)
-            waiting += consumers.get(name, [])
-    if _name(logits) not in downstream:
-        expected = "a layer between images and logits, of the model itself and not of a model inside it"
-        raise invalid("The logits must depend on the layer.", expected, f"layer of {features.name}")
-    taken = {_name(each): each for name in downstream - {_name(features)} for each in inputs_of[name][1]}
-    return [tensor for name, tensor in taken.items() if name not in downstream]
+def _name_of(model, layer):
+    """The path of a layer of a model; the name of a layer of another model, or the given name."""
+    paths = ["/".join(place.path) for place in places(model) if place.layer is layer]
+    return paths[0] if paths else getattr(layer, "name", layer)
 
 
-def _graph(output):
-    """Name of an output and of each tensor that it depends on → (the tensor, the tensors it is computed from)."""
-    graph, waiting = {}, [output]
-    while waiting:
-        tensor = waiting.pop()
-        if _name(tensor) not in graph:
-            history = tensor._keras_history
-            inputs = history.operation._inbound_nodes[history.node_index].input_tensors
-            graph[_name(tensor)] = tensor, inputs
-            waiting += inputs
-    return graph
-
-
-def _name(tensor):
-    """A unique key of a symbolic tensor: the operation that made it, the call, and the index of the result."""
-    history = tensor._keras_history
-    return id(history.operation), history.node_index, history.tensor_index
+def _require_gradient(model):
+    """Raises `ValueError` for layers in float8, whose gradient Keras defines for training only."""
+    layers = [name for name, mode in quantized_layers(model).items() if mode == "float8"]
+    if layers:
+        expected = "a model in float, which `keras-attention export --quantize` makes smaller"
+        raise invalid("Grad-CAM needs a gradient, which layers in float8 do not have.", expected, ", ".join(layers))

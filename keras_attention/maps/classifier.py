@@ -8,6 +8,7 @@ from scipy.special import expit, softmax
 
 from keras_attention.arguments import invalid
 from keras_attention.models.backbone import require_functional
+from keras_attention.models.nested import graph_of, has_graph
 from keras_attention.models.outputs import LOGITS, before_squashing, squashed
 
 
@@ -38,16 +39,7 @@ class Classifier:
     @functools.cached_property
     def logits(self):
         """The symbolic logits: the output, or the input of its softmax or sigmoid."""
-        if not squashed(self.output):
-            return self.output
-        before = before_squashing(self.output)
-        if before is not None:
-            return before
-        layer, node, _ = self.output._keras_history
-        linear = type(layer).from_config({**layer.get_config(), "activation": None})
-        logits = linear(layer._inbound_nodes[node].input_tensors[0])
-        linear.set_weights(layer.get_weights())
-        return logits
+        return _logits_of(self.output)
 
     @functools.cached_property
     def _outputs(self):
@@ -82,6 +74,25 @@ class Classifier:
             expected = f"a whole number from 0 to {self.count - 1}, or one for each of {len(images)} images"
             raise invalid("`class_index` must be a class of the model.", expected, f"class_index={class_index!r}")
         return np.broadcast_to(classes, len(images))
+
+
+def _logits_of(output):
+    """An output, or the input of its softmax or sigmoid, which may be in a model inside the model."""
+    if not squashed(output):
+        return output
+    before = before_squashing(output)
+    if before is not None:
+        return before
+    layer, node, index = output._keras_history
+    arguments = layer._inbound_nodes[node].arguments
+    if has_graph(layer):
+        graph = graph_of(layer)
+        linear = keras.Model(graph.input, _logits_of(graph.outputs[index]))
+        return linear(*arguments.args, **arguments.kwargs)
+    linear = type(layer).from_config({**layer.get_config(), "activation": None})
+    logits = linear(*arguments.args, **arguments.kwargs)
+    linear.set_weights(layer.get_weights())
+    return logits
 
 
 def functional(model):

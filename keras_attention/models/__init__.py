@@ -1,6 +1,13 @@
 """Backbones, and the classifier that attends to their feature maps."""
 
-from keras_attention.models.backbone import FeatureLayer, feature_layers, freeze, over_features, unfreeze
+from keras_attention.models.backbone import (
+    FeatureLayer,
+    default_layers,
+    feature_layers,
+    freeze,
+    over_features,
+    unfreeze,
+)
 from keras_attention.models.backbones import BACKBONES, Backbone
 from keras_attention.models.calibration import calibrate_batch_norm
 from keras_attention.models.classifier import attention_classifier
@@ -31,6 +38,7 @@ __all__ = [
     "attention_classifier",
     "attention_outputs",
     "calibrate_batch_norm",
+    "default_layers",
     "feature_layers",
     "freeze",
     "layer_grids",

@@ -6,6 +6,7 @@ import keras
 
 from keras_attention.arguments import invalid, unknown
 from keras_attention.models.grids import layer_grids
+from keras_attention.models.nested import layers_up_to, matching, on_every_way, places, with_outputs_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,19 +29,30 @@ class FeatureLayer:
     shape: tuple
     stride: int
 
+    @property
+    def positions(self):
+        """The number of positions; `None` if the backbone takes images of any size."""
+        height, width, _ = self.shape
+        return None if None in (height, width) else height * width
+
 
 FROZEN_HERE = "_frozen_by_keras_attention"  # an attribute of a layer
+MOVING = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)  # layers that only add or remove positions
 NOMINAL_SIDE = 512  # side of an image, to compute the strides of a backbone that takes any size
 
 
 def feature_layers(model):
     """The layers of a model that can be attended, which give a feature map of more than one position.
 
+    Layers of models inside it are among them. Their names are their own, or if other layers have the same, their paths:
+    `"mobilenetv2/block_13_expand_relu"`. Layers that are called several times have several maps, and are left out, and
+    so are those of a model inside it that is called several times.
+
     Args:
         model: a functional Keras model over images, `(B, height, width, channels)`.
 
     Returns:
-        Name → `FeatureLayer`, in the order of the model.
+        Name → `FeatureLayer`, in the order of the model; of a model inside it, first the layers, then itself.
 
     Raises:
         TypeError: a model that is not functional or has several inputs.
@@ -52,7 +64,7 @@ def feature_layers(model):
     >>> feature_layers(VGG16BN((64, 64, 3), width=0.25))["block3_pool"]
     FeatureLayer(shape=(8, 8, 64), stride=8)
     """
-    found = {name: feature for name, feature in _maps(model).items() if feature.shape[:2] != (1, 1)}
+    found = {name: feature for name, feature in _maps(model).items() if feature.positions != 1}
     if not found:
         raise invalid(
             "The backbone must have a feature map.", "layers that give (batch, height, width, channels)", model.name
@@ -60,23 +72,60 @@ def feature_layers(model):
     return found
 
 
-def feature_map(model, name, argument="layer"):
-    """The symbolic map of a layer, of one position or more; errors name `argument`, which gave the layer.
+def default_layers(model):
+    """The layers that are attended, and the one that asks, if nobody says otherwise.
+
+    If a model ends with one of at least three poolings, the last one asks, and the two before it are attended.
+    Otherwise this is so of the last layers of the three largest strides, if possible such that no branch goes around
+    them; padding and cropping do not count.
+
+    Args:
+        model: as in `feature_layers`.
+
+    Returns:
+        `attend`, a tuple of names, and `query`, a name; they are the same layer if the model has only one stride.
 
     Raises:
-        ValueError: a layer that the model does not have; the message lists the poolings, or the last layer of each
-            stride. A layer that gives no map.
+        TypeError, ValueError: as `feature_layers`.
+
+    Example:
+
+    >>> from keras_attention.models import VGG16BN, default_layers
+    >>> default_layers(VGG16BN((64, 64, 3), width=0.25))
+    (('block3_pool', 'block4_pool'), 'block5_pool')
     """
-    maps = _maps(model)
-    if not maps:
+    listed, usual = feature_layers(model), _usual(model)
+    *before, query = usual
+    return tuple(name for name in before if name in listed)[-2:] or tuple(listed)[-1:], query
+
+
+def find_map(model, name, argument="layer"):
+    """The `Place` of a layer that gives a map, of one position or more; errors name `argument`, which gave the layer.
+
+    Args:
+        model: as in `feature_layers`.
+        name: a name of `feature_layers`, or the path of a layer in a model inside the model.
+
+    Raises:
+        ValueError: a layer that the model does not have, where the message lists the poolings, or the last layer of
+            each stride; a name of several layers; a layer that gives no map or several.
+    """
+    if not _maps(model):
         feature_layers(model)  # raises the error
-    if name not in [layer.name for layer in model.layers]:
-        raise unknown("layer", name, _usual(maps), argument)
-    if name not in maps:
-        shape = getattr(model.get_layer(name).output, "shape", None)
-        expected = f"one of: {', '.join(_usual(maps))}"
-        raise invalid(f"Layer {name!r} must give a feature map.", expected, f"output shape={shape}")
-    return model.get_layer(name).output
+    found = matching(model, name)
+    if not found:
+        raise unknown("layer", name, _usual(model), argument)
+    if len(found) > 1:
+        paths = ", ".join("/".join(place.path) for place in found)
+        raise invalid(f"Several layers are called {name!r}.", f"one of: {paths}", f"{argument}={name!r}")
+    (place,) = found
+    if place.output is None:
+        what = f"Layer {name!r} must give one feature map, and be called once."
+        raise invalid(what, f"one of: {', '.join(_usual(model))}", f"{argument}={name!r}")
+    if len(place.output.shape) != 4:
+        what, expected = f"Layer {name!r} must give a feature map.", f"one of: {', '.join(_usual(model))}"
+        raise invalid(what, expected, f"output shape={place.output.shape}")
+    return place
 
 
 def freeze(backbone, up_to=None):
@@ -84,8 +133,8 @@ def freeze(backbone, up_to=None):
 
     Args:
         backbone: a functional Keras model.
-        up_to: the name of a layer; it and all layers that it depends on are frozen, the rest is trained. `None` freezes
-            all.
+        up_to: the name of a layer, as in `feature_layers`; it and all layers that it depends on are frozen, the rest is
+            trained. `None` freezes all.
 
     Returns:
         The backbone. A model that is already compiled must be compiled again, as after any change of `trainable`.
@@ -102,8 +151,9 @@ def freeze(backbone, up_to=None):
     'block5_conv1/kernel'
     """
     require_functional(backbone, "backbone")
-    part = backbone if up_to is None else keras.Model(backbone.inputs[0], feature_map(backbone, up_to))
-    return _train_all_but(backbone, {layer.name for layer in part.layers})
+    if up_to is None:
+        return _train_all_but(backbone, set(_layers(backbone)))
+    return _train_all_but(backbone, layers_up_to(backbone, find_map(backbone, up_to).path))
 
 
 def unfreeze(backbone):
@@ -148,16 +198,20 @@ def require_functional(model, argument):
 def _train_all_but(backbone, frozen):
     """Freezes layers, and frees those others that were frozen here before; what its builder froze stays frozen."""
     wanted = []
-    for layer in backbone.layers:
-        for each in layer._flatten_layers():
-            may_train = each.trainable or getattr(each, FROZEN_HERE, False)
-            wanted.append((each, may_train and layer.name not in frozen, may_train and layer.name in frozen))
+    for layer in _layers(backbone):
+        may_train = layer.trainable or getattr(layer, FROZEN_HERE, False)
+        wanted.append((layer, may_train and layer not in frozen, may_train and layer in frozen))
     # Layer by layer, because Keras on TensorFlow does nothing if a model is set to the value that it already has; from
     # the outermost, whose value Keras gives to the layers in it too.
     for layer, trains, frozen_here in wanted:
         layer.trainable = trains
         setattr(layer, FROZEN_HERE, frozen_here)
     return backbone
+
+
+def _layers(backbone):
+    """All layers of a backbone and the layers inside them, each after those around it."""
+    return [each for layer in backbone.layers for each in layer._flatten_layers()]
 
 
 def over_features(model, names):
@@ -182,7 +236,16 @@ def over_features(model, names):
     >>> [tuple(features.shape) for features in over_features(model, ("block4_pool", "block5_pool")).inputs]
     [(None, 4, 4, 51), (None, 2, 2, 51)]
     """
-    return type(model)(tuple(model.get_layer(name).output for name in names), model.output, name=model.name)
+    model, maps = with_outputs_of(model, [_place(model, name).path for name in names])
+    return type(model)(tuple(maps), model.output, name=model.name)
+
+
+def _place(model, name):
+    """The `Place` of a layer with one output, by its name or its path."""
+    found = [place for place in matching(model, name) if place.output is not None]
+    if len(found) != 1:
+        raise unknown("layer", name, [place.name for place in places(model)], "names")
+    return found[0]
 
 
 def _maps(model):
@@ -190,24 +253,33 @@ def _maps(model):
     inputs = require_functional(model, "backbone").inputs
     if len(inputs[0].shape) != 4:
         raise invalid("The backbone must take images.", "(batch, height, width, channels)", f"{inputs[0].shape}")
-    outputs = {layer.name: layer.output for layer in model.layers if _gives_map(layer)}
-    grids = layer_grids(model, (NOMINAL_SIDE, NOMINAL_SIDE))
-    strides = {name: round(grid.rows.step) for name, grid in grids.items()}
-    return {name: FeatureLayer(tuple(output.shape[1:]), strides.get(name)) for name, output in outputs.items()}
-
-
-def _gives_map(layer):
-    if isinstance(layer, keras.layers.InputLayer):
-        return False
-    return len(getattr(getattr(layer, "output", None), "shape", None) or ()) == 4
+    found = {place.name: place.output for place in places(model)}
+    shapes = {name: tuple(output.shape[1:]) for name, output in found.items() if len(getattr(output, "shape", ())) == 4}
+    strides = {name: round(grid.rows.step) for name, grid in layer_grids(model, (NOMINAL_SIDE, NOMINAL_SIDE)).items()}
+    return {name: FeatureLayer(shape, strides.get(name)) for name, shape in shapes.items()}
 
 
 def usual_names(names, others):
-    """The layers that are usually attended: the poolings among `names`, or `others` if there are fewer than three."""
+    """The layers that are usually attended: the poolings if `names` has three and ends with one, otherwise `others`."""
     pools = tuple(name for name in names if name.endswith("pool"))
-    return pools if len(pools) > 2 else tuple(others)
+    return pools if len(pools) > 2 and names[-1] == pools[-1] else tuple(others)
 
 
-def _usual(maps):
-    """The layers that are usually attended: the poolings, or the last layer of each stride."""
-    return usual_names(maps, {feature.stride: name for name, feature in maps.items()}.values())
+def _usual(model):
+    """The layers of a model that are usually attended: its poolings, or the last layer of each stride.
+
+    If several branches have a stride, this is the last layer that all of them join in.
+    """
+    maps = _maps(model)
+    last = list(maps)[-1]
+    found = {place.name: place for place in places(model)}
+    # Without what is averaged to one position before the end, and without layers that only move positions.
+    trunk = {
+        name: feature.stride or 0
+        for name, feature in maps.items()
+        if name == last or (feature.positions != 1 and not isinstance(found[name].layer, MOVING))
+    }
+    joints = set(on_every_way(model))
+    by_stride = {stride: name for name, stride in trunk.items()}
+    by_stride |= {stride: name for name, stride in trunk.items() if found[name].path in joints}
+    return usual_names(list(maps), [by_stride[stride] for stride in sorted(by_stride)])

@@ -7,9 +7,10 @@ from keras_attention.arguments import invalid, require_integer, require_number
 from keras_attention.layers import LearnedQueries, MapDisagreement, SpatialAttention
 from keras_attention.layers.alignment import ALIGNMENTS
 from keras_attention.layers.score import SCORES
-from keras_attention.models.backbone import feature_map
+from keras_attention.models.backbone import default_layers, find_map, require_functional
 from keras_attention.models.head import activate, class_logits, join, joint_logits
-from keras_attention.models.outputs import map_output
+from keras_attention.models.nested import with_outputs_of
+from keras_attention.models.outputs import map_output, plain_name
 from keras_attention.models.reinforce import ReinforceModel, needs_reward
 
 CLASSES = "classes"
@@ -18,8 +19,8 @@ CLASSES = "classes"
 def attention_classifier(
     backbone,
     num_classes,
-    attend=("block3_pool", "block4_pool"),
-    query="block5_pool",
+    attend=None,
+    query=None,
     score="additive",
     alignment="softmax",
     units=128,
@@ -34,8 +35,8 @@ def attention_classifier(
 ):
     """A classifier that attends to some feature maps of a backbone, with another feature map as the query.
 
-    Each attended layer F, named in `attend`, gets a `SpatialAttention` called `attention_<F>`. Its query is the map of
-    the layer `query`. The head is one dense layer over
+    Each attended layer F, named in `attend`, gets a `SpatialAttention` called `attention_<F>`, with `.` for each `/`
+    of a path. Its query is the map of the layer `query`. The head is one dense layer over
     [average of the query map | context of F₁ | context of F₂ | …].
 
     With `query="classes"` each class has a learned query for each F, and therefore a separate map and context. Its
@@ -49,9 +50,10 @@ def attention_classifier(
         backbone: a functional `keras.Model` over images, such as `VGG16BN`, a model of `keras.applications`, or a
             backbone of KerasHub. It shares its weights with the classifier.
         num_classes: number of logits, at least 2.
-        attend: names of the attended layers, or one name; `feature_layers` lists the possible ones.
+        attend: names of the attended layers, or one name; `feature_layers` lists the possible ones. If `None`, those of
+            `default_layers`.
         query: name of the layer whose map is the query, which may differ from the attended layers in size and channels;
-            or `"classes"`. The defaults of `query` and `attend` are for `VGG16BN`.
+            or `"classes"`. If `None`, that of `default_layers`.
         score: a name in `SCORES`, a score layer, its config, or `None`. Each attended layer gets a separate score.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
         units: dimension in which query and features are compared; see `SpatialAttention`.
@@ -65,7 +67,7 @@ def attention_classifier(
         name: name of the model.
 
     Returns:
-        A flat functional `keras.Model`, images → logits `(B, num_classes)` in float32, or their probabilities; a
+        A functional `keras.Model`, images → logits `(B, num_classes)` in float32, or their probabilities; a
         `ReinforceModel` if the alignment is trained by REINFORCE. `attention_outputs` adds the maps to the outputs.
 
     Raises:
@@ -88,12 +90,11 @@ def attention_classifier(
     """
     require_integer("num_classes", num_classes, at_least=2)
     require_number("dropout", dropout, at_least=0, below=1)
-    features = _features(backbone, attend)
+    backbone, features, query_map = _features(backbone, attend, query)
     if query == CLASSES:
         _check_class_queries(features, score, pool_query)
         pooled, queries = [], [LearnedQueries(num_classes, name=f"queries_{name}")(map_) for name, map_ in features]
     else:
-        query_map = feature_map(backbone, query, "query")
         pooled = [_average(query_map, "query")]
         queries = [pooled[0] if pool_query else query_map] * len(features)
     options = {
@@ -108,10 +109,18 @@ def attention_classifier(
     return _model(backbone, activate(logits, activation), name or "attention_classifier")
 
 
-def _features(backbone, attend):
-    """The attended layers: pairs of name and feature map."""
-    names = (attend,) if isinstance(attend, str) else attend
-    return [(name, feature_map(backbone, name, "attend")) for name in names]
+def _features(backbone, attend, query):
+    """The backbone with all these maps as its tensors, pairs of each attended layer and its map, and the query map."""
+    if attend is None or query is None:
+        attend_default, query_default = default_layers(require_functional(backbone, "backbone"))
+        attend, query = (attend_default if attend is None else attend), query or query_default
+    names = (attend,) if isinstance(attend, str) else tuple(attend)
+    found = [find_map(backbone, name, "attend") for name in names]
+    if query != CLASSES:
+        found.append(find_map(backbone, query, "query"))
+    backbone, maps = with_outputs_of(backbone, [place.path for place in found])
+    pairs = [(plain_name(name), map_) for name, map_ in zip(names, maps, strict=False)]
+    return backbone, pairs, None if query == CLASSES else maps[-1]
 
 
 def _contexts(features, queries, score, alignment, options):

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_attention.models.nested import graph_of, has_graph, places
 from keras_attention.models.outputs import attention_layers
 
 
@@ -125,7 +126,7 @@ def layer_grids(model, size=None):
         size: (height, width) of the images, if the model takes any size.
 
     Returns:
-        Name of a layer → its `Grid`; layers that are called several times are left out.
+        Name of a layer, as in `feature_layers`, → its `Grid`; layers that are called several times are left out.
 
     Example:
 
@@ -134,8 +135,8 @@ def layer_grids(model, size=None):
     Axis(start=8.0, step=16.0, count=4, side=75)
     """
     grids = _all_grids(model, size)
-    found = {layer.name: getattr(layer, "output", None) for layer in model.layers}
-    return {name: grids[id(output)] for name, output in found.items() if _is_map(output) and grids.get(id(output))}
+    maps = {place.name: place.output for place in places(model) if _is_map(place.output)}
+    return {name: grids[id(output)] for name, output in maps.items() if grids.get(id(output))}
 
 
 def map_grids(model, size=None):
@@ -178,9 +179,9 @@ def _grids_of_tensors(model, grids):
         model: a functional model.
         grids: identity of each of its inputs → grid; `None` if it is not known.
     """
-    model = model._functional if isinstance(model, keras.Sequential) else model
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
+    graph = graph_of(model)
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
             if node.is_input:
                 continue
             inputs = [(tensor, grids.get(id(tensor))) for tensor in node.input_tensors]
@@ -190,11 +191,6 @@ def _grids_of_tensors(model, grids):
                 found = _grids_after(node, inputs)
             grids |= {id(tensor): grid for tensor, grid in zip(node.output_tensors, found, strict=True)}
     return grids
-
-
-def has_graph(layer):
-    """Whether a layer is a model inside the model with a graph of layers, functional or `Sequential`."""
-    return isinstance(layer, keras.Sequential) or (isinstance(layer, keras.Model) and hasattr(layer, "_nodes_by_depth"))
 
 
 def _grids_inside(model, inputs, grids):

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from keras_attention.arguments import require_choice
+from keras_attention.layers.heads import FloatEinsumDense
 from keras_attention.models.outputs import LOGITS, PROBABILITIES
 
 ACTIVATIONS = ("softmax", "sigmoid")
@@ -24,7 +25,7 @@ def joint_logits(features, num_classes):
 
 def class_logits(features, num_classes):
     """`(B, K, C)` → `(B, K)`: the logit of each class is computed from its features, with separate weights."""
-    dense = layers.EinsumDense(
+    dense = FloatEinsumDense(
         "bkc,kc->bk",
         output_shape=(num_classes,),
         bias_axes="k",

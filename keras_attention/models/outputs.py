@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_attention.arguments import invalid
 from keras_attention.layers import SpatialAttention
+from keras_attention.models.nested import graph_of, has_graph
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
 SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
@@ -15,9 +16,14 @@ MAP_PREFIX = "attention_"  # an attention layer and the output with its map are 
 JOINT = "joint"  # the joint map, the product of the maps of all attended layers
 
 
+def plain_name(layer):
+    """The name or path of a layer with `.` for `/`, which names of layers, of files and of outputs may not contain."""
+    return layer.replace("/", ".")
+
+
 def map_output(attended):
     """The name of the output with the map of an attended layer, which is also the name of its attention layer."""
-    return f"{MAP_PREFIX}{attended}"
+    return f"{MAP_PREFIX}{plain_name(attended)}"
 
 
 def attended_layer(output):
@@ -82,8 +88,13 @@ def attention_outputs(model):
 
 
 def squashed(output):
-    """Whether an output of a functional model is probabilities: of a softmax or sigmoid, or of a layer with either."""
-    operation = output._keras_history.operation
+    """Whether an output of a functional model is probabilities: of a softmax or sigmoid, or of a layer with either.
+
+    If it comes from a model inside the model, that output of the model inside counts.
+    """
+    operation, _, index = output._keras_history
+    if has_graph(operation):
+        return squashed(graph_of(operation).outputs[index])
     if isinstance(operation, keras.layers.Layer):
         return isinstance(operation, keras.layers.Softmax) or getattr(operation, "activation", None) in SQUASHING
     return type(operation).__name__ in SQUASHING_OPERATIONS

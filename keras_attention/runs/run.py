@@ -41,6 +41,7 @@ class Run(WorkFolder):
         super().__init__(folder)
         self.model_path = self.folder / "model.keras"
         self.export_path = self.folder / "saved_model"
+        self.map_warnings_path = self.folder / "backup" / "map_warnings.json"
 
     @property
     def config(self):

@@ -12,22 +12,32 @@ from keras_attention.evaluation.figures import predict_split
 from keras_attention.metrics import MONITORS, classification_metrics
 from keras_attention.metrics.answers import Answers
 from keras_attention.models.outputs import LOGITS
+from keras_attention.training.hooks import AsValidation
 
 
 class ValidationMetrics(keras.callbacks.Callback):
-    """Adds the exact figures of the validation split to the logs of each epoch, as `val_…`."""
+    """Adds the exact figures of the validation split to the logs of each epoch, as `val_…`.
 
-    def __init__(self, dataset):
+    Args:
+        network: the network that predicts, which shares its weights with the one that is trained.
+        dataset: the images or their features.
+        watch: called with the epoch and the outputs, such as a `MapWatch`.
+        callbacks: the callbacks whose hooks of a validation, `on_test_…`, are called meanwhile.
+    """
+
+    def __init__(self, network, dataset, watch, callbacks=()):
         super().__init__()
-        self.dataset = dataset
+        self.network, self.dataset, self.watch, self.validation = network, dataset, watch, AsValidation(callbacks)
 
     def on_epoch_end(self, epoch, logs=None):
-        outputs, labels = predict_split(self.model, self.dataset, "validation")
+        outputs, labels = predict_split(self.network, self.dataset, "validation", callbacks=[self.validation])
         logits = outputs[LOGITS] if isinstance(outputs, dict) else outputs
         figures = classification_metrics(logits, labels, self.dataset.class_names)
-        for name in MONITORS:
-            value = figures[name.removeprefix("val_")]
-            logs[name] = math.nan if value is None else value
+        values = {name: figures[name.removeprefix("val_")] for name in MONITORS}
+        logs.update({name: math.nan if value is None else value for name, value in values.items()})
+        self.validation.end({name.removeprefix("val_"): logs[name] for name in MONITORS})
+        if isinstance(outputs, dict):
+            self.watch(epoch, outputs)
 
 
 def best_row(rows, monitor):

@@ -6,6 +6,7 @@ import keras
 
 from keras_attention.config import TrainConfig
 from keras_attention.export.graph import require_tensorflow
+from keras_attention.memory import released
 from keras_attention.precision import in_float32, resolve_precision
 from keras_attention.runs import Run, load_data
 from keras_attention.runs.data import read_split, write_split
@@ -19,6 +20,7 @@ from keras_attention.training.stages import make_stages
 
 
 @kept()
+@released()
 def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", export=True):
     """Trains a classifier, measures it on its test split, draws where it looks, and exports it.
 

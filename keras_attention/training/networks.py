@@ -6,7 +6,8 @@ import numpy as np
 from keras_attention.arguments import invalid
 from keras_attention.features import calibrate_once
 from keras_attention.models import BACKBONES, FocalCrossentropy, attention_classifier, mask_losses
-from keras_attention.models.backbone import feature_map
+from keras_attention.models.backbone import find_map
+from keras_attention.models.nested import matching
 from keras_attention.models.outputs import LOGITS
 from keras_attention.precision import dtype_policy, resolve_precision
 from keras_attention.seeding import seeded
@@ -34,8 +35,8 @@ def frozen_up_to(config, backbone):
     if config.freezes_all:
         return None
     pool = f"{config.freeze}_pool"
-    if pool not in [layer.name for layer in backbone.layers]:
-        feature_map(backbone, config.freeze, "freeze")  # raises if the backbone has no such layer
+    if not matching(backbone, pool):
+        find_map(backbone, config.freeze, "freeze")  # raises if the backbone has no such layer
         return config.freeze
     return pool
 

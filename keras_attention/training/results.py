@@ -15,6 +15,7 @@ from keras_attention.models import attention_outputs, map_grids, over_features
 from keras_attention.models.grids import as_config
 from keras_attention.models.outputs import LOGITS, maps_of
 from keras_attention.report import confusion_figure, history_figure
+from keras_attention.training.map_watch import MapWatch
 
 SHOWN_IMAGES = 12
 LONGEST_NAME = 21  # letters that fit above an image
@@ -54,7 +55,12 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
     run.save_model(model)
     _draw(run, keeper, metrics["confusion"], dataset.class_names, logits, examples, shown)
     training = {"parameters": int(model.count_params()), "precision": precision}
-    metrics |= _selection(keeper) | training | _data(dataset) | {"grids": as_config(grids)}
+    metrics |= (
+        _selection(keeper)
+        | training
+        | _data(dataset)
+        | {"grids": as_config(grids), "map_warnings": MapWatch(run.map_warnings_path).found}
+    )
     run.finish(metrics)
     if export:
         _export(run, model, metrics, examples["image"])

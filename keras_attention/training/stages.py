@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_attention.config import VIEWS
 from keras_attention.features import FeatureCache, FeatureDataset
 from keras_attention.models import attention_outputs, freeze, mask_losses, over_features, unfreeze
+from keras_attention.models.extremes import with_extremes
 from keras_attention.models.outputs import LOGITS
 from keras_attention.training.networks import class_weights, frozen_up_to
 
@@ -44,6 +45,11 @@ class Stage:
     def outputs(self):
         """The model from images to the outputs that have a loss."""
         return attention_outputs(self.model) if self.supervised else self.model
+
+    @property
+    def observed(self):
+        """The network that is validated: its logits, and what its maps are watched for."""
+        return with_extremes(self.model)
 
     @property
     def data(self):
@@ -104,6 +110,10 @@ class CachedStage(FrozenStage):
 
     def prepare(self):
         return over_features(super().prepare(), self.config.network_layers)
+
+    @property
+    def observed(self):
+        return over_features(super().observed, self.config.network_layers)
 
     @property
     def data(self):

@@ -4,13 +4,13 @@ import dataclasses
 import functools
 import weakref
 
-import keras
 import keras_tuner
 
 from keras_attention.arguments import invalid, unknown
 from keras_attention.config import TrainConfig
+from keras_attention.memory import released
 from keras_attention.runs import load_data
-from keras_attention.training import build_networks, compile_network, fit_stage, make_stages
+from keras_attention.training import MapWatch, WholeTraining, build_networks, compile_network, fit_stage, make_stages
 from keras_attention.tuning.space import Space
 
 
@@ -98,8 +98,12 @@ class AttentionHyperModel(keras_tuner.HyperModel):
         compile_network(model, config, self.dataset.steps_per_epoch(config.batch_size), backbone)
         return model
 
+    @released()
     def fit(self, hp, model, *data, callbacks=None, epochs=None, initial_epoch=0, verbose="auto", **options):
         """Trains a model that `build` made, on the images of `config`, or on other data as `Model.fit` does.
+
+        The stages of `unfreeze_after` are one training: callbacks are called as one `Model.fit` over all epochs calls
+        them, and one that stops the training ends it in whichever stage it is.
 
         Args:
             hp: the hyperparameters of the trial.
@@ -111,49 +115,35 @@ class AttentionHyperModel(keras_tuner.HyperModel):
             verbose: as in `keras.Model.fit`.
 
         Returns:
-            Keras's `History`, with exact figures of the validation split for each epoch: `val_accuracy` and others.
+            Keras's `History` of all epochs, with exact figures of the validation split for each: `val_accuracy` and
+            others.
         """
-        epochs = epochs or self.config.last_epoch
-        common = {"initial_epoch": initial_epoch, "verbose": verbose}
+        epochs = self.config.last_epoch if epochs is None else epochs
         if data or options:
-            return model.fit(*data, callbacks=callbacks, epochs=epochs, **common, **options)
+            common = {"callbacks": callbacks, "epochs": epochs, "initial_epoch": initial_epoch, "verbose": verbose}
+            return model.fit(*data, **common, **options)
         config = self.configure(hp, max(0, self._executions.get(hp, 1) - 1))
-        history = keras.callbacks.History()
-        parts = make_stages(config, self.dataset, model, self._backbones[model])
-        watching = [_OnBehalf(model, [*(callbacks or ()), history])]
-        first = initial_epoch
+        steps = self.dataset.steps_per_epoch(config.batch_size)
+        watch = MapWatch()
+        watching = WholeTraining(model, callbacks, epochs=epochs, steps=steps, verbose=verbose)
+        parts, first = make_stages(config, self.dataset, model, self._backbones[model]), initial_epoch
         for stage in parts:
             until = epochs if stage is parts[-1] else min(stage.until, epochs)
-            if first < until:
+            if first < until and not model.stop_training:
                 network = self._network(stage, model, config, first, is_first=stage is parts[0])
-                fit_stage(network, config, self.dataset, stage, watching, first, until, verbose)
+                fit_stage(network, config, self.dataset, stage, [watching], first, until, watch)
                 first = until
-        return history
+        return watching.end()
 
     def _network(self, stage, model, config, first, is_first):
-        """The network that a stage trains, compiled.
+        """The network that a stage trains, compiled; the classifier has its optimizer, for callbacks that change it.
 
         The first stage uses the optimizer of the model, a later stage a new one whose schedule continues.
         """
         network, steps = stage.prepare(), self.dataset.steps_per_epoch(config.batch_size)
-        if network is not model or not is_first:
-            optimizer = model.optimizer if is_first else None
-            compile_network(network, config, steps, stage.backbone, optimizer, model)
+        if not is_first:
+            compile_network(model, config, steps, stage.backbone)
+        if network is not model:
+            compile_network(network, config, steps, stage.backbone, model.optimizer, model)
         network.optimizer.iterations.assign(first * steps)
         return network
-
-
-class _OnBehalf(keras.callbacks.Callback):
-    """Runs callbacks that see the whole model while a part of it is trained."""
-
-    def __init__(self, model, callbacks):
-        super().__init__()
-        self.seen = keras.callbacks.CallbackList(callbacks, model=model)
-        self.seen_model = model
-        for moment in ("train_begin", "train_end", "epoch_begin", "train_batch_begin", "train_batch_end"):
-            setattr(self, f"on_{moment}", getattr(self.seen, f"on_{moment}"))
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seen.on_epoch_end(epoch, logs)
-        # A callback that stops training stops the model it sees; pass that on to the trained part.
-        self.model.stop_training = self.model.stop_training or bool(getattr(self.seen_model, "stop_training", False))

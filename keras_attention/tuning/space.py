@@ -10,7 +10,7 @@ from keras_attention.config import UNIFORM
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.layers.domains import Choices, Range
 from keras_attention.models import BACKBONES
-from keras_attention.models.backbone import NOMINAL_SIDE, feature_layers, feature_map
+from keras_attention.models.backbone import NOMINAL_SIDE, feature_layers, find_map
 
 NONE = "none"  # as on the command line: no attention if it is the score, no projection if it is the units
 MULTISCALE = NONE
@@ -222,7 +222,7 @@ class Space:
         for layer in layers:
             if layer not in self._channels:
                 backbone = BACKBONES.make(self.config.backbone, NOMINAL_SIDE, self.config.network_width)
-                feature_map(backbone, layer, "attend")  # raises an error that lists its layers
+                find_map(backbone, layer, "attend")  # raises an error that lists its layers
 
 
 def _attended(backbone):

@@ -21,6 +21,7 @@ from keras_attention.arguments import invalid, named_line
 from keras_attention.atomic import alone, remove, replacing
 from keras_attention.config import UNIFORM
 from keras_attention.files import read_json, write_json
+from keras_attention.memory import released
 from keras_attention.metrics import MONITORS
 from keras_attention.runs import Run
 from keras_attention.training import best_row, build_networks, fit_run, make_stages
@@ -195,6 +196,7 @@ class TrialRunner:
             remove(run.folder / "backup")
         return rows, about
 
+    @released()
     def _fit_counted(self, run, config, epochs):
         keras.backend.clear_session()
         dataset = self.hypermodel.dataset

@@ -237,12 +237,12 @@ def test_looks_lower_the_level(compared):
     comparison, plan, _ = compared
     first = summarize(comparison, plan)
     assert (first["level"], first["looks"]) == (pytest.approx(0.04), [])
-    again = summarize(comparison, plan, rule=Rule(looks=(2,)))
+    again = summarize(comparison, plan, rule=Rule(looks={2: 0.04}))
     assert again["level"] == pytest.approx(0.008)
     assert "There was a verdict with 2 seeds before" in again["rules"]
     comparison.finish(first)
     assert summarize(comparison, plan)["level"] == pytest.approx(0.04)  # no more seeds, no new look
-    spent = summarize(comparison, plan, rule=Rule(most_seeds=2, looks=(2,)))
+    spent = summarize(comparison, plan, rule=Rule(most_seeds=2, looks={2: 0.05}))
     difference = by_name(spent)["additive+softmax"]["differences"]["plain"]["accuracy"]
     assert (spent["level"], difference["verdict"], difference["detectable"]) == (0, "no evidence", None)
 

@@ -42,7 +42,7 @@ def test_the_rules_of_the_verdict(mean, p_corrected, p_within, more_is_better, e
 
 def test_the_level_of_a_later_look_is_lower():
     assert verdict(estimate(0.2), 0.02) == HELPS
-    assert verdict(estimate(0.2), 0.02, level=Rule(looks=(3,)).level_with(5)) == NO_EVIDENCE
+    assert verdict(estimate(0.2), 0.02, level=Rule(looks={3: 0.04}).level_with(5)) == NO_EVIDENCE
     assert verdict(estimate(0.2), 1e-9, level=0.0) == NO_EVIDENCE
 
 

@@ -18,9 +18,11 @@ from PIL import Image
 from keras_attention import TrainConfig, train
 from keras_attention.data import load
 from keras_attention.data.cluttered_digits import ClutteredDigits
+from keras_attention.evaluation import predict_split
 from keras_attention.maps import MEASURES
 from keras_attention.maps.measures import OF_PIXELS
-from keras_attention.runs import Run
+from keras_attention.metrics import classification_metrics
+from keras_attention.runs import Run, load_data
 from keras_attention.training.networks import class_weights
 
 
@@ -322,3 +324,19 @@ def test_train_config_is_the_default_of_train():
 def test_no_measure_of_a_map_bears_the_name_of_a_figure(finished):
     assert isinstance(finished.metrics["average_precision"], float)
     assert not set(MEASURES) & {"accuracy", "macro_f1", "roc_auc", "average_precision", "loss", "count"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+def test_a_map_that_is_a_single_one_is_told_once_and_kept(tiny, tmp_path):
+    """With so cold a softmax; the figures of the epochs are those of a run that is not watched."""
+    config = tiny(attend=("block4_pool",), score="general", alignment_options={"temperature": 1e-6})
+    with pytest.warns(UserWarning, match=r"^The maps of block4_pool are a single 1") as caught:
+        run = train(config, tmp_path / "run", verbose=0, export=False)
+    assert sum(str(one.message).startswith("The maps of") for one in caught) == 1
+    (found,) = run.metrics["map_warnings"]
+    assert (found["layer"], found["maps"], found["epoch"]) == ("block4_pool", "one-hot", 1)
+    model, dataset = keras.models.load_model(run.model_path), load_data(run.config)
+    figures = classification_metrics(*predict_split(model, dataset, "validation"), dataset.class_names)
+    best = run.history()[run.metrics["best_epoch"] - 1]
+    assert best["val_loss"] == pytest.approx(figures["loss"], rel=1e-5)

@@ -323,3 +323,98 @@ def test_what_people_put_into_a_backbone_leaves(kind, tmp_path):
     model = attention_classifier(backbone, 3, attend=("conv",), query="pool", units=5)
     card = export_model(model, tmp_path / "one", ("a", "b", "c"), formats=tuple(FORMATS))
     assert max(form["largest_difference"] for form in card["formats"].values()) < 1e-4
+
+
+def unlike_identity(model):
+    """Gives normalizations and scales random weights, so that a wrong one would show."""
+    rng = np.random.default_rng(0)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.8, 1.2, weight.shape) for weight in layer.get_weights()])
+        elif type(layer).__name__ == "LayerScale":
+            layer.gamma.assign(np.ones(layer.gamma.shape))  # nearly 0 when it is made
+
+
+def network(name):
+    """A functional model with a normalization, a way around it, and a convolution of groups."""
+    images = keras.Input((32, 32, 3))
+    around = keras.layers.Conv2D(6, 3, strides=4, padding="same", name="conv")(images)
+    x = keras.layers.BatchNormalization(name="norm")(keras.layers.Conv2D(6, 3, padding="same", groups=3)(around))
+    x = keras.layers.Add(name="sum")([x, around])
+    return keras.Model(images, keras.layers.MaxPooling2D(2, name="pool")(x), name=name)
+
+
+def nested(kind):
+    """A backbone of models, and the layer in it to attend."""
+    layers = keras.layers
+    images = keras.Input((32, 32, 3))
+    change = keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.1)])
+    if kind == "tutorial":
+        parts = [keras.Input((32, 32, 3)), change, layers.Rescaling(1 / 127.5, -1), network("network")]
+        return keras.Sequential(parts), "sum"
+    if kind == "towers":
+        both = layers.Concatenate(name="both")([network("left")(images), network("right")(change(images))])
+        return keras.Model(images, both), "left/sum"
+    inner = keras.Model(images, network("network")(layers.Rescaling(1 / 127.5, -1)(images), training=False))
+    outer = keras.Input((32, 32, 3))
+    return keras.Model(outer, layers.Conv2D(4, 1, name="last")(inner(change(outer)))), "norm"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["tutorial", "towers", "two levels"])
+def test_maps_inside_models_leave_in_every_format(kind, tmp_path):
+    backbone, attended = nested(kind)
+    model = attention_classifier(backbone, 3, attend=attended, units=5)
+    unlike_identity(model)
+    card = export_model(model, tmp_path / "one", ("a", "b", "c"), formats=tuple(FORMATS))
+    assert max(form["largest_difference"] for form in card["formats"].values()) < 2e-5
+    assert [part["layer"] for part in card["attention"]] == [attended.replace("/", ".")]
+    assert card["attention"][0]["grid"]["rows"]["count"] == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("layer", "groups"),
+    [("Conv2D", 3), ("Conv2D", 6), ("Conv2D", 1), ("DepthwiseConv2D", None), ("SeparableConv2D", None)],
+)
+def test_convolutions_of_groups_leave(layer, groups, tmp_path):
+    """Keras compiles them with XLA, whose functions ONNX and LiteRT do not have."""
+    options = {"groups": groups, "filters": 12} if groups else {"filters": 12} if layer == "SeparableConv2D" else {}
+    images = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(6, 3, strides=4, padding="same", name="conv")(images)
+    x = getattr(keras.layers, layer)(kernel_size=3, padding="same", dilation_rate=2, name="grouped", **options)(x)
+    backbone = keras.Model(images, keras.layers.MaxPooling2D(2, name="pool")(keras.layers.BatchNormalization()(x)))
+    model = attention_classifier(backbone, 3, attend="grouped", query="pool", units=5)
+    unlike_identity(model)
+    card = export_model(model, tmp_path / "one", ("a", "b", "c"), formats=tuple(FORMATS))
+    assert max(form["largest_difference"] for form in card["formats"].values()) < 2e-5
+
+
+# Network of `keras.applications` → the side of the images, and options that make it narrow.
+APPLICATIONS = {
+    "ConvNeXtTiny": (64, {}),
+    "DenseNet121": (64, {}),
+    "EfficientNetB0": (64, {}),
+    "EfficientNetV2B0": (64, {}),
+    "InceptionV3": (96, {}),
+    "MobileNetV2": (64, {"alpha": 0.35}),
+    "MobileNetV3Small": (64, {"alpha": 0.75}),
+    "NASNetMobile": (96, {}),
+    "ResNet50": (64, {}),
+    "ResNet50V2": (64, {}),
+    "VGG16": (64, {}),
+    "Xception": (96, {}),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_networks_of_keras_applications_leave_in_every_format(name, tmp_path):
+    side, options = APPLICATIONS[name]
+    keras.utils.set_random_seed(1)
+    network = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(side, side, 3), **options)
+    model = attention_classifier(network, 3, units=4)
+    unlike_identity(model)
+    images = np.random.default_rng(0).integers(0, 256, (4, side, side, 3))
+    card = export_model(model, tmp_path / "one", ("a", "b", "c"), formats=tuple(FORMATS), images=images)
+    assert max(form["largest_difference"] for form in card["formats"].values()) < 2e-5

@@ -506,3 +506,17 @@ def test_a_comparison_and_a_search_tell_of_it_in_lines(verbose, tmp_path, datase
     assert ("train: features into" in printed and "150 of 150" in printed) is verbose
     assert "\x1b" not in printed
     assert any(tmp_path.iterdir())
+
+
+def test_the_maps_of_a_model_inside_the_backbone(backbone, dataset, expected, tmp_path):
+    """Given by their paths, which are one folder each; a second cache finds them complete."""
+    images = keras.Input((32, 32, 3))
+    outer = keras.Model(images, backbone(images), name="outer")
+    paths = [f"{backbone.name}/{name}" for name in LAYERS]
+    for _ in range(2):
+        cache = FeatureCache(tmp_path, outer, paths)
+        (stored,) = cache.split("test", dataset.test)
+        for found, array in zip(stored.read(np.arange(COUNTS["test"])), expected["test"], strict=True):
+            np.testing.assert_allclose(found, array, rtol=1e-5, atol=1e-6)
+    assert cache.layers == tuple(paths)
+    assert {path.parent.name for path in tmp_path.glob("*/*/*.npy")} == {path.replace("/", ".") for path in paths}

@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 from keras_attention.maps import grad_cam, resize_maps
+from keras_attention.maps.classifier import Classifier
 from keras_attention.models import attention_classifier
 
 SIDE, FILTERS, CLASSES, IMAGES = 6, 4, 3, 5
@@ -81,7 +82,7 @@ def test_it_is_cam_under_global_average_pooling(images):
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("way", ["dense", "layer", "operation", "shared layer"])
+@pytest.mark.parametrize("way", ["dense", "layer", "operation", "shared layer", "inside", "a layer inside"])
 def test_probabilities_are_looked_behind(activation, way, images):
     model = tiny()
     model.get_layer("logits").set_weights([weight * 40 for weight in model.get_layer("logits").get_weights()])
@@ -92,6 +93,14 @@ def test_probabilities_are_looked_behind(activation, way, images):
         shared = layers.Activation(activation)
         shared(keras.Input((CLASSES,)))
         sure = keras.Model(model.input, shared(model.output))
+    elif way == "inside":
+        sure = tiny(activation)
+        sure.set_weights(model.get_weights())
+        inputs = keras.Input((SIDE, SIDE, 3))
+        sure = keras.Model(inputs, sure(inputs))
+    elif way == "a layer inside":
+        last = keras.Sequential([layers.Activation(activation)])
+        sure = keras.Model(model.input, last(model.output))
     elif way == "layer":
         sure = keras.Model(model.input, layers.Activation(activation)(model.output))
     else:
@@ -99,6 +108,8 @@ def test_probabilities_are_looked_behind(activation, way, images):
         sure.set_weights(model.get_weights())
     np.testing.assert_allclose(grad_cam(sure, images, "conv", 1), expected, rtol=1e-5, atol=1e-7)
     assert expected.max() > 0.01
+    probabilities = sure.predict(images, verbose=0)
+    np.testing.assert_allclose(Classifier(sure).probabilities(images), probabilities, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("activation", [None, "sigmoid"])
@@ -228,10 +239,8 @@ def test_what_is_refused(images):
     refused("The model must be a classifier.", several, images, "conv")
     sequential = keras.Sequential([layers.Dense(3)])
     refused("The model must be a functional `keras.Model` with one input.", sequential, images, "conv", error=TypeError)
-    nested = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.Sequential([layers.Conv2D(2, 3)], name="inside")])
-    nested.add(layers.Flatten())
-    nested.add(layers.Dense(3))
-    refused("The logits must depend on the layer. Expected a layer between", nested, images, "inside")
+    aside = keras.Model(model.input, {"logits": model.output, "aside": layers.Conv2D(2, 3, name="aside")(model.input)})
+    refused("The output must depend on the layer. Expected a layer between", aside, images, "aside")
     refused("The images must be finite.", model, images * np.nan, "conv")
 
 

@@ -156,7 +156,7 @@ def test_every_function_says_so(function, model):
 
 def test_the_query_is_named_where_it_is_wrong():
     with pytest.raises(ValueError, match=r"Received: query='block5_pool'\.$"):
-        attention_classifier(small(), 3, attend="middle")
+        attention_classifier(small(), 3, attend="middle", query="block5_pool")
 
 
 def test_a_sequential_model_is_a_backbone(rng):

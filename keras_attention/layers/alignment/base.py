@@ -22,6 +22,7 @@ class Alignment(WideLayer):
 
     `normalized` says whether a row sums to 1. `averages` says how weights and values make the context: if `False`, it
     is Σ a·v; if `True`, it is the mean of a·v over the visible keys, so that its size does not depend on their number.
+    `chooses` says that a key is either chosen or not, by design, so that no training warns of a single 1.
 
     Call arguments:
         scores: `(..., Tq, Tk)`, aligned along the last axis.
@@ -52,6 +53,7 @@ class Alignment(WideLayer):
     """
 
     normalized = True
+    chooses = False
     search_space = {}
 
     @property

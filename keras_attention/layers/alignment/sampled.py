@@ -35,6 +35,8 @@ class SampledAlignment(Alignment):
         seed: seed of the samples.
     """
 
+    chooses = True
+
     def __init__(self, entropy_bonus=0.002, baseline_decay=0.9, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.entropy_bonus = require_number("entropy_bonus", entropy_bonus, at_least=0)

@@ -1,0 +1,53 @@
+"""Warns of an attended block whose maps are a single 1, or even, in nearly all validation images."""
+
+import warnings
+
+import numpy as np
+
+from keras_attention.files import read_json, write_json
+from keras_attention.models.outputs import attended_layer, map_outputs
+
+NEARLY_ALL = 0.95  # of the validation images
+# Of the largest weight. A softmax that gives 1 − 0.001 to one position passes less than 0.001 of the gradient on. Even
+# weights that differ by so little come from scores that differ by 0.001; those of an untrained score differ by more.
+NEARLY_ONE = 0.999
+KINDS = {
+    "one-hot": "a single 1, so that almost no gradient reaches the score, which may never learn where to look",
+    "even": "even, so that the block takes the average of all positions, as it would without a score",
+}
+ADVICE = {
+    "one-hot": "Scores of smaller size, such as scaled_dot or additive, or an alignment such as softmax, often help.",
+    "even": "Another score, more epochs or a higher learning rate often help.",
+}
+
+
+class MapWatch:
+    """Warns once of each block whose maps are one-hot or even in 95 % of the validation images after an epoch.
+
+    One-hot is a map whose largest weight is at least 0.999 of the sum, even one whose mean weight is at least 0.999 of
+    the largest.
+
+    Args:
+        path: the file that keeps what was found, so that a resumed run does not warn again; or `None`.
+    """
+
+    def __init__(self, path=None):
+        self.path = path
+        self.found = read_json(path) if path is not None and path.exists() else []
+
+    def __call__(self, epoch, outputs):
+        """Looks at the outputs of a model of `with_extremes` for the validation images, after an epoch, from 0."""
+        known = [each["layer"] for each in self.found]
+        for name in map_outputs(outputs):
+            shares = dict(zip(KINDS, (np.asarray(outputs[name]) >= NEARLY_ONE).mean(axis=0).tolist(), strict=True))
+            kind = max(shares, key=shares.get)
+            if shares[kind] >= NEARLY_ALL and attended_layer(name) not in known:
+                self._warn(attended_layer(name), kind, epoch + 1, shares[kind])
+
+    def _warn(self, layer, kind, epoch, share):
+        self.found.append({"layer": layer, "maps": kind, "epoch": epoch, "images": round(share, 4)})
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.path, self.found)
+        where = f"in {share:.0%} of the validation images after epoch {epoch}"
+        warnings.warn(f"The maps of {layer} are {KINDS[kind]}: {where}. {ADVICE[kind]}", stacklevel=2)
