@@ -22,20 +22,21 @@ import threading
 import time
 
 SMALL = ["--data-option", "count=60", "--image-size", "32", "--width", ".05", "--units", "16", "--epochs", "1"]
+VARIANTS = 4  # of a comparison by default
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("command", choices=("compare", "search"))
-    parser.add_argument("--runs", type=int, default=20, help="runs of four variants, or trials")
+    parser.add_argument("--runs", type=int, default=20, help="runs or trials")
     options, others = parser.parse_known_args()
+    many = {
+        "compare": ["--seeds", str(options.runs // VARIANTS)],
+        "search": ["--max-trials", str(options.runs), "--tuner", "random"],
+    }
     with tempfile.TemporaryDirectory() as folder:
-        many = (
-            ["--seeds", str(options.runs // 4)] if options.command == "compare" else ["--max-trials", str(options.runs)]
-        )
-        many += ["--tuner", "random"] if options.command == "search" else []
-        words = [options.command, *SMALL, *many, "--run", f"{folder}/run", *others]
+        words = [options.command, *SMALL, *many[options.command], "--run", f"{folder}/run", *others]
         measure([sys.executable, "-m", "keras_attention", *words])
 
 

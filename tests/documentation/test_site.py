@@ -174,7 +174,7 @@ print("100 %")
 '''
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_chapter_is_executed(tmp_path):
     pytest.importorskip("nbconvert")
     script, folder = tmp_path / "00_chapter.py", tmp_path / "docs"

@@ -56,6 +56,7 @@ CASES = {
     "LearnedQueries": Case({"count": 3}, KEYS, QUERY),
     "ChannelNormalization": Case({"mean": [1, 2, 3, 4], "std": [1, 2, 3, 4]}, IMAGE_MAP, IMAGE_MAP),
     "MapDisagreement": Case({"rate": 0.1}, (KEYS, (2, 3, 5), (2, 3, 4)), KEYS, losses=1, cls=DisagreementOfTuple),
+    "FloatEinsumDense": Case({"equation": "abc,cd->abd", "output_shape": (5, 7)}, KEYS, (2, 5, 7)),
     "Heads": Case({"num_heads": 2}, None, None),  # a part of `Attention`, which is not called by itself
 }
 

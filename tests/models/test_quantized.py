@@ -16,8 +16,14 @@ DIMENSION, UNITS, CLASSES = 6, 4, 3
 FORMS = {"plain": {}, "units": {"units": UNITS}, "heads": {"units": UNITS, "num_heads": 2}, "classes": {"units": UNITS}}
 # How far outputs that are around 1 may be from the float ones.
 MODES = {"int8": 0.05, "int4": 0.5, "float8": 0.3}
+# A score with weights of its own and one without; all of them take two minutes.
+FEW = ("general", "scaled_dot")
 every_mode = pytest.mark.parametrize(
-    "mode", [pytest.param(mode, marks=pytest.mark.slow if mode == "int8" else pytest.mark.long) for mode in MODES]
+    ("mode", "scores"),
+    [
+        pytest.param("int8", FEW, marks=pytest.mark.slow, id="int8-few"),
+        *(pytest.param(mode, tuple(SCORES), marks=pytest.mark.long, id=mode) for mode in MODES),
+    ],
 )
 
 LOAD = """
@@ -48,13 +54,12 @@ def inputs(rng):
     return {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
 
 
-@pytest.fixture
-def everything():
-    """A model with a branch for every score in every form, and one for self-attention with heads."""
+def branches(scores):
+    """A model with a branch for each of some scores in every form, and one for self-attention with heads."""
     query, features = keras.Input((DIMENSION,), name="query"), keras.Input((3, 4, DIMENSION), name="features")
     queries = LearnedQueries(CLASSES, name="queries")(features)
     outputs = {}
-    for score in SCORES:
+    for score in scores:
         for form, options in FORMS.items():
             layer = SpatialAttention(score, name=f"{score}_{form}", **options)
             given = queries if form == "classes" else query
@@ -66,7 +71,8 @@ def everything():
 
 
 @every_mode
-def test_every_score_in_every_form_loads_in_another_process(mode, everything, inputs, tmp_path):
+def test_every_score_in_every_form_loads_in_another_process(mode, scores, inputs, tmp_path):
+    everything = branches(scores)
     before = {name: np.asarray(values) for name, values in outputs_of(everything, inputs).items()}
     quantize(everything, mode)
     quantized = {name: np.asarray(values) for name, values in outputs_of(everything, inputs).items()}
@@ -74,9 +80,9 @@ def test_every_score_in_every_form_loads_in_another_process(mode, everything, in
         np.testing.assert_allclose(quantized[name], values, atol=MODES[mode], err_msg=name)
     assert any((quantized[name] != before[name]).any() for name in before)
     # Two projections for each score that has no `units` of its own, in each form but the first.
-    projecting = [score for score in SCORES if not hasattr(SCORES.get(score), "units") and score != "uniform"]
+    projecting = [score for score in scores if not hasattr(SCORES.get(score), "units") and score != "uniform"]
     layers = [layer for layer in everything._flatten_layers() if getattr(layer, "quantization_mode", None) == mode]
-    assert len(layers) == len(SCORES) * len(FORMS) + 2 * (len(FORMS) - 1) * len(projecting)
+    assert len(layers) == len(scores) * len(FORMS) + 2 * (len(FORMS) - 1) * len(projecting)
     everything.save(tmp_path / "quantized.keras")
     np.savez(tmp_path / "inputs.npz", **inputs)
     files = [str(tmp_path / name) for name in ("quantized.keras", "inputs.npz", "outputs.npz")]
