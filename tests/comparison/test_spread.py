@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
 from keras_attention.comparison.spread import (
     MOST_PRIOR,
@@ -121,4 +122,6 @@ def test_a_sum_has_satterthwaites_degrees_of_freedom(rng):
     parts = factors * found.moderated
     variance, df = found.of_sum(factors)
     assert variance == pytest.approx(parts.sum())
-    assert df == pytest.approx(parts.sum() ** 2 / (parts**2 / found.df).sum())
+    shares = parts / parts.sum()
+    common = (shares * found.prior_df / (3 + found.prior_df)).sum() ** 2 * special.polygamma(1, 1.5) / 8
+    assert df == pytest.approx(2 / ((shares**2 * 2 / found.df).sum() + common))

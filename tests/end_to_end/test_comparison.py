@@ -87,7 +87,7 @@ def figures(comparison):
 def test_a_comparison_holds_what_it_says(compared):
     comparison, _, lines = compared
     names = {path.name for path in comparison.folder.iterdir()}
-    files = {"comparison.json", "examples.npz", "summary.json", "results.csv", "report.md", "report.html"}
+    files = {"comparison.json", "examples.npz", "summary.json", "looks.json", "results.csv", "report.md", "report.html"}
     assert names == files | {"runs", "costs"}
     runs = sorted(path.relative_to(comparison.folder / "runs") for path in comparison.folder.glob("runs/*/seed-?"))
     assert [str(path) for path in runs] == [f"{name}/seed-{seed}" for name in sorted(VARIANTS) for seed in (0, 1)]
