@@ -16,6 +16,7 @@ from keras_attention.comparison.verdicts import (
     Rule,
     verdict,
 )
+from keras_attention.files import write_json
 
 
 def estimate(mean, seed_error=0.02, image_error=0.02):
@@ -68,20 +69,36 @@ def test_rules_that_make_no_sense(arguments, name):
         Rule(**arguments)
 
 
+def summary(seeds, level, **more):
+    return {"seeds": list(range(seeds)), "level": level, "variants": [], "metric": "accuracy"} | more
+
+
 def test_a_folder_remembers_its_looks(plan, begun):
     comparison = begun(plan(seeds=3))
-    assert (comparison.looks, comparison.has_older_verdict) == ([], False)
-    comparison.finish({"seeds": [0, 1, 2], "level": 0.04})
-    assert (comparison.looks, comparison.has_older_verdict) == ([3], False)
-    comparison.finish({"seeds": [0, 1, 2], "level": 0.04})
-    comparison.finish({"seeds": [0, 1, 2, 3, 4], "level": 0.008})
-    assert comparison.looks == [3, 5]
+    assert (comparison.looks, comparison.has_older_verdict) == ({}, False)
+    comparison.finish(summary(3, 0.04))
+    assert (comparison.looks, comparison.has_older_verdict) == ({3: 0.04}, False)
+    comparison.finish(summary(3, 0.04))
+    comparison.finish(summary(5, 0.008))
+    assert comparison.looks == {3: 0.04, 5: 0.008}
+
+
+def test_a_folder_keeps_the_first_verdict_that_settled_a_difference(plan, begun):
+    comparison = begun(plan(seeds=3))
+    for seeds, verdicts in ((3, ("no evidence", "helps")), (4, ("helps", "hurts"))):
+        differences = {
+            reference: {"accuracy": {"verdict": verdict}}
+            for reference, verdict in zip(("plain", "multiscale"), verdicts, strict=True)
+        }
+        comparison.remember_look(summary(seeds, 0.01, variants=[{"name": "dot", "differences": differences}]))
+    assert comparison.decisions == {
+        "dot": {"multiscale": {"verdict": "helps", "seeds": 3}, "plain": {"verdict": "helps", "seeds": 4}}
+    }
 
 
 def test_a_folder_of_an_older_version_was_looked_at_once(plan, begun):
     comparison = begun(plan(seeds=3))
-    comparison.finish({"seeds": [0, 1, 2]})
-    (comparison.folder / "looks.json").unlink()
-    assert (comparison.looks, comparison.has_older_verdict) == ([3], True)
-    comparison.finish({"seeds": [0, 1, 2], "level": 0.04, "older_rule": True})
+    write_json(comparison.folder / "summary.json", {"seeds": [0, 1, 2]})
+    assert (comparison.looks, comparison.has_older_verdict) == ({3: pytest.approx(0.04)}, True)
+    comparison.finish(summary(3, 0.04, older_rule=True))
     assert comparison.has_older_verdict
