@@ -103,6 +103,20 @@ def time_left(seconds):
     return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
 
 
+def duration(minutes):
+    """A time as text: `less than a minute`, `12 minutes`, `3.5 hours`.
+
+    Example:
+
+    >>> from keras_attention.text import duration
+    >>> [duration(minutes) for minutes in (0.4, 1, 95, 240)]
+    ['less than a minute', '1 minute', '95 minutes', '4 hours']
+    """
+    if minutes < 0.95:
+        return "less than a minute"
+    return counted(round(minutes), "minute") if minutes < 100 else f"{minutes / 60:,.1f} hours".replace(".0 ", " ")
+
+
 def teller(verbose):
     """A function that prints and flushes; without `verbose`, a function that does nothing."""
     return functools.partial(print, flush=True) if verbose else lambda *_, **__: None

@@ -77,7 +77,7 @@ INSIDE = {
         {"contrasts", "plan"},
         {"chances", "design"},
         {"verdicts"},
-        {"rounds"},
+        {"rounds", "answer", "settling"},
         {"words", "folder", "tasks", "repeat", "judging", "images"},
         {"analysis", "request", "execution", "cost", "progress"},
         {"job"},

@@ -42,6 +42,7 @@ class Judged:
     def __init__(self, runs, attending, metric, images, rule, seeds, decides=True):
         self.names, self.attending, self.metric = list(runs), list(attending), metric
         self.level, self.margin = rule.level_with(seeds), rule.margin if decides else None
+        self.later = rule.level_later(seeds)  # what would settle a difference is judged at the level of a later look
         self.model = JointModel(*_arrays(runs), images, rule.same_images, rule.held_out_ratio)
         self._designs = {}
         self._differences = {reference: self._family(reference) for reference in REFERENCES}
@@ -65,7 +66,9 @@ class Judged:
             estimate = self.model.pooled(variants, self.names.index(reference)) if variants else None
             if estimate is not None:
                 p_within = within_margin(estimate, self.margin)
-                found[reference] = self._as_data(estimate, estimate.p_value, p_within, self.level)
+                found[reference] = self._as_data(
+                    estimate, estimate.p_value, p_within, self.level, self.later, self.later
+                )
         return found
 
     def chances(self, variant):
@@ -118,14 +121,16 @@ class Judged:
         level = first_step_level(self.level, correlation) if self.level else 0.0
         self._designs[reference] = list(pairs), estimates, level
         found = zip(pairs, estimates, p_corrected, p_within, strict=True)
-        return {name: self._as_data(estimate, p_value, within, level) for name, estimate, p_value, within in found}
+        later = first_step_level(self.later, correlation) if self.later else 0.0
+        within = self.later / len(pairs)  # of Holm's first step
+        return {name: self._as_data(*each, level, later, within) for name, *each in found}
 
     @functools.cached_property
     def _ranks(self):
         return chances_of_rank(self.model, self.metric.more_is_better)
 
-    def _as_data(self, estimate, p_corrected, p_within, level):
-        """A difference as plain data; `level` is that of its single test."""
+    def _as_data(self, estimate, p_corrected, p_within, level, later, later_within):
+        """A difference as plain data; the levels are those of its single test now, and of those of a later look."""
         most = self.metric.most - self.metric.least  # the largest possible difference
         smallest, limit = detectable(estimate, level), limit_of_images(estimate, level)
         above = estimate.chance_above(0.0)
@@ -140,7 +145,7 @@ class Judged:
             "image_error": estimate.image_error,
             "detectable": None if smallest is None or smallest > most else smallest,
             "limit_of_images": None if limit is None or limit > most else limit,
-            "needed": list(needed(estimate, level) or ()) or None,
+            "needed": list(needed(estimate, later, margin=self.margin, level_within=later_within) or ()) or None,
             "verdict": verdict(estimate, p_corrected, p_within, self.level, self.metric.more_is_better),
         }
 

@@ -185,7 +185,7 @@ def test_without_costs_there_is_no_section_of_them(report):
 def test_without_masks_one_seed_and_no_command(report):
     comparison, _ = report(seeds=1, with_masks=False, command=None)
     page = "".join(Page(comparison.report_path.read_text()).text)
-    assert "One seed gives no interval" in page
+    assert "One seed cannot tell" in page
     assert "have no masks" in page
     assert "comparison.json" in page
     assert "[" not in results_table(report(seeds=1)[1]).replace("no interval", "")
