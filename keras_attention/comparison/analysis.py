@@ -8,7 +8,7 @@ from keras_attention.comparison.judging import Judged, as_data
 from keras_attention.comparison.settling import add_minutes
 from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.verdicts import Rule
-from keras_attention.comparison.words import conclusions, in_short, rules
+from keras_attention.comparison.words import conclusions, in_short, rules, what_would_settle
 from keras_attention.metrics import METRICS, image_deviations
 from keras_attention.metrics.influence import mean
 from keras_attention.models.outputs import LOGITS
@@ -25,11 +25,11 @@ def summarize(comparison, plan, errors=(), rule=None):
 
     Returns:
         A dictionary: `metric`, the figure that decides, and `more_is_better`; `verdict`, a list of sentences; `rules`;
-        `in_short`, questions with their answers; `level` of this look, the seeds of the `looks` before it, the
-        `level_left` for later ones, and `margin`; `pooled`, all variants with attention
-        together against each reference; `power` of the design; `variants`, a list with the `runs`, the `metrics`, the
-        `differences` to each reference, the `chances`, the `spread`, the `maps` and the `cost` of each variant;
-        `failures`; `images`, the number of test images; `class_names`.
+        `in_short`, questions with their answers; `to_settle`, what would settle what is open; `level` of this look, the
+        seeds of the `looks` before it, the `level_left` for later ones, and `margin`; `pooled`, all variants with
+        attention together against each reference; `power` of the design; `variants`, a list with the `runs`, the
+        `metrics`, the `differences` to each reference, the `chances`, the `spread`, the `maps` and the `cost` of each
+        variant; `failures`; `images`, the number of test images; `class_names`.
     """
     errors = dict(errors)
     runs = {
@@ -46,7 +46,7 @@ def summarize(comparison, plan, errors=(), rule=None):
     ]
     pooled = _by_reference({name: each.pooled() for name, each in judged.items()})
     _compare_costs(variants)
-    add_minutes(variants, pooled)
+    add_minutes(variants, pooled, anew=not rule.level_later(len(plan.seed_numbers)))
     _let_decisions_stand(variants, comparison.decisions, plan)
     level = rule.level_with(len(plan.seed_numbers))
     summary = {
@@ -66,6 +66,7 @@ def summarize(comparison, plan, errors=(), rule=None):
         "failures": [{"variant": name, "seed": seed, "error": error} for (name, seed), error in errors.items()],
         **about_data,
     }
+    summary["to_settle"] = what_would_settle(summary)
     return summary | {"verdict": conclusions(summary), "in_short": in_short(summary), "rules": rules(summary)}
 
 
@@ -155,7 +156,7 @@ def _let_decisions_stand(variants, decisions, plan):
         for reference, decision in decisions.get(variant["name"], {}).items():
             difference = variant["differences"].get(reference, {}).get(plan.metric)
             if difference is not None and decision["seeds"] < plan.seeds:
-                difference |= {"verdict": decision["verdict"], "decided_with": decision["seeds"]}
+                difference |= {"verdict": decision["verdict"], "decided_with": decision["seeds"], "settled": True}
 
 
 def _of_run(run, seed, monitor):

@@ -60,23 +60,29 @@ def gain(metric, *differences):
     >>> gain(METRICS["roc_auc"], 0.04)
     'the ROC-AUC of the network is about 0.040 higher'
     """
+    what = "the network is right on" if metric.counts_images else f"the {metric.title} of the network is"
+    return f"{what} {change(metric, *differences)}"
+
+
+def change(metric, *differences):
+    """The same without the network: `about 4 more images of 100`, or `about 0.040 higher`."""
     up = differences[0] > 0
     if metric.counts_images:
-        count, of = _in_images(metric, differences)
-        return f"the network is right on about {count} {'more' if up else 'fewer'} images of {of}"
-    return f"the {metric.title} of the network is about {amount(metric, *differences)} {'higher' if up else 'lower'}"
+        count, of = _in_images(differences)
+        return f"about {count} {'more' if up else 'fewer'} images of {of}"
+    return f"about {amount(metric, *differences)} {'higher' if up else 'lower'}"
 
 
 def amount(metric, *differences):
     """How large a difference is: `4 images of 100`, or with the unit of the metric `0.040 nats`."""
     if metric.counts_images:
-        return "{} images of {}".format(*_in_images(metric, differences))
+        return "{} images of {}".format(*_in_images(differences))
     low, high = min(map(abs, differences)), max(map(abs, differences))
     text = _range(number(low), number(high))
     return f"{text} {metric.unit}".rstrip()
 
 
-def _in_images(metric, differences):
+def _in_images(differences):
     """Differences in a share of images as a count, and of how many images: so many that rounding changes little."""
     low, high = min(map(abs, differences)), max(map(abs, differences))
     of = next((of for of in (100, 1000) if all(_is_whole(each * of) for each in (low, high))), 10_000)
@@ -134,15 +140,11 @@ def _better(summary, plain, multiscale):
     shown = both or better
     if not shown:
         return None
-    text = f"With attention {_gain(summary, shown.values())}"
+    text = f"With attention ({named(shown)}) {_gain(summary, shown.values())}"
     if both:
-        verb = "beats" if len(both) == 1 else "beat"
-        text += (
-            f", and it is the attention itself, not the added layers: {named(both)} {verb} both the plain network and "
-            "the one with the added layers but no attention"
-        )
+        text += ", and it is the attention itself, not the added layers"
     else:
-        text += f" ({named(better)}), but {_owed_to({name: multiscale.get(name) for name in better})}"
+        text += f", but {_owed_to({name: multiscale.get(name) for name in better})}"
     worse = _that(plain, HURTS)
     return text + (f"; {named(worse)} {'hurts' if len(worse) == 1 else 'hurt'}." if worse else ".")
 

@@ -169,7 +169,8 @@ def _how_seeds_were_spent(comparison, plan, final, summary):
         found["choice"] = {"seed": plan.config.seed, "ranking": ranking(plan, comparison), "chosen": chosen}
     if plan.max_seeds is not None:
         found["ended"] = ended(states(summary), final)
-    return found | {"verdict": [*summary["verdict"], *on_seeds(summary | found)]}
+    found["seeds_spent"] = on_seeds(summary | found)
+    return found | {"verdict": [*summary["verdict"], *found["seeds_spent"]]}
 
 
 def _check_networks(plan, dataset):

@@ -6,10 +6,10 @@ import numpy as np
 
 from keras_attention.comparison.chances import chances_of_rank
 from keras_attention.comparison.contrasts import JointModel
-from keras_attention.comparison.design import detectable, limit_of_images, needed, power_curve
+from keras_attention.comparison.design import POWER, detectable, limit_of_images, needed, power_curve
 from keras_attention.comparison.family import corrected, first_step_level, holm
 from keras_attention.comparison.variants import REFERENCES
-from keras_attention.comparison.verdicts import verdict, within_margin
+from keras_attention.comparison.verdicts import SETTLED, verdict, within_margin
 
 
 class Judged:
@@ -42,7 +42,8 @@ class Judged:
     def __init__(self, runs, attending, metric, images, rule, seeds, decides=True):
         self.names, self.attending, self.metric = list(runs), list(attending), metric
         self.level, self.margin = rule.level_with(seeds), rule.margin if decides else None
-        self.later = rule.level_later(seeds)  # what would settle a difference is judged at the level of a later look
+        # What would settle a difference is judged at the level of a later look; if none is left, of a new comparison.
+        self.later = rule.level_later(seeds) or rule.level
         self.model = JointModel(*_arrays(runs), images, rule.same_images, rule.held_out_ratio)
         self._designs = {}
         self._differences = {reference: self._family(reference) for reference in REFERENCES}
@@ -89,10 +90,11 @@ class Judged:
         }
 
     def power(self):
-        """Reference → the power over true differences, for the variant whose error is in the middle."""
+        """Reference → the power over true differences, for the variant with attention whose error is in the middle."""
         curves = {}
         for reference, (names, estimates, level) in self._designs.items():
             known = [place for place, estimate in enumerate(estimates) if estimate.has_interval]
+            known = [place for place in known if names[place] in self.attending] or known
             if not known:
                 continue
             middle = sorted(known, key=lambda place: estimates[place].error)[len(known) // 2]
@@ -102,6 +104,8 @@ class Judged:
                     "variant": names[middle],
                     "differences": curve[0].tolist(),
                     "powers": curve[1].tolist(),
+                    "found_from": detectable(estimates[middle], level),
+                    "chance": POWER,
                 }
         return curves
 
@@ -134,6 +138,7 @@ class Judged:
         most = self.metric.most - self.metric.least  # the largest possible difference
         smallest, limit = detectable(estimate, level), limit_of_images(estimate, level)
         above = estimate.chance_above(0.0)
+        decided = verdict(estimate, p_corrected, p_within, self.level, self.metric.more_is_better)
         return {
             **as_data(estimate, -most, most),
             "p": estimate.p_value,
@@ -146,7 +151,8 @@ class Judged:
             "detectable": None if smallest is None or smallest > most else smallest,
             "limit_of_images": None if limit is None or limit > most else limit,
             "needed": list(needed(estimate, later, margin=self.margin, level_within=later_within) or ()) or None,
-            "verdict": verdict(estimate, p_corrected, p_within, self.level, self.metric.more_is_better),
+            "verdict": decided,
+            "settled": decided in SETTLED,
         }
 
 

@@ -9,15 +9,17 @@ from keras_attention.text import duration
 OPEN = (NO_EVIDENCE, NOT_SETTLED)
 
 
-def add_minutes(variants, pooled):
+def add_minutes(variants, pooled, anew=False):
     """Adds to each difference the `minutes` that the missing seeds would train, one run after the other.
 
     They are the seconds that a run of the variant and of each reference took, times the seeds that are missing; `None`
-    if no number of seeds is known to be enough.
+    if no number of seeds is known to be enough. `anew` says whether they are seeds of a new comparison, as no level is
+    left for a later verdict of this one.
 
     Args:
         variants: the variants of a summary.
         pooled: the differences of all variants with attention together, which need the runs of all of them.
+        anew: whether none of the seeds there are counts.
     """
     seconds = {each["name"]: _seconds(each) for each in variants}
     of_references = sum(seconds.get(name) or 0.0 for name in REFERENCES)
@@ -25,8 +27,8 @@ def add_minutes(variants, pooled):
     together = of_references + sum(seconds[name] or 0.0 for name in attending)
     for each in variants:
         own = 0.0 if each["name"] in REFERENCES else seconds[each["name"]] or 0.0
-        _add(each["differences"], of_references + own)
-    _add(pooled, together)
+        _add(each["differences"], of_references + own, anew)
+    _add(pooled, together, anew)
 
 
 def largest_open(found):
@@ -49,9 +51,9 @@ def enough(difference, images):
     if difference["needed"] is None:
         return "more than 100 seeds and 100 times the test images"
     seeds, wanted = difference["needed"]
-    more = seeds - difference["seeds"]
-    time = "" if not more or difference.get("minutes") is None else f", {duration(difference['minutes'])} of training"
-    text = f"about {seeds} seeds" + (f" ({more} more{time})" if more else "")
+    more = "in a new comparison" if difference["anew"] else f"{seeds - difference['seeds']} more"
+    time = "" if difference["minutes"] is None else f", {duration(difference['minutes'])} of training"
+    text = f"about {seeds} seeds ({more}{time})"
     return text if wanted <= images else f"{text} and {wanted:,} test images"
 
 
@@ -76,8 +78,10 @@ def _seconds(variant):
     return float(np.mean(known)) if known else None
 
 
-def _add(by_reference, seconds):
+def _add(by_reference, seconds, anew):
     for found in by_reference.values():
         for difference in found.values():
-            missing = difference["needed"] and max(difference["needed"][0] - difference["seeds"], 0)
+            before = 0 if anew else difference["seeds"]
+            missing = difference["needed"] and max(difference["needed"][0] - before, 0)
+            difference["anew"] = anew
             difference["minutes"] = missing * seconds / 60 if missing is not None and seconds else None

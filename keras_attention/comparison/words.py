@@ -3,13 +3,13 @@
 import collections
 
 from keras_attention.comparison import rounds
-from keras_attention.comparison.answer import against, answer, gain, pooled
+from keras_attention.comparison.answer import UNCHANGED, against, answer, change, gain, pooled
 from keras_attention.comparison.contrasts import CONFIDENCE, LEVEL
 from keras_attention.comparison.design import POWER
 from keras_attention.comparison.settling import OPEN, enough, largest_open, to_settle
 from keras_attention.comparison.verdicts import EQUIVALENT, HELPS, HURTS, NO_INTERVAL, SAME
 from keras_attention.metrics import METRICS
-from keras_attention.text import counted, interval, number, signed
+from keras_attention.text import counted, interval, number, p_value, signed
 
 _WANTED = {"plain": "the plain network", "multiscale": "the multi-scale head without attention"}
 
@@ -73,30 +73,42 @@ def conclusions(summary):
 
 def in_short(summary):
     """What a reader asks next, in words without statistics: a list of questions with their answers."""
-    found = {reference: against(summary, reference) for reference in _WANTED}
     asked = {
         "Does attention help at all here?": " ".join(_together(summary)),
-        "What would settle what is open?": to_settle(summary, {_WANTED[name]: each for name, each in found.items()}),
+        "What would settle what is open?": what_would_settle(summary),
         "What does this rest on?": _design(summary),
     }
     return [{"question": question, "answer": _sentence(text)} for question, text in asked.items() if text]
 
 
+def what_would_settle(summary):
+    """What would settle the largest open difference to each reference, as text; `None` if none is open."""
+    return to_settle(summary, {name: against(summary, reference) for reference, name in _WANTED.items()})
+
+
 def _together(summary):
-    """All variants with attention together, against each reference."""
+    """A sentence on all variants with attention together for each reference; together they need no statistics."""
+    metric, before = METRICS[summary["metric"]], None
     for reference, name in _WANTED.items():
         difference = pooled(summary, reference)
         if difference is None or difference["p"] is None:
             continue
-        count, metric = len(against(summary, reference)), METRICS[summary["metric"]]
-        seen = f"{gain(metric, difference['mean'])} than {name}" if difference["mean"] else f"the same as {name}"
-        if difference["verdict"] in OPEN:
-            yield f"Against {name} these runs cannot tell: with the {count} variants together so far {seen}."
-        elif difference["verdict"] in (HELPS, HURTS):
-            verb = "Yes" if difference["verdict"] == HELPS else "No"
-            yield f"{verb}: with the {count} variants together {seen}."
-        else:
+        kind, mean = difference["verdict"], difference["mean"]
+        if kind in UNCHANGED:
             yield f"Against {name} it makes no difference that matters."
+        elif kind in OPEN:
+            seen = f"{change(metric, mean)} than with it" if mean else "there is no difference"
+            yield f"Against {name} these runs cannot tell: so far {seen}."
+        elif kind == before:
+            yield f"And {change(metric, mean)} than {name}."
+        else:
+            start, all_of_them = "Yes" if kind == HELPS else "No", _all(len(against(summary, reference)))
+            yield f"{start}: with {all_of_them} together {gain(metric, mean)} than {name}."
+        before = kind
+
+
+def _all(count):
+    return "both variants" if count == 2 else f"all {count} variants"
 
 
 def _design(summary):
@@ -148,8 +160,8 @@ def _pooled(summary):
         says = {HELPS: "are better than", HURTS: "are worse than", EQUIVALENT: "are the same within the margin as"}
         verb = says.get(difference["verdict"], "do not differ, as far as these runs show, from")
         sentences.append(
-            f"All {count} variants with attention together {verb} {_WANTED[reference]}: {interval(difference)}, "
-            f"p = {difference['p']:.3f}."
+            f"{_all(count).capitalize()} with attention together {verb} {_WANTED[reference]}: {interval(difference)}, "
+            f"{p_value(difference['p'])}."
         )
     return sentences
 
@@ -165,7 +177,7 @@ def _counts(reference, found, summary):
     if same:
         within = "" if summary["margin"] is None else " within the margin"
         counts += f", {same} {'is' if same == 1 else 'are'} the same{within}"
-    sentences = [f"Against {_WANTED[reference]}: {counts}, for {rest} there is no evidence."]
+    sentences = [f"Against {_WANTED[reference]}: {counts}{f', for {rest} there is no evidence' if rest else ''}."]
     lost = sum(each["verdict"] in OPEN and not each["low"] <= 0 <= each["high"] for each in found.values())
     if lost:
         sentences.append(
@@ -177,8 +189,8 @@ def _counts(reference, found, summary):
 
 def _largest(found):
     name, difference = max(found.items(), key=lambda item: abs(item[1]["mean"]))
-    p_value = "" if difference["p_corrected"] is None else f", p = {difference['p_corrected']:.3f} after correction"
-    return f"The largest difference is that of {name}: {interval(difference)}{p_value}."
+    chance = "" if difference["p_corrected"] is None else f", {p_value(difference['p_corrected'])} after correction"
+    return f"The largest difference is that of {name}: {interval(difference)}{chance}."
 
 
 def _detectable(reference, found, summary):

@@ -1,6 +1,7 @@
 """Pictures and pages: plots of a run, the report of a comparison, the picture of a search, and galleries of maps."""
 
-from keras_attention.report.comparison import best_run, results_table, write_comparison_report
+from keras_attention.report.comparison import write_comparison_report
+from keras_attention.report.comparison_tables import best_run, results_table
 from keras_attention.report.gallery import gallery_columns, write_gallery
 from keras_attention.report.plots import confusion_figure, history_figure
 from keras_attention.report.search import search_figure

@@ -76,7 +76,7 @@ def test_the_verdict_of_each_variant(compared):
     assert variants["additive+softmax"]["differences"]["plain"]["loss"]["mean"] < 0
     assert variants["additive+softmax"]["differences"]["plain"]["loss"]["verdict"] == "helps"
     assert [variants[name]["attends"] for name in STRENGTHS] == [False, False, True]
-    assert summary["verdict"][0].startswith("With attention the network is right on about ")
+    assert summary["verdict"][0].startswith("With attention (additive+softmax) the network is right on about ")
     assert "images of 100, and it is the attention itself, not the added layers" in summary["verdict"][0]
     assert (summary["images"], summary["seeds"], summary["metric"]) == (90, [0, 1, 2], "accuracy")
 

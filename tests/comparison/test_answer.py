@@ -40,22 +40,21 @@ OPEN = (NO_EVIDENCE, NO_EVIDENCE)
 CASES = {
     "it is the attention": (
         {"a": (HELPS, HELPS), "b": OPEN},
-        "With attention the network is right on about 4 more images of 100, and it is the attention itself, not the "
-        "added layers: a beats both the plain network and the one with the added layers but no attention.",
+        "With attention (a) the network is right on about 4 more images of 100, and it is the attention itself, not "
+        "the added layers.",
     ),
     "several, and one hurts": (
         {"a": (HELPS, HELPS), "b": (difference(HELPS, 0.07), HELPS), "c": (HURTS, NO_EVIDENCE)},
-        "With attention the network is right on about 4 to 7 more images of 100, and it is the attention itself, not "
-        "the added layers: a and b beat both the plain network and the one with the added layers but no attention; "
-        "c hurts.",
+        "With attention (a and b) the network is right on about 4 to 7 more images of 100, and it is the attention "
+        "itself, not the added layers; c hurts.",
     ),
     "perhaps the layers": (
         {"a": (HELPS, NO_EVIDENCE), "b": (NO_EVIDENCE, HELPS)},
-        "With attention the network is right on about 4 more images of 100 (a), but these runs cannot tell whether "
+        "With attention (a) the network is right on about 4 more images of 100, but these runs cannot tell whether "
         "that is the attention itself or the added layers.",
     ),
-    "the layers do as well": ({"a": (HELPS, EQUIVALENT)}, "(a), but the added layers without attention do as well."),
-    "the layers do better": ({"a": (HELPS, HURTS)}, "(a), but the added layers without attention do even better."),
+    "the layers do as well": ({"a": (HELPS, EQUIVALENT)}, "of 100, but the added layers without attention do as well."),
+    "the layers do better": ({"a": (HELPS, HURTS)}, "of 100, but the added layers without attention do even better."),
     "only together": (
         {"a": OPEN, "b": OPEN, "together": (HELPS, NO_EVIDENCE)},
         "With attention the network is right on about 4 more images of 100 on average over 2 variants, but these runs "

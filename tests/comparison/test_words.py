@@ -8,6 +8,7 @@ def difference(verdict, mean=0.02, needed=(7, 300)):
         "mean": mean,
         "seeds": 3,
         "minutes": 12.2,
+        "anew": False,
         "low": mean - 0.01,
         "high": mean + 0.01,
         "p": 0.011,
@@ -47,10 +48,10 @@ def test_the_sentences_behind_it():
     )
     assert rests == "This rests on 2 networks, 3 seeds and 300 test images."
     assert helps == (
-        "All 2 variants with attention together are better than the plain network: +0.020 [+0.010, +0.030], p = 0.011."
+        "Both variants with attention together are better than the plain network: +0.020 [+0.010, +0.030], p = 0.011."
     )
     assert not_known.startswith(
-        "All 2 variants with attention together do not differ, as far as these runs show, from the multi-scale head"
+        "Both variants with attention together do not differ, as far as these runs show, from the multi-scale head"
     )
     assert plain == (
         "Against the plain network: 1 of 2 variants with attention help, 0 hurt, for 1 there is no evidence. Of those, "
@@ -109,9 +110,9 @@ def test_short_answers_need_no_statistics():
     found = in_short(summary(a=("helps", NONE), b=(difference(NONE, -0.03, (9, 600)), difference(NONE, 0.001, None))))
     answers = {each["question"]: each["answer"] for each in found}
     assert answers["Does attention help at all here?"] == (
-        "Yes: with the 2 variants together the network is right on about 2 more images of 100 than the plain "
-        "network. Against the multi-scale head without attention these runs cannot tell: with the 2 variants together "
-        "so far the network is right on about 4 more images of 1,000 than the multi-scale head without attention."
+        "Yes: with both variants together the network is right on about 2 more images of 100 than the plain network. "
+        "Against the multi-scale head without attention these runs cannot tell: so far about 4 more images of 1,000 "
+        "than with it."
     )
     assert answers["What would settle what is open?"] == (
         "About 9 seeds (6 more, 12 minutes of training) and 600 test images for b against the plain network; about 7 "
