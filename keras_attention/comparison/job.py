@@ -106,10 +106,7 @@ def compare(
     tell = teller(verbose)
     asked = seeds_asked(seeds, until, max_seeds, minutes, choose, confirm)
     asked |= {"costs": costs, "margin": margin, "resplit": resplit, "folds": folds}
-    comparison, plan = claim(config, variants, run, resume, overwrite, asked)
-    dataset = load_data(plan.config)
-    _require_drawn(plan, dataset)
-    backbone = _check_networks(plan, dataset)
+    comparison, plan, dataset, backbone = prepared(config, variants, run, resume, overwrite, asked)
     for damaged in comparison.forget_damaged_runs(plan) if resume else ():
         tell(f"damaged {damaged}: its files cannot be read, so it is run again", flush=True)
     tell(announce(comparison, plan, dataset), flush=True)
@@ -125,6 +122,14 @@ def compare(
     write_comparison_report(comparison, summary)
     comparison.finish(summary)
     return comparison
+
+
+def prepared(config, variants, run, resume, overwrite, asked):
+    """The folder, the plan, the data and the backbone of a comparison, all checked; nothing is written yet."""
+    comparison, plan = claim(config, variants, run, resume, overwrite, asked)
+    dataset = load_data(plan.config)
+    _require_drawn(plan, dataset)
+    return comparison, plan, dataset, _check_networks(plan, dataset)
 
 
 def _run_rounds(comparison, plan, limit, tell, where):

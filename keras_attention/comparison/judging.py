@@ -1,6 +1,7 @@
 """One metric of all variants as plain data: their means, differences to the references, and verdicts."""
 
 import functools
+import math
 
 import numpy as np
 
@@ -148,12 +149,17 @@ class Judged:
             "seed_error": estimate.seed_error,
             "seed_df": estimate.seed_df,
             "image_error": estimate.image_error,
-            "detectable": None if smallest is None or smallest > most else smallest,
-            "limit_of_images": None if limit is None or limit > most else limit,
+            "detectable": within_range(smallest, most),
+            "limit_of_images": within_range(limit, most),
             "needed": list(needed(estimate, later, margin=self.margin, level_within=later_within) or ()) or None,
             "verdict": decided,
             "settled": decided in SETTLED,
         }
+
+
+def within_range(size, most):
+    """The size of a difference; `None` if it is not known, not finite, or larger than differences can be."""
+    return None if size is None or not math.isfinite(size) or size > most else size
 
 
 def as_data(estimate, least, most):

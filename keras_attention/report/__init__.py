@@ -2,6 +2,7 @@
 
 from keras_attention.report.comparison import write_comparison_report
 from keras_attention.report.comparison_tables import best_run, results_table
+from keras_attention.report.datasets import datasets_table, write_datasets_report
 from keras_attention.report.gallery import gallery_columns, write_gallery
 from keras_attention.report.plots import confusion_figure, history_figure
 from keras_attention.report.search import search_figure
@@ -9,10 +10,12 @@ from keras_attention.report.search import search_figure
 __all__ = [
     "best_run",
     "confusion_figure",
+    "datasets_table",
     "gallery_columns",
     "history_figure",
     "results_table",
     "search_figure",
     "write_comparison_report",
+    "write_datasets_report",
     "write_gallery",
 ]
