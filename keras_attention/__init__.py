@@ -25,6 +25,8 @@ _HOME = {
     "Comparison": "comparison",
     "Variant": "comparison",
     "compare": "comparison",
+    "compare_datasets": "comparison",
+    "DatasetsComparison": "comparison",
     "AttentionHyperModel": "tuning",
     "Search": "tuning",
     "search": "tuning",

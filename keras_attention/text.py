@@ -60,6 +60,27 @@ def interval(difference):
     return f"{signed(difference['mean'])} {bounds(difference, signed)}".rstrip()
 
 
+def p_value(value):
+    """A p-value as text: `p = 0.031`, and `p < 0.001` for the smallest."""
+    return f"p = {number(value)}" if value is None or value >= 0.0005 else "p < 0.001"
+
+
+def percent(probability):
+    """A probability as text, in whole percent, but never as impossible or certain; a dash if it is `None`.
+
+    Example:
+
+    >>> from keras_attention.text import percent
+    >>> [percent(value) for value in (0.934, 0.0001, 0.9999, None)]
+    ['93 %', '< 1 %', '> 99 %', '–']
+    """
+    if probability is None:
+        return "–"
+    if 0.005 <= probability < 0.995:
+        return f"{100 * probability:.0f} %"
+    return "< 1 %" if probability < 0.5 else "> 99 %"
+
+
 def cell(text):
     """A text for a cell of a Markdown table: on one line, with the special characters of Markdown and HTML escaped."""
     line = " ".join(str(text).split())
@@ -101,6 +122,20 @@ def time_left(seconds):
     if not seconds:
         return ""
     return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
+
+
+def duration(minutes):
+    """A time as text: `less than a minute`, `12 minutes`, `3.5 hours`.
+
+    Example:
+
+    >>> from keras_attention.text import duration
+    >>> [duration(minutes) for minutes in (0.4, 1, 95, 240)]
+    ['less than a minute', '1 minute', '95 minutes', '4 hours']
+    """
+    if minutes < 0.95:
+        return "less than a minute"
+    return counted(round(minutes), "minute") if minutes < 100 else f"{minutes / 60:,.1f} hours".replace(".0 ", " ")
 
 
 def teller(verbose):

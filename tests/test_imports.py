@@ -74,14 +74,15 @@ INSIDE = {
         {"job"},
     ],
     "comparison": [
-        {"spread", "family", "looks", "variants", "datasets"},
+        {"spread", "family", "looks", "variants", "datasets", "sources"},
         {"contrasts", "plan"},
         {"chances", "design"},
         {"verdicts"},
-        {"rounds"},
+        {"rounds", "answer", "settling"},
         {"words", "folder", "tasks", "repeat", "judging", "images"},
-        {"analysis", "request", "execution", "cost", "progress"},
+        {"analysis", "request", "execution", "cost", "progress", "joining", "several_folder"},
         {"job"},
+        {"several"},
     ],
     "tuning": [
         {"space", "oracles"},

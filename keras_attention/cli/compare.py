@@ -13,10 +13,11 @@ from keras_attention.plugins import program
 NOT_SHARED = (*OF_A_VARIANT, "train_on_validation")
 # Flags that say which runs each variant gets, besides the seeds.
 HOW_MANY = ("margin", "until", "max_seeds", "minutes", "choose", "confirm", "resplit", "folds")
+WHERE = ("jobs", "backend", "scheduler")  # where the runs take place
 DESCRIPTION = """\
 Trains several networks with several seeds under equal conditions, and says with intervals whether attention helped.
 Without arguments it does so on cluttered_digits, in less than 12 minutes on two cores. The networks are compared by the
-figure of --monitor, measured on the test split."""
+figure of --monitor, measured on the test split. --data A,B compares on each data set, and over all of them."""
 EXAMPLES = """\
 variants, separated by commas:
   plain                           the backbone as it is
@@ -85,15 +86,61 @@ def add(commands):
 
 def run(options):
     """Runs the command; returns 1 if some runs failed."""
+    sources = _several(options)
+    return _on_one(options) if sources is None else _on_several(options, sources)
+
+
+def _several(options):
+    """The sources of data if there are several, `[]` to go on with those of the folder; `None` for one."""
+    from keras_attention.comparison import DatasetsComparison
+    from keras_attention.comparison.sources import split_sources
+
+    data, folder = getattr(options, "data", None), getattr(options, "run", None)
+    sources = [] if data is None else split_sources(data)
+    if len(sources) > 1:
+        return sources
+    resumes = data is None and folder and getattr(options, "resume", False)
+    return [] if resumes and DatasetsComparison(folder).begun else None
+
+
+def _on_several(options, sources):
+    """Compares on several data sets; returns 1 if some comparison or run failed."""
+    from keras_attention.comparison import DatasetsComparison, compare_datasets
+    from keras_attention.config import TrainConfig
+    from keras_attention.report import datasets_table
+
+    resume, folder = getattr(options, "resume", False), getattr(options, "run", None)
+    given = {name: value for name, value in given_settings(options).items() if name != "data"}
+    base = DatasetsComparison(folder).plan.config if resume and folder else TrainConfig()
+    comparison = compare_datasets(
+        sources or None,
+        base.with_settings(**given),
+        _variants(options),
+        folder,
+        resume,
+        getattr(options, "overwrite", False),
+        **{name: getattr(options, name, None) for name in (*HOW_MANY, "seeds", "costs", *WHERE)},
+    )
+    summary = comparison.summary
+    print(f"\n{datasets_table(summary)}\n\n{comparison.verdict}\n\nreport  {comparison.report_path}")
+    return int(bool(summary["failures"]) or any(each["failures"] for each in summary["sets"]))
+
+
+def _variants(options):
+    names = getattr(options, "variants", None)
+    return None if names is None else [name for name in names.split(",") if name.strip()]
+
+
+def _on_one(options):
+    """Compares on one data set; returns 1 if some runs failed."""
     from keras_attention.comparison import compare
     from keras_attention.report import best_run, results_table
 
     resume, config = getattr(options, "resume", False), _config(options)
     options.run = getattr(options, "run", None) or f"runs/{config.subject}-compare"
-    variants = getattr(options, "variants", None)
     comparison = compare(
         config,
-        None if variants is None else [name for name in variants.split(",") if name.strip()],
+        _variants(options),
         getattr(options, "seeds", None),
         options.run,
         options.jobs,
@@ -113,7 +160,8 @@ def run(options):
 def after_interrupt(options):
     """How to continue after Ctrl-C, as text."""
     folder = getattr(options, "run", None)
-    if folder and (pathlib.Path(folder) / "comparison.json").exists():
+    plans = ("comparison.json", "datasets.json")
+    if folder and any((pathlib.Path(folder) / plan).exists() for plan in plans):
         return f"; continue with: {program()} compare --resume --run {folder}"
     return ""
 

@@ -5,9 +5,10 @@ import numpy as np
 from keras_attention.comparison.contrasts import JointModel
 from keras_attention.comparison.images import held_out_ratio, share_images
 from keras_attention.comparison.judging import Judged, as_data
+from keras_attention.comparison.settling import add_minutes
 from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.verdicts import Rule
-from keras_attention.comparison.words import conclusions, rules
+from keras_attention.comparison.words import conclusions, in_short, rules, what_would_settle
 from keras_attention.metrics import METRICS, image_deviations
 from keras_attention.metrics.influence import mean
 from keras_attention.models.outputs import LOGITS
@@ -24,10 +25,11 @@ def summarize(comparison, plan, errors=(), rule=None):
 
     Returns:
         A dictionary: `metric`, the figure that decides, and `more_is_better`; `verdict`, a list of sentences; `rules`;
-        `level` of this look, the seeds of the `looks` before it, and `margin`; `pooled`, all variants with attention
-        together against each reference; `power` of the design; `variants`, a list with the `runs`, the `metrics`, the
-        `differences` to each reference, the `chances`, the `spread`, the `maps` and the `cost` of each variant;
-        `failures`; `images`, the number of test images; `class_names`.
+        `in_short`, questions with their answers; `to_settle`, what would settle what is open; `level` of this look, the
+        seeds of the `looks` before it, the `level_left` for later ones, and `margin`; `pooled`, all variants with
+        attention together against each reference; `power` of the design; `variants`, a list with the `runs`, the
+        `metrics`, the `differences` to each reference, the `chances`, the `spread`, the `maps` and the `cost` of each
+        variant; `failures`; `images`, the number of test images; `class_names`.
     """
     errors = dict(errors)
     runs = {
@@ -42,25 +44,30 @@ def summarize(comparison, plan, errors=(), rule=None):
         _of_variant(comparison, plan, variant, runs[variant.name], figures[variant.name], judged)
         for variant in plan.variants
     ]
+    pooled = _by_reference({name: each.pooled() for name, each in judged.items()})
     _compare_costs(variants)
+    add_minutes(variants, pooled, anew=not rule.level_later(len(plan.seed_numbers)))
     _let_decisions_stand(variants, comparison.decisions, plan)
+    level = rule.level_with(len(plan.seed_numbers))
     summary = {
         "metric": plan.metric,
         "more_is_better": METRICS[plan.metric].more_is_better,
         "seeds": list(plan.seed_numbers),
-        "level": rule.level_with(len(plan.seed_numbers)),
+        "level": level,
+        "level_left": max(0.0, rule.level - sum((rule.looks | {len(plan.seed_numbers): level}).values())),
         "looks": sorted(rule.looks),
         "margin": rule.margin,
         "same_images": rule.same_images,
         "held_out_ratio": rule.held_out_ratio,
         "older_rule": comparison.has_older_verdict,
-        "pooled": _by_reference({name: each.pooled() for name, each in judged.items()}),
+        "pooled": pooled,
         "power": judged[plan.metric].power() if plan.metric in judged else {},
         "variants": variants,
         "failures": [{"variant": name, "seed": seed, "error": error} for (name, seed), error in errors.items()],
         **about_data,
     }
-    return summary | {"verdict": conclusions(summary), "rules": rules(summary)}
+    summary["to_settle"] = what_would_settle(summary)
+    return summary | {"verdict": conclusions(summary), "in_short": in_short(summary), "rules": rules(summary)}
 
 
 def _rule(comparison, plan, runs):
@@ -97,7 +104,9 @@ def _deviations_of_mean(values):
 
 def _judged(plan, figures, images, rule):
     """Name of a metric → the `Judged` of all variants, for the metrics that a run has."""
-    attending = [variant.name for variant in plan.variants if variant.config(plan.config).attends]
+    attending = [
+        variant.name for variant in plan.variants if variant.config(plan.config).attends and not variant.is_control
+    ]
     judged = {}
     for name, metric in METRICS.items():
         runs = {
@@ -129,6 +138,7 @@ def _of_variant(comparison, plan, variant, runs, own, judged):
     return {
         "name": name,
         "attends": variant.config(plan.config).attends,
+        "control": variant.is_control,
         "runs": [_of_run(run, seed, plan.config.monitor) for seed, run in runs.items()],
         "metrics": of_metrics("mean"),
         "differences": {reference: {} for reference in references} | _by_reference(of_metrics("differences")),
@@ -146,7 +156,7 @@ def _let_decisions_stand(variants, decisions, plan):
         for reference, decision in decisions.get(variant["name"], {}).items():
             difference = variant["differences"].get(reference, {}).get(plan.metric)
             if difference is not None and decision["seeds"] < plan.seeds:
-                difference |= {"verdict": decision["verdict"], "decided_with": decision["seeds"]}
+                difference |= {"verdict": decision["verdict"], "decided_with": decision["seeds"], "settled": True}
 
 
 def _of_run(run, seed, monitor):

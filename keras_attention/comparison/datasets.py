@@ -120,6 +120,21 @@ class Ranks:
     p_value: float
     critical: float
 
+    @property
+    def groups(self):
+        """The largest groups of variants whose mean ranks differ by less than `critical`, best first.
+
+        Each is a list of at least two numbers of variants; variants in no common group differ.
+        """
+        order = np.argsort(self.mean, kind="stable")
+        found, end = [], 0
+        for start in range(len(order)):
+            near = [place for place in order[start:] if self.mean[place] - self.mean[order[start]] < self.critical]
+            if len(near) > 1 and start + len(near) > end:
+                found.append([int(place) for place in near])
+                end = start + len(near)
+        return found
+
 
 def rank(figures, more_is_better=True, level=LEVEL):
     """Whether variants rank differently over data sets, and by how much two of them must.

@@ -81,8 +81,10 @@ def scaled(estimate, seeds, times_images=1.0):
     )
 
 
-def needed(estimate, level=LEVEL, power=POWER, difference=None):
-    """`(seeds, images)` with which a difference would likely be found, or `None` if no feasible design would.
+def needed(estimate, level=LEVEL, power=POWER, difference=None, margin=None, level_within=LEVEL):
+    """`(seeds, images)` with which a difference would likely be settled, or `None` if no feasible design would.
+
+    It is settled if it is found, or with a margin, if it is shown to be less than that.
 
     If more seeds on the same images are enough, only the seeds grow, otherwise both, up to 100 seeds and 100 times the
     images.
@@ -92,20 +94,34 @@ def needed(estimate, level=LEVEL, power=POWER, difference=None):
         level: the level of the single test.
         power: the probability of finding it.
         difference: the true difference; the mean of the estimate if `None`.
+        margin: the largest difference that does not matter; `None` to ask only whether there is a difference.
+        level_within: the level of the two one-sided tests against the margin.
     """
     wanted = abs(estimate.mean if difference is None else difference)
-    if not estimate.has_interval or wanted == 0:
+    if not estimate.has_interval or (wanted == 0 and margin is None):
         return None
     for times_images in (1, 2, 5, 10, 20, 50, MOST_IMAGES):
 
         def finds(seeds, times_images=times_images):
-            return detectable(scaled(estimate, seeds, times_images), level, power) <= wanted
+            design = scaled(estimate, seeds, times_images)
+            if wanted and detectable(design, level, power) <= wanted:
+                return True
+            return margin is not None and _room(design, level_within, power) <= margin - wanted
 
         choices = range(max(2, estimate.seeds), max(MOST_SEEDS, estimate.seeds) + 1)
         if finds(choices[-1]):
             # More seeds always find more, so that the smallest number is found by halving.
             return choices[bisect.bisect_left(choices, True, key=finds)], round(estimate.images * times_images)
     return None
+
+
+def _room(estimate, level, power):
+    """By how much a difference must be below the margin to be shown to be, with probability `power` or more.
+
+    Both one-sided tests must succeed, so that each may fail with half of 1 − power; a one-sided test at a level is a
+    two-sided one at twice that level.
+    """
+    return estimate.half_width(min(2 * level, 1.0)) + estimate.half_width(1 - power)
 
 
 def limit_of_images(estimate, level=LEVEL, power=POWER):

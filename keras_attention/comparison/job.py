@@ -95,8 +95,8 @@ def compare(
     >>> config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, units=16, epochs=1)
     >>> folder = pathlib.Path(tempfile.mkdtemp()) / "small"
     >>> comparison = compare(config, ["dot+sigmoid"], seeds=1, run=folder, costs=False, verbose=False)
-    >>> comparison.verdict.split(",")[0]
-    'One seed gives no interval'
+    >>> comparison.verdict.split(":")[0]
+    'One seed cannot tell whether attention helps'
     >>> [variant["name"] for variant in comparison.summary["variants"]], comparison.report_path.name
     (['plain', 'multiscale', 'dot+sigmoid'], 'report.html')
     >>> comparison.run("plain", seed=0).finished
@@ -107,10 +107,7 @@ def compare(
     tell = teller(verbose)
     asked = seeds_asked(seeds, until, max_seeds, minutes, choose, confirm)
     asked |= {"costs": costs, "margin": margin, "resplit": resplit, "folds": folds}
-    comparison, plan = claim(config, variants, run, resume, overwrite, asked)
-    dataset = load_data(plan.config)
-    _require_drawn(plan, dataset)
-    backbone = _check_networks(plan, dataset)
+    comparison, plan, dataset, backbone = prepared(config, variants, run, resume, overwrite, asked)
     for damaged in comparison.forget_damaged_runs(plan) if resume else ():
         tell(f"damaged {damaged}: its files cannot be read, so it is run again", flush=True)
     tell(announce(comparison, plan, dataset), flush=True)
@@ -126,6 +123,14 @@ def compare(
     write_comparison_report(comparison, summary)
     comparison.finish(summary)
     return comparison
+
+
+def prepared(config, variants, run, resume, overwrite, asked):
+    """The folder, the plan, the data and the backbone of a comparison, all checked; nothing is written yet."""
+    comparison, plan = claim(config, variants, run, resume, overwrite, asked)
+    dataset = load_data(plan.config)
+    _require_drawn(plan, dataset)
+    return comparison, plan, dataset, _check_networks(plan, dataset)
 
 
 def _run_rounds(comparison, plan, limit, tell, where):
@@ -170,7 +175,8 @@ def _how_seeds_were_spent(comparison, plan, final, summary):
         found["choice"] = {"seed": plan.config.seed, "ranking": ranking(plan, comparison), "chosen": chosen}
     if plan.max_seeds is not None:
         found["ended"] = ended(states(summary), final)
-    return found | {"verdict": [*summary["verdict"], *on_seeds(summary | found)]}
+    found["seeds_spent"] = on_seeds(summary | found)
+    return found | {"verdict": [*summary["verdict"], *found["seeds_spent"]]}
 
 
 @released()

@@ -1,15 +1,16 @@
 """One metric of all variants as plain data: their means, differences to the references, and verdicts."""
 
 import functools
+import math
 
 import numpy as np
 
 from keras_attention.comparison.chances import chances_of_rank
 from keras_attention.comparison.contrasts import JointModel
-from keras_attention.comparison.design import detectable, limit_of_images, needed, power_curve
+from keras_attention.comparison.design import POWER, detectable, limit_of_images, needed, power_curve
 from keras_attention.comparison.family import corrected, first_step_level, holm
 from keras_attention.comparison.variants import REFERENCES
-from keras_attention.comparison.verdicts import verdict, within_margin
+from keras_attention.comparison.verdicts import SETTLED, verdict, within_margin
 
 
 class Judged:
@@ -42,6 +43,8 @@ class Judged:
     def __init__(self, runs, attending, metric, images, rule, seeds, decides=True):
         self.names, self.attending, self.metric = list(runs), list(attending), metric
         self.level, self.margin = rule.level_with(seeds), rule.margin if decides else None
+        # What would settle a difference is judged at the level of a later look; if none is left, of a new comparison.
+        self.later = rule.level_later(seeds) or rule.level
         self.model = JointModel(*_arrays(runs), images, rule.same_images, rule.held_out_ratio)
         self._designs = {}
         self._differences = {reference: self._family(reference) for reference in REFERENCES}
@@ -65,7 +68,9 @@ class Judged:
             estimate = self.model.pooled(variants, self.names.index(reference)) if variants else None
             if estimate is not None:
                 p_within = within_margin(estimate, self.margin)
-                found[reference] = self._as_data(estimate, estimate.p_value, p_within, self.level)
+                found[reference] = self._as_data(
+                    estimate, estimate.p_value, p_within, self.level, self.later, self.later
+                )
         return found
 
     def chances(self, variant):
@@ -86,10 +91,11 @@ class Judged:
         }
 
     def power(self):
-        """Reference → the power over true differences, for the variant whose error is in the middle."""
+        """Reference → the power over true differences, for the variant with attention whose error is in the middle."""
         curves = {}
         for reference, (names, estimates, level) in self._designs.items():
             known = [place for place, estimate in enumerate(estimates) if estimate.has_interval]
+            known = [place for place in known if names[place] in self.attending] or known
             if not known:
                 continue
             middle = sorted(known, key=lambda place: estimates[place].error)[len(known) // 2]
@@ -99,6 +105,8 @@ class Judged:
                     "variant": names[middle],
                     "differences": curve[0].tolist(),
                     "powers": curve[1].tolist(),
+                    "found_from": detectable(estimates[middle], level),
+                    "chance": POWER,
                 }
         return curves
 
@@ -118,17 +126,20 @@ class Judged:
         level = first_step_level(self.level, correlation) if self.level else 0.0
         self._designs[reference] = list(pairs), estimates, level
         found = zip(pairs, estimates, p_corrected, p_within, strict=True)
-        return {name: self._as_data(estimate, p_value, within, level) for name, estimate, p_value, within in found}
+        later = first_step_level(self.later, correlation) if self.later else 0.0
+        within = self.later / len(pairs)  # of Holm's first step
+        return {name: self._as_data(*each, level, later, within) for name, *each in found}
 
     @functools.cached_property
     def _ranks(self):
         return chances_of_rank(self.model, self.metric.more_is_better)
 
-    def _as_data(self, estimate, p_corrected, p_within, level):
-        """A difference as plain data; `level` is that of its single test."""
+    def _as_data(self, estimate, p_corrected, p_within, level, later, later_within):
+        """A difference as plain data; the levels are those of its single test now, and of those of a later look."""
         most = self.metric.most - self.metric.least  # the largest possible difference
         smallest, limit = detectable(estimate, level), limit_of_images(estimate, level)
         above = estimate.chance_above(0.0)
+        decided = verdict(estimate, p_corrected, p_within, self.level, self.metric.more_is_better)
         return {
             **as_data(estimate, -most, most),
             "p": estimate.p_value,
@@ -138,11 +149,17 @@ class Judged:
             "seed_error": estimate.seed_error,
             "seed_df": estimate.seed_df,
             "image_error": estimate.image_error,
-            "detectable": None if smallest is None or smallest > most else smallest,
-            "limit_of_images": None if limit is None or limit > most else limit,
-            "needed": list(needed(estimate, level) or ()) or None,
-            "verdict": verdict(estimate, p_corrected, p_within, self.level, self.metric.more_is_better),
+            "detectable": within_range(smallest, most),
+            "limit_of_images": within_range(limit, most),
+            "needed": list(needed(estimate, later, margin=self.margin, level_within=later_within) or ()) or None,
+            "verdict": decided,
+            "settled": decided in SETTLED,
         }
+
+
+def within_range(size, most):
+    """The size of a difference; `None` if it is not known, not finite, or larger than differences can be."""
+    return None if size is None or not math.isfinite(size) or size > most else size
 
 
 def as_data(estimate, least, most):

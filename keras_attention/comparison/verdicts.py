@@ -53,6 +53,12 @@ class Rule:
         """The level of a verdict with this number of seeds, after the earlier looks."""
         return round(level_of_look(self.level, seeds, self.looks, self.most_seeds), 12)
 
+    def level_later(self, seeds):
+        """The level of the next verdict after one with this number of seeds, or of all that the plan leaves."""
+        looks = self.looks | {seeds: self.level_with(seeds)}
+        later = max(seeds + 1, self.most_seeds or 0)
+        return round(level_of_look(self.level, later, looks, self.most_seeds), 12)
+
 
 def verdict(difference, p_corrected, p_within=None, level=LEVEL, more_is_better=True):
     """The verdict on the paired difference of a variant to a reference, one of the texts of this module.

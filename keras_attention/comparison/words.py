@@ -1,13 +1,16 @@
 """The verdict of a comparison in words: each sentence follows from the figures by fixed rules."""
 
+import collections
+
 from keras_attention.comparison import rounds
+from keras_attention.comparison.answer import UNCHANGED, against, answer, change, gain, pooled
 from keras_attention.comparison.contrasts import CONFIDENCE, LEVEL
 from keras_attention.comparison.design import POWER
-from keras_attention.comparison.verdicts import EQUIVALENT, HELPS, HURTS, NO_EVIDENCE, NO_INTERVAL, NOT_SETTLED
+from keras_attention.comparison.settling import OPEN, enough, largest_open, to_settle
+from keras_attention.comparison.verdicts import EQUIVALENT, HELPS, HURTS, NO_INTERVAL, SAME
 from keras_attention.metrics import METRICS
-from keras_attention.text import interval, number, signed
+from keras_attention.text import counted, interval, number, p_value, signed
 
-OPEN = (NO_EVIDENCE, NOT_SETTLED)
 _WANTED = {"plain": "the plain network", "multiscale": "the multi-scale head without attention"}
 
 
@@ -58,21 +61,77 @@ def _change_of_rule(summary):
 
 def conclusions(summary):
     """The verdict as a list of sentences, with the answer first."""
-    variants = [each for each in summary["variants"] if each["attends"]]
-    against = {reference: _judged(variants, reference, summary["metric"]) for reference in _WANTED}
-    if not variants:
-        return ["No variant attends to anything, so there is no attention to judge."]
-    if not any(against.values()):
-        return ["Too few runs are finished for a verdict."]
-    judged = [one["verdict"] for each in against.values() for one in each.values()]
-    if all(found == NO_INTERVAL for found in judged):
-        return [
-            "One seed gives no interval, so nothing can be said about whether attention helps: the differences below "
-            "may be random. More seeds can tell: resume the comparison with 3 seeds."
-        ]
-    sentences = [_answer(against, summary), *_pooled(summary, len(variants))]
-    sentences += [_against(name, each) for name, each in against.items() if each]
-    return [*sentences, *filter(None, (_detectable(name, each, summary) for name, each in against.items()))]
+    found = {reference: against(summary, reference) for reference in _WANTED}
+    judged = [one["verdict"] for each in found.values() for one in each.values()]
+    sentences = [answer(summary)]
+    if all(each == NO_INTERVAL for each in judged):
+        return sentences
+    sentences += [f"This rests on {_design(summary)}.", *_missing(summary), *_pooled(summary)]
+    sentences += [_counts(name, each, summary) for name, each in found.items() if each]
+    return [*sentences, *filter(None, (_detectable(name, each, summary) for name, each in found.items()))]
+
+
+def in_short(summary):
+    """What a reader asks next, in words without statistics: a list of questions with their answers."""
+    asked = {
+        "Does attention help at all here?": " ".join(_together(summary)),
+        "What would settle what is open?": what_would_settle(summary),
+        "What does this rest on?": _design(summary),
+    }
+    return [{"question": question, "answer": _sentence(text)} for question, text in asked.items() if text]
+
+
+def what_would_settle(summary):
+    """What would settle the largest open difference to each reference, as text; `None` if none is open."""
+    return to_settle(summary, {name: against(summary, reference) for reference, name in _WANTED.items()})
+
+
+def _together(summary):
+    """A sentence on all variants with attention together for each reference; together they need no statistics."""
+    metric, before = METRICS[summary["metric"]], None
+    for reference, name in _WANTED.items():
+        difference = pooled(summary, reference)
+        if difference is None or difference["p"] is None:
+            continue
+        kind, mean = difference["verdict"], difference["mean"]
+        if kind in UNCHANGED:
+            yield f"Against {name} it makes no difference that matters."
+        elif kind in OPEN:
+            seen = f"{change(metric, mean)} than with it" if mean else "there is no difference"
+            yield f"Against {name} these runs cannot tell: so far {seen}."
+        elif kind == before:
+            yield f"And {change(metric, mean)} than {name}."
+        else:
+            start, all_of_them = "Yes" if kind == HELPS else "No", _all(len(against(summary, reference)))
+            yield f"{start}: with {all_of_them} together {gain(metric, mean)} than {name}."
+        before = kind
+
+
+def _all(count):
+    return "both variants" if count == 2 else f"all {count} variants"
+
+
+def _design(summary):
+    networks = counted(len(summary["variants"]), "network")
+    seeds, images = counted(len(summary["seeds"]), "seed"), counted(summary["images"], "test image")
+    return f"{networks}, {seeds} and {images}"
+
+
+def _sentence(text):
+    return text and f"{text[0].upper()}{text[1:].rstrip('.')}."
+
+
+def _missing(summary):
+    """Which variants have fewer runs than others because runs failed; a list."""
+    failed = dict.fromkeys(failure["variant"] for failure in summary.get("failures", ()))
+    if not failed:
+        return []
+    runs = {each["name"]: len(each["runs"]) for each in summary["variants"]}
+    parts = [f"{name} has {runs.get(name, 0)} of {len(summary['seeds'])}" for name in failed]
+    return [
+        f"Runs failed, so that {_listed(parts)}: each difference is over the seeds that both networks have, and the "
+        "fewer they are, the less is known of it."
+    ]
 
 
 def on_seeds(summary):
@@ -91,69 +150,34 @@ def on_seeds(summary):
     return [said[summary["ended"]]] if "ended" in summary else []
 
 
-def _judged(variants, reference, metric):
-    """Name → its difference to the reference in the metric that decides."""
-    found = {each["name"]: each["differences"].get(reference, {}).get(metric) for each in variants}
-    return {name: difference for name, difference in found.items() if difference is not None}
-
-
-def _pooled(summary, count):
+def _pooled(summary):
     """Whether attention helps at all: all variants with it together, against each reference."""
-    if count < 2:
-        return []
     sentences = []
-    for reference, found in summary["pooled"].items():
-        difference = found.get(summary["metric"])
+    for reference in _WANTED:
+        difference, count = pooled(summary, reference), len(against(summary, reference))
         if difference is None or difference["p"] is None:
             continue
         says = {HELPS: "are better than", HURTS: "are worse than", EQUIVALENT: "are the same within the margin as"}
         verb = says.get(difference["verdict"], "do not differ, as far as these runs show, from")
         sentences.append(
-            f"All {count} variants with attention together {verb} {_WANTED[reference]}: {interval(difference)}, "
-            f"p = {difference['p']:.3f}."
+            f"{_all(count).capitalize()} with attention together {verb} {_WANTED[reference]}: {interval(difference)}, "
+            f"{p_value(difference['p'])}."
         )
     return sentences
 
 
-def _with(against, reference, kind):
-    return [name for name, each in against[reference].items() if each["verdict"] == kind]
-
-
-def _answer(against, summary):
-    design = f"{len(summary['seeds'])} seeds and {summary['images']:,} test images"
-    better, more = _with(against, "plain", HELPS), _with(against, "multiscale", HELPS)
-    both, worse = [name for name in better if name in more], _with(against, "plain", HURTS)
-    if both:
-        return f"Attention helps, and it is the attention: against both controls {_listed(both)}, with {design}."
-    if better:
-        return (
-            f"Networks with attention beat the plain one ({_listed(better)}), but there is no evidence that it is the "
-            f"attention and not the added feature maps, with {design}."
-        )
-    if more:
-        return (
-            f"Attention improves the multi-scale head ({_listed(more)}), but there is no evidence that it beats the "
-            f"plain network, with {design}."
-        )
-    if worse and len(worse) == len(against["plain"]):
-        return f"Attention hurts: every variant with it is worse than the plain network, with {design}."
-    if worse:
-        return f"No evidence that attention helps, and {_listed(worse)} hurt, with {design}."
-    return f"No evidence that attention helps or hurts, with {design}."
-
-
-def _against(reference, found):
-    """Counts, and the variant with the best difference."""
-    kinds = {
-        kind: [name for name, each in found.items() if each["verdict"] == kind] for kind in (HELPS, HURTS, EQUIVALENT)
-    }
-    rest = len(found) - sum(map(len, kinds.values()))
-    counts = f"{len(kinds[HELPS])} of {len(found)} variants with attention help, {len(kinds[HURTS])} hurt"
-    if kinds[EQUIVALENT]:
-        counts += (
-            f", {len(kinds[EQUIVALENT])} {'is' if len(kinds[EQUIVALENT]) == 1 else 'are'} the same within the margin"
-        )
-    sentences = [f"Against {_WANTED[reference]}: {counts}, for {rest} there is no evidence."]
+def _counts(reference, found, summary):
+    """How many variants help, hurt and are the same, and the variant with the largest difference."""
+    kinds = {HELPS: 0, HURTS: 0, EQUIVALENT: 0, SAME: 0} | collections.Counter(
+        each["verdict"] for each in found.values()
+    )
+    same = kinds[EQUIVALENT] + kinds[SAME]
+    rest = len(found) - same - kinds[HELPS] - kinds[HURTS]
+    counts = f"{kinds[HELPS]} of {len(found)} variants with attention help, {kinds[HURTS]} hurt"
+    if same:
+        within = "" if summary["margin"] is None else " within the margin"
+        counts += f", {same} {'is' if same == 1 else 'are'} the same{within}"
+    sentences = [f"Against {_WANTED[reference]}: {counts}{f', for {rest} there is no evidence' if rest else ''}."]
     lost = sum(each["verdict"] in OPEN and not each["low"] <= 0 <= each["high"] for each in found.values())
     if lost:
         sentences.append(
@@ -165,26 +189,26 @@ def _against(reference, found):
 
 def _largest(found):
     name, difference = max(found.items(), key=lambda item: abs(item[1]["mean"]))
-    p_value = "" if difference["p_corrected"] is None else f", p = {difference['p_corrected']:.3f} after correction"
-    return f"The largest difference is that of {name}: {interval(difference)}{p_value}."
+    chance = "" if difference["p_corrected"] is None else f", {p_value(difference['p_corrected'])} after correction"
+    return f"The largest difference is that of {name}: {interval(difference)}{chance}."
 
 
 def _detectable(reference, found, summary):
     """What the design could have found, and what would settle the largest open difference; `None` if none is open."""
-    open_ones = {name: each for name, each in found.items() if each["verdict"] in OPEN}
-    if not open_ones:
+    largest = largest_open(found)
+    if largest is None:
         return None
-    name, difference = max(open_ones.items(), key=lambda item: abs(item[1]["mean"]))
+    name, difference = largest
     title, detectable = METRICS[summary["metric"]].title, difference["detectable"]
     found = "no difference at all" if detectable is None else f"a difference of {number(detectable)} in {title}"
     sentence = f"Against {_WANTED[reference]} this design could have found {found} (for {name}). "
-    if difference["mean"] and difference["limit_of_images"] and difference["limit_of_images"] > abs(difference["mean"]):
+    same_images = difference["needed"] is not None and difference["needed"][1] <= summary["images"]
+    if not same_images and (difference["limit_of_images"] or 0) > abs(difference["mean"]) > 0:
         sentence += "More seeds alone cannot settle the difference seen, as the test images set the limit. "
     if difference["needed"] is None:
         return f"{sentence}One as small as the one seen would need more than 100 seeds and 100 times the images."
-    seeds, images = difference["needed"]
-    more = f"{seeds} seeds" if images == summary["images"] else f"{seeds} seeds and {images:,} test images"
-    return sentence + f"To settle the difference seen, {signed(difference['mean'])}, about {more} would be enough."
+    more = enough(difference, summary["images"])
+    return sentence + f"To settle the difference seen, {signed(difference['mean'])}, {more} would be enough."
 
 
 def _listed(names):

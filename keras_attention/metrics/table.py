@@ -18,6 +18,8 @@ class Metric(Figure):
 
     Args:
         of: `Answers` → its value, or `None` if they do not define it.
+        counts_images: whether it is the share of images that are answered rightly, so that a difference is one of so
+            many images.
 
     Example:
 
@@ -27,6 +29,7 @@ class Metric(Figure):
     """
 
     of: Callable
+    counts_images: bool = False
 
     def deviations(self, answers):
         """How its value varies with the images: `(count,)`, whose product with that of another run is a covariance.
@@ -101,6 +104,7 @@ METRICS = by_name(
         name="accuracy",
         title="accuracy",
         headline=True,
+        counts_images=True,
         of=lambda answers: float((answers.predicted == answers.labels).mean()),
     ),
     Metric(

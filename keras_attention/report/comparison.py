@@ -1,7 +1,6 @@
-"""The report of a comparison: an HTML page, a Markdown version, and a table of the runs."""
+"""The report of a comparison: an HTML page, a Markdown version, and tables of the runs and the differences."""
 
 import base64
-import csv
 import functools
 import io
 
@@ -22,70 +21,34 @@ from keras_attention.report.comparison_figures import (
     curve_limits,
     differences_figure,
     means_figure,
+    power_figure,
     svg,
 )
+from keras_attention.report.comparison_tables import write_differences, write_runs
 from keras_attention.report.rendering import load_template
-from keras_attention.text import COSTS, columns, interval, number
+from keras_attention.text import COSTS
 
 SHOWN = 6  # test images whose maps are shown side by side
 SIDE = 112  # pixels: the side of a picture
-RUN_COLUMNS = (
-    "variant",
-    "seed",
-    *METRICS,
-    "validation",
-    "best_epoch",
-    "epochs",
-    "seconds",
-    "parameters",
-    "folder",
-    "error",
-)
 
 
 def write_comparison_report(comparison, summary):
-    """Writes `results.csv`, `report.md` and `report.html`.
+    """Writes `results.csv`, `differences.csv`, `report.md` and `report.html`.
 
     Args:
         comparison: the `Comparison`, from which runs and examples are read.
         summary: the summary of the comparison, as plain data.
     """
     context = _context(summary)
-    with replacing(comparison.folder / "results.csv") as temporary:
-        _write_runs(temporary, summary)
+    for name, write in (("results.csv", write_runs), ("differences.csv", write_differences)):
+        with replacing(comparison.folder / name) as temporary:
+            write(temporary, summary)
     with replacing(comparison.folder / "report.md") as temporary:
         temporary.write_text(load_template("comparison.md").render(context), "utf-8")
     figures = _figures(context["variants"], summary)
     page = load_template("comparison.html").render(context, **figures, examples=_examples(comparison, summary))
     with replacing(comparison.report_path) as temporary:
         temporary.write_text(page, "utf-8")
-
-
-def results_table(summary):
-    """The mean of each variant and its differences to plain and multiscale, as text in columns."""
-    title = METRICS[summary["metric"]].title
-    rows = [("variant", title, "to plain", "to multiscale")]
-    for variant in summary["variants"]:
-        found = variant["metrics"].get(summary["metric"])
-        cells = [
-            _with_verdict(variant["differences"].get(name, {}).get(summary["metric"]))
-            for name in ("plain", "multiscale")
-        ]
-        rows.append((variant["name"], "no run" if found is None else number(found["mean"]), *cells))
-    return columns(rows)
-
-
-def best_run(summary):
-    """The folder of the run to use: the one with the best validation figure of the variant with the best mean."""
-    sign = METRICS[summary["metric"]].sign
-    variants = [variant for variant in summary["variants"] if summary["metric"] in variant["metrics"]]
-    variant = max(variants, key=lambda each: sign * each["metrics"][summary["metric"]]["mean"])
-    known = [run for run in variant["runs"] if run["validation"] is not None] or variant["runs"][:1]
-    return max(known, key=lambda run: sign * (run["validation"] or 0))["folder"]
-
-
-def _with_verdict(difference):
-    return "" if difference is None else f"{interval(difference)} {difference['verdict']}"
 
 
 def _context(summary):
@@ -104,11 +67,25 @@ def _context(summary):
         "variants": variants,
         "title": METRICS[metric].title,
         "titles": {name: each.title for name, each in METRICS.items()},
+        "open_differences": _open_differences(variants, metric),
+        "spreads": [(each["name"], each["spread"][metric]) for each in variants if metric in each["spread"]],
+        "earlier": [seeds for seeds in summary["looks"] if seeds < len(summary["seeds"])],
         "measures": _measures(variants),
         "costs": COSTS,
         "layers": _layers(variants),
         "seed_count": "1 seed" if len(summary["seeds"]) == 1 else f"{len(summary['seeds'])} seeds",
     }
+
+
+def _open_differences(variants, metric):
+    """The variant, the reference and the difference of each with attention that is open and has an interval."""
+    return [
+        (variant["name"], reference, found[metric])
+        for variant in variants
+        if variant["attends"] and not variant["control"]
+        for reference, found in variant["differences"].items()
+        if metric in found and not found[metric]["settled"] and found[metric]["low"] is not None
+    ]
 
 
 def _measures(variants):
@@ -130,11 +107,15 @@ def _figures(variants, summary):
     reference = next((variant for variant in finished if variant["name"] == "plain"), None)
     limits, epochs = curve_limits(finished)
     partial = functools.partial
+    rows = [*_all_together(summary), *finished]
     drawn = ("image_milliseconds", "step_milliseconds", "gigaflops", "step_megabytes")
     costs = [cost for cost in drawn if any((variant["cost"] or {}).get(cost) is not None for variant in finished)]
     return {
         "means": svg(partial(means_figure, finished, metric, title), f"{title} of each variant"),
-        "differences": svg(partial(differences_figure, finished, metric, title), f"Differences in {title}"),
+        "differences": svg(
+            partial(differences_figure, rows, metric, title, summary["margin"]), f"Differences in {title}"
+        ),
+        "power_curve": _power_curve(summary, title),
         "curves": [
             (variant, svg(partial(curve_figure, variant, reference, limits, epochs), f"Course of {variant['name']}"))
             for variant in finished
@@ -144,6 +125,20 @@ def _figures(variants, summary):
             for cost in costs
         ],
     }
+
+
+def _power_curve(summary, title):
+    """The power curve as inline SVG; `None` if nothing is known about the seeds."""
+    if not summary["power"]:
+        return None
+    return svg(functools.partial(power_figure, summary["power"], title), f"Chance to find a difference in {title}")
+
+
+def _all_together(summary):
+    """All variants with attention together, as a row before theirs; a list, empty unless there are several."""
+    several = sum(variant["attends"] and not variant["control"] for variant in summary["variants"]) > 1
+    row = {"name": "all with attention", "number": "", "control": False, "differences": summary["pooled"]}
+    return [row] if several else []
 
 
 def _examples(comparison, summary):
@@ -195,13 +190,3 @@ def _picture(pixels):
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _write_runs(path, summary):
-    """Writes a row for each run; a run that failed has its error instead of figures."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=RUN_COLUMNS, restval="")
-        writer.writeheader()
-        for variant in summary["variants"]:
-            writer.writerows({"variant": variant["name"], **run} for run in variant["runs"])
-        writer.writerows(summary["failures"])

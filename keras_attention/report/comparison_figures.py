@@ -7,10 +7,14 @@ import re
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 # Figures are drawn in this colour, which is then replaced by the colour of the text.
 INK = "#010203"
+MARKERS = {"plain": "o", "multiscale": "s"}
+OPEN_LINE = (0, (2.5, 1.2))
 COLOURS = {"plain": "#7d8590", "multiscale": "#b7791f", "attention": "#2f81f7"}
 WIDTH = 4.4  # inches; legible at the width of a phone
 STYLE = {
@@ -57,18 +61,58 @@ def means_figure(variants, metric, title):
     return figure
 
 
-def differences_figure(variants, metric, title):
-    """The differences of each variant to the two references, with their intervals; right of 0 is a larger figure."""
+def differences_figure(variants, metric, title, margin=None):
+    """The differences of each variant to the two references, with their intervals; right of 0 is a larger figure.
+
+    A settled difference has a filled mark, an open one a hollow mark and a broken line. Differences within the margin,
+    which is shaded, do not matter.
+    """
     figure, axes = _rows(variants)
+    if margin is not None:
+        axes.axvspan(-margin, margin, color=INK, alpha=0.12, linewidth=0)
     for place, variant in enumerate(variants):
         for shift, (reference, differences) in zip((-0.14, 0.14), variant["differences"].items(), strict=False):
-            if metric in differences:
-                _interval(axes, place + shift, differences[metric], COLOURS[reference])
+            if (found := differences.get(metric)) is not None:
+                style = {"marker": MARKERS[reference], "settled": found["settled"]}
+                _interval(axes, place + shift, found, COLOURS[reference], **style)
     axes.axvline(0, color=INK, linewidth=0.8)
-    for reference in ("plain", "multiscale"):
-        axes.plot([], [], "o-", color=COLOURS[reference], markersize=4, label=f"to {reference}")
-    figure.legend(loc="outside upper left", ncols=2, frameon=False)
     axes.set_xlabel(f"difference in {title}")
+    handles = [
+        Line2D([], [], color=COLOURS[name], marker=MARKERS[name], markersize=4, label=f"to {name}")
+        for name in ("plain", "multiscale")
+    ]
+    for label, fill, line in (("settled", INK, "-"), ("open", "none", OPEN_LINE)):
+        style = {"color": INK, "linestyle": line, "marker": "o", "markersize": 4, "markerfacecolor": fill}
+        handles.append(Line2D([], [], label=label, **style))
+    if margin is not None:
+        handles.append(Patch(color=INK, alpha=0.12, label="margin"))
+    figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def power_figure(curves, title):
+    """The chance that this comparison finds a true difference, over its size, for the variant in the middle.
+
+    Args:
+        curves: reference → `variant`, `differences` and `powers`, and the difference `found_from` a power of `chance`
+            on, which is marked.
+        title: the title of the metric.
+    """
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    axes = figure.subplots()
+    for (reference, curve), line in zip(curves.items(), ("-", "--"), strict=False):
+        percent = 100 * np.array(curve["powers"])
+        label = f"{curve['variant']} to {reference}"
+        axes.plot(curve["differences"], percent, color=COLOURS[reference], linestyle=line, linewidth=1.8, label=label)
+        axes.plot(
+            curve["found_from"], 100 * curve["chance"], MARKERS[reference], color=COLOURS[reference], markersize=5
+        )
+        axes.axhline(100 * curve["chance"], color=INK, linewidth=0.8, linestyle=":")
+    axes.set(xlabel=f"true difference in {title}", ylabel="chance to find it, %", ylim=(0, 102))
+    axes.set_xlim(left=0)
+    axes.grid(alpha=0.25, color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    figure.legend(loc="outside upper left", ncols=1, frameon=False, fontsize=8)
     return figure
 
 
@@ -123,7 +167,7 @@ def curve_limits(variants):
 def _rows(variants):
     figure = Figure(figsize=(WIDTH, 0.9 + 0.3 * len(variants)), layout="constrained")
     axes = figure.subplots()
-    names = [f"{variant['name'].replace('@', chr(10) + '@')} {variant['number']}" for variant in variants]
+    names = [f"{_label(variant)} {variant['number']}".rstrip() for variant in variants]
     axes.set_yticks(range(len(variants)), names)
     axes.set_ylim(len(variants) - 0.5, -0.5)
     axes.grid(axis="x", alpha=0.25, color=INK)
@@ -132,10 +176,18 @@ def _rows(variants):
     return figure, axes
 
 
-def _interval(axes, place, found, colour):
+def _label(variant):
+    """The name of a variant, with the layers on a line of their own; a control is marked as one."""
+    return variant["name"].replace("@", "\n@") + (" (control)" if variant["control"] else "")
+
+
+def _interval(axes, place, found, colour, marker="o", settled=True):
     if found["low"] is not None:
-        axes.plot([found["low"], found["high"]], [place] * 2, color=colour, linewidth=1.6)
-    axes.plot(found["mean"], place, "o", color=colour, markersize=5)
+        line = "-" if settled else OPEN_LINE
+        axes.plot([found["low"], found["high"]], [place] * 2, color=colour, linewidth=1.6, linestyle=line)
+    # A hollow mark is transparent, so that it does not depend on the colour of the page.
+    fill = colour if settled else "none"
+    axes.plot(found["mean"], place, marker, color=colour, markersize=5, markerfacecolor=fill)
 
 
 def _colour(variant):

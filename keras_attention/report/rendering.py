@@ -4,7 +4,7 @@ import importlib.resources
 
 import jinja2
 
-from keras_attention.text import bounds, cell, interval, number, setting, short, signed
+from keras_attention.text import bounds, cell, duration, interval, number, p_value, percent, setting, short, signed
 
 
 def load_template(name):
@@ -19,5 +19,11 @@ def load_template(name):
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"number": number, "signed": signed, "bounds": bounds, "interval": interval, "short": short}
-    environment.filters |= {"cell": cell, "setting": setting}
+    environment.filters |= {
+        "cell": cell,
+        "setting": setting,
+        "percent": percent,
+        "duration": duration,
+        "p_value": p_value,
+    }
     return environment.get_template(name)

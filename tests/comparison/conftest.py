@@ -2,15 +2,19 @@
 
 import numpy as np
 import pytest
+import seams
 
 from keras_attention import TrainConfig
 from keras_attention.comparison.folder import Comparison
 from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.variants import make_variants
 from keras_attention.metrics import classification_metrics
+from keras_attention.runs import Run, load_data
+from keras_attention.runs.data import write_split
 
 CLASSES = ("circle", "square", "star")
 EPOCHS = 4
+IMAGES_OF_A_TEST = 400
 
 
 @pytest.fixture
@@ -81,3 +85,47 @@ def begun(comparison, rng):
         return comparison
 
     return begin
+
+
+@pytest.fixture
+def written(monkeypatch, rng):
+    """`written(strengths)`: runs are written with answers that favour the true class by the strength of their score.
+
+    The strength may be a function of the seed. Returns the `(score, seed)` of all runs, as they are written.
+    """
+
+    def prepare(strengths, splits=False):
+        done, common = [], rng.normal(size=(IMAGES_OF_A_TEST, 10))
+
+        def write(config, folder, **_):
+            score = config.score if config.attends else "plain" if not config.attend else "multiscale"
+            done.append((score, config.seed))
+            strength = strengths.get(score, 1.0)
+            strength = strength(config.seed) if callable(strength) else strength
+            labels, own = np.arange(IMAGES_OF_A_TEST) % 10, np.random.default_rng(len(done))
+            if splits:
+                labels = load_data(config).test.labels()
+            classes = labels.max() + 1
+            noise = common[: len(labels), :classes] + 0.3 * own.normal(size=(len(labels), classes))
+            write_run(Run(folder), config, noise + strength * np.eye(classes)[labels], labels, splits)
+
+        seams.training_of_a_task(monkeypatch, write)
+        seams.shallow_backbone(monkeypatch)
+        return done
+
+    return prepare
+
+
+def write_run(run, config, logits, labels, splits):
+    run.folder.mkdir(parents=True, exist_ok=True)
+    names = [str(number) for number in range(logits.shape[1])]
+    metrics = classification_metrics(logits, labels, names)
+    counts = {"train": 70, "validation": 15, "test": 15}
+    if splits:
+        dataset = load_data(config)
+        counts = {name: dataset.split(name).count for name in counts}
+        write_split(run.folder, dataset)
+    run.save_arrays(logits=logits, labels=labels)
+    run.write_history([{"epoch": 1, "val_accuracy": metrics["accuracy"]}])
+    about = {"epochs": 1, "best_epoch": 1, "seconds": 1.0, "parameters": 9, "images": counts, "class_names": names}
+    run.finish(metrics | about | {"validation": {"val_accuracy": metrics["accuracy"]}})

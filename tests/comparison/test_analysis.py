@@ -77,7 +77,8 @@ def test_the_verdict_of_each_variant(compared):
     assert variants["additive+softmax"]["differences"]["plain"]["loss"]["mean"] < 0
     assert variants["additive+softmax"]["differences"]["plain"]["loss"]["verdict"] == "helps"
     assert [variants[name]["attends"] for name in STRENGTHS] == [False, False, True]
-    assert summary["verdict"][0].startswith("Attention helps, and it is the attention")
+    assert summary["verdict"][0].startswith("With attention (additive+softmax) the network is right on about ")
+    assert "images of 100, and it is the attention itself, not the added layers" in summary["verdict"][0]
     assert (summary["images"], summary["seeds"], summary["metric"]) == (90, [0, 1, 2], "accuracy")
 
 
@@ -158,8 +159,8 @@ def test_one_seed_says_so(plan, begun, finish):
         finish(comparison.run(variant.name, 0), 1.0)
     summary = summarize(comparison, given)
     assert summary["verdict"] == [
-        "One seed gives no interval, so nothing can be said about whether attention helps: the differences below may "
-        "be random. More seeds can tell: resume the comparison with 3 seeds."
+        "One seed cannot tell whether attention helps: chance alone makes such differences. More seeds can: resume the "
+        "comparison with 3 seeds."
     ]
     found = by_name(summary)["additive+softmax"]["differences"]["plain"]["accuracy"]
     assert (found["low"], found["p"], found["verdict"]) == (None, None, "no interval")

@@ -97,7 +97,7 @@ def test_a_comparison_holds_what_it_says(compared):
     assert len(progress) == 6
     assert re.fullmatch(r"\[2/6\] multiscale, seed 0: accuracy 0\.\d{3}, \d+ s, about \d+ (s|min) left", progress[1])
     assert "left" not in progress[-1]
-    assert comparison.verdict.startswith("No evidence")
+    assert comparison.verdict.startswith("These runs cannot tell")
     assert "keras-attention compare --variants additive+softmax --seeds 2" in comparison.report_path.read_text()
 
 

@@ -135,7 +135,7 @@ def test_pictures_of_the_same_images_for_every_variant_with_attention(report):
 
 def test_figures_take_the_colour_of_the_text(report):
     text = report()[0].report_path.read_text()
-    assert text.count("<svg") == 2 + len(VARIANTS) + 4
+    assert text.count("<svg") == 3 + len(VARIANTS) + 4
     assert "#010203" not in text
     assert "currentColor" in text
 
@@ -163,7 +163,7 @@ def test_the_same_figures_in_every_form(report):
 def test_tables_of_the_markdown_have_rows_of_one_length(report):
     comparison, _ = report()
     tables = re.findall(r"(?:^\|.*\n)+", (comparison.folder / "report.md").read_text(), re.M)
-    assert len(tables) == 4
+    assert len(tables) == 6
     for table in tables:
         lines = table.splitlines()
         assert {line.count("|") for line in lines} == {lines[0].count("|")}
@@ -185,7 +185,7 @@ def test_without_costs_there_is_no_section_of_them(report):
 def test_without_masks_one_seed_and_no_command(report):
     comparison, _ = report(seeds=1, with_masks=False, command=None)
     page = "".join(Page(comparison.report_path.read_text()).text)
-    assert "One seed gives no interval" in page
+    assert "One seed cannot tell" in page
     assert "have no masks" in page
     assert "comparison.json" in page
     assert "[" not in results_table(report(seeds=1)[1]).replace("no interval", "")
