@@ -263,7 +263,7 @@ def test_an_older_summary_is_judged_anew_and_says_so(compared):
     summary = summarize(comparison, plan)
     assert (summary["older_rule"], summary["looks"]) == (True, [3])
     assert "The rule has changed since this comparison was first judged" in summary["rules"]
-    assert summary["verdict"][0].startswith("Attention helps")
+    assert summary["verdict"][0].startswith("With attention (additive+softmax) the network is right on about")
     assert summary["level"] == pytest.approx(0.04)
     comparison.finish(summary)
     assert summarize(comparison, plan)["older_rule"]
