@@ -10,6 +10,7 @@ from keras_attention.comparison.family import holm
 from keras_attention.comparison.judging import as_data, within_range
 from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.verdicts import SETTLED, verdict, within_margin
+from keras_attention.comparison.words import together
 from keras_attention.metrics import METRICS
 
 
@@ -21,7 +22,8 @@ def join_summaries(summaries, level=LEVEL):
         level: the level of the verdicts of a family.
 
     Returns:
-        A dictionary: `metric`, `more_is_better`, `margin` and `level`; `answer`, a sentence; `rules`; `variants`, a
+        A dictionary: `metric`, `more_is_better`, `margin` and `level`; `answer`, a sentence, and `together`,
+        sentences on all variants with attention together; `rules`; `variants`, a
         list with the `figures` of each on the data sets, and its `differences` to each reference in each metric, joined
         and per data set (`single`); `pooled`, all variants with attention together; `ranks` over the data sets, or
         `None`.
@@ -49,7 +51,7 @@ def join_summaries(summaries, level=LEVEL):
         "pooled": _pooled(summaries, metric, margin, level),
         "ranks": _ranks(variants, list(summaries), METRICS[metric].more_is_better),
     }
-    return found | {"answer": answer(found), "rules": _rules(found)}
+    return found | {"answer": answer(found), "together": " ".join(together(found)), "rules": _rules(found)}
 
 
 def mean_over_sets(differences, metric, level=LEVEL, margin=None):

@@ -50,7 +50,14 @@ def test_fewer_than_two_sources_are_refused(sources, error):
 
 
 def difference(mean, error=0.01, seeds=True):
-    found = {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "verdict": "no evidence", "settled": False}
+    found = {
+        "mean": mean,
+        "p": 0.5,
+        "low": mean - 0.02,
+        "high": mean + 0.02,
+        "verdict": "no evidence",
+        "settled": False,
+    }
     return found | {"seed_error": error if seeds else None, "image_error": 0.0}
 
 
