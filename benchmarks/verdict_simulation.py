@@ -5,10 +5,12 @@ and judged by the package. Variants differ in how much a seed moves them; seeds 
 
     python benchmarks/verdict_simulation.py                       # every table, 4,000 simulations of each design
     python benchmarks/verdict_simulation.py --simulations 400 --tables power,looks
+    python benchmarks/verdict_simulation.py --world FILE          # in another world (see `other_world`)
 """
 
 import argparse
 import dataclasses
+import importlib.util
 import time
 
 import numpy as np
@@ -94,6 +96,24 @@ def area(scores, labels):
     sides = np.where(labels == 1, positive, images - positive)
     scale = images / sides * np.sqrt(sides / (sides - 1) * (images - 1) / images)
     return figures, (right - figures[..., None]) * scale
+
+
+def other_world(path):
+    """A world from a file with `simulate(rng, n, S, target, sd_vs, metric, tail=)` and `figures(z, y, metric)`."""
+    spec = importlib.util.spec_from_file_location("other_world", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def world(generator, design):
+        spread = generator.normal(0, design.unequal, len(design.effects))
+        sd = design.sd * np.exp(spread - design.unequal**2)
+        metric = "auc" if design.metric == "roc_auc" else design.metric
+        truth = 0.75 + np.array(design.effects)
+        drawn = module.simulate(generator, design.images, design.seeds, truth, sd, metric, tail=design.tails)
+        figures, influence = module.figures(*drawn, metric)
+        return figures, influence / np.sqrt(design.images * (design.images - 1)), sd
+
+    return world
 
 
 def judge(figures, deviations, level=LEVEL):
@@ -225,6 +245,7 @@ def main():
     parser.add_argument("--simulations", type=int, default=4000)
     parser.add_argument("--tables", default="power,two-stages,looks,margin,level")
     parser.add_argument("--only", default="", help="the designs of the level whose names hold this text")
+    parser.add_argument("--world", type=other_world, default=figures_and_deviations, help="the file of another world")
     options = parser.parse_args()
     tables = {"power": _power, "two-stages": _two_stages, "looks": _looks, "margin": _margin, "level": _level}
     for name in options.tables.split(","):
@@ -240,12 +261,15 @@ def _print(name, shares):
 def _power(options):
     for name, design in POWER.items():
         for level in (LEVEL, level_of_look(LEVEL, design.seeds)):
-            _print(f"{name}, level {level:.2f}", outcomes(design, options.simulations, level))
+            _print(f"{name}, level {level:.2f}", outcomes(design, options.simulations, level, world=options.world))
 
 
 def _two_stages(options):
     for better, gain in ((2, 0.04), (2, 0.08), (9, 0.04)):
-        _print(f"54 runs, {better} of 17 better by {gain}", two_stages(options.simulations, gain, better))
+        _print(
+            f"54 runs, {better} of 17 better by {gain}",
+            two_stages(options.simulations, gain, better, world=options.world),
+        )
 
 
 def _looks(options):
@@ -264,14 +288,14 @@ def _looks(options):
 
 def _margin(options):
     for variants in (2, 4):
-        share = wrongly_the_same(options.simulations, variants=variants)
+        share = wrongly_the_same(options.simulations, variants=variants, world=options.world)
         _print(f"{variants - 1} comparisons as large as the margin", {"wrongly the same": share})
 
 
 def _level(options):
     for name, design in level_designs().items():
         if options.only in name:
-            _print(name, outcomes(design, options.simulations))
+            _print(name, outcomes(design, options.simulations, world=options.world))
 
 
 if __name__ == "__main__":

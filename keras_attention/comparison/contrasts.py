@@ -37,6 +37,7 @@ class Estimate:
         image_error: the standard error due to what the images do to all seeds alike, with n − 1 degrees of freedom.
         run_error: the part of `seed_error` that is due to what the images do to single runs.
         df_per_seed: how many degrees of freedom another seed would add.
+        never_differs: whether it is the difference of runs that have the same figures for the same reasons.
 
     Example:
 
@@ -54,6 +55,7 @@ class Estimate:
     image_error: float
     run_error: float = 0.0
     df_per_seed: float = 1.0
+    never_differs: bool = False
 
     @property
     def has_interval(self):
@@ -199,7 +201,8 @@ class JointModel:
             seed_df=df,
             image_error=math.sqrt(max(self.image_variance(weights), 0)),
             run_error=math.sqrt(min(max(self._run_variance(weights), 0), variance)) if df else 0.0,
-            df_per_seed=max(single, 1.0),
+            df_per_seed=float(max(single, 1.0)),
+            never_differs=self._never_differs(weights),
         )
 
     def pooled(self, variants, reference):
@@ -248,6 +251,10 @@ class JointModel:
         """The variance of a contrast that is due to what the images do to single runs."""
         own = (self.deviations**2).sum(2) - np.diag(self.image_covariance)[:, None]
         return float((weights**2 * np.where(self.present, np.maximum(own, 0), 0)).sum())
+
+    def _never_differs(self, weights):
+        figures = (weights * np.where(self.present, self.figures, 0)).sum(0)
+        return not figures.any() and not np.einsum("vs,vsi->si", weights, self.deviations).any()
 
     def _factor(self, seeds):
         return 1 + seeds * self.held_out_ratio

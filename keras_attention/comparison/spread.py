@@ -25,6 +25,7 @@ class Spread:
         pooled_df: the degrees of freedom of all residuals together, which bound those of any sum of variances.
         prior: what the variances have in common.
         prior_df: how many degrees of freedom that counts.
+        prior_error: the variance of the logarithm of `prior`, which is estimated itself.
     """
 
     own: np.ndarray
@@ -32,6 +33,7 @@ class Spread:
     pooled_df: float
     prior: float
     prior_df: float
+    prior_error: float = 0.0
 
     @functools.cached_property
     def df(self):
@@ -46,14 +48,18 @@ class Spread:
         return np.divide(known, total, out=np.full(len(self.own), np.nan), where=total > 0)
 
     def of_sum(self, factors):
-        """Σ factors · variances and its degrees of freedom after Satterthwaite; NaN and 0 if it is not known."""
+        """Σ factors · variances and its degrees of freedom by Satterthwaite's rule; NaN and 0 if it is not known."""
         used = factors > 0
         if not self.pooled_df or not used.any() or np.isnan(self.moderated[used]).any():
             return np.nan, 0.0
         parts = factors[used] * self.moderated[used]
         if not parts.any():
             return 0.0, float(self.pooled_df)
-        df = parts.sum() ** 2 / (parts**2 / self.df[used]).sum()
+        shares = parts / parts.sum()
+        # All variances are moved towards one prior, whose error does not average out over them. A relative variance of
+        # 2/df is that of a χ² over its df.
+        common = (shares * self.prior_df / (self.own_df[used] + self.prior_df)).sum()
+        df = 2 / ((shares**2 * 2 / self.df[used]).sum() + common**2 * self.prior_error)
         return float(parts.sum()), float(min(df, self.pooled_df))
 
 
@@ -147,7 +153,9 @@ def _inverse_trigamma(excess):
 
 def _moderated(own, own_df, pooled_df):
     prior, prior_df = prior_of_variances(own, own_df)
-    return Spread(own, own_df, pooled_df, prior, prior_df)
+    known = (own_df > 0) & (own > 0)
+    error = special.polygamma(1, own_df[known] / 2).mean() / known.sum() if known.any() else 0.0
+    return Spread(own, own_df, pooled_df, prior, prior_df, float(error))
 
 
 def _two_way(figures):
@@ -160,7 +168,10 @@ def _two_way(figures):
     left, sizes, _ = np.linalg.svd(design, full_matrices=False)
     left = left[:, sizes > 1e-9 * sizes.max(initial=1)]
     values = figures[present]
+    scale = np.abs(values).max(initial=0)
     residuals, leverages = np.zeros(figures.shape), np.ones(figures.shape)
-    residuals[present] = values - left @ (left.T @ values)
+    fitted = left @ (left.T @ values)
+    # What is left by rounding is nothing.
+    residuals[present] = np.where(np.isclose(values, fitted, rtol=0, atol=1e-12 * scale), 0, values - fitted)
     leverages[present] = (left**2).sum(1)
     return residuals, leverages, left.shape[1]

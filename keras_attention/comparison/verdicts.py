@@ -63,9 +63,9 @@ class Rule:
 def verdict(difference, p_corrected, p_within=None, level=LEVEL, more_is_better=True):
     """The verdict on the paired difference of a variant to a reference, one of the texts of this module.
 
-    "the same" if the figures never differ; "no interval" if nothing is known about the variation over the seeds; with a
-    margin "the same within the margin" if `p_within` is below the level; "helps" or "hurts", depending on the sign, if
-    `p_corrected` is; otherwise "no evidence", or with a margin "not settled".
+    "the same" if all runs gave the same answers; "no interval" if nothing is known about the variation over the seeds;
+    with a margin "the same within the margin" if `p_within` is below the level; "helps" or "hurts", depending on the
+    sign, if `p_corrected` is; otherwise "no evidence", or with a margin "not settled".
 
     Args:
         difference: the `Estimate` of variant minus reference.
@@ -76,7 +76,7 @@ def verdict(difference, p_corrected, p_within=None, level=LEVEL, more_is_better=
     """
     if not difference.has_interval:
         return NO_INTERVAL
-    if difference.mean == difference.seed_error == difference.image_error == 0:
+    if difference.never_differs:
         return SAME
     if p_within is not None and p_within < level:
         return EQUIVALENT

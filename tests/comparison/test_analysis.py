@@ -7,6 +7,7 @@ import pytest
 
 from keras_attention.comparison.analysis import METRICS, summarize
 from keras_attention.comparison.family import holm
+from keras_attention.comparison.verdicts import Rule
 from keras_attention.files import write_json
 
 STRENGTHS = {"plain": 0.3, "multiscale": 0.6, "additive+softmax": 2.5}
@@ -193,3 +194,100 @@ def test_runs_on_changed_files_of_the_same_classes_are_not_paired(compared):
         write_json(run.folder / "images.json", {"classes": ["a"], "files": files})
     with pytest.raises(ValueError, match=r"was measured on other test images"):
         summarize(comparison, given)
+
+
+def test_all_variants_with_attention_together(compared):
+    comparison, plan, metrics = compared
+    pooled = summarize(comparison, plan)["pooled"]
+    assert set(pooled) == {"plain", "multiscale"}
+    found = pooled["plain"]["accuracy"]
+    values = [metrics["additive+softmax", seed]["accuracy"] - metrics["plain", seed]["accuracy"] for seed in range(3)]
+    assert (found["mean"], found["verdict"]) == (pytest.approx(np.mean(values)), "helps")
+    assert found["p_corrected"] == found["p"]  # a question of its own
+
+
+def test_chances_and_spread_of_each_variant(compared):
+    comparison, plan, _ = compared
+    variants = by_name(summarize(comparison, plan))
+    best = {name: variants[name]["chances"]["accuracy"]["best"] for name in STRENGTHS}
+    assert sum(best.values()) == pytest.approx(1)
+    assert best["additive+softmax"] > 0.99
+    assert variants["additive+softmax"]["chances"]["loss"]["rank"] == pytest.approx(1, abs=0.05)
+    for name in STRENGTHS:
+        spread = variants[name]["spread"]["accuracy"]
+        assert spread["own"] > 0
+        assert spread["moderated"] > 0
+        assert spread["df"] > 2
+    assert variants["additive+softmax"]["differences"]["plain"]["loss"]["better"] > 0.99
+
+
+def test_a_margin_is_one_of_the_metric_that_decides(compared):
+    comparison, plan, _ = compared
+    summary = summarize(comparison, plan, rule=Rule(margin=0.9))
+    found = by_name(summary)["multiscale"]["differences"]["plain"]
+    assert summary["margin"] == 0.9
+    assert found["accuracy"]["verdict"] == "the same within the margin"
+    assert found["accuracy"]["p_within"] < 0.04
+    assert found["loss"]["p_within"] is None
+    narrow = by_name(summarize(comparison, plan, rule=Rule(margin=1e-4)))["multiscale"]["differences"]["plain"]
+    assert narrow["accuracy"]["p_within"] > 0.5
+    assert narrow["accuracy"]["verdict"] in ("helps", "not settled")
+
+
+def test_looks_lower_the_level(compared):
+    comparison, plan, _ = compared
+    first = summarize(comparison, plan)
+    assert (first["level"], first["looks"]) == (pytest.approx(0.04), [])
+    again = summarize(comparison, plan, rule=Rule(looks=(2,)))
+    assert again["level"] == pytest.approx(0.008)
+    assert "There was a verdict with 2 seeds before" in again["rules"]
+    comparison.finish(first)
+    assert summarize(comparison, plan)["level"] == pytest.approx(0.04)  # no more seeds, no new look
+    spent = summarize(comparison, plan, rule=Rule(most_seeds=2, looks=(2,)))
+    difference = by_name(spent)["additive+softmax"]["differences"]["plain"]["accuracy"]
+    assert (spent["level"], difference["verdict"], difference["detectable"]) == (0, "no evidence", None)
+
+
+def test_the_power_of_the_design(compared):
+    comparison, plan, _ = compared
+    power = summarize(comparison, plan)["power"]
+    assert set(power) == {"plain", "multiscale"}
+    assert power["plain"]["variant"] in ("multiscale", "additive+softmax")
+    assert power["plain"]["powers"] == sorted(power["plain"]["powers"])
+    assert len(power["plain"]["powers"]) == len(power["plain"]["differences"])
+
+
+def test_an_older_summary_is_judged_anew_and_says_so(compared):
+    comparison, plan, _ = compared
+    write_json(comparison.folder / "summary.json", {"seeds": [0, 1, 2], "verdict": ["No evidence."]})
+    summary = summarize(comparison, plan)
+    assert (summary["older_rule"], summary["looks"]) == (True, [3])
+    assert "The rule has changed since this comparison was first judged" in summary["rules"]
+    assert summary["verdict"][0].startswith("Attention helps")
+    assert summary["level"] == pytest.approx(0.04)
+    comparison.finish(summary)
+    assert summarize(comparison, plan)["older_rule"]
+
+
+def test_networks_that_answer_alike_are_the_same(plan, begun, finish, rng, labels):
+    given = plan()
+    comparison = begun(given)
+    for seed in given.seed_numbers:
+        noise = rng.normal(size=(len(labels), 3))
+        for variant in given.variants:
+            finish(comparison.run(variant.name, seed), 1.0, None, noise)
+    variants = by_name(summarize(comparison, given))
+    assert variants["multiscale"]["differences"]["plain"]["accuracy"]["verdict"] == "the same"
+
+
+def test_one_variant_with_one_seed_beside_two(compared):
+    """Two variants have one spread between them, which says nothing about a third."""
+    comparison, plan, _ = compared
+    for seed in (1, 2):
+        (comparison.run("multiscale", seed).folder / "metrics.json").unlink()
+    variants = by_name(summarize(comparison, plan))
+    one = variants["multiscale"]["differences"]["plain"]["accuracy"]
+    three = variants["additive+softmax"]["differences"]["plain"]["accuracy"]
+    assert (one["seeds"], one["low"], one["verdict"]) == (1, None, "no interval")
+    assert (three["seeds"], three["verdict"]) == (3, "helps")
+    assert "accuracy" not in variants["multiscale"]["spread"]
