@@ -128,8 +128,8 @@ def _nothing_to_say(summary, plain, multiscale):
         return "Too few runs are finished for a verdict."
     if all(each == NO_INTERVAL for each in judged):
         return (
-            "One seed cannot tell whether attention helps: chance alone makes such differences. "
-            "More seeds can: resume the comparison with 3 seeds."
+            "One seed cannot tell whether attention helps, as chance alone makes such differences; more seeds can: "
+            "resume the comparison with 3 seeds."
         )
     return None
 
@@ -144,19 +144,21 @@ def _better(summary, plain, multiscale):
     if both:
         text += ", and it is the attention itself, not the added layers"
     else:
-        text += f", but {_owed_to({name: multiscale.get(name) for name in better})}"
+        text += f", {_owed_to(summary, {name: multiscale.get(name) for name in better})}"
     worse = _that(plain, HURTS)
     return text + (f"; {named(worse)} {'hurts' if len(worse) == 1 else 'hurt'}." if worse else ".")
 
 
-def _owed_to(differences):
-    """Whether better networks owe it to attention, where none beats the added layers."""
-    verdicts = {each and each["verdict"] for each in differences.values()}
+def _owed_to(summary, differences):
+    """Whether better networks owe it to attention, where none by itself beats the added layers."""
+    verdicts, together = {each and each["verdict"] for each in differences.values()}, pooled(summary, "multiscale")
     if verdicts <= {HURTS}:
-        return "the added layers without attention do even better"
+        return "but the added layers without attention do even better"
     if verdicts <= set(UNCHANGED):
-        return "the added layers without attention do as well"
-    return "these runs cannot tell whether that is the attention itself or the added layers"
+        return "but the added layers without attention do as well"
+    if together is not None and together["verdict"] == HELPS:
+        return "and all variants together show that it is the attention itself, not the added layers"
+    return "but these runs cannot tell whether that is the attention itself or the added layers"
 
 
 def _better_together(summary, plain, multiscale):

@@ -106,7 +106,7 @@ def needed(estimate, level=LEVEL, power=POWER, difference=None, margin=None, lev
             design = scaled(estimate, seeds, times_images)
             if wanted and detectable(design, level, power) <= wanted:
                 return True
-            return margin is not None and _room(design, level_within, power) <= margin - wanted
+            return margin is not None and _power_of_margin(design, wanted, margin, level_within) >= power
 
         choices = range(max(2, estimate.seeds), max(MOST_SEEDS, estimate.seeds) + 1)
         if finds(choices[-1]):
@@ -115,13 +115,14 @@ def needed(estimate, level=LEVEL, power=POWER, difference=None, margin=None, lev
     return None
 
 
-def _room(estimate, level, power):
-    """By how much a difference must be below the margin to be shown to be, with probability `power` or more.
-
-    Both one-sided tests must succeed, so that each may fail with half of 1 − power; a one-sided test at a level is a
-    two-sided one at twice that level.
-    """
-    return estimate.half_width(min(2 * level, 1.0)) + estimate.half_width(1 - power)
+def _power_of_margin(estimate, difference, margin, level):
+    """The probability that a true difference is shown to be within the margin: that both one-sided tests succeed."""
+    threshold = estimate.half_width(min(2 * level, 1.0))  # a one-sided test at a level is a two-sided one at twice that
+    rooms = [margin - difference - threshold, margin + difference - threshold]
+    if estimate.error == 0:
+        return float(min(rooms) > 0)
+    df = _joint_df(estimate)
+    return max(0.0, float(sum(stats.t.cdf(room / estimate.error, df) for room in rooms)) - 1)
 
 
 def limit_of_images(estimate, level=LEVEL, power=POWER):

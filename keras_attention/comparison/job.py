@@ -95,7 +95,7 @@ def compare(
     >>> config = TrainConfig(data_options={"count": 60}, image_size=32, width=0.05, units=16, epochs=1)
     >>> folder = pathlib.Path(tempfile.mkdtemp()) / "small"
     >>> comparison = compare(config, ["dot+sigmoid"], seeds=1, run=folder, costs=False, verbose=False)
-    >>> comparison.verdict.split(":")[0]
+    >>> comparison.verdict.split(",")[0]
     'One seed cannot tell whether attention helps'
     >>> [variant["name"] for variant in comparison.summary["variants"]], comparison.report_path.name
     (['plain', 'multiscale', 'dot+sigmoid'], 'report.html')

@@ -9,7 +9,8 @@ from keras_attention.comparison.design import detectable
 from keras_attention.comparison.family import holm
 from keras_attention.comparison.judging import as_data, within_range
 from keras_attention.comparison.variants import REFERENCES
-from keras_attention.comparison.verdicts import SETTLED, verdict, within_margin
+from keras_attention.comparison.verdicts import SAME, SETTLED, verdict, within_margin
+from keras_attention.comparison.words import together
 from keras_attention.metrics import METRICS
 
 
@@ -21,7 +22,8 @@ def join_summaries(summaries, level=LEVEL):
         level: the level of the verdicts of a family.
 
     Returns:
-        A dictionary: `metric`, `more_is_better`, `margin` and `level`; `answer`, a sentence; `rules`; `variants`, a
+        A dictionary: `metric`, `more_is_better`, `margin` and `level`; `answer`, a sentence, and `together`,
+        sentences on all variants with attention together; `rules`; `variants`, a
         list with the `figures` of each on the data sets, and its `differences` to each reference in each metric, joined
         and per data set (`single`); `pooled`, all variants with attention together; `ranks` over the data sets, or
         `None`.
@@ -49,7 +51,7 @@ def join_summaries(summaries, level=LEVEL):
         "pooled": _pooled(summaries, metric, margin, level),
         "ranks": _ranks(variants, list(summaries), METRICS[metric].more_is_better),
     }
-    return found | {"answer": answer(found), "rules": _rules(found)}
+    return found | {"answer": answer(found), "together": " ".join(together(found)), "rules": _rules(found)}
 
 
 def mean_over_sets(differences, metric, level=LEVEL, margin=None):
@@ -69,8 +71,8 @@ def mean_over_sets(differences, metric, level=LEVEL, margin=None):
     known = all(each["seed_error"] is not None for each in differences.values())
     errors = [math.hypot(each["seed_error"], each["image_error"]) if known else 0.0 for each in differences.values()]
     found = join([each["mean"] for each in differences.values()], errors)
-    error = found.error if found.mean or any(each["mean"] for each in differences.values()) or any(errors) else 0.0
-    estimate = Estimate(found.mean, found.count, found.count, error, found.count - 1.0, 0.0)
+    never = all(each["verdict"] == SAME for each in differences.values())
+    estimate = Estimate(found.mean, found.count, found.count, found.error, found.count - 1.0, 0.0, never_differs=never)
     most = metric.most - metric.least
     smallest, above = detectable(estimate, level), estimate.chance_above(0.0)
     data = as_data(estimate, -most, most)

@@ -84,8 +84,7 @@ class Plan:
     @classmethod
     def from_dict(cls, plan):
         """The plan that `to_dict` gave."""
-        variants = plan["variants"].items()
-        variants = tuple(Variant(name, _with_tuples(with_current_names(settings))) for name, settings in variants)
+        variants = variants_from_dict(plan["variants"])
         known = {field.name: plan[field.name] for field in dataclasses.fields(cls) if field.name in plan}
         return cls(**known | {"config": TrainConfig.from_dict(plan["config"]), "variants": variants})
 
@@ -167,6 +166,11 @@ def _require_splits(plan):
         raise invalid("`folds` draws the splits already.", "`folds` or `resplit`, not both", "resplit=True")
     if plan.config.fold is not None:
         raise invalid("`folds` takes each fold in turn.", "`fold` left out", f"fold={plan.config.fold!r}")
+
+
+def variants_from_dict(variants):
+    """The `Variant`s of a plan as JSON holds them: name → settings."""
+    return tuple(Variant(name, _with_tuples(with_current_names(each))) for name, each in variants.items())
 
 
 def _with_tuples(settings):

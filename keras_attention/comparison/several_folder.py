@@ -8,7 +8,8 @@ import dataclasses
 
 from keras_attention.arguments import invalid
 from keras_attention.comparison.folder import Comparison
-from keras_attention.comparison.variants import Variant, make_variants
+from keras_attention.comparison.plan import variants_from_dict
+from keras_attention.comparison.variants import make_variants
 from keras_attention.config import TrainConfig
 from keras_attention.runs import WorkFolder
 
@@ -44,7 +45,7 @@ class DatasetsPlan:
     @classmethod
     def from_dict(cls, plan):
         """The plan that `to_dict` gave."""
-        variants = plan["variants"] and tuple(Variant(*each) for each in plan["variants"].items())
+        variants = plan["variants"] and variants_from_dict(plan["variants"])
         return cls(plan["sources"], TrainConfig.from_dict(plan["config"]), variants, plan["options"])
 
     def extended(self, other):

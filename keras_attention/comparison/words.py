@@ -74,7 +74,7 @@ def conclusions(summary):
 def in_short(summary):
     """What a reader asks next, in words without statistics: a list of questions with their answers."""
     asked = {
-        "Does attention help at all here?": " ".join(_together(summary)),
+        "Does attention help at all here?": " ".join(together(summary)),
         "What would settle what is open?": what_would_settle(summary),
         "What does this rest on?": _design(summary),
     }
@@ -86,7 +86,7 @@ def what_would_settle(summary):
     return to_settle(summary, {name: against(summary, reference) for reference, name in _WANTED.items()})
 
 
-def _together(summary):
+def together(summary):
     """A sentence on all variants with attention together for each reference; together they need no statistics."""
     metric, before = METRICS[summary["metric"]], None
     for reference, name in _WANTED.items():

@@ -53,7 +53,7 @@ def _context(summary):
     return summary | {
         "title": METRICS[metric].title,
         "tables": {reference: rows for reference, rows in tables.items() if rows},
-        "together": {name: found[metric] for name, found in summary["pooled"].items()},
+        "means": {name: found[metric] for name, found in summary["pooled"].items()},
     }
 
 

@@ -159,8 +159,8 @@ def test_one_seed_says_so(plan, begun, finish):
         finish(comparison.run(variant.name, 0), 1.0)
     summary = summarize(comparison, given)
     assert summary["verdict"] == [
-        "One seed cannot tell whether attention helps: chance alone makes such differences. More seeds can: resume the "
-        "comparison with 3 seeds."
+        "One seed cannot tell whether attention helps, as chance alone makes such differences; more seeds can: resume "
+        "the comparison with 3 seeds."
     ]
     found = by_name(summary)["additive+softmax"]["differences"]["plain"]["accuracy"]
     assert (found["low"], found["p"], found["verdict"]) == (None, None, "no interval")

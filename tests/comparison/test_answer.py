@@ -53,6 +53,11 @@ CASES = {
         "With attention (a) the network is right on about 4 more images of 100, but these runs cannot tell whether "
         "that is the attention itself or the added layers.",
     ),
+    "all together show that it is not the layers": (
+        {"a": (HELPS, NO_EVIDENCE), "b": OPEN, "together": (HELPS, HELPS)},
+        "With attention (a) the network is right on about 4 more images of 100, and all variants together show that it "
+        "is the attention itself, not the added layers.",
+    ),
     "the layers do as well": ({"a": (HELPS, EQUIVALENT)}, "of 100, but the added layers without attention do as well."),
     "the layers do better": ({"a": (HELPS, HURTS)}, "of 100, but the added layers without attention do even better."),
     "only together": (
@@ -111,7 +116,7 @@ CASES = {
         {"a": (difference(NO_EVIDENCE, detectable=None), NO_EVIDENCE)},
         "These runs cannot tell whether attention helps: even the largest difference would have stayed hidden.",
     ),
-    "one seed": ({"a": (NO_INTERVAL, NO_INTERVAL)}, "One seed cannot tell whether attention helps: chance alone"),
+    "one seed": ({"a": (NO_INTERVAL, NO_INTERVAL)}, "One seed cannot tell whether attention helps, as chance alone"),
     "nothing ran": ({"a": (None, None)}, "Too few runs are finished for a verdict."),
     "nothing attends": ({}, "No variant attends to anything, so there is no attention to judge."),
 }

@@ -49,8 +49,15 @@ def test_fewer_than_two_sources_are_refused(sources, error):
 # ---- joined figures ----
 
 
-def difference(mean, error=0.01, seeds=True):
-    found = {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "verdict": "no evidence", "settled": False}
+def difference(mean, error=0.01, seeds=True, verdict="no evidence"):
+    found = {
+        "mean": mean,
+        "p": 0.5,
+        "low": mean - 0.02,
+        "high": mean + 0.02,
+        "verdict": verdict,
+        "settled": False,
+    }
     return found | {"seed_error": error if seeds else None, "image_error": 0.0}
 
 
@@ -116,6 +123,13 @@ def test_without_errors_the_data_sets_count_equally():
     one = joined(join_summaries(sets), "x+y")
     assert one["mean"] == pytest.approx(np.mean([means["x+y"] - means["plain"] for means in SETS.values()]))
     assert not one["errors_known"]
+
+
+def test_what_never_differs_on_any_data_set_is_the_same():
+    same = {name: summary({"plain": 0.5, "x+y": 0.5}, verdict="the same") for name in "ab"}
+    assert joined(join_summaries(same), "x+y")["verdict"] == "the same"
+    unknown = {name: summary({"plain": 0.5, "x+y": 0.5}) for name in "ab"}
+    assert joined(join_summaries(unknown), "x+y")["verdict"] == "no evidence"
 
 
 def test_the_same_within_a_margin_over_data_sets():

@@ -81,14 +81,17 @@ def figures(comparison):
     for variant in summary["variants"]:
         for run in variant["runs"]:
             del run["seconds"], run["folder"]
+        for difference in (each for found in variant["differences"].values() for each in found.values()):
+            del difference["minutes"]
+    summary["verdict"] = [re.sub(r", [\w. ]+ of training", "", sentence) for sentence in summary["verdict"]]
     return {name: summary[name] for name in ("variants", "verdict", "failures", "images")}
 
 
 def test_a_comparison_holds_what_it_says(compared):
     comparison, _, lines = compared
     names = {path.name for path in comparison.folder.iterdir()}
-    files = {"comparison.json", "examples.npz", "summary.json", "looks.json", "results.csv", "report.md", "report.html"}
-    assert names == files | {"runs", "costs"}
+    files = {"comparison.json", "examples.npz", "summary.json", "looks.json", "report.md", "report.html"}
+    assert names == files | {"results.csv", "differences.csv", "runs", "costs"}
     runs = sorted(path.relative_to(comparison.folder / "runs") for path in comparison.folder.glob("runs/*/seed-?"))
     assert [str(path) for path in runs] == [f"{name}/seed-{seed}" for name in sorted(VARIANTS) for seed in (0, 1)]
     assert all(comparison.run(name, seed).finished for name in VARIANTS for seed in (0, 1))

@@ -14,6 +14,7 @@ from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.variants import make_variants
 from keras_attention.metrics import classification_metrics
 from keras_attention.report import best_run, results_table, write_comparison_report
+from keras_attention.report.comparison_figures import differences_figure
 from keras_attention.text import bounds, interval, number, short, signed
 
 CLASSES = ("circle & square", "<star>")
@@ -235,3 +236,91 @@ def test_the_run_to_use_is_chosen_on_validation(report):
 )
 def test_forms_of_figures(text, expected):
     assert text == expected
+
+
+# ---- what the first screen and the sections say ----
+
+
+def text_of(comparison):
+    return "".join(Page(comparison.report_path.read_text()).text).replace("\u200b", "")
+
+
+def test_the_answer_comes_before_any_statistics(report):
+    comparison, summary = report()
+    first = text_of(comparison).split("Results")[0].split("Does attention help? shapes", 2)[-1]
+    assert first.index(summary["verdict"][0]) < first.index(summary["in_short"][0]["answer"])
+    assert not re.search(r"\bp [=<]|degrees of freedom|correction", first)
+
+
+def test_differences_say_whether_they_are_settled_not_by_colour_alone(report):
+    comparison, summary = report(seeds=3)
+    variant = summary["variants"][2]
+    variant["differences"]["plain"]["accuracy"] |= {"verdict": "helps", "settled": True, "decided_with": 2}
+    variant["differences"]["multiscale"]["accuracy"] |= {"verdict": "no evidence", "settled": False}
+    write_comparison_report(comparison, summary)
+    text = text_of(comparison)
+    assert "● helps" in text
+    assert "○ no evidence" in text
+    assert "decided with 2 seeds" in text
+    assert "(decided with 2 seeds)" in (comparison.folder / "report.md").read_text()
+
+
+def interval_plot(settled, margin):
+    found = {"mean": 0.1, "low": 0.0, "high": 0.2, "settled": settled}
+    variant = {"name": "dot+softmax", "number": 1, "control": False, "differences": {"plain": {"accuracy": found}}}
+    return differences_figure([variant], "accuracy", "accuracy", margin).axes[0]
+
+
+def test_the_interval_plot_tells_settled_from_open_and_shades_the_margin():
+    (line, settled, *_), (dashed, hollow, *_) = interval_plot(True, None).lines, interval_plot(False, None).lines
+    assert settled.get_markerfacecolor() == settled.get_color()
+    assert hollow.get_markerfacecolor() == "none"
+    assert (line.is_dashed(), dashed.is_dashed()) == (False, True)
+    assert not interval_plot(True, None).patches
+    (band,) = interval_plot(True, 0.03).patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((-0.03, 0.03))
+
+
+def test_what_would_settle_it_is_told_in_seeds_images_and_minutes(report):
+    comparison, summary = report(seeds=3)
+    difference = summary["variants"][2]["differences"]["plain"]["accuracy"]
+    difference |= {"verdict": "no evidence", "settled": False, "needed": [11, 900], "minutes": 42.0, "anew": False}
+    write_comparison_report(comparison, summary)
+    section = text_of(comparison).split("What would settle it")[1].split("What it could find")[0]
+    for said in ("11", "now 3", "900", "now 60: these set the limit", "42 minutes"):
+        assert said in section
+    assert "| additive+softmax | plain |" in (comparison.folder / "report.md").read_text()
+
+
+def test_the_spread_the_looks_and_the_choice_are_told(report):
+    comparison, summary = report(seeds=3)
+    ranking = [["additive+softmax", 0.7123], ["dot+sparsemax@block4_pool", None]]
+    choice = {"seed": 9, "ranking": ranking, "chosen": ["additive+softmax"]}
+    write_comparison_report(comparison, summary | {"looks": [1, 2], "level_left": 0.002, "choice": choice})
+    page, markdown = text_of(comparison), (comparison.folder / "report.md").read_text()
+    for name in VARIANTS:
+        found = next(each for each in summary["variants"] if each["name"] == name)["spread"]["accuracy"]
+        assert f"→ {number(found['moderated'], 4)}" in page
+        assert f"| {number(found['own'], 4)} | → {number(found['moderated'], 4)} | {found['df']:.1f} |" in markdown
+    for text in (page, markdown):
+        assert "2 verdicts were given before, with 1, 2 seeds." in text
+        assert "0.002 is left for later ones" in text
+        assert "0.712" in text
+
+
+def test_differences_have_a_table_of_their_own(report):
+    comparison, summary = report()
+    rows = list(csv.DictReader((comparison.folder / "differences.csv").read_text().splitlines()))
+    assert len(rows) == sum(len(of) for each in summary["variants"] for of in each["differences"].values())
+    row = next(row for row in rows if (row["variant"], row["metric"]) == ("additive+softmax", "roc_auc"))
+    variant = summary["variants"][2]
+    found = variant["differences"]["plain"]["roc_auc"]
+    assert float(row["mean"]) == found["mean"]
+    assert float(row["best"]) == variant["chances"]["roc_auc"]["best"]
+    assert row["verdict"] == found["verdict"]
+
+
+def test_the_table_of_the_terminal_says_what_would_settle_it(report):
+    _, summary = report()
+    assert results_table(summary | {"to_settle": "about 7 seeds"}).endswith("\n\nto settle what is open: about 7 seeds")
+    assert "to settle" not in results_table(summary | {"to_settle": None})
