@@ -88,7 +88,7 @@ def test_every_setting_is_a_flag_and_comes_back(name):
 def test_every_setting_is_described_for_python_and_for_the_command_line(name):
     setting = SETTINGS[name]
     [action] = [action for action in parser().parse_args(["train"]).flags.values() if action.dest == name]
-    assert action.help == setting.described()
+    assert action.help.replace("%%", "%") == setting.described()
     assert f"\n        {name}: " in TrainConfig.__doc__
     assert "{none}" not in TrainConfig.__doc__ + setting.described()
 

@@ -57,7 +57,8 @@ class Setting:
 
     def add_to(self, group):
         """Declares the flag in a group of an `argparse` parser."""
-        texts = {"dest": self.name, "help": self.described()}
+        # In a help of argparse a percent sign stands for a value, unless it is doubled.
+        texts = {"dest": self.name, "help": self.described().replace("%", "%%")}
         if isinstance(self.check, Truth):
             group.add_argument(self.option, action=f"store_{'false' if self.default else 'true'}", **texts)
             return

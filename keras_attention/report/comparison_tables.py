@@ -37,7 +37,7 @@ def results_table(summary):
             for name in ("plain", "multiscale")
         ]
         rows.append((variant["name"], "no run" if found is None else number(found["mean"]), *cells))
-    settle = f"\n\nto settle what is open: {summary['to_settle']}" if summary["to_settle"] else ""
+    settle = f"\n\nto settle what is open: {summary['to_settle']}" if summary.get("to_settle") else ""
     return columns(rows) + settle
 
 

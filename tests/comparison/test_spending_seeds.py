@@ -24,7 +24,7 @@ def seeds_of(done, score):
 
 
 def test_seeds_are_added_until_the_differences_are_settled(written, tmp_path):
-    done = written({"additive": 2.0, "dot": lambda seed: 1.0 + 0.5 * (-1) ** seed})
+    done = written({"additive": 3.0, "dot": lambda seed: 1.0 + 0.5 * (-1) ** seed})
     found = run(tmp_path, ["additive+softmax", "dot+softmax"], until="settled", max_seeds=7)
     assert seeds_of(done, "additive") == [0, 1, 2]
     assert seeds_of(done, "dot") == seeds_of(done, "plain") == seeds_of(done, "multiscale") == list(range(7))
