@@ -3,7 +3,7 @@
 import collections
 
 from keras_attention.comparison import rounds
-from keras_attention.comparison.answer import UNCHANGED, against, answer, change, gain, pooled
+from keras_attention.comparison.answer import UNCHANGED, against, amount, answer, change, gain, pooled
 from keras_attention.comparison.contrasts import CONFIDENCE, LEVEL
 from keras_attention.comparison.design import POWER
 from keras_attention.comparison.settling import OPEN, enough, largest_open, to_settle
@@ -86,6 +86,14 @@ def what_would_settle(summary):
     return to_settle(summary, {name: against(summary, reference) for reference, name in _WANTED.items()})
 
 
+def _so_far(metric, mean):
+    """A difference that is not settled: `attention is ahead by 5 images of 100`."""
+    size = amount(metric, mean)
+    if size.startswith("0 ") or not float(number(abs(mean), 4)):
+        return "there is hardly a difference"
+    return f"attention is {'ahead' if (mean > 0) == metric.more_is_better else 'behind'} by {size}"
+
+
 def together(summary):
     """A sentence on all variants with attention together for each reference; together they need no statistics."""
     metric, before = METRICS[summary["metric"]], None
@@ -97,8 +105,7 @@ def together(summary):
         if kind in UNCHANGED:
             yield f"Against {name} it makes no difference that matters."
         elif kind in OPEN:
-            seen = f"{change(metric, mean)} than with it" if mean else "there is no difference"
-            yield f"Against {name} these runs cannot tell: so far {seen}."
+            yield f"Against {name} these runs cannot tell: so far {_so_far(metric, mean)}."
         elif kind == before:
             yield f"And {change(metric, mean)} than {name}."
         else:

@@ -111,8 +111,8 @@ def test_short_answers_need_no_statistics():
     answers = {each["question"]: each["answer"] for each in found}
     assert answers["Does attention help at all here?"] == (
         "Yes: with both variants together the network is right on about 2 more images of 100 than the plain network. "
-        "Against the multi-scale head without attention these runs cannot tell: so far about 4 more images of 1,000 "
-        "than with it."
+        "Against the multi-scale head without attention these runs cannot tell: so far attention is ahead by 4 images "
+        "of 1,000."
     )
     assert answers["What would settle what is open?"] == (
         "About 9 seeds (6 more, 12 minutes of training) and 600 test images for b against the plain network; about 7 "
