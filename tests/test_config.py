@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import random
 import pathlib
 import re
 
@@ -422,3 +423,11 @@ def test_the_layers_of_the_head():
     assert TrainConfig().network_layers == ("block3_pool", "block4_pool", "block5_pool")
     assert TrainConfig(attend=()).network_layers == ("block5_pool",)
     assert TrainConfig(attend=("block5_pool", "block2_pool")).network_layers == ("block5_pool", "block2_pool")
+
+
+@pytest.mark.parametrize("alignment", ["softmax", "hard", "reinforced"])
+def test_settings_leave_the_random_numbers_of_the_caller(alignment):
+    random.seed(4)
+    before = random.getstate()
+    TrainConfig(alignment=alignment)
+    assert random.getstate() == before

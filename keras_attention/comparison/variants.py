@@ -73,6 +73,12 @@ class Variant:
                     f"the {name} of the comparison, {getattr(base, name)!r}",
                     f"{name}={self.settings[name]!r}",
                 )
+        if self.settings.get("train_on_validation", False):
+            raise invalid(
+                f"The variant {self.name!r} would train on the images that choose the best epoch of the others.",
+                "train_on_validation=False",
+                "train_on_validation=True",
+            )
         settings = dict(self.settings)
         for family in ("score", "alignment"):
             # The options of one score do not apply to another.

@@ -11,6 +11,7 @@ from keras_attention.config.rules import DISAGREEMENT, POOL, UNIFORM, WHOLE_BACK
 from keras_attention.config.setting import settings_of, with_arguments
 from keras_attention.config.training_settings import TrainingSettings
 from keras_attention.config.weight_settings import WeightSettings
+from keras_attention.seeding import kept
 
 # The names of settings and regularizers in older files → their names today.
 RENAMED = {"test_flips": "flips"}
@@ -49,9 +50,10 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         if self.attend is None:
             object.__setattr__(self, "attend", self._backbone.attend)
         check_rules(self)
-        # Raises what the layers refuse, before any data are loaded.
-        self.make_score()
-        self.make_alignment()
+        # Raises what the layers refuse, before any data are loaded; a layer that samples draws a seed when it is made.
+        with kept():
+            self.make_score()
+            self.make_alignment()
 
     @property
     def freezes_all(self):

@@ -122,3 +122,10 @@ def test_a_variant_does_not_change_the_images(settings):
     assert Variant("mine", {name: getattr(base, name)}).config(base) == base
     assert Variant("mine", {"augment": "shift"}).config(base).augment == "shift"
     assert value != getattr(base, name)
+
+
+def test_a_variant_does_not_train_on_what_chooses_the_best_epoch():
+    message = r"^The variant 'mine' would train on the images that choose the best epoch of the others\. "
+    with pytest.raises(ValueError, match=message):
+        Variant("mine", {"train_on_validation": True}).config(TrainConfig())
+    assert Variant("mine", {"train_on_validation": False}).config(TrainConfig()) == TrainConfig()
