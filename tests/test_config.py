@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
-import random
 import pathlib
+import random
 import re
 
 import numpy as np
