@@ -93,12 +93,14 @@ def test_a_model_from_inside_is_of_use_outside():
     assert model.fit(*data, verbose=0).history["loss"][0] > 0
 
 
+@pytest.mark.slow
 def test_a_training_leaves_no_graph(config, tmp_path):
     before = len(graphs_of_training())
     train(config, tmp_path / "run", verbose=0, export=False)
     assert len(graphs_of_training()) == before
 
 
+@pytest.mark.long
 def test_a_training_that_is_interrupted_leaves_no_graph(config, tmp_path, monkeypatch):
     before = len(graphs_of_training())
     seams.interrupt_in_epoch(monkeypatch, 0)
@@ -107,6 +109,7 @@ def test_a_training_that_is_interrupted_leaves_no_graph(config, tmp_path, monkey
     assert len(graphs_of_training()) == before
 
 
+@pytest.mark.long
 def test_a_trial_leaves_no_graph(config, tmp_path):
     before = len(graphs_of_training())
     trial = keras_tuner.engine.trial.Trial(keras_tuner.HyperParameters(), "00")
@@ -114,6 +117,7 @@ def test_a_trial_leaves_no_graph(config, tmp_path):
     assert len(graphs_of_training()) == before
 
 
+@pytest.mark.slow
 def test_a_model_of_a_custom_tuner_leaves_no_graph(config):
     before = len(graphs_of_training())
     hypermodel, hp = AttentionHyperModel(config, fix=PLAIN), keras_tuner.HyperParameters()

@@ -203,6 +203,7 @@ class Links(html.parser.HTMLParser):
             self.links.append(dict(attributes)["href"])
 
 
+@pytest.mark.slow
 def test_a_comparison_on_several_data_sets(written, folders, tmp_path, capsys):
     done = written({"additive": 1.5})
     found = run(folders, tmp_path, verbose=True)
@@ -231,6 +232,7 @@ def test_a_comparison_on_several_data_sets(written, folders, tmp_path, capsys):
     assert [each["seeds"] for each in again.summary["sets"]] == [3, 3, 3]
 
 
+@pytest.mark.long
 def test_a_data_set_whose_comparison_fails_is_told(written, folders, tmp_path, monkeypatch):
     written({"additive": 1.5})
     write = seams.training_of_a_task()
@@ -271,6 +273,7 @@ def test_a_source_that_does_not_exist_is_refused_by_name(folders, tmp_path):
     assert not (tmp_path / "it").exists()
 
 
+@pytest.mark.slow
 def test_on_the_command_line(written, folders, tmp_path, capsys):
     written({"additive": 1.5})
     small = ["--image-size", "32", "--width", ".05", "--units", "8", "--epochs", "1", "--no-costs"]
@@ -284,6 +287,7 @@ def test_on_the_command_line(written, folders, tmp_path, capsys):
     assert "Several data sets are compared" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_every_metric_is_joined(written, folders, tmp_path):
     written({"additive": 1.5})
     found = run(folders[:2], tmp_path)

@@ -23,6 +23,7 @@ def seeds_of(done, score):
     return [seed for each, seed in done if each == score]
 
 
+@pytest.mark.slow
 def test_seeds_are_added_until_the_differences_are_settled(written, tmp_path):
     done = written({"additive": 3.0, "dot": lambda seed: 1.0 + 0.5 * (-1) ** seed})
     found = run(tmp_path, ["additive+softmax", "dot+softmax"], until="settled", max_seeds=7)
@@ -50,6 +51,7 @@ def test_seeds_end_as_soon_as_all_is_settled(written, tmp_path):
     assert "it is the attention itself, not the added layers" in found.verdict.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_a_comparison_whose_time_is_up_is_resumed_to_the_same_end(written, tmp_path):
     strengths = {"additive": lambda seed: 1.0 + 0.1 * (seed % 3)}
     done = written(strengths)
@@ -63,6 +65,7 @@ def test_a_comparison_whose_time_is_up_is_resumed_to_the_same_end(written, tmp_p
     assert again.plan.max_seeds == 6
 
 
+@pytest.mark.slow
 def test_the_best_by_validation_is_confirmed_by_fresh_seeds_alone(written, tmp_path):
     done = written({"additive": 1.2, "dot": lambda seed: 3.0 if seed == 0 else 1.0, "cosine": 0.8})
     found = run(tmp_path, ["additive+softmax", "dot+softmax", "cosine+softmax"], choose=1, confirm=4)
@@ -95,7 +98,13 @@ def folder(tmp_path, rng):
     return str(tmp_path / "pets")
 
 
-@pytest.mark.parametrize(("options", "ratio"), [({"resplit": True, "seeds": 4}, 24 / 112), ({"folds": 4}, 40 / 96)])
+@pytest.mark.parametrize(
+    ("options", "ratio"),
+    [
+        pytest.param({"resplit": True, "seeds": 4}, 24 / 112, marks=pytest.mark.slow, id="resplit"),
+        pytest.param({"folds": 4}, 40 / 96, marks=pytest.mark.long, id="folds"),
+    ],
+)
 def test_each_seed_has_its_own_test_images(options, ratio, written, folder, tmp_path):
     written({"additive": 1.6}, splits=True)
     config = TrainConfig(**SMALL, data=folder)

@@ -83,9 +83,9 @@ def epochs_printed(capsys):
         (None, EPOCHS),
         (("on_epoch_end", 0), 1),
         (("on_epoch_end", FROZEN - 1), FROZEN),
-        pytest.param(("on_epoch_begin", FROZEN), FROZEN + 1, marks=pytest.mark.slow),
-        pytest.param(("on_train_batch_end", 1), 1, marks=pytest.mark.slow),
-        pytest.param(("on_train_begin",), 1, marks=pytest.mark.slow),
+        pytest.param(("on_epoch_begin", FROZEN), FROZEN + 1, marks=pytest.mark.long),
+        pytest.param(("on_train_batch_end", 1), 1, marks=pytest.mark.long),
+        pytest.param(("on_train_begin",), 1, marks=pytest.mark.long),
     ],
     ids=["to the end", "first stage", "end of it", "second stage", "batch", "beginning"],
 )
@@ -127,7 +127,7 @@ def test_a_callback_that_stops_and_restores_sees_one_training(fit):
 
 @pytest.mark.parametrize(
     ("settings", "first"),
-    [pytest.param((), FROZEN + 1, marks=pytest.mark.slow), ({"unfreeze_after": None}, 1)],
+    [pytest.param((), FROZEN + 1, marks=pytest.mark.long), ({"unfreeze_after": None}, 1)],
     ids=["second stage", "one stage"],
 )
 def test_the_history_has_the_epochs_that_were_trained(settings, first, fit):
