@@ -14,21 +14,9 @@ from keras_attention.files import read_arrays, read_json, write_arrays, write_js
 from keras_attention.runs import Run, WorkFolder
 
 
-class Comparison(WorkFolder):
-    """The folder of a comparison, and its content.
+class ReportedFolder(WorkFolder):
+    """A folder whose result is a summary with a report, and which may grow after it is finished."""
 
-    Args:
-        folder: its path; it need not exist yet.
-
-    Example:
-
-    >>> from keras_attention import Comparison
-    >>> comparison = Comparison("runs/photos-compare")  # what `compare` made there, or will make
-    >>> str(comparison.report_path), str(comparison.run("additive+softmax", seed=1).folder)
-    ('runs/photos-compare/report.html', 'runs/photos-compare/runs/additive+softmax/seed-1')
-    """
-
-    kind, plan_name, result_name, plan_type = "comparison", "comparison.json", "summary.json", Plan
     grows = True
 
     def __init__(self, folder):
@@ -43,6 +31,23 @@ class Comparison(WorkFolder):
             ValueError: the comparison is not finished.
         """
         return self.result
+
+
+class Comparison(ReportedFolder):
+    """The folder of a comparison, and its content.
+
+    Args:
+        folder: its path; it need not exist yet.
+
+    Example:
+
+    >>> from keras_attention import Comparison
+    >>> comparison = Comparison("runs/photos-compare")  # what `compare` made there, or will make
+    >>> str(comparison.report_path), str(comparison.run("additive+softmax", seed=1).folder)
+    ('runs/photos-compare/report.html', 'runs/photos-compare/runs/additive+softmax/seed-1')
+    """
+
+    kind, plan_name, result_name, plan_type = "comparison", "comparison.json", "summary.json", Plan
 
     @property
     def verdict(self):

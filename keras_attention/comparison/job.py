@@ -71,7 +71,7 @@ def compare(
         until: `"settled"` adds seeds, one at a time, to the variants whose verdict is open and to the references, until
             each verdict is settled or more seeds cannot settle it.
         max_seeds: up to how many seeds; 20 if `None`. Only with `until`.
-        minutes: how long that may take; `None` is no limit. Only with `until`.
+        minutes: how long that may take; no limit if `None`. Only with `until`.
         choose: how many variants are chosen by the validation figure of one seed each. Only they and the controls then
             get the seeds of `confirm`, on which alone the verdict rests.
         resplit: whether each seed draws its own split of a folder of images (validation alone, if the folder has a test

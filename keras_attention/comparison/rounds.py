@@ -33,7 +33,7 @@ class TimeLimit:
     """Says whether another round would end in time, if it takes as long as the one before.
 
     Args:
-        minutes: how long all rounds may take; `None` is no limit.
+        minutes: how long all rounds may take; no limit if `None`.
         clock: a function that returns the time in seconds.
     """
 

@@ -7,11 +7,10 @@ are made from those.
 import dataclasses
 
 from keras_attention.arguments import invalid
-from keras_attention.comparison.folder import Comparison
+from keras_attention.comparison.folder import Comparison, ReportedFolder
 from keras_attention.comparison.plan import variants_from_dict
 from keras_attention.comparison.variants import make_variants
 from keras_attention.config import TrainConfig
-from keras_attention.runs import WorkFolder
 
 OF_ONE_CALL = ("jobs", "backend", "scheduler", "minutes")  # options that do not hold when the work is resumed
 
@@ -65,7 +64,7 @@ class DatasetsPlan:
         )
 
 
-class DatasetsComparison(WorkFolder):
+class DatasetsComparison(ReportedFolder):
     """The folder of a comparison on several data sets, and its content.
 
     Args:
@@ -80,20 +79,6 @@ class DatasetsComparison(WorkFolder):
     """
 
     kind, plan_name, result_name, plan_type = "comparison of data sets", "datasets.json", "summary.json", DatasetsPlan
-    grows = True
-
-    def __init__(self, folder):
-        super().__init__(folder)
-        self.report_path = self.folder / "report.html"
-
-    @property
-    def summary(self):
-        """All results as plain data: the content of `summary.json`.
-
-        Raises:
-            ValueError: the comparison is not finished.
-        """
-        return self.result
 
     @property
     def verdict(self):

@@ -1,4 +1,4 @@
-"""A training warns once of each block whose maps are a single 1, or even; what is so by design is no warning."""
+"""Training warns once of each block whose maps are a single 1 or even, but not where they are so by design."""
 
 import warnings
 
