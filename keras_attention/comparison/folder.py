@@ -9,7 +9,7 @@ from keras_attention.atomic import remove
 from keras_attention.comparison.contrasts import LEVEL
 from keras_attention.comparison.looks import level_of_look
 from keras_attention.comparison.plan import Plan
-from keras_attention.comparison.verdicts import SETTLED
+from keras_attention.comparison.verdicts import DECIDED
 from keras_attention.files import read_arrays, read_json, write_arrays, write_json
 from keras_attention.runs import Run, WorkFolder
 
@@ -133,6 +133,6 @@ def decided(summary):
     for variant in summary["variants"]:
         for reference, each in variant["differences"].items():
             verdict = each.get(summary["metric"], {}).get("verdict")
-            if verdict in SETTLED:
+            if verdict in DECIDED:
                 found.setdefault(variant["name"], {})[reference] = verdict
     return found

@@ -9,7 +9,7 @@ from keras_attention.comparison.design import detectable
 from keras_attention.comparison.family import holm
 from keras_attention.comparison.judging import as_data, within_range
 from keras_attention.comparison.variants import REFERENCES
-from keras_attention.comparison.verdicts import SAME, SETTLED, verdict, within_margin
+from keras_attention.comparison.verdicts import DECIDED, SAME, verdict, within_margin
 from keras_attention.comparison.words import together
 from keras_attention.metrics import METRICS
 
@@ -113,7 +113,7 @@ def _judged(single, metric, margin, level):
     judged = {}
     for (name, (estimate, data)), corrected, within in zip(found.items(), p_corrected, p_within, strict=True):
         decided = verdict(estimate, corrected, within, level, metric.more_is_better)
-        more = {"p_corrected": corrected, "p_within": within, "verdict": decided, "settled": decided in SETTLED}
+        more = {"p_corrected": corrected, "p_within": within, "verdict": decided, "settled": decided in DECIDED}
         judged[name] = data | more | {"single": single[name]}
     return judged
 

@@ -10,7 +10,7 @@ from keras_attention.comparison.contrasts import JointModel
 from keras_attention.comparison.design import POWER, detectable, limit_of_images, needed, power_curve
 from keras_attention.comparison.family import corrected, first_step_level, holm
 from keras_attention.comparison.variants import REFERENCES
-from keras_attention.comparison.verdicts import SETTLED, verdict, within_margin
+from keras_attention.comparison.verdicts import DECIDED, verdict, within_margin
 
 
 class Judged:
@@ -153,7 +153,7 @@ class Judged:
             "limit_of_images": within_range(limit, most),
             "needed": list(needed(estimate, later, margin=self.margin, level_within=later_within) or ()) or None,
             "verdict": decided,
-            "settled": decided in SETTLED,
+            "settled": decided in DECIDED,
         }
 
 

@@ -5,7 +5,7 @@ import math
 import time
 
 from keras_attention.comparison.variants import REFERENCES
-from keras_attention.comparison.verdicts import SETTLED as VERDICTS
+from keras_attention.comparison.verdicts import DECIDED
 from keras_attention.metrics import METRICS
 from keras_attention.text import counted, listed
 
@@ -83,7 +83,7 @@ def states(summary):
 
 
 def _state(differences, margin):
-    left = [each for each in differences if each["verdict"] not in VERDICTS]
+    left = [each for each in differences if each["verdict"] not in DECIDED]
     if not left:
         return SETTLED if differences else OPEN
     return IMAGES_LIMIT if all(_limited(each, margin or 0.0) for each in left) else OPEN

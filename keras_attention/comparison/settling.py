@@ -6,7 +6,7 @@ from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.verdicts import NO_EVIDENCE, NOT_SETTLED
 from keras_attention.text import duration
 
-OPEN = (NO_EVIDENCE, NOT_SETTLED)
+UNDECIDED = (NO_EVIDENCE, NOT_SETTLED)
 
 
 def add_minutes(variants, pooled, anew=False):
@@ -37,7 +37,7 @@ def largest_open(found):
     Args:
         found: name → difference.
     """
-    still = {name: each for name, each in found.items() if each["verdict"] in OPEN}
+    still = {name: each for name, each in found.items() if each["verdict"] in UNDECIDED}
     return max(still.items(), key=lambda item: abs(item[1]["mean"])) if still else None
 
 

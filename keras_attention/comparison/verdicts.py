@@ -9,7 +9,7 @@ from keras_attention.comparison.looks import level_of_look
 
 HELPS, HURTS, NO_EVIDENCE, NO_INTERVAL, SAME = "helps", "hurts", "no evidence", "no interval", "the same"
 EQUIVALENT, NOT_SETTLED = "the same within the margin", "not settled"
-SETTLED = (HELPS, HURTS, EQUIVALENT, SAME)
+DECIDED = (HELPS, HURTS, EQUIVALENT, SAME)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from keras_attention.comparison import rounds
 from keras_attention.comparison.answer import UNCHANGED, against, amount, answer, change, gain, pooled
 from keras_attention.comparison.contrasts import CONFIDENCE, LEVEL
 from keras_attention.comparison.design import POWER
-from keras_attention.comparison.settling import OPEN, enough, largest_open, to_settle
+from keras_attention.comparison.settling import UNDECIDED, enough, largest_open, to_settle
 from keras_attention.comparison.verdicts import EQUIVALENT, HELPS, HURTS, NO_INTERVAL, SAME
 from keras_attention.metrics import METRICS
 from keras_attention.text import counted, interval, number, p_value, signed
@@ -104,7 +104,7 @@ def together(summary):
         kind, mean = difference["verdict"], difference["mean"]
         if kind in UNCHANGED:
             yield f"Against {name} it makes no difference that matters."
-        elif kind in OPEN:
+        elif kind in UNDECIDED:
             yield f"Against {name} these runs cannot tell: so far {_so_far(metric, mean)}."
         elif kind == before:
             yield f"And {change(metric, mean)} than {name}."
@@ -185,7 +185,7 @@ def _counts(reference, found, summary):
         within = "" if summary["margin"] is None else " within the margin"
         counts += f", {same} {'is' if same == 1 else 'are'} the same{within}"
     sentences = [f"Against {_WANTED[reference]}: {counts}{f', for {rest} there is no evidence' if rest else ''}."]
-    lost = sum(each["verdict"] in OPEN and not each["low"] <= 0 <= each["high"] for each in found.values())
+    lost = sum(each["verdict"] in UNDECIDED and not each["low"] <= 0 <= each["high"] for each in found.values())
     if lost:
         sentences.append(
             f"Of those, {lost} {'has' if lost == 1 else 'have'} an interval without 0, which is not evidence after the "
