@@ -8,6 +8,7 @@ import shlex
 import keras
 
 from keras_attention import __version__
+from keras_attention.comparison.request import DEFAULT_CONFIG
 from keras_attention.comparison.variants import REFERENCES, make_variants
 from keras_attention.config import TrainConfig, settings_of
 from keras_attention.config.rules import OF_A_VARIANT
@@ -69,16 +70,18 @@ def _how_many(plan):
 
 
 def _arguments(config):
-    """The flags of settings that differ from the defaults of `TrainConfig`; `None` if only a variant can set one."""
-    arguments = []
+    """The flags of settings that differ from those of `TrainConfig`, or from those that the command begins with; `None`
+    if only a variant can set one.
+    """
+    usual, arguments = TrainConfig(), []
+    begun = DEFAULT_CONFIG if config.data == DEFAULT_CONFIG.data else usual
     for name, each in settings_of(TrainConfig).items():
-        value, default = getattr(config, name), each.default
+        value, default = getattr(config, name), getattr(usual, name)
         if name == "attend":
             default = BACKBONES[config.backbone].attend
-        if name == "data_options" and config.data == "cluttered_digits":
-            # By default the command uses fewer images than `train`, so the number is always written.
-            value = {"count": ClutteredDigitsConfig.count} | value
-        if value == default:
+        if name == "data_options" and begun is DEFAULT_CONFIG:
+            value = {option: getattr(ClutteredDigitsConfig, option) for option in begun.data_options} | value
+        if value == default == getattr(begun, name):
             continue
         if name in OF_A_VARIANT:
             return None

@@ -17,7 +17,7 @@ CONTROLS = {
     "uniform": {"score": UNIFORM, "alignment": "softmax"},
 }
 REFERENCES = ("plain", "multiscale")
-DEFAULT_VARIANTS = ("plain", "multiscale", "additive+softmax", "additive+sigmoid")
+DEFAULT_VARIANTS = (*REFERENCES, "additive+softmax")
 FAMILIES = ("all-scores", "all-alignments", "all")
 
 

@@ -28,7 +28,7 @@ class DataSettings:
     )
     data_options: dict = setting(
         {},
-        Options(("clutter", "count", "seed"), integer(), "data option"),
+        Options(("clutter", "count", "test_count", "seed"), integer(optional=True), "data option"),
         "options of cluttered_digits: clutter, count, seed",
         "KEY=N",
         flag="--data-option",

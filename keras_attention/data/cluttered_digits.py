@@ -22,10 +22,10 @@ from keras_attention.quiet import only_errors
 
 logger = logging.getLogger(__name__)
 
-OPTIONS = ("image_size", "clutter", "count", "seed")
+OPTIONS = ("image_size", "clutter", "count", "test_count", "seed")
 SPLITS = ("train", "validation", "test")
 SHARE_OF_SCANS = {"train": 0.6, "validation": 0.2, "test": 0.2}
-SHARE_OF_COUNT = {"train": 1, "validation": 1 / 6, "test": 1 / 6}
+HELD_OUT_SHARE = 1 / 6  # images of validation, and by default of test, for each training image
 
 # Sides of whole digits and of fragments, as shares of the side of the image.
 DIGIT_SIDES = (0.5, 0.56, 0.62)
@@ -39,7 +39,9 @@ class ClutteredDigitsConfig(tfds.core.BuilderConfig):
     Args:
         image_size: side of the square images in pixels, at least 32.
         clutter: fragments of other digits in each image, at least 0.
-        count: number of training images, at least 60; validation and test have a sixth of it each.
+        count: number of training images, at least 60; validation has a sixth of it.
+        test_count: number of test images, at least 10; as many as of validation if `None`. All are painted from 359
+            scans: more images measure places, colours and clutter more finely, but no other handwriting.
         seed: seed of the draw of scans, places and colours.
     """
 
@@ -47,14 +49,24 @@ class ClutteredDigitsConfig(tfds.core.BuilderConfig):
     image_size: int = 64
     clutter: int = 8
     count: int = 6000
+    test_count: int | None = None
     seed: int = 0
 
     def __post_init__(self):
         require_integer("image_size", self.image_size, at_least=32)
         require_integer("clutter", self.clutter, at_least=0)
         require_integer("count", self.count, at_least=60)
+        if self.test_count is not None:
+            require_integer("test_count", self.test_count, at_least=10)
         require_integer("seed", self.seed, at_least=0, at_most=2**32 - 1)
-        self.name = f"{self.image_size}px-{self.clutter}fragments-{self.count}images-seed{self.seed}"
+        tests = "" if self.test_count is None else f"-{self.test_count}tests"
+        self.name = f"{self.image_size}px-{self.clutter}fragments-{self.count}images{tests}-seed{self.seed}"
+
+    @property
+    def counts(self):
+        """Split → how many images it has."""
+        held_out = round(self.count * HELD_OUT_SHARE)
+        return {"train": self.count, "validation": held_out, "test": self.test_count or held_out}
 
 
 class ClutteredDigits(tfds.core.GeneratorBasedBuilder):
@@ -93,7 +105,7 @@ class ClutteredDigits(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split, scans, labels):
         config = self.builder_config
         painter = Painter(scans, labels, config.image_size, config.clutter)
-        for index in range(round(config.count * SHARE_OF_COUNT[split])):
+        for index in range(config.counts[split]):
             image, mask = painter.paint(index % 10, np.random.default_rng([config.seed, SPLITS.index(split), index]))
             yield index, {"image": _png(image), "label": index % 10, "mask": _png(mask)}
 

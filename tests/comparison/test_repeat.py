@@ -11,11 +11,15 @@ from keras_attention.cli import parser
 from keras_attention.comparison import Variant, make_variants
 from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.repeat import command, versions
+from keras_attention.comparison.request import DEFAULT_CONFIG
+from keras_attention.config.rules import OF_A_VARIANT
 
+OF_THE_DEFAULT = [field.name for field in dataclasses.fields(DEFAULT_CONFIG) if field.name not in OF_A_VARIANT]
 SETTINGS = {
     "data": {"data": "my photos/eyes", "masks": "masks", "image_size": 96, "split_seed": 3, "augment": "photo"},
     "digits": {"data_options": {"count": 120, "clutter": 3}, "seed": 5},
-    "the other default": {"data_options": {}},
+    "the settings of train": {},
+    "the settings of compare": {name: getattr(DEFAULT_CONFIG, name) for name in OF_THE_DEFAULT},
     "model": {"attend": ("block4_pool",), "units": None, "width": 0.5, "pool_query": True, "dropout": 0.1},
     "frozen": {"data": "x", "weights": "w.npz", "freeze": "all", "cache_features": False, "flips": "both"},
     "part": {"data": "x", "weights": "w.npz", "freeze": "block3", "backbone_rate": 0.1, "clip_norm": 1.0},
@@ -30,8 +34,9 @@ def test_the_command_asks_for_the_same(settings):
     assert words[:2] == ["keras-attention", "compare"]
     options = parser().parse_args(words[1:])
     config = command_line._config(options)
-    if plan.config.data == "cluttered_digits":  # how many images is always said
-        assert config.data_options == {"count": 6000} | plan.config.data_options
+    if plan.config.data == "cluttered_digits":  # what the command has settings of its own for is always said
+        usual = {"count": 6000, "test_count": None, "clutter": 8}
+        assert config.data_options == {name: usual[name] for name in DEFAULT_CONFIG.data_options} | plan.config.data_options
         config = dataclasses.replace(config, data_options=plan.config.data_options)
     assert config == plan.config
     assert make_variants(options.variants.split(",")) == plan.variants

@@ -57,6 +57,16 @@ def test_options(tmp_path, read):
     assert not (bright & ~inside).any()
 
 
+def test_more_test_images_change_no_other(digits, tmp_path, read):
+    more = load("cluttered_digits", data_dir=tmp_path, **SMALLEST, test_count=30)
+    assert [more.split(split).count for split in SPLITS] == [60, 10, 30]
+    for split in SPLITS:
+        images, own = read(more, split)[0], read(digits, split)[0]
+        rows = {image.tobytes() for image in images}
+        assert {image.tobytes() for image in own} <= rows
+        assert len(rows) == len(images)
+
+
 def test_a_second_load_finds_the_files(tmp_path, monkeypatch):
     def written():
         return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tfrecord*")}
@@ -190,6 +200,7 @@ BAD = [
     ({"clutter": True}, "`clutter` is out of range. Expected an integer at least 0. Received: clutter=True."),
     ({"count": 59}, "`count` is out of range. Expected an integer at least 60. Received: count=59."),
     ({"count": 60.5}, "`count` is out of range. Expected an integer at least 60. Received: count=60.5."),
+    ({"test_count": 9}, "`test_count` is out of range. Expected an integer at least 10. Received: test_count=9."),
     ({"seed": -1}, "`seed` is out of range. Expected an integer at least 0"),
     ({"seed": 2**32}, "`seed` is out of range. Expected an integer at least 0"),
 ]
@@ -204,6 +215,6 @@ def test_bad_options(options, message, tmp_path):
 
 @pytest.mark.parametrize("name", ["clutterr", "version", "description"])
 def test_the_error_for_an_unknown_option_gives_the_known_ones(name, tmp_path):
-    match = rf"^Unknown option '{name}'.*\. Expected one of: .*clutter, count, seed\. Received: option='{name}'"
+    match = rf"^Unknown option '{name}'.*\. Expected one of: .*clutter, count, test_count, seed\. Received: option='{name}'"
     with pytest.raises(ValueError, match=match):
         load("cluttered_digits", data_dir=tmp_path, **SMALLEST, **{name: 3})
