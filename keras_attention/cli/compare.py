@@ -16,8 +16,9 @@ HOW_MANY = ("margin", "until", "max_seeds", "minutes", "choose", "confirm", "res
 WHERE = ("jobs", "backend", "scheduler")  # where the runs take place
 DESCRIPTION = """\
 Trains several networks with several seeds under equal conditions, and says with intervals whether attention helped.
-Without arguments it does so on cluttered_digits, in less than 12 minutes on two cores. The networks are compared by the
-figure of --monitor, measured on the test split. --data A,B compares on each data set, and over all of them."""
+Without --data it does so on small images of cluttered_digits, in about 12 minutes on two cores, with settings of its
+own (32 px, width 0.125, 8 epochs, 16 images per step, rate 0.004), each of which a flag changes. The networks are
+compared by the figure of --monitor, measured on the test split. --data A,B compares on each data set, and over all."""
 EXAMPLES = """\
 variants, separated by commas:
   plain                           the backbone as it is
@@ -43,10 +44,10 @@ def add(commands):
         argument_default=argparse.SUPPRESS,
     )
     group = parser.add_argument_group("comparison")
-    text = "what to compare, see below (default plain,multiscale,additive+softmax,additive+sigmoid)"
+    text = "what to compare, see below (default plain,multiscale,additive+softmax)"
     group.add_argument("--variants", metavar="A,B", help=text)
     group.add_argument(
-        "--seeds", type=int, metavar="N", help="number of seeds, from --seed on (default 2; 1: no interval)"
+        "--seeds", type=int, metavar="N", help="number of seeds, from --seed on (default 3; 1: no interval)"
     )
     text = "the difference up to which two networks count as the same, such as .01; then that is a verdict too"
     group.add_argument("--margin", type=float, metavar="F", help=text)

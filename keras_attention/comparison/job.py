@@ -53,10 +53,11 @@ def compare(
     chooses the best epoch of a run (`config.monitor`), measured on the test split.
 
     Args:
-        config: the `TrainConfig` that the variants share; 3,000 images of `cluttered_digits` if `None`.
+        config: the `TrainConfig` that the variants share; if `None`, one for small images of `cluttered_digits`, with
+            which networks are trained in a minute or two.
         variants: names, or `Variant`s; see `make_variants`. `plain` and `multiscale`, the references, are added if
-            missing. By default the references, `additive+softmax` and `additive+sigmoid`.
-        seeds: how many seeds, counted upwards from the seed of `config`; 2 if `None`. One seed gives no interval.
+            missing. By default the references and `additive+softmax`.
+        seeds: how many seeds, counted upwards from the seed of `config`; 3 if `None`. One seed gives no interval.
         run: the folder; `runs/<data>-compare` if `None`.
         jobs: how many runs at once, each in a separate process.
         backend: `"processes"` on this machine, or `"dask"`.

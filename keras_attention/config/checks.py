@@ -243,6 +243,8 @@ class Options(Check):
         return option, self.value.parse(value) if isinstance(self.value, Number) else plain_value(value)
 
     def words(self, value):
+        if isinstance(self.value, Number):
+            return [f"{name}={word}" for name, option in value.items() for word in self.value.words(option)]
         return [f"{name}={option if isinstance(option, str) else json.dumps(option)}" for name, option in value.items()]
 
 

@@ -215,6 +215,6 @@ def test_bad_options(options, message, tmp_path):
 
 @pytest.mark.parametrize("name", ["clutterr", "version", "description"])
 def test_the_error_for_an_unknown_option_gives_the_known_ones(name, tmp_path):
-    match = rf"^Unknown option '{name}'.*\. Expected one of: .*clutter, count, test_count, seed\. Received: option='{name}'"
+    match = rf"^Unknown option '{name}'.*\. Expected one of: .*clutter, count, test_count, seed\. Received: option='"
     with pytest.raises(ValueError, match=match):
         load("cluttered_digits", data_dir=tmp_path, **SMALLEST, **{name: 3})
