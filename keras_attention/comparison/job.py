@@ -68,7 +68,7 @@ def compare(
         overwrite: whether a comparison in the folder may be replaced.
         verbose: whether to print the plan, and a line for each run.
         margin: the difference up to which two variants count as the same, such as .01; "the same" is then a verdict
-            too. To be chosen before the figures are seen.
+            too. To be chosen before the figures are seen. If `None`, there is none, but .02 where `config` is `None`.
         until: `"settled"` adds seeds, one at a time, to the variants whose verdict is open and to the references, until
             each verdict is settled or more seeds cannot settle it.
         max_seeds: up to how many seeds; 20 if `None`. Only with `until`.

@@ -2,6 +2,7 @@
 
 import time
 
+from keras_attention.metrics import METRICS
 from keras_attention.text import counted, time_left
 
 
@@ -10,6 +11,8 @@ def announce(comparison, plan, dataset):
     lines = [dataset.described]
     lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
     lines.append(f"        {_how_many(comparison, plan)}")
+    if plan.margin is not None:
+        lines.append(f"margin  {plan.margin}: a difference in {METRICS[plan.metric].title} up to that does not count")
     lines.append(f"folder  {comparison.folder}")
     return "\n".join(lines)
 

@@ -1,5 +1,7 @@
 """What a comparison is asked for → its folder and its plan, both checked."""
 
+import dataclasses
+
 from keras_attention.arguments import invalid, require_choice, require_number
 from keras_attention.comparison.folder import Comparison
 from keras_attention.comparison.plan import Plan
@@ -16,6 +18,8 @@ DEFAULT_CONFIG = TrainConfig(
     learning_rate=4e-3,
     epochs=8,
 )
+DEFAULT_MARGIN = 0.02  # of the comparison with these settings, so that "the same" is an answer too
+WHERE_AND_WHICH = ("data_dir", "precision", "seed")  # settings that ask no other question
 DEFAULT_SEEDS = 3
 USUAL_MOST_SEEDS = 20  # of a comparison until the verdict is settled
 CONFIRMING_SEEDS = 5
@@ -58,13 +62,20 @@ def claim(config, variants, run, resume, overwrite, asked):
             "train_on_validation=False",
             "train_on_validation=True",
         )
-    kept = {name: getattr(saved, name) for name in asked} if saved else _usual(asked)
+    kept = {name: getattr(saved, name) for name in asked} if saved else _usual(asked, config)
     given = {name: value for name, value in asked.items() if value is not None}
     plan = Plan(config, make_variants(variants, config.backbone), **kept | given)
     return comparison, comparison.claim(plan, resume, overwrite)
 
 
-def _usual(asked):
+def _usual(asked, config):
     """The usual values of a new plan; how many seeds depends on how they are spent."""
+    same = dataclasses.replace(config, **{name: getattr(DEFAULT_CONFIG, name) for name in WHERE_AND_WHICH})
+    margin = DEFAULT_MARGIN if same == DEFAULT_CONFIG else None
     seeds = DEFAULT_SEEDS if asked["choose"] is None else CONFIRMING_SEEDS
-    return dict.fromkeys(asked) | {"seeds": asked["folds"] or seeds, "costs": True, "resplit": False}
+    return dict.fromkeys(asked) | {
+        "seeds": asked["folds"] or seeds,
+        "costs": True,
+        "resplit": False,
+        "margin": margin,
+    }
