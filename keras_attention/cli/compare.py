@@ -47,7 +47,10 @@ def add(commands):
     text = "what to compare, see below (default plain,multiscale,additive+softmax)"
     group.add_argument("--variants", metavar="A,B", help=text)
     group.add_argument(
-        "--seeds", type=int, metavar="N", help="number of seeds, from --seed on (default 3; 1: no interval)"
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="number of seeds, from --seed on (default 3; for more than eight variants --choose 4; 1: no interval)",
     )
     text = "the difference up to which two networks count as the same, such as .01; then that is a verdict too"
     group.add_argument("--margin", type=float, metavar="F", help=text)
@@ -59,7 +62,7 @@ def add(commands):
     group.add_argument("--minutes", type=float, metavar="F", help=text)
     text = "train each variant once, and go on with the best K by validation, and the controls"
     group.add_argument("--choose", type=int, metavar="K", help=text)
-    text = "with --choose: how many fresh seeds they get, on which alone the verdict rests (default 5)"
+    text = "with --choose: how many fresh seeds they get, on which alone the verdict rests (default 7)"
     group.add_argument("--confirm", type=int, metavar="N", help=text)
     text = "each seed draws its own split of a folder of images, so that the verdict is on data like these"
     group.add_argument("--resplit", action="store_true", default=None, help=text)

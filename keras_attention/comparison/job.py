@@ -57,7 +57,9 @@ def compare(
             which networks are trained in a minute or two.
         variants: names, or `Variant`s; see `make_variants`. `plain` and `multiscale`, the references, are added if
             missing. By default the references and `additive+softmax`.
-        seeds: how many seeds, counted upwards from the seed of `config`; 3 if `None`. One seed gives no interval.
+        seeds: how many seeds, counted upwards from the seed of `config`. If `None`, 3; or for more than eight variants
+            besides the controls, if nothing else is said of seeds, `choose=4` and `confirm=7`. One seed gives no
+            interval.
         run: the folder; `runs/<data>-compare` if `None`.
         jobs: how many runs at once, each in a separate process.
         backend: `"processes"` on this machine, or `"dask"`.
@@ -80,7 +82,7 @@ def compare(
             images that the seeds share.
         folds: into how many folds the images of a folder are split, each of which is the test split of a seed in turn;
             `seeds` is then the number of folds if `None`.
-        confirm: how many fresh seeds the chosen variants get; 5 if `None`. Only with `choose`, instead of `seeds`.
+        confirm: how many fresh seeds the chosen variants get; 7 if `None`. Only with `choose`, instead of `seeds`.
 
     Returns:
         The `Comparison`: its folder holds `report.html`, `report.md`, `results.csv`, `summary.json`, and the runs.

@@ -22,7 +22,8 @@ DEFAULT_MARGIN = 0.02  # of the comparison with these settings, so that "the sam
 WHERE_AND_WHICH = ("data_dir", "precision", "seed")  # settings that ask no other question
 DEFAULT_SEEDS = 3
 USUAL_MOST_SEEDS = 20  # of a comparison until the verdict is settled
-CONFIRMING_SEEDS = 5
+# Of more variants than `MANY` the best are chosen by one seed each: that finds more than as many runs spread over all.
+MANY, CHOSEN, CONFIRMING_SEEDS = 8, 4, 7
 UNTIL = ("settled",)
 
 
@@ -56,25 +57,29 @@ def claim(config, variants, run, resume, overwrite, asked):
     config = config or (saved.config if saved else DEFAULT_CONFIG)
     if variants is None:
         variants = saved.variants if saved else DEFAULT_VARIANTS
+    variants = make_variants(variants, config.backbone)
     if config.train_on_validation:
         raise invalid(
             "The runs of a comparison choose their best epoch on the validation images.",
             "train_on_validation=False",
             "train_on_validation=True",
         )
-    kept = {name: getattr(saved, name) for name in asked} if saved else _usual(asked, config)
+    kept = {name: getattr(saved, name) for name in asked} if saved else _usual(asked, config, variants)
     given = {name: value for name, value in asked.items() if value is not None}
-    plan = Plan(config, make_variants(variants, config.backbone), **kept | given)
+    plan = Plan(config, variants, **kept | given)
     return comparison, comparison.claim(plan, resume, overwrite)
 
 
-def _usual(asked, config):
-    """The usual values of a new plan; how many seeds depends on how they are spent."""
+def _usual(asked, config, variants):
+    """The usual values of a new plan; how many seeds, and for which variants, depends on how they are spent."""
     same = dataclasses.replace(config, **{name: getattr(DEFAULT_CONFIG, name) for name in WHERE_AND_WHICH})
     margin = DEFAULT_MARGIN if same == DEFAULT_CONFIG else None
-    seeds = DEFAULT_SEEDS if asked["choose"] is None else CONFIRMING_SEEDS
+    choose = asked["choose"]
+    if all(asked[name] is None for name in ("seeds", "max_seeds", "choose", "folds")):
+        choose = CHOSEN if sum(not variant.is_control for variant in variants) > MANY else None
     return dict.fromkeys(asked) | {
-        "seeds": asked["folds"] or seeds,
+        "seeds": asked["folds"] or (DEFAULT_SEEDS if choose is None else CONFIRMING_SEEDS),
+        "choose": choose,
         "costs": True,
         "resplit": False,
         "margin": margin,

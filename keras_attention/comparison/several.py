@@ -8,7 +8,7 @@ from keras_attention.comparison.execution import check_backend
 from keras_attention.comparison.job import compare, prepared
 from keras_attention.comparison.joining import join_summaries
 from keras_attention.comparison.looks import level_of_look
-from keras_attention.comparison.request import seeds_asked
+from keras_attention.comparison.request import DEFAULT_SEEDS, seeds_asked
 from keras_attention.comparison.several_folder import DatasetsComparison, planned
 from keras_attention.comparison.sources import named_sources
 from keras_attention.export.graph import require_tensorflow
@@ -109,11 +109,18 @@ def _joined(names, most=4):
     return "+".join(names[:most] + ([f"{len(names) - most}-more"] if len(names) > most else []))
 
 
+def _options(plan, own):
+    """The options of the comparison on one data set. Another choice of variants on each could not be joined."""
+    spends = any(plan.options.get(each) is not None for each in (*SPENDING, "folds"))
+    return plan.options if spends or own.begun else {"seeds": DEFAULT_SEEDS} | plan.options
+
+
 def _check(folder, plan, name, resume):
     """Raises what a comparison on a data set would raise before it begins."""
-    spending = seeds_asked(*(plan.options.get(each) for each in SPENDING))
-    asked = spending | {each: plan.options.get(each) for each in QUESTION}
     own = folder.comparison(name)
+    options = _options(plan, own)
+    spending = seeds_asked(*(options.get(each) for each in SPENDING))
+    asked = spending | {each: options.get(each) for each in QUESTION}
     try:
         prepared(plan.config_of(name), plan.variants, own.folder, resume and own.begun, not resume, asked)
     except (TypeError, ValueError) as error:
@@ -124,8 +131,9 @@ def _compare_one(folder, plan, name, verbose, tell):
     """Compares on one data set; returns why that failed, or `None`."""
     tell(f"\n{name}")
     own = folder.comparison(name)
+    options = _options(plan, own)
     try:
-        compare(plan.config_of(name), plan.variants, run=own.folder, resume=own.begun, verbose=verbose, **plan.options)
+        compare(plan.config_of(name), plan.variants, run=own.folder, resume=own.begun, verbose=verbose, **options)
     except Exception as error:
         tell(f"failed  {one_line(error)}")
         return one_line(error)

@@ -7,7 +7,8 @@ import pytest
 from keras_attention import TrainConfig
 from keras_attention.cli import compare as command_line
 from keras_attention.cli import parser
-from keras_attention.comparison.request import DEFAULT_CONFIG, claim
+from keras_attention.comparison import make_variants
+from keras_attention.comparison.request import DEFAULT_CONFIG, MANY, claim
 
 NOTHING = dict.fromkeys(("seeds", "max_seeds", "choose", "costs", "margin", "resplit", "folds"))
 
@@ -39,7 +40,18 @@ def test_a_margin_that_is_asked_for_counts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("asked", "seeds"), [({}, 3), ({"choose": 1}, 5), ({"max_seeds": 20}, 3), ({"folds": 4}, 4), ({"seeds": 2}, 2)]
+    ("asked", "seeds"), [({}, 3), ({"choose": 1}, 7), ({"max_seeds": 20}, 3), ({"folds": 4}, 4), ({"seeds": 2}, 2)]
 )
 def test_how_many_seeds(asked, seeds, tmp_path):
     assert plan_of(tmp_path, variants=["additive+softmax", "dot+softmax"], **asked).seeds == seeds
+
+
+def test_many_variants_are_chosen_from_unless_it_is_said_how_many_seeds_they_get(tmp_path):
+    many = ["all-scores"]
+    assert sum(not variant.is_control for variant in make_variants(many)) == MANY + 1
+    plan = plan_of(tmp_path, variants=many)
+    assert (plan.choose, plan.seeds) == (4, 7)
+    for asked in ({"seeds": 3}, {"folds": 3}, {"max_seeds": 8}, {"choose": 2}):
+        assert plan_of(tmp_path, variants=many, **asked).choose == asked.get("choose")
+    fewer = [variant for variant in make_variants(many) if variant.name != "dot+softmax"]
+    assert plan_of(tmp_path, variants=fewer).choose is None
