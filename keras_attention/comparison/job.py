@@ -111,6 +111,8 @@ def compare(
     asked = seeds_asked(seeds, until, max_seeds, minutes, choose, confirm)
     asked |= {"costs": costs, "margin": margin, "resplit": resplit, "folds": folds}
     comparison, plan, dataset, backbone = prepared(config, variants, run, resume, overwrite, asked)
+    if minutes is not None and plan.max_seeds is None:
+        raise invalid("`minutes` limits how long seeds are added.", "`until` as well", f"minutes={minutes}")
     for damaged in comparison.forget_damaged_runs(plan) if resume else ():
         tell(f"damaged {damaged}: its files cannot be read, so it is run again", flush=True)
     tell(announce(comparison, plan, dataset), flush=True)

@@ -142,7 +142,13 @@ def _require_stages(plan):
             raise invalid(
                 "A comparison until the verdict is settled needs two seeds to begin with, and at most `max_seeds`.",
                 f"seeds from 2 to {plan.max_seeds}",
-                f"seeds={plan.seeds}, max_seeds={plan.max_seeds}",
+                f"`seeds={plan.seeds}` and `max_seeds={plan.max_seeds}`",
+            )
+        if not any(variant.config(plan.config).attends for variant in plan.variants):
+            raise invalid(
+                "`until` adds seeds until attention is judged, and no variant attends to anything.",
+                "a score and an alignment, such as additive+softmax, among `variants`",
+                ", ".join(variant.name for variant in plan.variants),
             )
     if plan.choose is not None:
         others = sum(not variant.is_control for variant in plan.variants)

@@ -43,7 +43,7 @@ def test_the_seed_of_a_choice_is_not_one_of_the_verdict(with_fields):
         ({"margin": -0.01}, "`margin` is out of range. Expected a number above 0. Received: margin=-0.01."),
         ({"margin": float("nan")}, "`margin` is out of range."),
         ({"max_seeds": 2}, "needs two seeds to begin with, and at most `max_seeds`. Expected seeds from 2 to 2."),
-        ({"max_seeds": 8, "seeds": 1}, "Received: seeds=1, max_seeds=8."),
+        ({"max_seeds": 8, "seeds": 1}, "Received: `seeds=1` and `max_seeds=8`."),
         ({"choose": 0}, "`choose` is out of range. Expected an integer at least 1. Received: choose=0."),
         (
             {"choose": 3},

@@ -140,6 +140,10 @@ def test_data_with_splits_have_none_to_draw(written, tmp_path):
         ({"confirm": 5}, r"^`confirm` needs `choose`\."),
         ({"until": "bored"}, r"^Unknown until 'bored'\. Expected one of: settled\."),
         ({"until": "settled", "minutes": 0}, r"^`minutes` is out of range\."),
+        (
+            {"minutes": 3},
+            r"^`minutes` limits how long seeds are added\. Expected `until` as well\.",
+        ),
         ({"choose": 1, "seeds": 3}, r"^`choose` gives fresh seeds to the chosen variants\."),
         ({"choose": 2}, r"^`choose` must be less than the number of variants that are not controls\."),
         ({"choose": 1, "confirm": 1}, r"^A confirmation needs at least two seeds\."),
@@ -149,6 +153,13 @@ def test_data_with_splits_have_none_to_draw(written, tmp_path):
 def test_what_does_not_fit_is_refused_before_anything_is_written(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         run(tmp_path, ["additive+softmax", "dot+softmax"], **options)
+    assert not (tmp_path / "it").exists()
+
+
+def test_seeds_are_not_added_for_controls_alone(tmp_path):
+    message = r"^`until` adds seeds until attention is judged, and no variant attends to anything\. .*plain, uniform\.$"
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, ["plain", "uniform"], until="settled")
     assert not (tmp_path / "it").exists()
 
 
