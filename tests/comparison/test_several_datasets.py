@@ -8,10 +8,12 @@ import pytest
 import seams
 from PIL import Image
 
-from keras_attention import TrainConfig, compare_datasets
+from keras_attention import Comparison, TrainConfig, compare_datasets
 from keras_attention.cli import main
+from keras_attention.comparison import several
 from keras_attention.comparison.datasets import join, rank
 from keras_attention.comparison.joining import join_summaries
+from keras_attention.comparison.several_folder import planned
 from keras_attention.comparison.sources import named_sources, split_sources
 from keras_attention.metrics import METRICS
 from keras_attention.report import datasets_table
@@ -44,6 +46,15 @@ def test_sources_are_named_by_the_last_part_of_their_path(tmp_path):
 def test_fewer_than_two_sources_are_refused(sources, error):
     with pytest.raises(error):
         named_sources(sources)
+
+
+def test_all_data_sets_keep_all_variants_unless_a_choice_is_asked_for(tmp_path):
+    own = Comparison(tmp_path / "a")
+    for asked, expected in ({}, {"seeds": 3}), ({"margin": 0.1}, {"seeds": 3, "margin": 0.1}):
+        plan = planned({"a": "x/a", "b": "x/b"}, None, ["all-scores"], asked)
+        assert several._options(plan, own) == expected
+    for asked in {"choose": 2}, {"folds": 3}, {"until": "settled"}, {"seeds": 5}:
+        assert several._options(planned({"a": "x/a", "b": "x/b"}, None, ["all-scores"], asked), own) == asked
 
 
 # ---- joined figures ----
