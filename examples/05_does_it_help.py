@@ -4,10 +4,10 @@ r"""
 
 *Shows:* a comparison of networks with and without attention over several seeds, how to read its verdict, and what a
 single lucky run would have claimed.
-*Takes:* seven to fourteen minutes on two cores, as busy as they are; with `--smoke` about a minute, on few small
+*Takes:* seven to seventeen minutes on two cores, as busy as they are; with `--smoke` about a minute, on few small
 images. A second run finds the trained networks in the folder of the first and takes seconds.
-*Reaches:* a test accuracy between .91 and .96 in each of nine runs, attention better in every pair, by .02 on average
-against the plain network, and a 95 % interval from −.04 to +.09: no evidence.
+*Reaches:* a test accuracy between .93 and .96 in each of nine runs, attention better than the plain network with every
+seed, by .016 on average, a 95 % interval from +.002 to +.030; and still no verdict.
 """
 
 # %%
@@ -72,7 +72,8 @@ comparison = compare(
 ## The verdict
 
 The answer in words follows from the figures by fixed rules, which `summary["rules"]` states. The first sentence is the
-answer; it is one of *helps*, *hurts* and *no evidence*, against each of the two references.
+answer; the others say what it rests on, against each of the two references: attention *helps*, *hurts*, or there is
+*no evidence*.
 """
 
 # %%
@@ -83,9 +84,11 @@ print(summary["rules"])
 
 # %% [markdown]
 """
-With three seeds the answer is: no evidence that attention helps or hurts. The two sentences after it give the largest
-difference to each reference, with its interval and its p-value, and the last two say what a comparison of this size
-could have found. The next cells show where they come from.
+With three seeds these runs cannot tell. One interval leaves out 0, and still that is no verdict: two networks are
+compared with the plain one, so that one of them is lucky more often than a single one would be; and a part of the 5 %
+of false verdicts is kept for the day when you add seeds and look again. After both, p would have to be below .04, and
+is .067. The last sentences say what a comparison of this size could have found, and what would settle it. The next
+cells show where the figures come from.
 
 "No evidence" does not say that there is no effect. It says that an effect, if there is one, is too small for these
 seeds and these test images.
@@ -135,15 +138,14 @@ for name, reference in ((ATTENTION, "plain"), (ATTENTION, "multiscale"), ("multi
 
 # %% [markdown]
 """
-Attention is ahead by about .024 of the plain network, and the interval goes from about −.04 to +.09. It includes 0, so
-the difference may be random; it includes +.08 too, so that a large effect is not excluded either. Most of its
-width comes from the seeds: the pairs differ from each other by several hundredths. Against `multiscale` the difference
-is about .011, and here the test images are the larger part, since 500 of them leave a standard error of .006.
+Attention is ahead of the plain network by .016, and the interval goes from +.002 to +.030; the seeds make more of its
+width than the test images. Against `multiscale` the difference is .005, from −.009 to +.018: it includes 0, so the
+difference may be random, and it includes +.018 too, so that an effect worth having is not excluded either.
 
-That is also what `needed` says. Against `plain`, about 23 seeds on the same images would settle a difference of this
-size; against `multiscale`, about 12 seeds, but on 2,500 test images. With three seeds only a difference of .105 (to
-`plain`) or .035 (to `multiscale`) could have been expected to be found. You can know that before you train for long: a
-first comparison with two or three seeds tells how many the real one needs.
+That is also what `needed` says. Against `plain`, about 11 seeds on the same images would settle a difference of this
+size; against `multiscale`, about 11 seeds, but on 5,000 test images. With three seeds a difference of .024 could have
+been expected to be found, and no smaller one. You can know that before you train for long: a first comparison with two
+or three seeds tells how many the real one needs.
 
 ## A picture of it
 
@@ -198,10 +200,10 @@ for reference in REFERENCES:
 
 # %% [markdown]
 r"""
-With bad luck, half a hundredth; with good luck, five hundredths, which would have looked like a success. In these runs
-every pair speaks for attention, and still the interval includes 0. Is that too strict? No: if attention made no
-difference at all, three pairs would agree on the sign in one of four comparisons ($2 \cdot (1/2)^3$). A result
-that appears at random that often is not evidence.
+With bad luck attention would have looked harmful; with good luck, better by three hundredths, which would have been
+called a success. In these runs every seed speaks for attention against the plain network, and still there is no verdict.
+Is that too strict? No: if attention made no difference at all, three pairs would agree on the sign in one of four
+comparisons ($2 \cdot (1/2)^3$). A result that appears at random that often is not evidence.
 
 ## The maps of the same runs
 
@@ -218,9 +220,9 @@ for seed in summary["seeds"]:
 
 # %% [markdown]
 r"""
-The three trainings have almost the same accuracy, and quite different maps: that of `block3_pool` points at the digit
-in about 78 % of the images with one seed, and in 24 % with another, hardly above chance (21 %). Whoever shows
-the maps of one run shows one of many. The next chapter looks into it.
+The three trainings differ little in accuracy, and much in their maps: that of `block3_pool` points at the digit in 85 %
+of the images with one seed, and in 5 % with another, where chance would give 21 %. Whoever shows the maps of one run
+shows one of many. The next chapter looks into it.
 
 ## What `multiscale` is for
 
@@ -230,7 +232,7 @@ answers this, because that network has the same features and no attention:
 
 $$\text{attention} - \text{plain} = (\text{attention} - \text{multiscale}) + (\text{multiscale} - \text{plain})$$
 
-The first term is what attention adds, the second what more features add. Here both are about .01, and neither is
+The first term is what attention adds, the second what more features add. Here they are .005 and .011, and neither is
 settled. A paper that shows only the left side has not shown that attention helps. The verdict of `compare` therefore
 says *it is the attention* only where both references are beaten.
 
@@ -249,14 +251,15 @@ for path in sorted(comparison.folder.iterdir()):
 """
 ## More seeds
 
-If the answer is open and matters to you, add seeds: with `seeds=23` and `resume=True` the same call trains only what is
-missing. Decide on the number before you look, as the summary suggests it (`needed`). To add seeds one by one until the
-interval happens to leave out 0 is another way to be lucky.
+If the answer is open and matters to you, add seeds: with `seeds=11` and `resume=True` the same call trains only what is
+missing. To add seeds until something shows is another way to be lucky; therefore the folder remembers each verdict, and
+every further one has a smaller part of the 5 %. `until="settled"` plans that in advance, and stops by itself.
 
 ## What to take from this
 
-One run against one other says little: here two single runs could have differed by .006 or by .052. Train each network
-with several seeds, pair them, and look at the interval of the difference; as long as it includes 0, you do not know.
+One run against one other says little: here two single runs could have differed by −.004 or by +.032. Train each network
+with several seeds, pair them, and look at the interval of the difference and at the verdict, which allows for all that
+was compared.
 Hold attention against the same head without attention, not against the plain network alone, since more features are not
 attention. And if the interval is too wide, the comparison tells how many seeds and test images would do.
 
