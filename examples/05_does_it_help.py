@@ -201,7 +201,8 @@ for reference in REFERENCES:
 # %% [markdown]
 r"""
 With bad luck attention would have looked harmful; with good luck, better by three hundredths, which would have been
-called a success. In these runs every seed speaks for attention against the plain network, and still there is no verdict.
+called a success. In these runs every seed speaks for attention against the plain network, and still there is no
+verdict.
 Is that too strict? No: if attention made no difference at all, three pairs would agree on the sign in one of four
 comparisons ($2 \cdot (1/2)^3$). A result that appears at random that often is not evidence.
 

@@ -217,8 +217,8 @@ for name in ATTENDED:
 """
 In one right answer of ten the map of `block3_pool` looks elsewhere, the map of `block4_pool` in one of seven. With
 another seed it can be most of them: in chapter 5 the map of `block3_pool` of one network pointed beside the digit in
-nineteen of twenty images, and that network was the most accurate of the three. Nothing forces the last layer to use an attended
-layer. It gets three vectors, and if two of them give the class away, the third may say anything.
+nineteen of twenty images, and that network was the most accurate of the three. Nothing forces the last layer to use an
+attended layer. It gets three vectors, and if two of them give the class away, the third may say anything.
 
 Does the network use its weights at all? There is a direct test. Replace them by even ones, $1/n$ at each position, keep
 everything else as it was trained, and look how many answers change. `UniformScore` gives such weights; backbone and

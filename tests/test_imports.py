@@ -74,7 +74,7 @@ INSIDE = {
         {"job"},
     ],
     "comparison": [
-        {"spread", "family", "looks", "variants", "datasets", "sources"},
+        {"spread", "family", "looks", "variants", "datasets", "sources", "defaults"},
         {"contrasts", "plan"},
         {"chances", "design"},
         {"verdicts"},

@@ -173,7 +173,7 @@ def after_interrupt(options):
 def _config(options):
     """The given settings; to resume, on top of the settings of the comparison."""
     from keras_attention.comparison import Comparison
-    from keras_attention.comparison.request import DEFAULT_CONFIG
+    from keras_attention.comparison.defaults import DEFAULT_CONFIG
     from keras_attention.config import TrainConfig
 
     given, folder = given_settings(options), getattr(options, "run", None)
@@ -184,5 +184,6 @@ def _config(options):
     if getattr(options, "resume", False) and not comparison.abandoned:
         base = comparison.plan.config
     if "data_options" in given:
-        given["data_options"] = base.data_options | given["data_options"]
+        options = base.data_options | given["data_options"]
+        given["data_options"] = {name: value for name, value in options.items() if value is not None}
     return base.with_settings(**given)

@@ -8,7 +8,7 @@ import shlex
 import keras
 
 from keras_attention import __version__
-from keras_attention.comparison.request import DEFAULT_CONFIG
+from keras_attention.comparison.defaults import DEFAULT_CONFIG
 from keras_attention.comparison.variants import REFERENCES, make_variants
 from keras_attention.config import TrainConfig, settings_of
 from keras_attention.config.rules import OF_A_VARIANT

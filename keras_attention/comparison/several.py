@@ -4,11 +4,12 @@ import inspect
 
 from keras_attention.arguments import invalid, one_line, unknown
 from keras_attention.comparison.contrasts import LEVEL
+from keras_attention.comparison.defaults import DEFAULT_SEEDS
 from keras_attention.comparison.execution import check_backend
 from keras_attention.comparison.job import compare, prepared
 from keras_attention.comparison.joining import join_summaries
 from keras_attention.comparison.looks import level_of_look
-from keras_attention.comparison.request import DEFAULT_SEEDS, seeds_asked
+from keras_attention.comparison.request import seeds_asked
 from keras_attention.comparison.several_folder import DatasetsComparison, planned
 from keras_attention.comparison.sources import named_sources
 from keras_attention.export.graph import require_tensorflow

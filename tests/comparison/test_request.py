@@ -8,7 +8,8 @@ from keras_attention import TrainConfig
 from keras_attention.cli import compare as command_line
 from keras_attention.cli import parser
 from keras_attention.comparison import make_variants
-from keras_attention.comparison.request import DEFAULT_CONFIG, MANY, claim
+from keras_attention.comparison.defaults import DEFAULT_CONFIG, MANY
+from keras_attention.comparison.request import claim
 
 NOTHING = dict.fromkeys(("seeds", "max_seeds", "choose", "costs", "margin", "resplit", "folds"))
 

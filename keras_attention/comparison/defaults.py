@@ -1,0 +1,20 @@
+"""What a comparison does where little is asked for: its networks, its images, and how many seeds."""
+
+from keras_attention.config import TrainConfig
+
+# What is compared should be trained: with twice the epochs these networks gain less than .01. Small images and narrow
+# layers allow that in minutes, and many test images cost little and let small differences be found.
+DEFAULT_CONFIG = TrainConfig(
+    data_options={"count": 10_000, "clutter": 4, "test_count": 3000},
+    image_size=32,
+    width=0.125,
+    batch_size=16,
+    learning_rate=4e-3,
+    epochs=8,
+)
+DEFAULT_MARGIN = 0.02  # of the comparison with these settings, so that "the same" is an answer too
+WHERE_AND_WHICH = ("data_dir", "precision", "seed")  # settings that ask no other question
+DEFAULT_SEEDS = 3
+USUAL_MOST_SEEDS = 20  # of a comparison until the verdict is settled
+# Of more variants than `MANY` the best are chosen by one seed each: that finds more than as many runs spread over all.
+MANY, CHOSEN, CONFIRMING_SEEDS = 8, 4, 7
