@@ -284,7 +284,7 @@ def test_a_source_that_does_not_exist_is_refused_by_name(folders, tmp_path):
     assert not (tmp_path / "it").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_on_the_command_line(written, folders, tmp_path, capsys):
     written({"additive": 1.5})
     small = ["--image-size", "32", "--width", ".05", "--units", "8", "--epochs", "1", "--no-costs"]

@@ -189,7 +189,7 @@ def test_when_every_run_fails_there_is_no_report(settings, tmp_path, monkeypatch
     assert not (tmp_path / "comparison" / "report.html").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_variants_of_a_frozen_backbone_share_their_features(settings, data_dir, tmp_path, monkeypatch):
     filled, fill = [], seams.filling_of_features()
 

@@ -31,6 +31,7 @@ def frozen(tiny, tmp_path):
     return lambda **changes: tiny(**settings | changes)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_pictures")
 def test_masks_teach_attention_where_to_look(tiny, tmp_path):
     shared = {"alignment": "sigmoid", "epochs": 4, "learning_rate": 0.01, "augment": "none"}

@@ -233,10 +233,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tiny, tmp_path):
     assert not Run(tmp_path / "run").finished
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("changes", "layers"),
     [
-        pytest.param({"attend": ()}, 0, marks=pytest.mark.long),
+        ({"attend": ()}, 0),
         ({"attend": ("block4_pool",), "alignment": "hard", "alignment_options": {"estimator": "reinforce"}}, 1),
     ],
     ids=["plain", "sampled"],

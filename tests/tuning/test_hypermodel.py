@@ -107,7 +107,7 @@ def test_callbacks_are_called_as_in_one_fit(stops, epochs, fit, capsys):
         assert ours.logs[hook] >= theirs.logs[hook], hook
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_callback_that_stops_and_restores_sees_one_training(fit):
     """`EarlyStopping` waits across the stages, and restores the best weights of the whole model."""
     stopping = keras.callbacks.EarlyStopping("never_better", patience=FROZEN, mode="min", restore_best_weights=True)
@@ -142,7 +142,7 @@ def test_without_an_epoch_the_history_is_empty(fit):
     assert [call for call, *_ in recorder.calls] == ["on_train_begin", "on_train_end"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_callbacks_see_the_optimizer_that_trains_where_masks_teach(fit, tmp_path):
     recorder = Recorder()
     data = {"data_options": {"count": 60, "clutter": 1}, "data_dir": str(tmp_path / "data")}
