@@ -16,8 +16,8 @@ HOW_MANY = ("margin", "until", "max_seeds", "minutes", "choose", "confirm", "res
 WHERE = ("jobs", "backend", "scheduler")  # where the runs take place
 DESCRIPTION = """\
 Trains several networks with several seeds under equal conditions, and says with intervals whether attention helped.
-Without --data it does so on small images of cluttered_digits, in about 12 minutes on two cores, with settings of its
-own (32 px, width 0.125, 8 epochs, 16 images per step, rate 0.004), each of which a flag changes. The networks are
+Without --data it does so on small images of cluttered_digits, in 10 to 20 minutes on two cores, with settings of
+its own (32 px, width 0.125, 8 epochs, 16 images per step, rate 0.004), each of which a flag changes. The networks are
 compared by the figure of --monitor, measured on the test split. --data A,B compares on each data set, and over all."""
 EXAMPLES = """\
 variants, separated by commas:
