@@ -14,6 +14,7 @@ import tempfile
 import cloudpickle
 
 from keras_attention.plugins import load_plugins
+from keras_attention.quiet import import_tensorflow
 
 
 def call_in_own_process(function, *arguments):
@@ -38,6 +39,15 @@ def call_in_own_process(function, *arguments):
     if error is not None:
         raise RuntimeError(error)
     return result
+
+
+def prepare_process():
+    """Prepares a process that joblib has started: imports TensorFlow quietly, then the plugins of the first process.
+
+    It is here because a worker imports the module of this function first, and any other would import TensorFlow aloud.
+    """
+    import_tensorflow()
+    load_plugins()
 
 
 def _answer(given, answer):

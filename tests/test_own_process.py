@@ -1,12 +1,15 @@
 """A function in a process of its own: its result, its error, its death, and nothing of this process in it."""
 
 import os
+import pickle
 import random
 import re
+import subprocess
+import sys
 
 import pytest
 
-from keras_attention.own_process import call_in_own_process
+from keras_attention.own_process import call_in_own_process, prepare_process
 
 
 def test_results_come_back_from_another_process():
@@ -41,3 +44,9 @@ def test_a_process_that_dies_is_told():
 
     with pytest.raises(ChildProcessError, match=re.escape("The process ended with code -9.")):
         call_in_own_process(die)
+
+
+def test_a_worker_can_import_tensorflow_quietly_as_nothing_before_does():
+    code = "import pickle, sys; pickle.loads(sys.stdin.buffer.read()); sys.exit('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(prepare_process), capture_output=True)
+    assert done.returncode == 0, done.stderr

@@ -211,6 +211,7 @@ def test_a_comparison_and_a_new_process_with_a_plugin(chebyshev, tmp_path, capsy
     variants = ["--variants", "chebyshev+softmax", "--seeds", "1", "--jobs", "2"]
     compared = command("compare", *variants, *TINY, "--run", "compared")
     assert compared.returncode == 0, compared.stderr
+    assert "absl" not in compared.stderr  # of TensorFlow, in the processes of the jobs
     assert "not measured" not in compared.stdout
     report = (tmp_path / "compared" / "report.md").read_text()
     assert "keras-attention --plugin own/chebyshev_of_a_test.py compare" in report

@@ -10,8 +10,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from keras_attention.arguments import invalid, reason, require_choice, require_integer
 from keras_attention.comparison.tasks import KILLED, Outcome, run_task, run_task_in_own_process
-from keras_attention.plugins import load_plugins
-from keras_attention.quiet import import_tensorflow
+from keras_attention.own_process import prepare_process
 from keras_attention.runs import Run
 
 BACKENDS = ("processes", "dask")
@@ -82,13 +81,7 @@ def _in_processes(tasks, jobs):
 
 
 def _processes(tasks, jobs):
-    return _parallel(run_task, tasks, jobs, backend="loky", initializer=_prepare)
-
-
-def _prepare():
-    """Prepares a new process: imports TensorFlow quietly, then the plugins of the process that started it."""
-    import_tensorflow()
-    load_plugins()
+    return _parallel(run_task, tasks, jobs, backend="loky", initializer=prepare_process)
 
 
 def _alone(task):
