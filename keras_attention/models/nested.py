@@ -143,7 +143,7 @@ def parts(model, tensor):
 
 
 def with_calls(model, replaced):
-    """The same graph of the same layers, with functions that are called in place of some layers.
+    """The same graph of the same layers, with functions that are called instead of some layers.
 
     Args:
         model: a functional model, or a `Sequential` that is built.
