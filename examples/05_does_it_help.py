@@ -85,10 +85,10 @@ print(summary["rules"])
 # %% [markdown]
 """
 With three seeds these runs cannot tell. One interval does not include 0, but this is not yet a verdict: two networks
-are compared with the plain one, so that one of them is lucky more often than a single one would be; and a part of the 5
-% of false verdicts is kept for the day when you add seeds and look again. After both, p would have to be below .04, and
-is .067. The last sentences say what a comparison of this size could have found, and what would settle it. The next
-cells show where the figures come from.
+are compared with the plain one, so that one of them is lucky more often than a single one would be; and a part of
+the 5 % of false verdicts is kept for the day when you add seeds and look again. After both, p would have to be below
+.04, and is .067. The last sentences say what a comparison of this size could have found, and what would settle it. The
+next cells show where the figures come from.
 
 "No evidence" does not say that there is no effect. It says that an effect, if there is one, is too small for these
 seeds and these test images.
