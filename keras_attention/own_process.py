@@ -41,12 +41,14 @@ def call_in_own_process(function, *arguments):
     return result
 
 
-def prepare_process():
+def prepare_process(threads):
     """Prepares a process that joblib has started: imports TensorFlow quietly, then the plugins of the first process.
+
+    The processes of one machine share its cores: each operation has that many `threads`.
 
     It is here because a worker imports the module of this function first, and any other would import TensorFlow aloud.
     """
-    import_tensorflow()
+    import_tensorflow(threads)
     load_plugins()
 
 

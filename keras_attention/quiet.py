@@ -9,14 +9,20 @@ import tempfile
 NOISY = ("absl", "tensorflow")
 
 
-def import_tensorflow():
-    """Imports Keras and TensorFlow silently; what they print is shown only if the import fails."""
+def import_tensorflow(threads=None):
+    """Imports Keras and TensorFlow silently; what they print is shown only if the import fails.
+
+    Args:
+        threads: how many threads an operation may have; one for each core if `None`.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     with silenced(tell_errors=True):
         import keras  # noqa: F401
-        import tensorflow  # noqa: F401
+        import tensorflow as tf
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
 @contextlib.contextmanager

@@ -46,6 +46,16 @@ def test_a_process_that_dies_is_told():
         call_in_own_process(die)
 
 
+def test_the_processes_of_one_machine_share_its_cores():
+    def threads_of(threads):
+        import tensorflow as tf
+
+        prepare_process(threads)
+        return tf.config.threading.get_intra_op_parallelism_threads()
+
+    assert call_in_own_process(threads_of, 3) == 3
+
+
 def test_a_worker_can_import_tensorflow_quietly_as_nothing_before_does():
     code = "import pickle, sys; pickle.loads(sys.stdin.buffer.read()); sys.exit('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(prepare_process), capture_output=True)

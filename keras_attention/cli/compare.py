@@ -16,7 +16,7 @@ HOW_MANY = ("margin", "until", "max_seeds", "minutes", "choose", "confirm", "res
 WHERE = ("jobs", "backend", "scheduler")  # where the runs take place
 DESCRIPTION = """\
 Trains several networks with several seeds under equal conditions, and says with intervals whether attention helped.
-Without --data it does so on small images of cluttered_digits, in 10 to 20 minutes on two cores, with settings of
+Without --data it does so on small images of cluttered_digits, in about 10 minutes on two cores, with settings of
 its own (32 px, width 0.125, 8 epochs, 16 images per step, rate 0.004), each of which a flag changes. The networks are
 compared by the figure of --monitor, measured on the test split. --data A,B compares on each data set, and over all."""
 EXAMPLES = """\
@@ -68,9 +68,8 @@ def add(commands):
     group.add_argument("--resplit", action="store_true", default=None, help=text)
     text = "cross-validation: each of K folds of a folder of images is the test split of a seed in turn"
     group.add_argument("--folds", type=int, metavar="K", help=text)
-    group.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="runs at the same time, in processes (default 1)"
-    )
+    text = "runs at the same time, in processes (default 1; without --data and a GPU as many as cores, up to 4)"
+    group.add_argument("--jobs", type=int, metavar="N", help=text)
     group.add_argument(
         "--backend", default="processes", metavar="NAME", help="where the runs take place: processes (default), dask"
     )

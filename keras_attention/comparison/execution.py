@@ -4,11 +4,14 @@ import contextlib
 import os
 import pathlib
 import uuid
+import warnings
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from keras_attention.arguments import invalid, reason, require_choice, require_integer
+from keras_attention.comparison.defaults import MOST_DEFAULT_JOBS, asks_the_default
+from keras_attention.comparison.repeat import accelerators
 from keras_attention.comparison.tasks import KILLED, Outcome, run_task, run_task_in_own_process
 from keras_attention.own_process import prepare_process
 from keras_attention.runs import Run
@@ -19,11 +22,11 @@ SECONDS_TO_CONNECT = 15
 
 def check_backend(jobs, backend, scheduler):
     """Raises a `ValueError` if the settings do not fit together, or a cluster does not answer or has no workers."""
-    require_integer("jobs", jobs, at_least=1)
+    require_integer("jobs", 1 if jobs is None else jobs, at_least=1)
     require_choice("backend", backend, BACKENDS)
     if backend == "dask" and not scheduler:
         raise invalid('`backend="dask"` needs `scheduler`.', "an address, such as tcp://host:8786", "none")
-    if backend == "dask" and jobs != 1:
+    if backend == "dask" and jobs not in (None, 1):
         raise invalid("A Dask cluster runs as many jobs as it has workers.", "`jobs` left out", f"jobs={jobs}")
     if backend != "dask" and scheduler:
         raise invalid("`scheduler` is for a Dask cluster only.", '`backend="dask"`', f"scheduler={scheduler!r}")
@@ -35,12 +38,22 @@ def check_backend(jobs, backend, scheduler):
                 )
 
 
+def usual_jobs(config):
+    """How many processes the runs have if nothing is said: one, but more for networks as narrow as the default ones.
+
+    An accelerator is not shared: a process takes its memory whole.
+    """
+    if not asks_the_default(config) or accelerators():
+        return 1
+    return min(MOST_DEFAULT_JOBS, joblib.cpu_count())
+
+
 @contextlib.contextmanager
 def workers(jobs=1, backend="processes", scheduler=None, folder="."):
     """Yields a function from tasks to an iterator over their `Outcome`s, in the order in which the tasks end.
 
     Args:
-        jobs: how many processes; 1 stays in this process.
+        jobs: how many processes, which share the cores; 1 stays in this process.
         backend: `"processes"` on this machine, or `"dask"`.
         scheduler: the address of the Dask scheduler.
         folder: the folder of the comparison, which the workers of a cluster must see under the same path.
@@ -70,9 +83,10 @@ def _in_processes(tasks, jobs):
     pending = {task.folder: task for task in tasks}
     while pending:
         try:
-            for outcome in _processes(list(pending.values()), jobs):
-                del pending[outcome.task.folder]
-                yield outcome
+            with _without_restarts_told():
+                for outcome in _processes(list(pending.values()), jobs):
+                    del pending[outcome.task.folder]
+                    yield outcome
         except TerminatedWorkerError:
             begun = [task for task in pending.values() if task.beside("attempts").exists()]
             for task in begun or list(pending.values())[:jobs]:
@@ -80,8 +94,17 @@ def _in_processes(tasks, jobs):
                 yield _alone(task)
 
 
+@contextlib.contextmanager
+def _without_restarts_told():
+    """joblib replaces a process that has grown by 300 MB between two tasks, as a run may, and warns of it each time."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+        yield
+
+
 def _processes(tasks, jobs):
-    return _parallel(run_task, tasks, jobs, backend="loky", initializer=prepare_process)
+    threads = max(1, joblib.cpu_count() // jobs)
+    return _parallel(run_task, tasks, jobs, backend="loky", initializer=prepare_process, initargs=(threads,))
 
 
 def _alone(task):

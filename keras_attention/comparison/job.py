@@ -6,7 +6,7 @@ import time
 from keras_attention.arguments import invalid, one_line
 from keras_attention.comparison.analysis import summarize
 from keras_attention.comparison.cost import measure_cost
-from keras_attention.comparison.execution import check_backend, workers
+from keras_attention.comparison.execution import check_backend, usual_jobs, workers
 from keras_attention.comparison.progress import announce, follow
 from keras_attention.comparison.repeat import about
 from keras_attention.comparison.request import claim, seeds_asked
@@ -30,7 +30,7 @@ def compare(
     variants=None,
     seeds=None,
     run=None,
-    jobs=1,
+    jobs=None,
     backend="processes",
     scheduler=None,
     costs=None,
@@ -61,7 +61,9 @@ def compare(
             besides the controls, if nothing else is said of seeds, `choose=4` and `confirm=7`. One seed gives no
             interval.
         run: the folder; `runs/<data>-compare` if `None`.
-        jobs: how many runs at once, each in a separate process.
+        jobs: how many runs at once, each in a separate process, which share the cores. If `None`, 1; but where `config`
+            is `None` and there is no accelerator, as many as there are cores, up to 4, as networks so narrow gain
+            nothing from a second core.
         backend: `"processes"` on this machine, or `"dask"`.
         scheduler: the address of the Dask scheduler; its workers must see the folder under the same path.
         costs: whether to measure the cost of each network at the end; `True` if `None`.
@@ -115,7 +117,8 @@ def compare(
         raise invalid("`minutes` limits how long seeds are added.", "`until` as well", f"minutes={minutes}")
     for damaged in comparison.forget_damaged_runs(plan) if resume else ():
         tell(f"damaged {damaged}: its files cannot be read, so it is run again", flush=True)
-    tell(announce(comparison, plan, dataset), flush=True)
+    jobs = jobs or (usual_jobs(plan.config) if backend == "processes" else 1)
+    tell(announce(comparison, plan, dataset, jobs), flush=True)
     comparison.begin(plan, resume)
     comparison.save_examples(shown_examples(dataset))
     _fill_cache(plan, dataset, backbone, verbose)

@@ -6,11 +6,12 @@ from keras_attention.metrics import METRICS
 from keras_attention.text import counted, time_left
 
 
-def announce(comparison, plan, dataset):
+def announce(comparison, plan, dataset, jobs=1):
     """The first lines of a comparison: the data, the variants, the number of runs and the folder."""
+    at_once = f", {jobs} at a time" if jobs > 1 else ""
     lines = [dataset.described]
     lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
-    lines.append(f"        {_how_many(comparison, plan)}")
+    lines.append(f"        {_how_many(comparison, plan)}{at_once}")
     if plan.margin is not None:
         lines.append(f"margin  {plan.margin}: a difference in {METRICS[plan.metric].title} up to that does not count")
     lines.append(f"folder  {comparison.folder}")

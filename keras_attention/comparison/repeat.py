@@ -30,9 +30,14 @@ def about(plan, dataset, folder):
             "cores": len(os.sched_getaffinity(0)),
             "processor": platform.machine(),
             "system": platform.system(),
-            "accelerators": [device for device in keras.distribution.list_devices() if "cpu" not in device.lower()],
+            "accelerators": accelerators(),
         },
     }
+
+
+def accelerators():
+    """The names of the devices of this machine other than its processor, such as `gpu:0`."""
+    return [device for device in keras.distribution.list_devices() if "cpu" not in device.lower()]
 
 
 def versions():

@@ -1,7 +1,5 @@
 """What a comparison is asked for → its folder and its plan, both checked."""
 
-import dataclasses
-
 from keras_attention.arguments import invalid, require_choice, require_number
 from keras_attention.comparison.defaults import (
     CHOSEN,
@@ -11,7 +9,7 @@ from keras_attention.comparison.defaults import (
     DEFAULT_SEEDS,
     MANY,
     USUAL_MOST_SEEDS,
-    WHERE_AND_WHICH,
+    asks_the_default,
 )
 from keras_attention.comparison.folder import Comparison
 from keras_attention.comparison.plan import Plan
@@ -65,8 +63,6 @@ def claim(config, variants, run, resume, overwrite, asked):
 
 def _usual(asked, config, variants):
     """The usual values of a new plan; how many seeds, and for which variants, depends on how they are spent."""
-    same = dataclasses.replace(config, **{name: getattr(DEFAULT_CONFIG, name) for name in WHERE_AND_WHICH})
-    margin = DEFAULT_MARGIN if same == DEFAULT_CONFIG else None
     choose = asked["choose"]
     if all(asked[name] is None for name in ("seeds", "max_seeds", "choose", "folds")):
         choose = CHOSEN if sum(not variant.is_control for variant in variants) > MANY else None
@@ -75,5 +71,5 @@ def _usual(asked, config, variants):
         "choose": choose,
         "costs": True,
         "resplit": False,
-        "margin": margin,
+        "margin": DEFAULT_MARGIN if asks_the_default(config) else None,
     }

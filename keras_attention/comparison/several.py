@@ -89,7 +89,7 @@ def _check_options(options):
     for name in options:
         if name not in OPTIONS:
             raise unknown("option", name, OPTIONS)
-    check_backend(options.get("jobs") or 1, options.get("backend") or "processes", options.get("scheduler"))
+    check_backend(options.get("jobs"), options.get("backend") or "processes", options.get("scheduler"))
 
 
 def _claim(sources, config, variants, run, resume, overwrite, options):

@@ -1,11 +1,13 @@
 """A task: done once, continued where it was cut off, tried again where it broke, and never an exception."""
 
 import os
+import warnings
 
 import pytest
 import seams
 
 from keras_attention.comparison import execution, tasks
+from keras_attention.comparison.defaults import DEFAULT_CONFIG
 from keras_attention.comparison.tasks import Outcome, Task, clear_attempts, foreign_members, register_members, run_task
 from keras_attention.layers import SCORES, Score
 from keras_attention.runs import Run
@@ -141,6 +143,17 @@ def test_a_process_that_dies_stops_none_of_the_others(plan, tmp_path, monkeypatc
     assert "deadly" in processes.alone
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_process_that_joblib_replaces_is_no_warning(task, monkeypatch):
+    def replaced(tasks, jobs):
+        warnings.warn("A worker stopped while some jobs were given to the executor.", UserWarning, stacklevel=1)
+        yield from (Outcome(each, 1.0) for each in tasks)
+
+    seams.processes_of_tasks(monkeypatch, replaced)
+    with execution.workers(jobs=2) as carry_out:
+        assert [outcome.task for outcome in carry_out([task])] == [task]
+
+
 def test_a_process_of_its_own_is_tried_again(task, monkeypatch):
     answers = [ChildProcessError("killed"), Outcome(task, 2.0)]
 
@@ -194,6 +207,33 @@ def test_a_cluster_without_workers():
         pytest.raises(ValueError, match=r"^The Dask cluster must have workers"),
     ):
         execution.check_backend(1, "dask", cluster.scheduler_address)
+
+
+@pytest.mark.parametrize(
+    ("settings", "cores", "accelerators", "jobs"),
+    [
+        ({}, 2, [], 2),
+        ({"seed": 9}, 2, [], 2),
+        ({}, 1, [], 1),
+        ({}, 64, [], 4),
+        ({}, 64, ["gpu:0"], 1),
+        ({"width": 1.0}, 2, [], 1),
+        ({"data": "photos"}, 2, [], 1),
+    ],
+)
+def test_how_many_processes_the_default_networks_get(settings, cores, accelerators, jobs, monkeypatch):
+    seams.cores_for_tasks(monkeypatch, lambda: cores)
+    seams.accelerators_for_tasks(monkeypatch, lambda: accelerators)
+    assert execution.usual_jobs(DEFAULT_CONFIG.with_settings(**settings)) == jobs
+
+
+def test_processes_share_the_cores(task, monkeypatch):
+    given = []
+    seams.cores_for_tasks(monkeypatch, lambda: 8)
+    seams.parallel_tasks(monkeypatch, lambda *_, **options: given.append(options["initargs"]) or [])
+    for jobs in (2, 3, 16):
+        list(seams.processes_of_tasks()([task], jobs))
+    assert given == [(4,), (2,), (1,)]
 
 
 def test_one_job_is_this_process(task, calls):
