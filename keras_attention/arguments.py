@@ -57,6 +57,12 @@ def require_choice(argument, value, choices, also=""):
     return value
 
 
+def require_option(family, name, option, options):
+    """Raises a `ValueError` unless the member `name` of a family has the option."""
+    if option not in options:
+        raise unknown(f"option of the {family} {name!r}:", option, options, f"{family}_options")
+
+
 def require_truth(argument, value):
     """Returns `value` if it is True or False; other objects are refused, as the string "false" would count as true."""
     if not isinstance(value, bool):

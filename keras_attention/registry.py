@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import keras
 
-from keras_attention.arguments import invalid, unknown
+from keras_attention.arguments import invalid, require_option, unknown
 
 PACKAGE = "keras_attention"
 
@@ -121,8 +121,7 @@ class Registry(Members):
             raise unknown(self.family, name, self._members)
         choices = self.options(self._members[name])
         for option in options:
-            if option not in choices:
-                raise unknown(f"option of the {self.family} {name!r}:", option, choices, f"{self.family}_options")
+            require_option(self.family, name, option, choices)
         return self.get(name, **{**defaults, **options})
 
     def options(self, cls):
@@ -156,7 +155,12 @@ class Registry(Members):
 
     def formulas(self):
         """Short name → the first line of the class docstring, which states the formula."""
-        return {name: inspect.getdoc(cls).split("\n")[0] for name, cls in self._members.items()}
+        return {name: self.about(name)["description"] for name in self}
+
+    def about(self, name):
+        """What `keras_attention.members` knows of a member: its formula, and its options with their defaults."""
+        cls = self._members[name]
+        return {"description": inspect.getdoc(cls).split("\n")[0], "options": self.options(cls)}
 
 
 def require_classes(path):

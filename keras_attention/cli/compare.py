@@ -96,7 +96,7 @@ def run(options):
 def _several(options):
     """The sources of data if there are several, `[]` to go on with those of the folder; `None` for one."""
     from keras_attention.comparison import DatasetsComparison
-    from keras_attention.comparison.sources import split_sources
+    from keras_attention.sources import split_sources
 
     data, folder = getattr(options, "data", None), getattr(options, "run", None)
     sources = [] if data is None else split_sources(data)
@@ -172,11 +172,11 @@ def after_interrupt(options):
 def _config(options):
     """The given settings; to resume, on top of the settings of the comparison."""
     from keras_attention.comparison import Comparison
-    from keras_attention.comparison.defaults import DEFAULT_CONFIG
+    from keras_attention.comparison.defaults import DEFAULT_COMPARISON
     from keras_attention.config import TrainConfig
 
     given, folder = given_settings(options), getattr(options, "run", None)
-    base = DEFAULT_CONFIG
+    base = DEFAULT_COMPARISON
     if given.get("data", base.data) != base.data:
         base = TrainConfig()
     comparison = Comparison(folder or f"runs/{TrainConfig(**given).subject}-compare")

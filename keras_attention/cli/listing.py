@@ -2,6 +2,8 @@
 
 import textwrap
 
+from keras_attention.members import members
+
 
 def add(commands):
     """Declares the command."""
@@ -14,24 +16,18 @@ def add(commands):
 
 def run(options):
     """Runs the command."""
-    from keras_attention.layers import ALIGNMENTS, SCORES
-    from keras_attention.models import BACKBONES
-
-    for title, registry in (("scores", SCORES), ("alignments", ALIGNMENTS)):
-        _print(title, registry.formulas(), {name: registry.options(registry[name]) for name in registry})
-    layers = {
-        name: {"attend": ",".join(backbone.attend), "query": backbone.query} for name, backbone in BACKBONES.items()
-    }
-    _print("backbones", {name: backbone.description for name, backbone in BACKBONES.items()}, layers)
+    for family in ("score", "alignment"):
+        _print(family, lambda layer: layer.options)
+    _print("backbone", lambda backbone: {"attend": ",".join(backbone.attend), "query": backbone.query})
 
 
-def _print(title, descriptions, options):
+def _print(family, options):
     """Prints a family: each member with its description, and below it its options or layers."""
-    print(f"{title}:")
-    width = max(map(len, descriptions))
+    print(f"{family}s:")
+    width = max(map(len, members(family)))
     indent = " " * (width + 4)
-    for name, description in descriptions.items():
-        print(f"  {name:{width}}  {description}")
-        texts = [f"{option}={value}" for option, value in options[name].items()]
+    for name, member in members(family).items():
+        print(f"  {name:{width}}  {member.description}")
+        texts = [f"{option}={value}" for option, value in options(member).items()]
         if texts:
             print(textwrap.fill(" ".join(texts), 110, initial_indent=indent, subsequent_indent=indent))

@@ -103,7 +103,7 @@ def _folder(options):
 def _hypermodel(options):
     """The hypermodel of the options; `None` to resume, or to work for a chief, without changes to the plan."""
     from keras_attention.tuning import AttentionHyperModel, Search
-    from keras_attention.tuning.job import DEFAULT_CONFIG
+    from keras_attention.tuning.job import DEFAULT_SEARCH
 
     given, resumes = _given(options), getattr(options, "resume", False) and not Search(options.run).abandoned
     continues = resumes or hasattr(options, "worker")
@@ -112,7 +112,7 @@ def _hypermodel(options):
         _check_empty(given | fix | choose)
     if continues and not (given or fix or choose):
         return None
-    base = DEFAULT_CONFIG if given.get("data", DEFAULT_CONFIG.data) == DEFAULT_CONFIG.data else type(DEFAULT_CONFIG)()
+    base = DEFAULT_SEARCH if given.get("data", DEFAULT_SEARCH.data) == DEFAULT_SEARCH.data else type(DEFAULT_SEARCH)()
     if continues:
         plan = Search(options.run).plan
         base, fix, choose = plan.config, plan.fix | fix, plan.choose | choose

@@ -4,7 +4,7 @@ from keras_attention.comparison.folder import Comparison
 from keras_attention.comparison.job import compare
 from keras_attention.comparison.several import compare_datasets
 from keras_attention.comparison.several_folder import DatasetsComparison
-from keras_attention.comparison.variants import DEFAULT_VARIANTS, Variant, make_variants
+from keras_attention.variants import DEFAULT_VARIANTS, Variant, make_variants
 
 __all__ = [
     "DEFAULT_VARIANTS",

@@ -6,12 +6,12 @@ from keras_attention.comparison.contrasts import JointModel
 from keras_attention.comparison.images import held_out_ratio, share_images
 from keras_attention.comparison.judging import Judged, as_data
 from keras_attention.comparison.settling import add_minutes
-from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.verdicts import Rule
 from keras_attention.comparison.words import conclusions, in_short, rules, what_would_settle
 from keras_attention.metrics import METRICS, image_deviations
 from keras_attention.metrics.influence import mean
 from keras_attention.models.outputs import LOGITS
+from keras_attention.variants import REFERENCES
 
 
 def summarize(comparison, plan, errors=(), rule=None):

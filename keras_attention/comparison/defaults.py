@@ -1,19 +1,9 @@
-"""What a comparison does where little is asked for: its networks, its images, and how many seeds."""
+"""What a comparison does where little is asked for: its margin, its processes, and how many seeds."""
 
 import dataclasses
 
-from keras_attention.config import TrainConfig
+from keras_attention.config import DEFAULT_COMPARISON
 
-# What is compared should be trained: with twice the epochs these networks gain less than .01. Small images and narrow
-# layers allow that in minutes, and many test images cost little and let small differences be found.
-DEFAULT_CONFIG = TrainConfig(
-    data_options={"count": 10_000, "clutter": 4, "test_count": 3000},
-    image_size=32,
-    width=0.125,
-    batch_size=16,
-    learning_rate=4e-3,
-    epochs=8,
-)
 DEFAULT_MARGIN = 0.02  # of the comparison with these settings, so that "the same" is an answer too
 WHERE_AND_WHICH = ("data_dir", "precision", "seed")  # settings that ask no other question
 # The cores gain more from a network each than from one in common, if it is that narrow. A process takes about 1 GB.
@@ -25,6 +15,6 @@ MANY, CHOSEN, CONFIRMING_SEEDS = 8, 4, 7
 
 
 def asks_the_default(config):
-    """Whether the settings ask what `DEFAULT_CONFIG` asks, with whatever seed, precision and folder of data."""
-    same = {name: getattr(DEFAULT_CONFIG, name) for name in WHERE_AND_WHICH}
-    return dataclasses.replace(config, **same) == DEFAULT_CONFIG
+    """Whether the settings ask what `DEFAULT_COMPARISON` asks, with whatever seed, precision and folder of data."""
+    same = {name: getattr(DEFAULT_COMPARISON, name) for name in WHERE_AND_WHICH}
+    return dataclasses.replace(config, **same) == DEFAULT_COMPARISON

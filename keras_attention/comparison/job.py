@@ -12,7 +12,6 @@ from keras_attention.comparison.repeat import about
 from keras_attention.comparison.request import claim, seeds_asked
 from keras_attention.comparison.rounds import TimeLimit, ended, ranking, rounds, states
 from keras_attention.comparison.tasks import Task, clear_attempts, foreign_members
-from keras_attention.comparison.variants import CONTROLS, Variant
 from keras_attention.comparison.words import on_seeds
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.memory import released
@@ -22,6 +21,7 @@ from keras_attention.runs import load_data
 from keras_attention.seeding import kept
 from keras_attention.text import teller, time_left
 from keras_attention.training import build_backbone, build_model, fill_cache, require_monitor, shown_examples
+from keras_attention.variants import CONTROLS, Variant
 
 
 @kept()

@@ -8,10 +8,10 @@ from keras_attention.comparison.datasets import join, rank
 from keras_attention.comparison.design import detectable
 from keras_attention.comparison.family import holm
 from keras_attention.comparison.judging import as_data, within_range
-from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.verdicts import DECIDED, SAME, verdict, within_margin
 from keras_attention.comparison.words import together
 from keras_attention.metrics import METRICS
+from keras_attention.variants import REFERENCES
 
 
 def join_summaries(summaries, level=LEVEL):

@@ -9,8 +9,8 @@ from keras_attention.comparison.chances import chances_of_rank
 from keras_attention.comparison.contrasts import JointModel
 from keras_attention.comparison.design import POWER, detectable, limit_of_images, needed, power_curve
 from keras_attention.comparison.family import corrected, first_step_level, holm
-from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.verdicts import DECIDED, verdict, within_margin
+from keras_attention.variants import REFERENCES
 
 
 class Judged:

@@ -3,8 +3,8 @@
 import dataclasses
 
 from keras_attention.arguments import invalid, require_integer, require_number, require_truth
-from keras_attention.comparison.variants import Variant
 from keras_attention.config import TrainConfig, with_current_names
+from keras_attention.variants import Variant
 
 MOST_SEEDS = 1000
 PLAIN = ("seeds", "costs", "margin", "max_seeds", "choose", "resplit", "folds")

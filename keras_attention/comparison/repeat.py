@@ -8,13 +8,12 @@ import shlex
 import keras
 
 from keras_attention import __version__
-from keras_attention.comparison.defaults import DEFAULT_CONFIG
-from keras_attention.comparison.variants import REFERENCES, make_variants
-from keras_attention.config import TrainConfig, settings_of
+from keras_attention.config import DEFAULT_COMPARISON, TrainConfig, settings_of
 from keras_attention.config.rules import OF_A_VARIANT
 from keras_attention.data.cluttered_digits import ClutteredDigitsConfig
 from keras_attention.models import BACKBONES
 from keras_attention.plugins import program
+from keras_attention.variants import REFERENCES, make_variants
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn")
 
@@ -79,12 +78,12 @@ def _arguments(config):
     if only a variant can set one.
     """
     usual, arguments = TrainConfig(), []
-    begun = DEFAULT_CONFIG if config.data == DEFAULT_CONFIG.data else usual
+    begun = DEFAULT_COMPARISON if config.data == DEFAULT_COMPARISON.data else usual
     for name, each in settings_of(TrainConfig).items():
         value, default = getattr(config, name), getattr(usual, name)
         if name == "attend":
             default = BACKBONES[config.backbone].attend
-        if name == "data_options" and begun is DEFAULT_CONFIG:
+        if name == "data_options" and begun is DEFAULT_COMPARISON:
             value = {option: getattr(ClutteredDigitsConfig, option) for option in begun.data_options} | value
         if value == default == getattr(begun, name):
             continue

@@ -4,7 +4,6 @@ from keras_attention.arguments import invalid, require_choice, require_number
 from keras_attention.comparison.defaults import (
     CHOSEN,
     CONFIRMING_SEEDS,
-    DEFAULT_CONFIG,
     DEFAULT_MARGIN,
     DEFAULT_SEEDS,
     MANY,
@@ -13,7 +12,8 @@ from keras_attention.comparison.defaults import (
 )
 from keras_attention.comparison.folder import Comparison
 from keras_attention.comparison.plan import Plan
-from keras_attention.comparison.variants import DEFAULT_VARIANTS, make_variants
+from keras_attention.config import DEFAULT_COMPARISON
+from keras_attention.variants import DEFAULT_VARIANTS, make_variants
 
 UNTIL = ("settled",)
 
@@ -43,9 +43,9 @@ def seeds_asked(seeds, until, max_seeds, minutes, choose, confirm):
 
 def claim(config, variants, run, resume, overwrite, asked):
     """The folder and the plan, both checked; nothing is written yet. What is `None` in `asked` is kept, or usual."""
-    comparison = Comparison(run or f"runs/{(config or DEFAULT_CONFIG).subject}-compare")
+    comparison = Comparison(run or f"runs/{(config or DEFAULT_COMPARISON).subject}-compare")
     saved = comparison.plan if resume and not comparison.abandoned else None
-    config = config or (saved.config if saved else DEFAULT_CONFIG)
+    config = config or (saved.config if saved else DEFAULT_COMPARISON)
     if variants is None:
         variants = saved.variants if saved else DEFAULT_VARIANTS
     variants = make_variants(variants, config.backbone)

@@ -4,10 +4,10 @@ import dataclasses
 import math
 import time
 
-from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.verdicts import DECIDED
 from keras_attention.metrics import METRICS
 from keras_attention.text import counted, listed
+from keras_attention.variants import REFERENCES
 
 # The state of a variant, by which it gets more seeds or not; and why the seeds ended.
 SETTLED, OPEN, IMAGES_LIMIT = "settled", "open", "the test images set the limit"

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from keras_attention.comparison.variants import REFERENCES
 from keras_attention.comparison.verdicts import NO_EVIDENCE, NOT_SETTLED
 from keras_attention.text import duration
+from keras_attention.variants import REFERENCES
 
 UNDECIDED = (NO_EVIDENCE, NOT_SETTLED)
 

@@ -11,10 +11,10 @@ from keras_attention.comparison.joining import join_summaries
 from keras_attention.comparison.looks import level_of_look
 from keras_attention.comparison.request import seeds_asked
 from keras_attention.comparison.several_folder import DatasetsComparison, planned
-from keras_attention.comparison.sources import named_sources
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.report import write_datasets_report
 from keras_attention.seeding import kept
+from keras_attention.sources import named_sources
 from keras_attention.text import teller
 
 # Arguments of `compare` that are not the same for each data set.

@@ -9,8 +9,8 @@ import dataclasses
 from keras_attention.arguments import invalid
 from keras_attention.comparison.folder import Comparison, ReportedFolder
 from keras_attention.comparison.plan import variants_from_dict
-from keras_attention.comparison.variants import make_variants
 from keras_attention.config import TrainConfig
+from keras_attention.variants import make_variants
 
 OF_ONE_CALL = ("jobs", "backend", "scheduler", "minutes")  # options that do not hold when the work is resumed
 

@@ -1,11 +1,10 @@
 """Checks of settings, as data: each refuses wrong values, and knows how a value is read from the command line.
 
-Families that may have custom members, such as the scores, are looked up when a value is checked, so that the rows of
-the settings can be read before Keras is loaded.
+Families that may have custom members, such as the scores, are looked up when a value is checked. Nothing here loads
+Keras.
 """
 
 import dataclasses
-import importlib
 import json
 import os
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from keras_attention.arguments import (
     require_truth,
     unknown,
 )
+from keras_attention.members import members
 
 NONE = "none"  # on the command line
 CUSTOM = ", or a custom one, whose module must be imported first (by --plugin FILE on the command line)"
@@ -156,29 +156,22 @@ class OneOf(Check):
 
 @dataclasses.dataclass(frozen=True)
 class MemberOf(Check):
-    """The name of a member of a registry.
+    """The name of a member of a family.
 
     Args:
-        home: the module of the registry, relative to the package.
-        registry: the name of the registry in that module.
+        family: the family, as in `keras_attention.members`.
         also: further names.
         optional: whether it may be `None`, which is `none` on the command line.
     """
 
-    home: str
-    registry: str
+    family: str
     also: tuple = ()
     optional: bool = False
-
-    @property
-    def members(self):
-        """The registry itself."""
-        return getattr(importlib.import_module(f"keras_attention.{self.home}"), self.registry)
 
     def __call__(self, name, value):
         if value is None and self.optional:
             return None
-        return require_choice(name, value, (*self.members, *self.also), CUSTOM)
+        return require_choice(name, value, (*members(self.family), *self.also), CUSTOM)
 
     def parse(self, text):
         return None if self.optional and text == NONE else text

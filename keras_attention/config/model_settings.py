@@ -5,6 +5,7 @@ import dataclasses
 from keras_attention.config.checks import Layers, MemberOf, Options, Truth, integer, number
 from keras_attention.config.rules import DISAGREEMENT, UNIFORM
 from keras_attention.config.setting import setting
+from keras_attention.members import members
 
 DEFAULT_BACKBONE = "vgg16_bn"
 NARROW = 0.25  # the width of a backbone without pretrained weights
@@ -18,7 +19,7 @@ class ModelSettings:
 
     backbone: str = setting(
         DEFAULT_BACKBONE,
-        MemberOf("models.backbones", "BACKBONES"),
+        MemberOf("backbone"),
         "network that gives the feature maps, see `keras-attention list`",
         "NAME",
     )
@@ -31,14 +32,12 @@ class ModelSettings:
     )
     score: str | None = setting(
         "additive",
-        MemberOf("layers", "SCORES", (UNIFORM,), optional=True),
+        MemberOf("score", (UNIFORM,), optional=True),
         "score function, see `keras-attention list`, or a control: {none} is the multi-scale head without attention, "
         "uniform gives each of n positions the weight 1/n",
         "NAME",
     )
-    alignment: str = setting(
-        "softmax", MemberOf("layers", "ALIGNMENTS"), "alignment, see `keras-attention list`", "NAME"
-    )
+    alignment: str = setting("softmax", MemberOf("alignment"), "alignment, see `keras-attention list`", "NAME")
     score_options: dict = setting(
         {},
         Options(what="option of the score"),
@@ -90,9 +89,7 @@ class ModelSettings:
 
     @property
     def _backbone(self):
-        from keras_attention.models.backbones import BACKBONES
-
-        return BACKBONES[self.backbone]
+        return members("backbone")[self.backbone]
 
     @property
     def attends(self):

@@ -1,6 +1,7 @@
 """Rules between settings: which setting needs another, and which would have no effect. Each rule is a row."""
 
-from keras_attention.arguments import invalid, require_integer, unknown
+from keras_attention.arguments import invalid, require_integer, require_option, unknown
+from keras_attention.members import members
 
 WHOLE_BACKBONE = "all"
 UNIFORM = "uniform"  # the control that gives every position the same weight
@@ -13,6 +14,7 @@ def check_rules(config):
     """Raises `ValueError` for the first rule that a `TrainConfig` breaks."""
     _check_layers(config)
     _check_regularizers(config)
+    _check_options(config)
     for broken, name, what, expected in (*_network(config), *_fine_tuning(config), *_fitting(config), *_maps(config)):
         if broken:
             raise invalid(what, expected, f"{name}={getattr(config, name)!r}")
@@ -67,13 +69,12 @@ def _maps(config):
     )
 
 
-# Rules that depend on the backbone or a registry.
+# Rules that depend on what is known of the backbone, or of the members of a family.
 
 
 def _check_layers(config):
-    from keras_attention.models.backbones import BACKBONES, usual_layers
-
-    backbone, usual = BACKBONES[config.backbone], usual_layers(config.backbone)
+    backbone = members("backbone")[config.backbone]
+    usual = backbone.usual_layers
     if config.image_size is not None:
         require_integer("image_size", config.image_size, at_least=backbone.smallest_image)
     for name in config.attend if backbone.layers else ():
@@ -86,8 +87,14 @@ def _check_layers(config):
 
 
 def _check_regularizers(config):
-    from keras_attention.layers import MAP_REGULARIZERS
-
+    known = (*members("map_regularizer"), DISAGREEMENT)
     for name in config.map_regularizers:
-        if name not in (*MAP_REGULARIZERS, DISAGREEMENT):
-            raise unknown("map regularizer", name, (*MAP_REGULARIZERS, DISAGREEMENT), "map_regularizers")
+        if name not in known:
+            raise unknown("map regularizer", name, known, "map_regularizers")
+
+
+def _check_options(config):
+    for family, name in (("score", config.score), ("alignment", config.alignment)):
+        if name in members(family):  # unlike a control
+            for option in getattr(config, f"{family}_options"):
+                require_option(family, name, option, members(family)[name].options)

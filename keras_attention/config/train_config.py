@@ -11,6 +11,7 @@ from keras_attention.config.rules import DISAGREEMENT, POOL, UNIFORM, WHOLE_BACK
 from keras_attention.config.setting import settings_of, with_arguments
 from keras_attention.config.training_settings import TrainingSettings
 from keras_attention.config.weight_settings import WeightSettings
+from keras_attention.members import loaded, members
 from keras_attention.seeding import kept
 
 # The names of settings and regularizers in older files → their names today.
@@ -35,7 +36,8 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         {arguments}
 
     Raises:
-        ValueError: a number is out of range, a name is unknown, or settings have no effect or contradict each other.
+        ValueError: a number is out of range, a name is unknown, or settings have no effect or contradict each other. A
+            wrong value of an option is found once Keras is loaded, by `train` at the latest.
 
     Example:
 
@@ -50,8 +52,15 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         if self.attend is None:
             object.__setattr__(self, "attend", self._backbone.attend)
         check_rules(self)
-        # Raises what the layers refuse, before any data are loaded; a layer that samples draws a seed when it is made.
-        with kept():
+        if loaded() is not None:
+            self.try_layers()
+
+    def try_layers(self):
+        """Makes the score and the alignment, and raises what they refuse; it loads Keras, which takes seconds.
+
+        It is done for all settings that are made once Keras is loaded.
+        """
+        with kept():  # a layer that samples draws a seed when it is made
             self.make_score()
             self.make_alignment()
 
@@ -132,10 +141,8 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         return dataclasses.replace(self, **self._following_backbone(settings))
 
     def _following_backbone(self, settings):
-        from keras_attention.models.backbones import BACKBONES
-
-        backbone = require_choice("backbone", settings.get("backbone", self.backbone), BACKBONES, CUSTOM)
-        own = {"attend": BACKBONES[backbone].attend}
+        backbone = require_choice("backbone", settings.get("backbone", self.backbone), members("backbone"), CUSTOM)
+        own = {"attend": members("backbone")[backbone].attend}
         if settings.get("attend", ()) is None:
             return settings | own
         return settings if backbone == self.backbone or not self.attend else own | settings

@@ -8,10 +8,10 @@ from keras_attention.data.arrays import load_arrays
 from keras_attention.data.catalog import load_builder, load_tfds
 from keras_attention.data.dataset import SPLITS, ImageDataset
 from keras_attention.data.folder import Folder
-from keras_attention.data.reasons import no_folder
 from keras_attention.data.split import Split
 from keras_attention.data.two_digits import digit_pairs
 from keras_attention.patterns import RESIZES
+from keras_attention.sources import EMBEDDED, require_source
 
 __all__ = ["ImageDataset", "Split", "digit_pairs", "load"]
 
@@ -80,10 +80,8 @@ def load(
     require_integer("split_seed", split_seed, at_least=0, at_most=2**32 - 1)
     is_name = isinstance(source, (str, os.PathLike))
     is_folder = is_name and os.path.isdir(source)
-    if is_name and str(source) != "cluttered_digits" and os.path.isfile(source):
-        raise no_folder(source, "data", "There is no such folder.")
-    if is_name and not is_folder and (masks is not None or group is not None) and _may_be_a_path(source):
-        raise no_folder(source, "data", "There is no such folder.")  # rather than an error about what it came with
+    if is_name:
+        require_source(source, masks, group)
     if masks is not None and not is_folder:
         received = source if is_name else "arrays"
         raise invalid("`masks` needs a folder of images.", "a folder as the source", received)
@@ -91,7 +89,7 @@ def load(
         raise invalid("`group` needs a folder of images.", "a folder as the source", source if is_name else "arrays")
     if fold is not None and not is_folder:
         raise invalid("`fold` needs a folder of images.", "a folder as the source", source if is_name else "arrays")
-    if label is not None and (is_folder or not is_name or str(source) == "cluttered_digits"):
+    if label is not None and (is_folder or not is_name or str(source) == EMBEDDED):
         raise invalid("`label` needs a data set of TensorFlow Datasets.", "the name of one", f"label={label!r}")
     if not is_name:
         for name in options:
@@ -99,7 +97,7 @@ def load(
                 raise unknown("option", name, ("class_names",))
         given = {"split_seed": split_seed, "mask_values": mask_values, "only": only, "resize": resize}
         return load_arrays(source, image_size, **given, **options)
-    if str(source) == "cluttered_digits":
+    if str(source) == EMBEDDED:
         size = {} if image_size is None else {"image_size": image_size}
         return load_builder(cluttered_digits.prepare(data_dir, **size, **options), None, mask_values, resize=resize)
     if options:
@@ -118,15 +116,4 @@ def load(
             resize=resize,
             fold=fold,
         ).load()
-    if not isinstance(source, str) or _looks_like_a_path(source):
-        raise no_folder(source, "data", "There is no such folder.")
     return load_tfds(str(source), image_size, data_dir, mask_values, label, resize)
-
-
-def _may_be_a_path(source):
-    return isinstance(source, os.PathLike) or os.sep in source
-
-
-def _looks_like_a_path(source):
-    # A TFDS name may contain one slash, between a data set and its configuration.
-    return source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1

@@ -11,7 +11,8 @@ from keras_attention.data.images import FORMATS, UNREADABLE
 from keras_attention.data.listing import is_of_system
 from keras_attention.data.masks import mask_values
 from keras_attention.data.names import image_of
-from keras_attention.data.reasons import Reason, no_access, no_folder, reason_of
+from keras_attention.data.reasons import Reason, no_access, reason_of
+from keras_attention.sources import no_folder
 from keras_attention.text import shown
 
 BESIDE = "beside"

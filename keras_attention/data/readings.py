@@ -17,7 +17,7 @@ from keras_attention.data.names import (
     speaks_of_a_split,
     split_named,
 )
-from keras_attention.data.reasons import ARCHIVES
+from keras_attention.sources import ARCHIVES
 from keras_attention.text import counted, listed
 
 EXPECTED = "<root>/<class>/* or <root>/<split>/<class>/*"

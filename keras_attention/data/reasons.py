@@ -1,15 +1,12 @@
 """Why a file or a folder cannot be read: one reason for training, prediction, masks and every command."""
 
 import dataclasses
-import errno
-import os
 import pathlib
 
 from PIL import Image
 
-from keras_attention.arguments import invalid, reason
+from keras_attention.arguments import reason
 from keras_attention.data.images import read_pixels
-from keras_attention.text import shown
 
 READ = "a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000 or PNM image"
 
@@ -25,7 +22,6 @@ AVIF_BRANDS = (b"avif", b"avis")
 FOREIGN_BRANDS = dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC")
 POINTER = b"version https://git-lfs.github.com/spec/"
 PAGE = (b"<!doctype html", b"<html")
-ARCHIVES = (".zip", ".tar", ".7z", ".rar", ".tgz", ".gz", ".bz2", ".xz", ".zst")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,24 +89,3 @@ def reason_of_bytes(encoded, error):
 
 def _begins(encoded, kinds):
     return next((kind for start, kind in kinds if encoded.startswith(start)), None)
-
-
-def no_folder(path, argument, missing):
-    """The `ValueError` for a path that is not a folder: a file, one that cannot be reached, or nothing.
-
-    Args:
-        path: the path.
-        argument: the name of the argument that gave it.
-        missing: what to say if nothing is there.
-    """
-    received = f"{argument}={os.fspath(path)!r}"
-    if os.path.isfile(path):
-        archive = os.fspath(path).lower().endswith(ARCHIVES)
-        return invalid(f"{shown(path)} is a file.", "a folder: unpack it first" if archive else "a folder", received)
-    try:
-        os.stat(path)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-            why = no_access(error)
-            return invalid(f"{shown(path)} {why.what}.", why.expected, received)
-    return invalid(missing, "an existing folder", received)

@@ -101,6 +101,14 @@ class Backbone:
         """The first line of the docstring of `build`."""
         return (self.build.__doc__ or "").strip().split("\n")[0]
 
+    @property
+    def usual_layers(self):
+        """The layers that are usually attended: its poolings, or all its layers if it has few.
+
+        If the backbone does not list its layers, they are known only when it is built; the result is then `attend`.
+        """
+        return usual_names(self.layers, self.layers) if self.layers else self.attend
+
 
 class Backbones(Members):
     """A mapping from short name to `Backbone`.
@@ -142,6 +150,11 @@ class Backbones(Members):
             raise invalid(f"The backbone {name!r} needs attended layers.", "the names of layers", f"attend={()}")
         self._members[name] = backbone
 
+    def about(self, name):
+        """What `keras_attention.members` knows of a backbone."""
+        facts = ("description", "attend", "query", "layers", "usual_layers", "smallest_image")
+        return {fact: getattr(self[name], fact) for fact in facts}
+
     def make(self, name, image_size, width):
         """Builds the backbone with that name, for square images.
 
@@ -151,15 +164,6 @@ class Backbones(Members):
         """
         require_choice("backbone", name, self)
         return require_functional(self[name].build((image_size, image_size, 3), width=width), "backbone")
-
-
-def usual_layers(name):
-    """The layers that are usually attended in the backbone `name`: its poolings, or all its layers if it has few.
-
-    If the backbone does not list its layers, they are known only when it is built; the result is then its `attend`.
-    """
-    known = BACKBONES[name].layers
-    return usual_names(known, known) if known else BACKBONES[name].attend
 
 
 BACKBONES = Backbones()

@@ -6,7 +6,7 @@ import keras_tuner
 
 from keras_attention.arguments import invalid
 from keras_attention.atomic import remove
-from keras_attention.config import TrainConfig
+from keras_attention.config import DEFAULT_SEARCH, TrainConfig
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.plugins import program
 from keras_attention.seeding import kept
@@ -21,7 +21,6 @@ from keras_attention.tuning.trials import FAILED, TrialResult, TrialRunner
 from keras_attention.tuning.tuner import PROJECT, AttentionTuner, quiet
 from keras_attention.tuning.winner import remove_backups, retrain, write_results
 
-DEFAULT_CONFIG = TrainConfig(data_options={"count": 2000})  # 12 trials in less than 10 minutes on two slow cores
 DEFAULT_TRIALS = 20
 SAMPLE = 256  # images that identify a data set
 
@@ -122,11 +121,11 @@ def search(
 
 def _claim(hypermodel, given, run, resume, overwrite):
     """The folder, the hypermodel and the plan, all checked; nothing is written yet."""
-    config = hypermodel.config if hypermodel is not None else DEFAULT_CONFIG
+    config = hypermodel.config if hypermodel is not None else DEFAULT_SEARCH
     search_folder = Search(f"runs/{config.subject}-search" if run is None else run)
     saved = search_folder.plan if resume and not search_folder.abandoned else None
     if hypermodel is None:
-        hypermodel = _hypermodel_of(saved) if saved else AttentionHyperModel(DEFAULT_CONFIG)
+        hypermodel = _hypermodel_of(saved) if saved else AttentionHyperModel(DEFAULT_SEARCH)
     config = hypermodel.config
     usual = {"max_trials": DEFAULT_TRIALS, "tuner": _usual_tuner(config), "executions": 1, "max_parameters": None}
     before = {name: getattr(saved, name) for name in usual} if saved else usual
@@ -239,7 +238,7 @@ def _check_worker(chief, name, given):
 
 def _work(hypermodel, run, chief, name, tell):
     """Runs trials for a chief until no more are left."""
-    config = hypermodel.config if hypermodel else DEFAULT_CONFIG
+    config = hypermodel.config if hypermodel else DEFAULT_SEARCH
     search_folder = Search(f"runs/{config.subject}-search" if run is None else run)
     plan, at_work = search_folder.plan, Worker(name, chief, search_folder.folder)
     at_work.check_chief()  # first, as the images may take long to load

@@ -7,10 +7,10 @@ import seams
 from keras_attention import TrainConfig
 from keras_attention.comparison.folder import Comparison
 from keras_attention.comparison.plan import Plan
-from keras_attention.comparison.variants import make_variants
 from keras_attention.metrics import classification_metrics
 from keras_attention.runs import Run, load_data
 from keras_attention.runs.data import write_split
+from keras_attention.variants import make_variants
 
 CLASSES = ("circle", "square", "star")
 EPOCHS = 4

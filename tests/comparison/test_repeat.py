@@ -9,17 +9,17 @@ from keras_attention import TrainConfig
 from keras_attention.cli import compare as command_line
 from keras_attention.cli import parser
 from keras_attention.comparison import Variant, make_variants
-from keras_attention.comparison.defaults import DEFAULT_CONFIG
 from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.repeat import command, versions
+from keras_attention.config import DEFAULT_COMPARISON
 from keras_attention.config.rules import OF_A_VARIANT
 
-OF_THE_DEFAULT = [field.name for field in dataclasses.fields(DEFAULT_CONFIG) if field.name not in OF_A_VARIANT]
+OF_THE_DEFAULT = [field.name for field in dataclasses.fields(DEFAULT_COMPARISON) if field.name not in OF_A_VARIANT]
 SETTINGS = {
     "data": {"data": "my photos/eyes", "masks": "masks", "image_size": 96, "split_seed": 3, "augment": "photo"},
     "digits": {"data_options": {"count": 120, "clutter": 3}, "seed": 5},
     "the settings of train": {},
-    "the settings of compare": {name: getattr(DEFAULT_CONFIG, name) for name in OF_THE_DEFAULT},
+    "the settings of compare": {name: getattr(DEFAULT_COMPARISON, name) for name in OF_THE_DEFAULT},
     "model": {"attend": ("block4_pool",), "units": None, "width": 0.5, "pool_query": True, "dropout": 0.1},
     "frozen": {"data": "x", "weights": "w.npz", "freeze": "all", "cache_features": False, "flips": "both"},
     "part": {"data": "x", "weights": "w.npz", "freeze": "block3", "backbone_rate": 0.1, "clip_norm": 1.0},

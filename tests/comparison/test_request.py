@@ -8,7 +8,7 @@ from keras_attention import TrainConfig
 from keras_attention.cli import compare as command_line
 from keras_attention.cli import parser
 from keras_attention.comparison import make_variants
-from keras_attention.comparison.defaults import DEFAULT_CONFIG, MANY
+from keras_attention.comparison.defaults import MANY
 from keras_attention.comparison.request import claim
 
 NOTHING = dict.fromkeys(("seeds", "max_seeds", "choose", "costs", "margin", "resplit", "folds"))
@@ -21,16 +21,18 @@ def plan_of(folder, config=None, variants=None, **asked):
 def test_without_arguments(tmp_path):
     plan = plan_of(tmp_path)
     assert [variant.name for variant in plan.variants] == ["plain", "multiscale", "additive+softmax"]
-    assert (plan.config, plan.seeds, plan.margin, plan.costs) == (DEFAULT_CONFIG, 3, 0.02, True)
+    assert (plan.config, plan.seeds, plan.margin, plan.costs) == (DEFAULT_COMPARISON, 3, 0.02, True)
     assert plan_of(tmp_path, command_line._config(parser().parse_args(["compare"]))) == plan
 
 
 @pytest.mark.parametrize(("setting", "value"), [("seed", 7), ("data_dir", "elsewhere"), ("precision", "float32")])
 def test_other_seeds_ask_the_same_question(setting, value, tmp_path):
-    assert plan_of(tmp_path, dataclasses.replace(DEFAULT_CONFIG, **{setting: value})).margin == 0.02
+    assert plan_of(tmp_path, dataclasses.replace(DEFAULT_COMPARISON, **{setting: value})).margin == 0.02
 
 
-@pytest.mark.parametrize("config", [TrainConfig(), TrainConfig(data="photos"), DEFAULT_CONFIG.with_settings(epochs=9)])
+@pytest.mark.parametrize(
+    "config", [TrainConfig(), TrainConfig(data="photos"), DEFAULT_COMPARISON.with_settings(epochs=9)]
+)
 def test_other_data_and_settings_have_a_margin_if_they_ask_for_one(config, tmp_path):
     assert plan_of(tmp_path, config).margin is None
     assert plan_of(tmp_path, config, margin=0.01).margin == 0.01

@@ -14,11 +14,11 @@ from keras_attention.comparison import several
 from keras_attention.comparison.datasets import join, rank
 from keras_attention.comparison.joining import join_summaries
 from keras_attention.comparison.several_folder import planned
-from keras_attention.comparison.sources import named_sources, split_sources
 from keras_attention.metrics import METRICS
 from keras_attention.report import datasets_table
 from keras_attention.report.comparison_figures import svg
 from keras_attention.report.datasets_figures import ranks_figure
+from keras_attention.sources import named_sources, split_sources
 
 SMALL = {"image_size": 32, "width": 0.05, "units": 8, "epochs": 1}
 

@@ -7,8 +7,8 @@ import pytest
 import seams
 
 from keras_attention.comparison import execution, tasks
-from keras_attention.comparison.defaults import DEFAULT_CONFIG
 from keras_attention.comparison.tasks import Outcome, Task, clear_attempts, foreign_members, register_members, run_task
+from keras_attention.config import DEFAULT_COMPARISON
 from keras_attention.layers import SCORES, Score
 from keras_attention.runs import Run
 
@@ -224,7 +224,7 @@ def test_a_cluster_without_workers():
 def test_how_many_processes_the_default_networks_get(settings, cores, accelerators, jobs, monkeypatch):
     seams.cores_for_tasks(monkeypatch, lambda: cores)
     seams.accelerators_for_tasks(monkeypatch, lambda: accelerators)
-    assert execution.usual_jobs(DEFAULT_CONFIG.with_settings(**settings)) == jobs
+    assert execution.usual_jobs(DEFAULT_COMPARISON.with_settings(**settings)) == jobs
 
 
 def test_processes_share_the_cores(task, monkeypatch):

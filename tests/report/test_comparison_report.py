@@ -11,11 +11,11 @@ from keras_attention import TrainConfig
 from keras_attention.comparison.analysis import summarize
 from keras_attention.comparison.folder import Comparison
 from keras_attention.comparison.plan import Plan
-from keras_attention.comparison.variants import make_variants
 from keras_attention.metrics import classification_metrics
 from keras_attention.report import best_run, results_table, write_comparison_report
 from keras_attention.report.comparison_figures import differences_figure
 from keras_attention.text import bounds, interval, number, short, signed
+from keras_attention.variants import make_variants
 
 CLASSES = ("circle & square", "<star>")
 VARIANTS = ("plain", "multiscale", "additive+softmax", "dot+sparsemax@block4_pool")

@@ -1,13 +1,13 @@
 """The networks to compare, by name: the controls, and any pair of a score and an alignment."""
 
 import dataclasses
+import itertools
 
 from keras_attention.arguments import invalid, unknown
 from keras_attention.config import DEFAULT_BACKBONE, UNIFORM
 from keras_attention.config.checks import CUSTOM
 from keras_attention.config.data_settings import OF_THE_IMAGES
-from keras_attention.layers import ALIGNMENTS, SCORES
-from keras_attention.models.backbones import BACKBONES, usual_layers
+from keras_attention.members import members
 
 # Name → the settings of the control. Differences are taken to two references: the plain network, and the multi-scale
 # head without attention, which separates the gain from attention from the gain from more feature maps.
@@ -136,11 +136,12 @@ def _expanded(name, backbone):
 
 def _names_of_family(name):
     if name == "all-scores":
-        return [f"{score}+softmax" for score in SCORES]
+        return [f"{score}+softmax" for score in members("score")]
     if name == "all-alignments":
-        return [f"additive+{alignment}" for alignment in ALIGNMENTS]
+        return [f"additive+{alignment}" for alignment in members("alignment")]
     if name == "all":
-        return [*CONTROLS, *(f"{score}+{alignment}" for score in SCORES for alignment in ALIGNMENTS)]
+        pairs = itertools.product(members("score"), members("alignment"))
+        return [*CONTROLS, *(f"{score}+{alignment}" for score, alignment in pairs)]
     return [name]
 
 
@@ -157,19 +158,19 @@ def _parsed(name, backbone):
 def _pair(name, kind):
     score, plus, alignment = kind.partition("+")
     if not plus:
-        pairs = [f"{score}+softmax" for score in SCORES]
+        pairs = [f"{score}+softmax" for score in members("score")]
         choices = [*CONTROLS, *FAMILIES, *pairs, "<score>+<alignment>", "<score>+<alignment>@<layer>"]
         raise unknown("variant", name, choices, "variants")
-    for family, part, members in (("score", score, SCORES), ("alignment", alignment, ALIGNMENTS)):
-        if part not in members:
-            raise unknown(f"{family} in the variant {name!r}:", part, members, family, CUSTOM)
+    for family, part in (("score", score), ("alignment", alignment)):
+        if part not in members(family):
+            raise unknown(f"{family} in the variant {name!r}:", part, members(family), family, CUSTOM)
     return {"score": score, "alignment": alignment}
 
 
 def _layers(name, text, backbone):
-    layers, known = tuple(text.split("+")), BACKBONES[backbone].layers
-    for layer in layers if known else ():
-        if layer not in known:
-            choices = usual_layers(backbone)
-            raise unknown(f"layer in the variant {name!r} (several are joined by +):", layer, choices, "attend")
+    layers, known = tuple(text.split("+")), members("backbone")[backbone]
+    for layer in layers if known.layers else ():
+        if layer not in known.layers:
+            what = f"layer in the variant {name!r} (several are joined by +):"
+            raise unknown(what, layer, known.usual_layers, "attend")
     return layers

@@ -1,9 +1,55 @@
-"""Several sources of data: told apart on the command line, and each with a name for its folder."""
+"""What names a source of data: a path or a name of data; and several of them, each with a name for its folder."""
 
+import errno
 import os
 import pathlib
 
 from keras_attention.arguments import invalid
+from keras_attention.text import shown
+
+EMBEDDED = "cluttered_digits"
+ARCHIVES = (".zip", ".tar", ".7z", ".rar", ".tgz", ".gz", ".bz2", ".xz", ".zst")
+
+
+def require_source(source, masks=None, group=None):
+    """Raises `ValueError` if a text or a path can only be that of a folder, and is none.
+
+    Args:
+        source: the text or the path. What may be the name of a data set of TensorFlow Datasets passes.
+        masks, group: as of `keras_attention.data.load`; they come with folders alone.
+    """
+    if os.path.isdir(source) or str(source) == EMBEDDED:
+        return
+    comes_with_folders = (masks is not None or group is not None) and os.sep in os.fspath(source)
+    if os.path.isfile(source) or comes_with_folders or _is_a_path(source):
+        raise no_folder(source, "data", "There is no such folder.")
+
+
+def no_folder(path, argument, missing):
+    """The `ValueError` for a path that is not a folder: a file, one that cannot be reached, or nothing.
+
+    Args:
+        path: the path.
+        argument: the name of the argument that gave it.
+        missing: what to say if nothing is there.
+    """
+    received = f"{argument}={os.fspath(path)!r}"
+    if os.path.isfile(path):
+        archive = os.fspath(path).lower().endswith(ARCHIVES)
+        return invalid(f"{shown(path)} is a file.", "a folder: unpack it first" if archive else "a folder", received)
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            return invalid(f"{shown(path)} cannot be opened: {error.strerror}.", "a readable path", received)
+    return invalid(missing, "an existing folder", received)
+
+
+def _is_a_path(source):
+    # A TFDS name may contain one slash, between a data set and its configuration.
+    if not isinstance(source, str):
+        return True
+    return source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1
 
 
 def split_sources(text):
@@ -11,7 +57,7 @@ def split_sources(text):
 
     Example:
 
-    >>> from keras_attention.comparison.sources import split_sources
+    >>> from keras_attention.sources import split_sources
     >>> split_sources("photos,cluttered_digits")
     ['photos', 'cluttered_digits']
     """
@@ -38,7 +84,7 @@ def named_sources(sources):
 
     Example:
 
-    >>> from keras_attention.comparison.sources import named_sources
+    >>> from keras_attention.sources import named_sources
     >>> named_sources(["2023/photos", "2024/photos", "cluttered_digits"])
     {'photos': '2023/photos', 'photos-2': '2024/photos', 'cluttered_digits': 'cluttered_digits'}
     """
