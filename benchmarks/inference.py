@@ -16,6 +16,7 @@ import numpy as np
 from in_turn import medians
 
 from keras_attention.export import FORMATS, QUANTIZATIONS
+from keras_attention.export.formats import RUNTIMES, write_format
 from keras_attention.export.graph import InferenceGraph
 from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.quiet import silenced
@@ -39,11 +40,8 @@ def calls(model, class_names, folder):
 
 def write_and_load(graph, name, folder, quantize=None):
     """A format, written and loaded again."""
-    form = FORMATS[name]
-    path = form.path(folder, quantize)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    form.write(graph, path, **({"quantize": quantize} if quantize else {}))
-    return form.runtime(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return RUNTIMES[name](write_format(name, graph, folder, quantize))
 
 
 def main():

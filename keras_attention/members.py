@@ -28,8 +28,9 @@ def members(family):
         family: a name in `REGISTRIES`.
 
     Returns:
-        The mapping. A value has the attributes `description` and, of a layer, `options`, each with its default; of a
-        backbone `attend`, `query`, `layers`, `usual_layers` and `smallest_image`, as in `Backbone`.
+        The mapping. A value has the attributes `description` and, of a layer, `options`, each with its default, and
+        `searched`, those that a search tries; of a backbone `attend`, `query`, `layers`, `usual_layers` and
+        `smallest_image`, as in `Backbone`.
 
     Example:
 

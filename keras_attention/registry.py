@@ -158,9 +158,10 @@ class Registry(Members):
         return {name: self.about(name)["description"] for name in self}
 
     def about(self, name):
-        """What `keras_attention.members` knows of a member: its formula, and its options with their defaults."""
+        """What `keras_attention.members` knows of a member: its formula, its options, and those that a search tries."""
         cls = self._members[name]
-        return {"description": inspect.getdoc(cls).split("\n")[0], "options": self.options(cls)}
+        formula = inspect.getdoc(cls).split("\n")[0]
+        return {"description": formula, "options": self.options(cls), "searched": tuple(self.search_space(cls))}
 
 
 def require_classes(path):

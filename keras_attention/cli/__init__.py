@@ -1,8 +1,9 @@
 """The command line: parses, calls one function of the library, prints.
 
 Each command is a module with `add(commands)`, which declares it, `run(options)`, which runs it, and, if mistakes can be
-found without TensorFlow, `check(options)`. TensorFlow is imported just before `run`, so that help and the commonest
-mistakes are answered at once. Error messages of the library are printed with flags instead of arguments.
+found without TensorFlow, `check(options)`. TensorFlow is imported just before `run`, and not at all for a command that
+says `WITHOUT_TENSORFLOW`, so that help, lists and mistakes in names and paths are answered at once. Plugins need it: with
+them it is imported first. Error messages of the library are printed with flags instead of arguments.
 """
 
 import argparse
@@ -42,9 +43,12 @@ def main(arguments=None):
     warnings.formatwarning = lambda message, *_: f"keras-attention: warning: {shown(message)}\n"
     try:
         plugins = find_plugins((*options.plugins, *options.more_plugins))
+        if plugins:
+            import_tensorflow()
+            load_plugins(plugins)
         _part(options.command, "check")(options)
-        import_tensorflow()
-        load_plugins(plugins)
+        if not getattr(options.command, "WITHOUT_TENSORFLOW", False):
+            import_tensorflow()
         return options.command.run(options) or 0
     except KeyboardInterrupt:
         hint = _part(options.command, "after_interrupt")(options) or ""

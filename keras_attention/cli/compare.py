@@ -5,9 +5,11 @@ import pathlib
 import shlex
 import textwrap
 
+from keras_attention.cli.paths import require_begun
 from keras_attention.cli.settings import add_settings, given_settings
 from keras_attention.config.rules import OF_A_VARIANT
 from keras_attention.plugins import program
+from keras_attention.sources import EMBEDDED, require_source, split_sources
 
 # The settings that the name of a variant gives, and one that leaves no images to choose the best epoch by.
 NOT_SHARED = (*OF_A_VARIANT, "train_on_validation")
@@ -87,6 +89,20 @@ def add(commands):
     return parser
 
 
+def check(options):
+    """Raises `ValueError` for settings, names and paths that cannot be right, whatever a folder to resume holds."""
+    from keras_attention.variants import DEFAULT_VARIANTS, make_variants
+
+    given = given_settings(options)
+    sources = split_sources(given.get("data", EMBEDDED))
+    several = {} if len(sources) < 2 else {"data": EMBEDDED}
+    config = _with(given | several, _usual(given | several))
+    require_begun(options, getattr(options, "run", None) or f"runs/{config.subject}-compare", "comparison")
+    for source in sources:
+        require_source(source, config.masks, config.group)
+    make_variants(_variants(options) or DEFAULT_VARIANTS, config.backbone)
+
+
 def run(options):
     """Runs the command; returns 1 if some runs failed."""
     sources = _several(options)
@@ -96,7 +112,6 @@ def run(options):
 def _several(options):
     """The sources of data if there are several, `[]` to go on with those of the folder; `None` for one."""
     from keras_attention.comparison import DatasetsComparison
-    from keras_attention.sources import split_sources
 
     data, folder = getattr(options, "data", None), getattr(options, "run", None)
     sources = [] if data is None else split_sources(data)
@@ -170,19 +185,27 @@ def after_interrupt(options):
 
 
 def _config(options):
-    """The given settings; to resume, on top of the settings of the comparison."""
+    """The given settings, on top of the usual ones or, to resume, of those of the comparison."""
     from keras_attention.comparison import Comparison
-    from keras_attention.comparison.defaults import DEFAULT_COMPARISON
     from keras_attention.config import TrainConfig
 
     given, folder = given_settings(options), getattr(options, "run", None)
-    base = DEFAULT_COMPARISON
-    if given.get("data", base.data) != base.data:
-        base = TrainConfig()
     comparison = Comparison(folder or f"runs/{TrainConfig(**given).subject}-compare")
-    if getattr(options, "resume", False) and not comparison.abandoned:
-        base = comparison.plan.config
+    resumes = getattr(options, "resume", False) and not comparison.abandoned
+    return _with(given, comparison.plan.config if resumes else _usual(given))
+
+
+def _usual(given):
+    """The settings of a comparison of these data if nothing else is said."""
+    from keras_attention.config import DEFAULT_COMPARISON, TrainConfig
+
+    usual = DEFAULT_COMPARISON
+    return usual if given.get("data", usual.data) == usual.data else TrainConfig()
+
+
+def _with(given, base):
+    """The given settings on top of others; an option of the data that is `none` takes it back."""
     if "data_options" in given:
         options = base.data_options | given["data_options"]
-        given["data_options"] = {name: value for name, value in options.items() if value is not None}
+        given = given | {"data_options": {name: value for name, value in options.items() if value is not None}}
     return base.with_settings(**given)

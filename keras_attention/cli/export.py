@@ -3,8 +3,6 @@
 from keras_attention.cli.paths import require_run
 from keras_attention.cli.settings import require_values
 
-check = require_run
-
 
 def add(commands):
     """Declares the command."""
@@ -24,18 +22,28 @@ def add(commands):
     return parser
 
 
+def check(options):
+    """Raises `ValueError` for a run that does not exist, or a format that is unknown or not installed."""
+    from keras_attention.cards import check_formats
+
+    require_run(options)
+    require_values(options, "folder")
+    check_formats(_formats(options), options.quantize)
+
+
 def run(options):
     """Runs the command."""
     import pathlib
 
     from keras_attention.export import export_run
-    from keras_attention.export.formats import check_formats
     from keras_attention.export.run import default_folder
     from keras_attention.runs import Run
 
-    require_values(options, "folder")
-    formats = check_formats([name.strip() for name in options.formats.split(",")], options.quantize)
     finished = Run(options.run)
     out = pathlib.Path(options.folder or default_folder(finished))
-    export_run(finished, out, formats, options.quantize, verbose=1)
+    export_run(finished, out, _formats(options), options.quantize, verbose=1)
     print(f"export           {out}\ncard             {out / 'card.md'}")
+
+
+def _formats(options):
+    return [name.strip() for name in options.formats.split(",")]

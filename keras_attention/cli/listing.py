@@ -4,6 +4,8 @@ import textwrap
 
 from keras_attention.members import members
 
+WITHOUT_TENSORFLOW = True
+
 
 def add(commands):
     """Declares the command."""

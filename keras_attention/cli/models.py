@@ -1,5 +1,7 @@
 """`keras-attention models`: the exported models in a folder."""
 
+WITHOUT_TENSORFLOW = True
+
 
 def add(commands):
     """Declares the command."""
@@ -19,7 +21,7 @@ def run(options):
     import pathlib
 
     from keras_attention.arguments import invalid
-    from keras_attention.export.listing import COLUMNS, list_models, models_table
+    from keras_attention.cards.listing import COLUMNS, list_models, models_table
     from keras_attention.text import columns
 
     folder = pathlib.Path(options.folder)

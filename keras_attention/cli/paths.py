@@ -18,6 +18,14 @@ def require_path(path, expected):
         raise invalid(f"{path or 'An empty path'} does not exist.", expected, repr(path))
 
 
+def require_begun(options, folder, kind):
+    """Raises `ValueError` if work is to be resumed in a folder that does not exist; `kind` says which work."""
+    from keras_attention.arguments import invalid
+
+    if getattr(options, "resume", False) and not os.path.lexists(folder):
+        raise invalid(f"{folder} holds no {kind}.", f"the folder of a {kind}", f"run={str(folder)!r}")
+
+
 def require_model(options):
     """Raises `ValueError` if the path of MODEL does not exist."""
     require_path(options.model, MODEL)

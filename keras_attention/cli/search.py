@@ -4,10 +4,13 @@ import argparse
 import pathlib
 import textwrap
 
+from keras_attention.cli.paths import require_begun
 from keras_attention.cli.settings import add_settings, given_settings
 from keras_attention.cli.train import summary
 from keras_attention.config.checks import plain_value
+from keras_attention.members import members
 from keras_attention.plugins import program
+from keras_attention.sources import require_source
 
 # Settings that are searched; a flag for one of them fixes it.
 SEARCHED = ("score", "alignment", "attend", "units", "num_heads", "dropout", "learning_rate")
@@ -66,6 +69,19 @@ def add(commands):
     return parser
 
 
+def check(options):
+    """Raises `ValueError` for settings, names and paths that cannot be right, whatever a folder to resume holds."""
+    given = _given(options)
+    fix, choose = _narrowed(options, given)
+    config = _with(given, _usual(given))
+    require_begun(options, _folder(options), "search")
+    require_source(config.data, config.masks, config.group)
+    for name, values in ({name: [value] for name, value in fix.items()} | choose).items():
+        _require_hyperparameter(name)
+        for value in values:
+            _require_value(config, name, value)
+
+
 def run(options):
     """Runs the command; returns 1 if some trials failed."""
     from keras_attention.tuning import search
@@ -103,7 +119,6 @@ def _folder(options):
 def _hypermodel(options):
     """The hypermodel of the options; `None` to resume, or to work for a chief, without changes to the plan."""
     from keras_attention.tuning import AttentionHyperModel, Search
-    from keras_attention.tuning.job import DEFAULT_SEARCH
 
     given, resumes = _given(options), getattr(options, "resume", False) and not Search(options.run).abandoned
     continues = resumes or hasattr(options, "worker")
@@ -112,13 +127,46 @@ def _hypermodel(options):
         _check_empty(given | fix | choose)
     if continues and not (given or fix or choose):
         return None
-    base = DEFAULT_SEARCH if given.get("data", DEFAULT_SEARCH.data) == DEFAULT_SEARCH.data else type(DEFAULT_SEARCH)()
+    base = _usual(given)
     if continues:
         plan = Search(options.run).plan
         base, fix, choose = plan.config, plan.fix | fix, plan.choose | choose
+    return AttentionHyperModel(_with(given, base), fix=fix, choose=choose)
+
+
+def _usual(given):
+    """The settings of a search on these data if nothing else is said."""
+    from keras_attention.config import DEFAULT_SEARCH, TrainConfig
+
+    return DEFAULT_SEARCH if given.get("data", DEFAULT_SEARCH.data) == DEFAULT_SEARCH.data else TrainConfig()
+
+
+def _with(given, base):
     if "data_options" in given:
-        given["data_options"] = base.data_options | given["data_options"]
-    return AttentionHyperModel(base.with_settings(**given), fix=fix, choose=choose)
+        given = given | {"data_options": base.data_options | given["data_options"]}
+    return base.with_settings(**given)
+
+
+def _require_hyperparameter(name):
+    from keras_attention.arguments import unknown
+
+    families = {family: members(family) for family in ("score", "alignment")}
+    options = [f"{each}.{option}" for known in families.values() for each in known for option in known[each].searched]
+    if name not in (*SEARCHED, *options):
+        raise unknown("hyperparameter", name, (*SEARCHED, *options))
+
+
+def _require_value(config, name, value):
+    """Raises `ValueError` for an unknown score, alignment or layer."""
+    settings = {}
+    if name in ("score", "alignment"):
+        settings = {name: None if (name, value) == ("score", "none") else value, f"{name}_options": {}}
+    elif name == "attend":
+        settings = {name: tuple(str(value).split("+"))}
+    try:
+        config.with_settings(**settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`{name}` cannot be {value!r}. {error}") from error
 
 
 def _check_empty(given):

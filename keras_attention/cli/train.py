@@ -4,8 +4,10 @@ import argparse
 import json
 import pathlib
 
+from keras_attention.cli.paths import require_begun
 from keras_attention.cli.settings import add_settings, given_settings
 from keras_attention.plugins import program
+from keras_attention.sources import require_source
 
 
 def add(commands):
@@ -28,11 +30,21 @@ def add(commands):
     return parser
 
 
+def check(options):
+    """Raises `ValueError` for settings and paths that cannot be right, whatever a folder to resume holds."""
+    config = _config(options)
+    require_begun(options, _folder(options, config), "run")
+    require_source(config.data, config.masks, config.group)
+
+
 def run(options):
     """Runs the command."""
     from keras_attention.training import train
 
-    config, folder = _config_and_folder(options)
+    config = _config(options)
+    folder = _folder(options, config)
+    if _resumes(options) and not hasattr(options, "from_file"):
+        config = _on_top_of_the_saved(options, config, folder)
     options.run = str(folder)
     finished = train(config, folder, resume=_resumes(options), overwrite=getattr(options, "overwrite", False))
     print(summary(finished))
@@ -72,19 +84,23 @@ def _resumes(options):
     return getattr(options, "resume", False)
 
 
-def _config_and_folder(options):
-    """The given settings, to resume on top of the saved ones; and the folder."""
+def _config(options):
+    """The given settings, on top of those of `--from` or of the usual ones."""
     from keras_attention.config import TrainConfig
+
+    begin = settings_from(options.from_file) if hasattr(options, "from_file") else TrainConfig()
+    return begin.with_settings(**given_settings(options))
+
+
+def _folder(options, config):
+    return pathlib.Path(getattr(options, "run", None) or f"runs/{config.name}")
+
+
+def _on_top_of_the_saved(options, config, folder):
+    """The settings of the run in the folder with the given ones, or `config` if it has not begun."""
     from keras_attention.runs import Run
 
-    given = given_settings(options)
-    begin = settings_from(options.from_file) if hasattr(options, "from_file") else TrainConfig()
-    config = begin.with_settings(**given)
-    folder = pathlib.Path(getattr(options, "run", None) or f"runs/{config.name}")
-    if not _resumes(options) or Run(folder).abandoned:
-        return config, folder
-    saved = Run(folder).config
-    return config if hasattr(options, "from_file") else saved.with_settings(**given), folder
+    return config if Run(folder).abandoned else Run(folder).config.with_settings(**given_settings(options))
 
 
 def settings_from(path):

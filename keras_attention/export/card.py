@@ -1,7 +1,6 @@
-"""The card of an exported model: what it is, its training, its results, and its files."""
+"""Writes the card of an exported model: what it is, its training, its results, and its files."""
 
 import datetime
-import hashlib
 import pathlib
 import platform
 from importlib import metadata
@@ -9,18 +8,15 @@ from importlib import metadata
 from scipy.stats import binomtest
 
 from keras_attention import __version__
-from keras_attention.arguments import invalid
+from keras_attention.cards import CARD, FORMATS, sha256
 from keras_attention.export.decoding import SQUARES
-from keras_attention.export.formats import FORMATS, QUANTIZATIONS
 from keras_attention.export.saved_model import ENDPOINTS
-from keras_attention.files import read_json, write_json
+from keras_attention.files import write_json
 from keras_attention.layers import ALIGNMENTS, SCORES
-from keras_attention.models.grids import from_config, map_grids
+from keras_attention.models.grids import map_grids
 from keras_attention.models.outputs import LABELS, LOGITS, PROBABILITIES, attended_layer, attention_layers
-from keras_attention.patterns import RESIZES
 from keras_attention.report.rendering import load_template
 
-CARD = "card.json"
 PACKAGES = ("keras", "tensorflow", "numpy")
 PACKAGES_OF = {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "litert": ("ai-edge-litert",)}
 
@@ -59,96 +55,6 @@ def write_card(folder, name, graph, written, training=None, result=None, data=No
     text = load_template("card.md").render(card=card, **about)
     (folder / "card.md").write_text(text, "utf-8")
     return card
-
-
-def read_card(folder):
-    """The content of the `card.json` of an export.
-
-    Args:
-        folder: folder of the export.
-
-    Returns:
-        A dictionary: `name`, `class_names`, `image_size`, `resize`, `input`, `outputs`, `parameters`, `attention`,
-        `formats`, `training`, `data`, `result`, `versions`, `created`. Older cards lack `resize`, which is `"stretch"`.
-
-    Raises:
-        ValueError: a file that is missing, damaged, or not the card of an export.
-
-    Example:
-
-    >>> import pathlib, tempfile
-    >>> from keras_attention import VGG16BN, attention_classifier, export_model
-    >>> from keras_attention.export import read_card
-    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "pets"
-    >>> model = attention_classifier(VGG16BN((32, 32, 3), width=0.05), 2, units=8)
-    >>> _ = export_model(model, folder, class_names=("cat", "dog"))
-    >>> card = read_card(folder)
-    >>> card["name"], card["class_names"], card["input"]
-    ('pets', ['cat', 'dog'], 'RGB images from 0 to 255, (batch, 32, 32, 3)')
-    """
-    path = pathlib.Path(folder) / CARD
-    card = read_json(path)
-    if not is_card(card):
-        raise invalid(
-            f"{path} must be the card of an export.", "a card that `keras-attention export` wrote", str(folder)
-        )
-    return card
-
-
-def is_card(card):
-    """Whether a value is the content of a card: whatever is read of a card exists and has the right type."""
-    try:
-        forms = card["formats"].values()
-        return (
-            bool(set(card["formats"]) & set(FORMATS) and card["class_names"])
-            and isinstance(card["class_names"], list)
-            and _all(str, *card["class_names"], card["created"])
-            and _all(int, card["image_size"])
-            and card.get("resize", "stretch") in RESIZES
-            and _all(str, *(part[key] for part in card["attention"] for key in ("layer", "score", "alignment")))
-            and _all((int, float, type(None)), *((card["result"] or {}).get(name) for name in ("accuracy", "count")))
-            and all(_is_format(form) for form in forms)
-        )
-    except (AttributeError, KeyError, TypeError):
-        return False
-
-
-def _is_format(form):
-    files = form["files"]
-    return (
-        bool(files)
-        and form["quantized"] in (None, *QUANTIZATIONS)
-        and _all(str, *(file[key] for file in files for key in ("path", "sha256")))
-        and _all(int, form["bytes"], *(file["bytes"] for file in files))
-    )
-
-
-def _all(kind, *values):
-    return all(isinstance(value, kind) for value in values)
-
-
-def grids_of(card):
-    """Attended layer → the grid of its map, as a card has them; cards of earlier versions have none."""
-    return from_config({part["layer"]: part["grid"] for part in card["attention"] if part.get("grid")})
-
-
-def sha256(path):
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with pathlib.Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def damaged(folder, card, name):
-    """What is wrong with the first file of a format that differs from the card; `None` if all files are as exported."""
-    for file in card["formats"][name]["files"]:
-        path = pathlib.Path(folder) / file["path"]
-        if not path.is_file():
-            return f"{path} is missing"
-        if path.stat().st_size != file["bytes"]:
-            return f"{path} has {path.stat().st_size:,} bytes instead of {file['bytes']:,}"
-        if sha256(path) != file["sha256"]:
-            return f"{path} was changed after the export: its SHA-256 differs"
-    return None
 
 
 def _outputs(graph, written):

@@ -1,76 +1,18 @@
-"""The export formats: how each is written, which files it has, and how it is read back."""
+"""How each format is written, and how its files are read back."""
 
-import dataclasses
-import pathlib
-from collections.abc import Callable
-
-from keras_attention.arguments import invalid, require_choice
-from keras_attention.export.extras import needs
+from keras_attention.cards import FORMATS
 from keras_attention.export.litert_file import LiteRTRuntime, write_litert
 from keras_attention.export.onnx_file import OnnxRuntime, write_onnx
 from keras_attention.export.saved_model import SavedModelRuntime, write_saved_model
 
-QUANTIZATIONS = ("float16", "dynamic")
+# Each takes an `InferenceGraph`, a path and, if the format can be quantized, a quantization.
+WRITERS = {"savedmodel": write_saved_model, "onnx": write_onnx, "litert": write_litert}
+# Each takes the path that was written, and is called with images, which it maps to arrays.
+RUNTIMES = {"savedmodel": SavedModelRuntime, "onnx": OnnxRuntime, "litert": LiteRTRuntime}
 
 
-@dataclasses.dataclass(frozen=True)
-class Format:
-    """One format of exported models.
-
-    Args:
-        title: the name of the format for people.
-        write: function of an `InferenceGraph`, a path and, if the format can be quantized, a quantization.
-        runtime: class that reads the path back and maps images to arrays.
-        packages: packages that must be importable to write it.
-        suffix: suffix of its file; `None` for a format that fills the folder itself.
-    """
-
-    title: str
-    write: Callable
-    runtime: type
-    packages: tuple = ()
-    suffix: str | None = None
-
-    def path(self, folder, quantize=None):
-        """The path of the model in the folder of an export."""
-        if self.suffix is None:
-            return pathlib.Path(folder)
-        return pathlib.Path(folder) / f"model{f'_{quantize}' if quantize else ''}{self.suffix}"
-
-    def files(self, folder, quantize=None):
-        """The files of the model, relative to the folder of an export."""
-        folder = pathlib.Path(folder)
-        if self.suffix is not None:
-            return [self.path(folder, quantize).relative_to(folder)]
-        inside = [path for part in ("variables", "assets") for path in sorted((folder / part).glob("*"))]
-        lone = [folder / name for name in ("saved_model.pb", "fingerprint.pb") if (folder / name).is_file()]
-        return [path.relative_to(folder) for path in (*lone, *inside)]
-
-
-FORMATS = {
-    "savedmodel": Format("TensorFlow SavedModel", write_saved_model, SavedModelRuntime),
-    "onnx": Format("ONNX", write_onnx, OnnxRuntime, ("onnx", "tf2onnx", "onnxruntime"), ".onnx"),
-    "litert": Format("LiteRT", write_litert, LiteRTRuntime, ("ai_edge_litert",), ".tflite"),
-}
-
-
-def format_of(path):
-    """The name of the format of a single file, by its suffix; `None` if no format has this suffix."""
-    suffix = pathlib.Path(path).suffix.lower()
-    return next((name for name, form in FORMATS.items() if form.suffix == suffix), None)
-
-
-def check_formats(formats, quantize=None):
-    """The names of formats without repetition.
-
-    Raises:
-        ValueError: an unknown name, no name, missing packages, or a quantization if none of the formats can have it.
-    """
-    names = tuple(dict.fromkeys((formats,) if isinstance(formats, str) else formats))
-    for name in names or ("",):
-        needs(*FORMATS[require_choice("format", name, FORMATS)].packages)
-    if quantize is not None:
-        require_choice("quantize", quantize, QUANTIZATIONS)
-        if not any(FORMATS[name].suffix for name in names):
-            raise invalid("A SavedModel stays in float32.", "onnx or litert to quantize", f"quantize={quantize!r}")
-    return names
+def write_format(name, graph, folder, quantize=None):
+    """Writes an `InferenceGraph` in a format into the folder of an export; returns the path that its runtime takes."""
+    path = FORMATS[name].path(folder, quantize)
+    WRITERS[name](graph, path, **({} if quantize is None else {"quantize": quantize}))
+    return path

@@ -6,8 +6,9 @@ import numpy as np
 
 from keras_attention.arguments import invalid, reason
 from keras_attention.atomic import remove_leftovers, replacing
-from keras_attention.export.card import CARD, attention_of, is_card, write_card
-from keras_attention.export.formats import FORMATS, check_formats
+from keras_attention.cards import CARD, FORMATS, check_formats, is_card
+from keras_attention.export.card import attention_of, write_card
+from keras_attention.export.formats import RUNTIMES, write_format
 from keras_attention.export.graph import InferenceGraph
 from keras_attention.export.verification import VerificationError, verify
 from keras_attention.files import read_json
@@ -106,16 +107,14 @@ def _images(images, shape):
 
 def _write(graph, name, folder, quantize, images):
     """Writes the model in a format; returns its quantization and its `Deviation`."""
-    form = FORMATS[name]
-    path = form.path(folder, quantize)
     with silenced():
         try:
-            form.write(graph, path, **({} if quantize is None else {"quantize": quantize}))
-            return quantize, verify(graph, form.runtime(path), images, quantize)
+            path = write_format(name, graph, folder, quantize)
+            return quantize, verify(graph, RUNTIMES[name](path), images, quantize)
         except VerificationError as error:
             raise RuntimeError(f"{_title(name, quantize)} is refused. {error} Nothing was written.") from error
         except Exception as error:  # converters and runtimes raise many kinds of exceptions, with long messages
-            raise _cannot_hold(form, graph, error) from error
+            raise _cannot_hold(FORMATS[name], graph, error) from error
 
 
 def _cannot_hold(form, graph, error):

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention.arguments import invalid, reason
-from keras_attention.export.extras import needs
+from keras_attention.cards import needs
 from keras_attention.export.graph import IMAGES
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from keras_attention.arguments import invalid, reason, require_choice
-from keras_attention.export.extras import needs
+from keras_attention.cards import needs
 from keras_attention.export.graph import IMAGES
 from keras_attention.models.grids import from_config
 from keras_attention.models.outputs import attended_layer

@@ -6,8 +6,8 @@ import warnings
 
 import keras
 
+from keras_attention.cards import FOLDER, refresh_listing
 from keras_attention.export.job import export_model
-from keras_attention.export.listing import FOLDER, refresh_listing
 from keras_attention.metrics import headlines
 from keras_attention.registry import require_classes
 from keras_attention.runs import load_data

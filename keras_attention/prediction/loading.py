@@ -7,10 +7,10 @@ import keras
 import numpy as np
 
 from keras_attention.arguments import invalid, reason, require_choice
-from keras_attention.export.card import CARD, damaged, grids_of, is_card, read_card
-from keras_attention.export.formats import FORMATS, format_of
+from keras_attention.cards import CARD, FORMATS, damaged, format_of, is_card, read_card
+from keras_attention.export.formats import RUNTIMES
 from keras_attention.files import read_json
-from keras_attention.models.grids import map_grids
+from keras_attention.models.grids import from_config, map_grids
 from keras_attention.models.outputs import (
     LOGITS,
     PROBABILITIES,
@@ -115,13 +115,18 @@ def _from_export(folder, card, name):
     if runtime.image_size != card["image_size"]:
         expected = f"an image_size of {runtime.image_size}, as in the model"
         raise invalid(f"{folder / CARD} does not fit its model.", expected, f"{card['image_size']}")
-    told = {"resize": card.get("resize", "stretch"), "grids": grids_of(card)}
+    told = {"resize": card.get("resize", "stretch"), "grids": _grids_of(card)}
     return _checked_predictor(path, runtime, card["class_names"], **told)
+
+
+def _grids_of(card):
+    """Attended layer → the grid of its map, as a card has them; cards of earlier versions have none."""
+    return from_config({part["layer"]: part["grid"] for part in card["attention"] if part.get("grid")})
 
 
 def _runtime(path, name):
     with silenced():
-        return FORMATS[name].runtime(path)
+        return RUNTIMES[name](path)
 
 
 def _checked_predictor(path, runtime, names, resize, grids):

@@ -10,6 +10,7 @@ from keras_attention.cli import parser
 from keras_attention.comparison import make_variants
 from keras_attention.comparison.defaults import MANY
 from keras_attention.comparison.request import claim
+from keras_attention.config import DEFAULT_COMPARISON
 
 NOTHING = dict.fromkeys(("seeds", "max_seeds", "choose", "costs", "margin", "resplit", "folds"))
 

@@ -1,6 +1,6 @@
 """The export that a training writes into its run."""
 
-from keras_attention.export.card import damaged, read_card
+from keras_attention.cards import damaged, read_card
 
 
 def test_a_run_holds_its_export_with_its_card(finished):

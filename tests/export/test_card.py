@@ -13,9 +13,10 @@ import pytest
 import seams
 
 import keras_attention
+from keras_attention.cards import is_card
 from keras_attention.data import load
 from keras_attention.export import export_model, export_run, read_card
-from keras_attention.export.card import is_card, write_card
+from keras_attention.export.card import write_card
 from keras_attention.export.graph import InferenceGraph
 from keras_attention.export.verification import Deviation
 from keras_attention.training.results import _data

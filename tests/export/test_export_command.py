@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from keras_attention.cards import is_card
 from keras_attention.cli import main
 from keras_attention.config import TrainConfig
-from keras_attention.export.card import is_card
 from keras_attention.runs import Run
 
 pytest.importorskip("tf2onnx")

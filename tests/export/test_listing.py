@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from keras_attention.cards.listing import BEGIN, COLUMNS, END, list_models, models_table, refresh_listing
 from keras_attention.cli import main
-from keras_attention.export.listing import BEGIN, COLUMNS, END, list_models, models_table, refresh_listing
 
 
 def card(**changes):

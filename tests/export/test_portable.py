@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import seams
 
+from keras_attention.cards import is_card
 from keras_attention.export import FORMATS, export_model
-from keras_attention.export.card import is_card
 from keras_attention.layers import AdditiveScore, CosineScore, EntmaxAlignment, EuclideanScore, SoftmaxAlignment
 from keras_attention.models import attention_classifier, attention_outputs
 

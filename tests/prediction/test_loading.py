@@ -335,8 +335,8 @@ def save_foreign(folder, *endpoints):
 
 def forge(folder, exported):
     """Writes a card into a folder, with the right hashes of its files."""
+    from keras_attention.cards import sha256
     from keras_attention.export import FORMATS
-    from keras_attention.export.card import sha256
 
     card = json.loads((exported / "card.json").read_text())
     files = [

@@ -4,7 +4,7 @@ import pathlib
 import warnings
 
 from keras_attention.atomic import TEMPORARY, replacing
-from keras_attention.export.card import CARD, read_card
+from keras_attention.cards.card import CARD, read_card
 from keras_attention.text import cell, number
 
 FOLDER = "saved_models"
