@@ -12,6 +12,11 @@ import sys
 import types
 from collections.abc import Mapping
 
+SPLITS = ("train", "validation", "test")
+TUNERS = ("random", "grid", "hyperband", "bayesian")
+BACKENDS = ("processes", "dask")  # where the runs of a comparison take place
+UNTIL = ("settled",)  # until when seeds are added
+PICTURE_FORMATS = ("png", "svg")  # formats of galleries
 # Family → the module of its registry, and its name there.
 REGISTRIES = {
     "score": ("layers", "SCORES"),

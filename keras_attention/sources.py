@@ -8,6 +8,13 @@ from keras_attention.arguments import invalid
 from keras_attention.text import shown
 
 EMBEDDED = "cluttered_digits"
+# Those of HEIC, which cannot be read, are listed too, so that nobody believes they were.
+IMAGE_SUFFIXES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif", ".hif"),
+    )
+)
 ARCHIVES = (".zip", ".tar", ".7z", ".rar", ".tgz", ".gz", ".bz2", ".xz", ".zst")
 
 

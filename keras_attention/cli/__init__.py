@@ -2,8 +2,8 @@
 
 Each command is a module with `add(commands)`, which declares it, `run(options)`, which runs it, and, if mistakes can be
 found without TensorFlow, `check(options)`. TensorFlow is imported just before `run`, and not at all for a command that
-says `WITHOUT_TENSORFLOW`, so that help, lists and mistakes in names and paths are answered at once. Plugins need it: with
-them it is imported first. Error messages of the library are printed with flags instead of arguments.
+says `WITHOUT_TENSORFLOW`, so that help, lists and mistakes in names and paths are answered at once. With plugins, which
+need it, it is imported first. Error messages of the library are printed with flags instead of arguments.
 """
 
 import argparse

@@ -6,8 +6,9 @@ import shlex
 import textwrap
 
 from keras_attention.cli.paths import require_begun
-from keras_attention.cli.settings import add_settings, given_settings
+from keras_attention.cli.settings import add_settings, given_settings, require_names
 from keras_attention.config.rules import OF_A_VARIANT
+from keras_attention.members import BACKENDS, UNTIL
 from keras_attention.plugins import program
 from keras_attention.sources import EMBEDDED, require_source, split_sources
 
@@ -101,6 +102,7 @@ def check(options):
     for source in sources:
         require_source(source, config.masks, config.group)
     make_variants(_variants(options) or DEFAULT_VARIANTS, config.backbone)
+    require_names(options, until=UNTIL, backend=BACKENDS)
 
 
 def run(options):

@@ -1,9 +1,8 @@
 """`keras-attention demo`: a local page to try a model on images."""
 
 from keras_attention.cli.paths import add_model, require_model
-from keras_attention.cli.settings import require_values
-
-check = require_model
+from keras_attention.cli.settings import require_names, require_values
+from keras_attention.members import SPLITS
 
 
 def add(commands):
@@ -30,15 +29,16 @@ def run(options):
     """Runs the command, until Ctrl-C ends it."""
     from keras_attention.demo import serve_demo
 
-    _check(options)
     chosen = {"data": options.data, "data_dir": options.data_dir, "split": options.split}
     serve_demo(options.model, options.images, **chosen, port=options.port, browser=not options.no_browser)
 
 
-def _check(options):
-    """Refuses options that would have no effect."""
+def check(options):
+    """Raises `ValueError` for names and paths that cannot be right, and for options that would have no effect."""
     from keras_attention.arguments import invalid
 
+    require_model(options)
+    require_names(options, split=SPLITS)
     require_values(options, "data", "data_dir", "split")
     for name in ("data", "data_dir", "split"):
         if options.images and getattr(options, name) is not None:

@@ -3,10 +3,9 @@
 import json
 
 from keras_attention.cli.paths import add_model, require_model
-from keras_attention.cli.settings import require_values
+from keras_attention.cli.settings import require_names, require_values
+from keras_attention.members import SPLITS
 from keras_attention.patterns import HELP
-
-check = require_model
 
 
 def add(commands):
@@ -39,7 +38,6 @@ def run(options):
     from keras_attention.evaluation import evaluate
     from keras_attention.files import write_json
 
-    _check(options)
     names = ("data", "data_dir", "masks", "mask_values", "split", "batch_size", "flips")
     figures = evaluate(options.model, **{name: getattr(options, name) for name in names}, verbose=1)
     if options.out:
@@ -47,9 +45,13 @@ def run(options):
     print(json.dumps(figures, indent=2, ensure_ascii=False) if options.json else table(figures))
 
 
-def _check(options):
+def check(options):
+    """Raises `ValueError` for names and paths that cannot be right."""
     from keras_attention.cli.predict import check_out
+    from keras_attention.metrics import FLIPS
 
+    require_model(options)
+    require_names(options, split=SPLITS, flips=FLIPS)
     require_values(options, "data", "data_dir", "masks", "mask_values")
     if options.out is not None:
         check_out(options.out)

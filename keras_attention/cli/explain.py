@@ -3,11 +3,10 @@
 import sys
 
 from keras_attention.cli.paths import add_model, require_model
-from keras_attention.cli.settings import require_values
+from keras_attention.cli.settings import require_names, require_values
+from keras_attention.members import PICTURE_FORMATS, SPLITS
 from keras_attention.patterns import HELP
 from keras_attention.text import shown
-
-check = require_model
 
 
 def add(commands):
@@ -65,7 +64,6 @@ def run(options):
     """Runs the command; returns 1 if some images could not be read."""
     from keras_attention.explanation import explain, measure_to_folder
 
-    _check(options)
     masks = {name: None if options.data else getattr(options, name) for name in ("masks", "mask_values")}
     given = {"out": options.out, "data": _data(options), **masks}
     if options.split:
@@ -83,10 +81,14 @@ def run(options):
     return int(bool(done.skipped))
 
 
-def _check(options):
-    """Refuses options that would have no effect."""
-    from keras_attention.arguments import invalid
+def check(options):
+    """Raises `ValueError` for names and paths that cannot be right, and for options that would have no effect."""
+    from keras_attention.arguments import invalid, require_choice
 
+    require_model(options)
+    require_names(options, split=SPLITS)
+    for form in _list(options.formats) or ():
+        require_choice("format", form, PICTURE_FORMATS)
     require_values(options, "out", "masks", "mask_values", "attend", "maps", "formats", "data", "data_dir", "split")
     idle = PICTURES if options.measure else MEASURES
     for name in idle:

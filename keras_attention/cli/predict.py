@@ -10,8 +10,6 @@ import sys
 from keras_attention.cli.paths import add_model, require_model
 from keras_attention.text import UNSEEN, shown
 
-check = require_model
-
 
 def add(commands):
     """Declares the command."""
@@ -37,16 +35,22 @@ def add(commands):
     return parser
 
 
-def run(options):
-    """Runs the command; returns 1 if some images could not be read."""
+def check(options):
+    """Raises `ValueError` for numbers and paths that cannot be right."""
     from keras_attention.arguments import require_integer
-    from keras_attention.models.outputs import PROBABILITIES
-    from keras_attention.prediction import find_images, load_predictor, predict_files
 
+    require_model(options)
     require_integer("top", options.top, at_least=1)
     require_integer("batch_size", options.batch_size, at_least=1)
     if options.out is not None:
         check_out(options.out)
+
+
+def run(options):
+    """Runs the command; returns 1 if some images could not be read."""
+    from keras_attention.models.outputs import PROBABILITIES
+    from keras_attention.prediction import find_images, load_predictor, predict_files
+
     predictor = load_predictor(options.model)
     sources = find_images(options.images)
     with _output(options.out) as file, _progress(len(sources), options.out) as (count, say):
@@ -113,7 +117,7 @@ def _json_line(path, class_names, probabilities, _):
 def check_out(out):
     """Raises `ValueError` if `out` is something that results must not replace."""
     from keras_attention.arguments import invalid
-    from keras_attention.data.listing import IMAGE_SUFFIXES
+    from keras_attention.sources import IMAGE_SUFFIXES
 
     path = pathlib.Path(out)
     if not out or (path.exists() and not path.is_file()):

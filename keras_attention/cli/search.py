@@ -5,10 +5,10 @@ import pathlib
 import textwrap
 
 from keras_attention.cli.paths import require_begun
-from keras_attention.cli.settings import add_settings, given_settings
+from keras_attention.cli.settings import add_settings, given_settings, require_names
 from keras_attention.cli.train import summary
 from keras_attention.config.checks import plain_value
-from keras_attention.members import members
+from keras_attention.members import TUNERS, members
 from keras_attention.plugins import program
 from keras_attention.sources import require_source
 
@@ -76,6 +76,7 @@ def check(options):
     config = _with(given, _usual(given))
     require_begun(options, _folder(options), "search")
     require_source(config.data, config.masks, config.group)
+    require_names(options, tuner=TUNERS)
     for name, values in ({name: [value] for name, value in fix.items()} | choose).items():
         _require_hyperparameter(name)
         for value in values:

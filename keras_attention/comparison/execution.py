@@ -13,10 +13,10 @@ from keras_attention.arguments import invalid, reason, require_choice, require_i
 from keras_attention.comparison.defaults import MOST_DEFAULT_JOBS, asks_the_default
 from keras_attention.comparison.repeat import accelerators
 from keras_attention.comparison.tasks import KILLED, Outcome, run_task, run_task_in_own_process
+from keras_attention.members import BACKENDS
 from keras_attention.own_process import prepare_process
 from keras_attention.runs import Run
 
-BACKENDS = ("processes", "dask")
 SECONDS_TO_CONNECT = 15
 
 

@@ -13,9 +13,8 @@ from keras_attention.comparison.defaults import (
 from keras_attention.comparison.folder import Comparison
 from keras_attention.comparison.plan import Plan
 from keras_attention.config import DEFAULT_COMPARISON
+from keras_attention.members import UNTIL
 from keras_attention.variants import DEFAULT_VARIANTS, make_variants
-
-UNTIL = ("settled",)
 
 
 def seeds_asked(seeds, until, max_seeds, minutes, choose, confirm):

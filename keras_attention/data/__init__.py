@@ -6,10 +6,11 @@ from keras_attention.arguments import invalid, require_choice, require_integer, 
 from keras_attention.data import cluttered_digits
 from keras_attention.data.arrays import load_arrays
 from keras_attention.data.catalog import load_builder, load_tfds
-from keras_attention.data.dataset import SPLITS, ImageDataset
+from keras_attention.data.dataset import ImageDataset
 from keras_attention.data.folder import Folder
 from keras_attention.data.split import Split
 from keras_attention.data.two_digits import digit_pairs
+from keras_attention.members import SPLITS
 from keras_attention.patterns import RESIZES
 from keras_attention.sources import EMBEDDED, require_source
 

@@ -3,11 +3,12 @@
 import numpy as np
 
 from keras_attention.arguments import invalid, require_pixels, unknown
-from keras_attention.data.dataset import SPLITS, ImageDataset
+from keras_attention.data.dataset import ImageDataset
 from keras_attention.data.images import resize_image
 from keras_attention.data.masks import MaskReader, require_masks, resize_mask
 from keras_attention.data.partition import complete_splits, one_split
 from keras_attention.data.split import Split
+from keras_attention.members import SPLITS
 
 
 def load_arrays(arrays, image_size=None, class_names=None, split_seed=0, mask_values=None, only=None, resize="stretch"):

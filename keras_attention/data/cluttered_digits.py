@@ -18,12 +18,12 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from keras_attention.arguments import require_integer, unknown
+from keras_attention.members import SPLITS
 from keras_attention.quiet import only_errors
 
 logger = logging.getLogger(__name__)
 
 OPTIONS = ("image_size", "clutter", "count", "test_count", "seed")
-SPLITS = ("train", "validation", "test")
 SHARE_OF_SCANS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 HELD_OUT_SHARE = 1 / 6  # images of validation, and by default of test, for each training image
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.data.augmentation import Augmentation
 from keras_attention.data.split import Split, evenly_spaced
+from keras_attention.members import SPLITS
 from keras_attention.text import listed, shown
 
-SPLITS = ("train", "validation", "test")
 SQUARES = {"stretch": "", "crop": ", cropped to squares", "pad": ", padded to squares"}
 
 

@@ -9,10 +9,10 @@ import dataclasses
 import pathlib
 
 from keras_attention.arguments import invalid
-from keras_attention.data.dataset import SPLITS
 from keras_attention.data.listing import UNLABELLED, list_images
 from keras_attention.data.names import IMAGE_FOLDERS, MASK_FOLDERS
 from keras_attention.data.readings import read_folders, subfolders, unwrapped
+from keras_attention.members import SPLITS
 from keras_attention.text import listed
 
 

@@ -17,14 +17,8 @@ from keras_attention.data.names import (
     PICTURE_FOLDERS,
     image_of,
 )
+from keras_attention.sources import IMAGE_SUFFIXES
 
-# Those of HEIC, which cannot be read, are listed too, so that nobody believes they were.
-IMAGE_SUFFIXES = frozenset(
-    (
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
-        *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif", ".hif"),
-    )
-)
 # First bytes of a file without such a suffix that is an image all the same.
 BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
 OF_SYSTEMS = frozenset(

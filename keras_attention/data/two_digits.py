@@ -3,7 +3,8 @@
 import numpy as np
 
 from keras_attention.arguments import require_choice, require_integer
-from keras_attention.data.cluttered_digits import SPLITS, Painter, split_scans
+from keras_attention.data.cluttered_digits import Painter, split_scans
+from keras_attention.members import SPLITS
 
 # Sides of a digit as shares of the side of the image: two of the largest still fit beside each other.
 PAIR_SIDES = (0.34, 0.39, 0.44)

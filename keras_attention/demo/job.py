@@ -9,6 +9,7 @@ import threading
 import webbrowser
 
 from keras_attention.arguments import invalid, require_choice, require_number
+from keras_attention.members import SPLITS
 
 
 def check_gradio():
@@ -81,7 +82,6 @@ def prepared(model, images=(), data=None, data_dir=None, split=None):
 
 
 def _examples(predictor, model, images, data, data_dir, split):
-    from keras_attention.data.dataset import SPLITS
     from keras_attention.demo.examples import data_examples, file_examples, run_examples
 
     chosen = {"split": require_choice("split", split or "test", SPLITS)}

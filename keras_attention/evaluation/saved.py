@@ -12,9 +12,10 @@ from keras_attention.cards import CARD
 from keras_attention.config import TrainConfig
 from keras_attention.config.data_settings import OF_THE_IMAGES
 from keras_attention.data import ImageDataset, load
-from keras_attention.data.dataset import SPLITS, check_classes
+from keras_attention.data.dataset import check_classes
 from keras_attention.evaluation.figures import split_metrics
 from keras_attention.files import read_json
+from keras_attention.members import SPLITS
 from keras_attention.metrics import FLIPS, mean_over_flips
 from keras_attention.models.outputs import LOGITS, map_outputs, maps_of
 from keras_attention.prediction import load_predictor

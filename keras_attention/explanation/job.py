@@ -14,12 +14,12 @@ from keras_attention.explanation.examples import DataExamples, FileExamples
 from keras_attention.explanation.reading import MapReading
 from keras_attention.files import write_json
 from keras_attention.maps import map_scales, measure
+from keras_attention.members import PICTURE_FORMATS
 from keras_attention.prediction import load_predictor
 from keras_attention.prediction.loading import require_resize
 from keras_attention.runs import Run, load_data
 from keras_attention.text import shown
 
-FORMATS = ("png", "svg")
 LIMIT = 300
 
 
@@ -98,7 +98,7 @@ def explain(
     predictor = load_predictor(model)
     reading = MapReading(predictor, attend, maps, str(model))
     for form in formats or ():
-        require_choice("format", form, FORMATS)
+        require_choice("format", form, PICTURE_FORMATS)
     examples = _examples(predictor, model, images, (masks, mask_values), data, split, limit)
     if verbose:
         for note in examples.notes:

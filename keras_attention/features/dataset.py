@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention.data import Split
-from keras_attention.data.dataset import SPLITS
 from keras_attention.features.store import JoinedStores, PairedStores
+from keras_attention.members import SPLITS
 
 
 class FeatureDataset:

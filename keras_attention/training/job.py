@@ -52,6 +52,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     """
     require_tensorflow()  # the export at the end needs it: fail now rather than then
     config = config or TrainConfig()
+    config.try_layers()  # as the settings may be older than Keras in this process
     folder = Run(run or f"runs/{config.name}")
     config = folder.claim(config, resume, overwrite)
     resume = resume and folder.begun

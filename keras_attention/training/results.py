@@ -5,12 +5,12 @@ import warnings
 import numpy as np
 
 from keras_attention.arguments import one_line
-from keras_attention.data.dataset import SPLITS
 from keras_attention.evaluation.figures import predict_split, predict_with_flips, split_metrics
 from keras_attention.export.graph import InferenceGraph
 from keras_attention.export.run import export_run
 from keras_attention.maps import attention_figure
 from keras_attention.maps.placed import place
+from keras_attention.members import SPLITS
 from keras_attention.models import attention_outputs, map_grids, over_features
 from keras_attention.models.grids import as_config
 from keras_attention.models.outputs import LOGITS, maps_of

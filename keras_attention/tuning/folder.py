@@ -12,9 +12,9 @@ import json
 from keras_attention.arguments import invalid, require_choice, require_integer
 from keras_attention.atomic import alone, remove, replacing
 from keras_attention.config import TrainConfig
+from keras_attention.members import TUNERS
 from keras_attention.metrics import MONITORS
 from keras_attention.runs import Run, WorkFolder
-from keras_attention.tuning.oracles import TUNERS
 from keras_attention.tuning.trials import COMPLETED, TrialResult
 
 LOCK = "search.lock"

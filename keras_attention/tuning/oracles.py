@@ -13,7 +13,6 @@ from keras_attention.arguments import invalid
 from keras_attention.files import read_json, write_json
 from keras_attention.metrics import MONITORS
 
-TUNERS = ("random", "grid", "hyperband", "bayesian")
 HALVING = 3  # Hyperband continues one in three trials from one rung to the next
 ENDLESS = 10**6  # more than enough iterations of Hyperband, and failed trials; the number of trials ends the search
 

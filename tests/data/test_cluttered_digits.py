@@ -8,7 +8,8 @@ import seams
 from sklearn.datasets import load_digits
 
 from keras_attention.data import load
-from keras_attention.data.cluttered_digits import DIGIT_SIDES, FRAGMENT_SIDE, SPLITS, Painter, prepare, split_scans
+from keras_attention.data.cluttered_digits import DIGIT_SIDES, FRAGMENT_SIDE, Painter, prepare, split_scans
+from keras_attention.members import SPLITS
 
 SMALLEST = {"image_size": 32, "count": 60}
 

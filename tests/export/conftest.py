@@ -7,7 +7,7 @@ import seams
 from PIL import Image
 
 from keras_attention.config import TrainConfig
-from keras_attention.data.dataset import SPLITS
+from keras_attention.members import SPLITS
 from keras_attention.metrics import METRICS
 from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.precision import dtype_policy

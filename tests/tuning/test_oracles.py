@@ -6,8 +6,9 @@ import pathlib
 import keras_tuner
 import pytest
 
+from keras_attention.members import TUNERS
 from keras_attention.tuning.hypermodel import AttentionHyperModel
-from keras_attention.tuning.oracles import TUNERS, BayesianOracle, make_oracle
+from keras_attention.tuning.oracles import BayesianOracle, make_oracle
 from keras_attention.tuning.trials import COMPLETED, EPOCHS, FAILED, TrialResult
 from keras_attention.tuning.tuner import AttentionTuner
 
