@@ -159,7 +159,8 @@ data_of_an_exported_run = Seam("export.run.load_data")
 verification_of_an_export = Seam("export.job.verify")
 tolerances_of_formats = Seam("export.verification.TOLERANCES")
 least_share_of_the_same_class = Seam("export.verification.LEAST_SAME_CLASS")
-formats = Seam("export.FORMATS")
+writers_of_formats = Seam("export.formats.WRITERS")
+runtimes_of_formats = Seam("export.formats.RUNTIMES")
 export_after_training = Seam("training.results.export_run")
 graph_before_training = Seam("training.results.InferenceGraph")
 predictor_that_is_evaluated = Seam("evaluation.saved.load_predictor")
@@ -172,9 +173,10 @@ def tolerance_of(patch, quantization, difference):
     patch.setitem(tolerances_of_formats(), quantization, difference)
 
 
-def format_that(patch, name, **methods):
-    """A format of exports with other methods."""
-    patch.setitem(formats(), name, type(formats()[name])(**methods))
+def format_that(patch, name, write, runtime):
+    """A format of exports that is written and read in another way."""
+    patch.setitem(writers_of_formats(), name, write)
+    patch.setitem(runtimes_of_formats(), name, runtime)
 
 
 # ---- the commands ----

@@ -98,7 +98,7 @@ INSIDE = {
     "cards": [{"formats"}, {"card"}, {"listing"}],
     "export": [
         {"decoding", "folding"},
-        {"graph"},
+        {"graph", "map_check"},
         {"saved_model", "onnx_file", "litert_file"},
         {"formats", "verification"},
         {"card"},

@@ -1,5 +1,6 @@
 """Writes the card of an exported model: what it is, its training, its results, and its files."""
 
+import dataclasses
 import datetime
 import pathlib
 import platform
@@ -104,6 +105,7 @@ def _format(folder, name, graph, quantize, deviation):
         "quantized": quantize,
         "largest_difference": deviation.difference,
         "same_class": deviation.same_class,
+        "maps": {name: dataclasses.asdict(maps) for name, maps in deviation.maps.items()},
         "compared_images": deviation.images,
     }
 

@@ -5,12 +5,14 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from keras_attention.export.map_check import EVEN, LEAST_AGREEMENT, compare_maps
+from keras_attention.export.map_check import TOLERANCES as MAP_TOLERANCES
 from keras_attention.export.saved_model import BYTES, SavedModelRuntime
-from keras_attention.models.outputs import LOGITS, PROBABILITIES
+from keras_attention.models.outputs import LOGITS, PROBABILITIES, attended_layer, map_outputs
 
 CHUNK = 16
-# The largest tolerated difference of probabilities and maps: in float32, sums in another order are rounded otherwise;
-# quantized weights have fewer digits.
+# The largest tolerated difference of probabilities and logits: in float32, sums in another order are rounded otherwise;
+# quantized weights have fewer digits. Maps have tolerances of their own, in `map_check`.
 TOLERANCES = {None: 1e-4, "float16": 1e-2, "dynamic": 0.1}
 LEAST_SAME_CLASS = 0.95  # share of images that must get the same class if weights are quantized
 
@@ -24,15 +26,17 @@ class Deviation:
     """How far an exported model is from the Keras model.
 
     Args:
-        difference: the largest difference of probabilities, maps and logits; that of the logits is divided by the
-            largest absolute logit if this is above 1.
+        difference: the largest difference of probabilities and logits; that of the logits is divided by the largest
+            absolute logit if this is above 1.
         same_class: share of images with the same most probable class, from 0 to 1.
         images: the number of images that were compared.
+        maps: name of each output that is a map → its `MapDeviation`.
     """
 
     difference: float
     same_class: float
     images: int
+    maps: dict = dataclasses.field(default_factory=dict)
 
 
 def verify(graph, runtime, images, quantize=None):
@@ -48,15 +52,15 @@ def verify(graph, runtime, images, quantize=None):
         The `Deviation`.
 
     Raises:
-        VerificationError: outputs with other names or shapes, a difference above the tolerance, NaN, or other
-            predicted classes.
+        VerificationError: outputs with other names or shapes, a difference above the tolerance, NaN, other predicted
+            classes, or maps whose weights are in another order.
     """
     images = np.asarray(images, "float32")
     parts = [images[:1], *(images[start : start + CHUNK] for start in range(1, len(images), CHUNK))]
     expected, found = _joined(map(graph.expected, parts)), _joined(map(runtime, parts))
     if _shapes(found) != _shapes(expected):
         raise _failure("gives different outputs", _shapes(expected), _shapes(found))
-    differences = [_difference(name, found[name], expected[name]) for name in expected]
+    differences = [_difference(name, found[name], expected[name]) for name in (PROBABILITIES, LOGITS)]
     if isinstance(runtime, SavedModelRuntime):
         differences += _between_endpoints(runtime, images[:2], found)
     difference = float(np.max(differences))  # unlike `max`, NaN if one of them is NaN
@@ -65,7 +69,23 @@ def verify(graph, runtime, images, quantize=None):
         raise _failure("differs from the Keras model", f"at most {TOLERANCES[quantize]:g}", f"{difference:.2g}")
     if quantize and same < LEAST_SAME_CLASS:
         raise _failure("predicts different classes", f"the same for {LEAST_SAME_CLASS:.0%} of images", f"{same:.0%}")
-    return Deviation(difference, same, len(images))
+    return Deviation(difference, same, len(images), _checked_maps(found, expected, quantize))
+
+
+def _checked_maps(found, expected, quantize):
+    """Name → `MapDeviation` of all maps; raises `VerificationError` for one that shows something else."""
+    deviations = {name: compare_maps(found[name], expected[name], EVEN[quantize]) for name in map_outputs(expected)}
+    for name, maps in deviations.items():
+        largest, layer = MAP_TOLERANCES[quantize], attended_layer(name)
+        # Rounded weights may move a point, which is then a whole weight away.
+        if not maps.relative <= largest and not (quantize and maps.points):
+            what = f"has other maps of {layer}"
+            raise _failure(what, f"weights within {largest:g} of the largest weight", f"{maps.relative:.2g}")
+        if not maps.agreement >= LEAST_AGREEMENT:
+            how = "the largest weight at the same place" if maps.points else "a rank correlation of the weights"
+            what = f"orders the positions of {layer} in another way"
+            raise _failure(what, f"{how} of at least {LEAST_AGREEMENT:g}", f"{maps.agreement:.2f}")
+    return deviations
 
 
 def _joined(batches):

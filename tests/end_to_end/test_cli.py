@@ -62,10 +62,11 @@ def test_flags_become_settings():
     given = (
         "train --score none --attend block2_pool,block3_pool --data-option count=60 --data-option seed=3 --pool-query"
     )
-    config, folder = train_command._config_and_folder(parser().parse_args(given.split()))
+    config = train_command._config(parser().parse_args(given.split()))
     assert config == TrainConfig(
         score=None, attend=("block2_pool", "block3_pool"), data_options={"count": 60, "seed": 3}, pool_query=True
     )
+    folder = train_command._folder(parser().parse_args(given.split()), config)
     assert str(folder) == os.path.join("runs", "cluttered_digits-multiscale")
 
 
@@ -73,13 +74,13 @@ def test_options_of_layers_are_numbers_truth_values_lists_and_texts():
     given = (
         "train --score cosine --score-option learned=true --alignment local_monotonic --alignment-option window=[3,5]"
     )
-    config, _ = train_command._config_and_folder(parser().parse_args(given.split()))
+    config = train_command._config(parser().parse_args(given.split()))
     assert config.score_options == {"learned": True}
     assert config.alignment_options == {"window": [3, 5]}
     given = "train --alignment hard --alignment-option estimator=reinforce --alignment-option temperature=0.5"
-    config, _ = train_command._config_and_folder(parser().parse_args(given.split()))
+    config = train_command._config(parser().parse_args(given.split()))
     assert config.alignment_options == {"estimator": "reinforce", "temperature": 0.5}
-    config, _ = train_command._config_and_folder(parser().parse_args(["train", "--units", "none"]))
+    config = train_command._config(parser().parse_args(["train", "--units", "none"]))
     assert config.units is None
 
 

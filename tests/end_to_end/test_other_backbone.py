@@ -121,7 +121,8 @@ def test_the_command_line_finds_it(capsys):
     printed = capsys.readouterr().out
     assert "small_cnn  Four convolutions of stride 2, each with batch normalization and ReLU." in printed
     assert "attend=stage2_relu,stage3_relu query=stage4_relu" in printed
-    config, folder = train_command._config_and_folder(options_of("train", "--backbone", "small_cnn"))
+    config = train_command._config(options_of("train", "--backbone", "small_cnn"))
+    folder = train_command._folder(options_of("train", "--backbone", "small_cnn"), config)
     assert (config.attend, folder.name) == (ATTENDED, config.name)
     config = compare._config(options_of("compare", "--backbone", "small_cnn"))
     assert (config.backbone, config.attend) == ("small_cnn", ATTENDED)

@@ -156,7 +156,15 @@ def check_tables(text):
 
 def test_the_tables_are_whole(exported):
     found = check_tables((exported[0] / "card.md").read_text("utf-8"))
-    assert len(found) == 6  # the model, its result, its settings, its files, its endpoints, the comparison
+    assert len(found) == 7  # the model, its result, its settings, its files, its endpoints, the comparison, its maps
+
+
+def test_the_card_says_how_far_the_maps_are(exported):
+    folder, card = exported
+    for form in card["formats"].values():
+        assert list(form["maps"]) == ["attention_block3_pool", "attention_block4_pool"]
+        assert all(maps["relative"] < 1e-3 and maps["agreement"] > 0.95 for maps in form["maps"].values())
+    assert (folder / "card.md").read_text("utf-8").count("| `attention_block3_pool` |") == len(card["formats"])
 
 
 def test_options_of_the_settings_are_shown_with_their_values(card_text):

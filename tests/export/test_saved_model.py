@@ -213,6 +213,31 @@ def test_nan_and_other_shapes_are_told_from_agreement(plain, images, runtime, me
         verification.verify(graph, runtime(folder), images)
 
 
+CHANGED_MAPS = {
+    "zeros": (np.zeros_like, "has other maps of block4_pool"),
+    "moved by one position": (lambda maps: np.roll(maps, 1, -1), "(?:has other maps|orders the positions)"),
+    "transposed": (lambda maps: maps.swapaxes(-1, -2), "(?:has other maps|orders the positions)"),
+    "even": (lambda maps: np.broadcast_to(maps.mean((-1, -2), keepdims=True), maps.shape), "(?:has other|orders)"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED_MAPS)
+def test_maps_that_show_something_else_are_refused_however_small_their_weights_are(plain, images, change):
+    model, _, folder = plain
+    changed, message = CHANGED_MAPS[change]
+    name = "attention_block4_pool"
+
+    class Changed(SavedModelRuntime):
+        def __call__(self, images):
+            outputs = super().__call__(images)
+            return outputs | {name: changed(outputs[name])}
+
+    graph = job.InferenceGraph(model, NAMES)
+    verification.verify(graph, SavedModelRuntime(folder), images)
+    with pytest.raises(verification.VerificationError, match=f"The exported model {message}"):
+        verification.verify(graph, Changed(folder), images)
+
+
 def test_another_endpoint_that_disagrees_is_noticed(plain, images, monkeypatch):
     model, _, folder = plain
     runtime = SavedModelRuntime(folder)
