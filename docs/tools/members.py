@@ -3,17 +3,16 @@
 import json
 import pathlib
 
-import keras_attention
-from keras_attention.layers import ALIGNMENTS, MAP_REGULARIZERS, SCORES
-from keras_attention.models import BACKBONES
+import keras_attention.models  # loads the registries
+from keras_attention.members import REGISTRIES, loaded
 
 PLACE = pathlib.Path(keras_attention.__file__).parent / "members.json"
-FAMILIES = {"score": SCORES, "alignment": ALIGNMENTS, "map_regularizer": MAP_REGULARIZERS, "backbone": BACKBONES}
 
 
 def table():
     """Family → name → what is known of the member, for the members of this package."""
-    return {family: {name: registry.about(name) for name in registry} for family, registry in FAMILIES.items()}
+    registries = {family: loaded(family) for family in REGISTRIES}
+    return {family: {name: registry.about(name) for name in registry} for family, registry in registries.items()}
 
 
 def main():
