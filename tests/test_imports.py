@@ -71,7 +71,9 @@ INSIDE = {
         {"schedules", "hooks", "map_watch"},
         {"optimizers"},
         {"networks", "callbacks"},
-        {"fitting", "stages", "results"},
+        {"stages", "results"},
+        {"fitting"},
+        {"together"},
         {"job"},
     ],
     "comparison": [

@@ -41,6 +41,7 @@ class Run(WorkFolder):
         super().__init__(folder)
         self.model_path = self.folder / "model.keras"
         self.export_path = self.folder / "saved_model"
+        self.best_path = self.folder / "backup" / "best.weights.h5"
         self.map_warnings_path = self.folder / "backup" / "map_warnings.json"
 
     @property
@@ -107,8 +108,21 @@ class Run(WorkFolder):
     def _newest_backup(self):
         return max((self.folder / "backup").glob(BACKUPS), default=None)
 
+    def save_best(self, network):
+        """Saves the weights of the best epoch so far, of the part of the classifier that is trained."""
+        self.best_path.parent.mkdir(exist_ok=True)
+        with replacing(self.best_path) as temporary:
+            network.save_weights(temporary)
+
+    def load_best(self, network):
+        """Loads what `save_best` saved."""
+        network.load_weights(self.best_path)
+
     def save_model(self, model):
-        """Writes `model.keras`, without the optimizer; during the run, it holds the best epoch so far."""
+        """Writes `model.keras`, without the optimizer; during the run, it holds the best epoch so far.
+
+        Of a run over cached features, it is written at the end; until then `save_best` keeps the best epoch.
+        """
         with replacing(self.model_path) as temporary:
             model.save(temporary, include_optimizer=False)
 

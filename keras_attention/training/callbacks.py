@@ -31,13 +31,18 @@ class ValidationMetrics(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         outputs, labels = predict_split(self.network, self.dataset, "validation", callbacks=[self.validation])
-        logits = outputs[LOGITS] if isinstance(outputs, dict) else outputs
-        figures = classification_metrics(logits, labels, self.dataset.class_names)
-        values = {name: figures[name.removeprefix("val_")] for name in MONITORS}
-        logs.update({name: math.nan if value is None else value for name, value in values.items()})
+        logs.update(validation_figures(outputs, labels, self.dataset.class_names))
         self.validation.end({name.removeprefix("val_"): logs[name] for name in MONITORS})
         if isinstance(outputs, dict):
             self.watch(epoch, outputs)
+
+
+def validation_figures(outputs, labels, class_names):
+    """`val_<metric>` → its value for the outputs of a network for the validation split; NaN where it is not defined."""
+    logits = outputs[LOGITS] if isinstance(outputs, dict) else outputs
+    figures = classification_metrics(logits, labels, class_names)
+    values = {name: figures[name.removeprefix("val_")] for name in MONITORS}
+    return {name: math.nan if value is None else value for name, value in values.items()}
 
 
 def best_row(rows, monitor):
@@ -69,15 +74,14 @@ class Keeper(keras.callbacks.Callback):
     Args:
         run: the `Run`.
         config: its `TrainConfig`.
-        classifier: the whole model, which is saved after its best epoch, while `fit` may train a part of it; if `None`,
-            no model is saved.
+        save: called with the trained network after its best epoch so far, to save it; if `None`, nothing is saved.
         rows: the rows of the epochs before a resumption.
         seconds: the seconds that these epochs took.
     """
 
-    def __init__(self, run, config, classifier, rows=(), seconds=0.0):
+    def __init__(self, run, config, save=None, rows=(), seconds=0.0):
         super().__init__()
-        self.run, self.config, self.classifier, self.rows = run, config, classifier, list(rows)
+        self.run, self.config, self.save, self.rows = run, config, save, list(rows)
         self.seconds = seconds  # of training up to the last epoch, also before a resumption
 
     @property
@@ -95,7 +99,12 @@ class Keeper(keras.callbacks.Callback):
         self.began = time.monotonic() - self.seconds
 
     def on_epoch_end(self, epoch, logs=None):
-        self.seconds = time.monotonic() - self.began
+        self.keep(epoch, logs, time.monotonic() - self.began)
+        self.model.stop_training = self.should_stop
+
+    def keep(self, epoch, logs, seconds):
+        """Writes the row of an epoch, the best network and the backup; `seconds` are those of all epochs so far."""
+        self.seconds = seconds
         # Keras puts the name of the output before a metric if there are several outputs.
         logs = {"accuracy" if name == f"{LOGITS}_accuracy" else name: value for name, value in logs.items()}
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
@@ -103,10 +112,9 @@ class Keeper(keras.callbacks.Callback):
         self.rows = self.run.write_history([*self.rows, {"epoch": epoch + 1, **logs, "learning_rate": rate}])
         if not self.config.train_on_validation and math.isnan(self.rows[-1][self.config.monitor]):
             warnings.warn(f"Epoch {epoch + 1} has no {self.config.monitor}, and cannot be the best one.", stacklevel=2)
-        if self.classifier is not None and self.best_row == len(self.rows) - 1:
-            self.run.save_model(self.classifier)
+        if self.save is not None and self.best_row == len(self.rows) - 1:
+            self.save(self.model)
         self.run.back_up(self.model, len(self.rows), self.seconds)
-        self.model.stop_training = self.should_stop
 
 
 class SeedEpochs(keras.callbacks.Callback):
@@ -133,9 +141,14 @@ class StopOnNaN(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            raise FloatingPointError(
-                f"The loss became {logs['loss']} at step {batch + 1} of epoch {self.epoch + 1}. "
-                "Expected a finite loss; a lower learning rate, a longer warm-up or float32 often helps. "
-                f"Received: learning_rate={float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):.3g}."
-            )
+        require_finite(logs["loss"], batch, self.epoch, self.model)
+
+
+def require_finite(loss, step, epoch, network):
+    """Raises `FloatingPointError` if the loss of a step is not finite; steps and epochs count from 0."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"The loss became {loss} at step {step + 1} of epoch {epoch + 1}. "
+            "Expected a finite loss; a lower learning rate, a longer warm-up or float32 often helps. "
+            f"Received: learning_rate={float(keras.ops.convert_to_numpy(network.optimizer.learning_rate)):.3g}."
+        )

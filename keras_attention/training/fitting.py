@@ -5,9 +5,10 @@ import keras
 from keras_attention.training.callbacks import Keeper, SeedEpochs, StopOnNaN, ValidationMetrics
 from keras_attention.training.map_watch import MapWatch
 from keras_attention.training.networks import compile_network, make_variables
+from keras_attention.training.stages import CachedStage
 
 
-def fit_run(run, config, dataset, parts, verbose=0, keep_model=True):
+def fit_run(run, config, dataset, parts, verbose=0, keep_best=True):
     """Trains a run to its end, from its last backup if it has one.
 
     Args:
@@ -16,26 +17,49 @@ def fit_run(run, config, dataset, parts, verbose=0, keep_model=True):
         dataset: its `ImageDataset`.
         parts: its stages, as `make_stages` gives them.
         verbose: as in `keras.Model.fit`.
-        keep_model: whether the best model is saved.
+        keep_best: whether the best epoch is saved; `load_best` then gives the classifier as it was.
 
     Returns:
         The `Keeper`, which has the rows of the history.
     """
-    keeper = Keeper(run, config, parts[0].model if keep_model else None, *run.progress())
+    keeper = Keeper(run, config, saver_of_best(run, parts) if keep_best else None, *run.progress())
     watch = MapWatch(run.map_warnings_path)
     first, resumed_at = 0, len(keeper.rows)
     for stage in parts:
         has_work = len(keeper.rows) < stage.until and not keeper.should_stop
         made_backup = first < resumed_at <= stage.until
         if has_work or made_backup:
-            network = _prepare(run, config, dataset, stage, first, made_backup)
+            network = prepared(run, config, dataset, stage, first, made_backup)
         if has_work:
             fit_stage(network, config, dataset, stage, [keeper], len(keeper.rows), stage.until, watch, verbose)
         first = stage.until
     return keeper
 
 
-def _prepare(run, config, dataset, stage, first, made_backup):
+def saver_of_best(run, parts):
+    """How the best epoch of a run is saved: a function of the trained network.
+
+    A network over cached features is all that learns: its weights alone are saved, as the backbone is much larger.
+    """
+    if is_small(parts):
+        return run.save_best
+    return lambda network: run.save_model(parts[0].model)
+
+
+def is_small(parts):
+    """Whether a run trains nothing but a network over cached features."""
+    return len(parts) == 1 and isinstance(parts[0], CachedStage)
+
+
+def load_best(run, parts):
+    """The classifier of a run as it was after its best epoch."""
+    if not (is_small(parts) and run.best_path.exists()):  # earlier versions saved the whole model
+        return keras.models.load_model(run.model_path, compile=False)
+    run.load_best(parts[0].prepare())  # shares its layers with the classifier
+    return parts[0].model
+
+
+def prepared(run, config, dataset, stage, first, made_backup):
     """The compiled network of a stage, in the state at which the stage begins, or in the state of the backup."""
     network = stage.prepare()
     steps = dataset.steps_per_epoch(config.batch_size)

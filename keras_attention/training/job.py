@@ -2,8 +2,6 @@
 
 import sys
 
-import keras
-
 from keras_attention.config import TrainConfig
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.memory import released
@@ -13,7 +11,7 @@ from keras_attention.runs.data import read_split, write_split
 from keras_attention.seeding import kept
 from keras_attention.text import counted
 from keras_attention.training.callbacks import require_monitor
-from keras_attention.training.fitting import fit_run
+from keras_attention.training.fitting import fit_run, load_best
 from keras_attention.training.networks import build_networks
 from keras_attention.training.results import warn_of_export, write_results
 from keras_attention.training.stages import make_stages
@@ -78,7 +76,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     if read_split(folder.folder) is None and not folder.progress()[0]:
         write_split(folder.folder, dataset)
     keeper = fit_run(folder, config, dataset, parts, verbose)
-    best = in_float32(keras.models.load_model(folder.model_path, compile=False))
+    best = in_float32(load_best(folder, parts))
     features = parts[0].features if len(parts) == 1 and precision == "float32" else None
     write_results(folder, config, dataset, best, keeper, precision, features, export)
     return folder

@@ -1,5 +1,6 @@
 """The results of a run: figures on the test split, pictures, and the export."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -21,7 +22,33 @@ SHOWN_IMAGES = 12
 LONGEST_NAME = 21  # letters that fit above an image
 
 
-def write_results(run, config, dataset, model, keeper, precision, features=None, export=True):
+class TestImages:
+    """What results read of the test images, once for all runs that share it.
+
+    Args:
+        dataset: the `ImageDataset`.
+    """
+
+    __test__ = False  # no test of pytest
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    @functools.cached_property
+    def examples(self):
+        """`shown_examples`."""
+        return shown_examples(self.dataset)
+
+    @functools.cached_property
+    def masks(self):
+        """The masks, `(n, S, S, 1)`; `None` if there are none."""
+        if not self.dataset.has_masks:
+            return None
+        batches = self.dataset.batches("test", 256, with_masks=True)
+        return np.concatenate([batch["masks"] for batch in batches.as_numpy_iterator()])
+
+
+def write_results(run, config, dataset, model, keeper, precision, features=None, export=True, found=None, test=None):
     """Measures the best model on the test split, writes the pictures and the export, and finishes the run.
 
     Args:
@@ -34,8 +61,11 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
         features: a `FeatureDataset`, the cached features of these images, if the backbone has not changed since; the
             test split is then measured from them.
         export: whether to export the model.
+        found: the outputs of the model for the test split, and its labels, if they are known.
+        test: the `TestImages`, if several runs share them.
     """
-    outputs, labels = _predict(model, features or dataset, getattr(features, "layers", None))
+    test = test or TestImages(dataset)
+    outputs, labels = found or _predict(model, features or dataset, getattr(features, "layers", None))
     grids = map_grids(model)
     logits, maps = outputs[LOGITS], place(maps_of(outputs), grids)
     if not np.isfinite(logits).all():
@@ -46,10 +76,10 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
     flipped = None
     if config.flips != "none":
         flipped = config.flips, predict_with_flips(model, dataset, "test", config.flips)[0]
-    masks = _test_masks(dataset) if maps and dataset.has_masks else None
+    masks = test.masks if maps else None
     metrics, measures, chance = split_metrics(logits, labels, dataset.class_names, maps, masks, flipped)
     baseline = {"chance": chance} if measures else {}
-    examples = shown_examples(dataset)
+    examples = test.examples
     shown = {name: values[examples["number"]] for name, values in maps.items()}
     run.save_arrays(logits=logits, labels=labels, **_flat("map", shown), **_flat("measure", measures), **baseline)
     run.save_model(model)
@@ -140,11 +170,6 @@ def _flat(prefix, nested):
         key = f"{prefix}/{name}"
         flat |= _flat(key, value) if isinstance(value, dict) else {key: value}
     return flat
-
-
-def _test_masks(dataset):
-    batches = dataset.batches("test", 256, with_masks=True)
-    return np.concatenate([batch["masks"] for batch in batches.as_numpy_iterator()])
 
 
 def _titles(predicted, true, class_names):

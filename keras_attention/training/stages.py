@@ -77,11 +77,7 @@ class Stage:
 
     def with_targets(self, batches):
         """Each batch as `fit` takes it: inputs, and for every output a target and, if classes are weighed, weights."""
-        weight_of = class_weights(self.config, self.images)
         maps = list(mask_losses(self.model)) if self.supervised else []
-
-        def weights(labels):
-            return () if weight_of is None else (tf.linalg.matvec(labels, weight_of),)
 
         def supervised(batch):
             labels = batch["labels"]
@@ -89,12 +85,21 @@ class Stage:
             even = dict.fromkeys(maps, tf.ones(tf.shape(labels)[:1]))
             targets = {LOGITS: labels, **dict.fromkeys(maps, batch["masks"])}
             inputs = batch["images"] if "images" in batch else batch["features"]
-            return inputs, targets, *({LOGITS: weight, **even} for weight in weights(labels))
+            return inputs, targets, *({LOGITS: weight, **even} for weight in self.weights(labels))
 
         def plain(inputs, labels):
-            return inputs, labels, *weights(labels)
+            return inputs, labels, *self.weights(labels)
 
         return batches.map(supervised if self.supervised else plain, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def weights(self, labels):
+        """The weights of the images with these one-hot labels, as the only entry of a tuple; `()` if all are equal."""
+        return () if self.class_weights is None else (tf.linalg.matvec(labels, self.class_weights),)
+
+    @functools.cached_property
+    def class_weights(self):
+        """The weight of each class, or `None`."""
+        return class_weights(self.config, self.images)
 
 
 class FrozenStage(Stage):
@@ -123,7 +128,7 @@ class CachedStage(FrozenStage):
     def features(self):
         config = self.config
         cache = FeatureCache(config.cache_dir, self.backbone, config.network_layers, self.verbose)
-        return _features_of(config, self.images, cache)
+        return features_of(config, self.images, cache)
 
     def make_features(self):
         _ = self.features
@@ -139,10 +144,11 @@ def fill_cache(config, layers, dataset, backbone, verbose):
     With `verbose` it prints lines, no bar, as the work that it is for does.
     """
     cache = FeatureCache(config.cache_dir, backbone, config.layers_for(layers), 2 if verbose else 0)
-    _features_of(config, dataset, cache)
+    features_of(config, dataset, cache)
 
 
-def _features_of(config, dataset, cache):
+def features_of(config, dataset, cache):
+    """The `FeatureDataset` of a frozen backbone, as a configuration says."""
     supervised = config.supervise_attention is not None
     return FeatureDataset(dataset, cache, config.augment, config.views or VIEWS, supervised)
 

@@ -209,7 +209,7 @@ class TrialRunner:
         if not run.begun:
             run.begin(config)
         shortened = dataclasses.replace(config, stop_after=epochs)
-        keeper = fit_run(run, shortened, dataset, make_stages(shortened, dataset, model, backbone), keep_model=False)
+        keeper = fit_run(run, shortened, dataset, make_stages(shortened, dataset, model, backbone), keep_best=False)
         # If patience ended the training, a longer trial would not train more epochs either.
         ended = len(keeper.rows) < epochs or epochs == config.last_epoch
         about = {"parameters": parameters, "seconds": round(keeper.seconds, 2), "ended": ended}

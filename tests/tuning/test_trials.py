@@ -24,8 +24,8 @@ def trained(monkeypatch):
     """Replaces training by rows of figures, better with each epoch; gives (folder, first epoch, last) of each fit."""
     fits = []
 
-    def fit_run(run, config, dataset, plan, keep_model=True):
-        assert not keep_model
+    def fit_run(run, config, dataset, plan, keep_best=True):
+        assert not keep_best
         first = len(run.progress()[0])
         fits.append((run.folder.parent.name.split("-")[0], config.seed, first, config.last_epoch))
         rows = [dict.fromkeys(MONITORS, 0.1 * epoch + 0.01 * config.seed) | {"epoch": epoch} for epoch in range(1, 10)]
