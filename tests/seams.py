@@ -63,6 +63,7 @@ SHALLOW_PROGRAM = (
 pictures_of_a_run = Seam("training.results._draw")
 results_of_a_run = Seam("training.job.write_results")
 backup = Seam("runs.Run.back_up")
+end_of_an_epoch = Seam("training.callbacks.Keeper.keep")
 best_row_that_is_kept = Seam("training.callbacks.Keeper.best_row")
 end_of_a_step = Seam("training.callbacks.StopOnNaN.on_train_batch_end")
 batches_of_a_stage = Seam("training.stages.Stage.training_batches")
@@ -100,7 +101,8 @@ def keep_the_last_epoch(patch):
 
 training_of_a_task = Seam("comparison.tasks.train")
 process_of_a_task = Seam("comparison.tasks.call_in_own_process")
-task_on_a_cluster = Seam("comparison.execution.run_task_in_own_process")
+group_on_a_cluster = Seam("comparison.execution.run_group_in_own_process")
+training_of_a_group = Seam("comparison.tasks.train_together")
 processes_of_tasks = Seam("comparison.execution._processes")
 parallel_tasks = Seam("comparison.execution._parallel")
 cores_for_tasks = Seam("comparison.execution.joblib.cpu_count")

@@ -12,7 +12,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from keras_attention.arguments import invalid, reason, require_choice, require_integer
 from keras_attention.comparison.defaults import MOST_DEFAULT_JOBS, asks_the_default
 from keras_attention.comparison.repeat import accelerators
-from keras_attention.comparison.tasks import KILLED, Outcome, run_task, run_task_in_own_process
+from keras_attention.comparison.tasks import KILLED, Outcome, grouped, run_group, run_group_in_own_process
 from keras_attention.members import BACKENDS
 from keras_attention.own_process import prepare_process
 from keras_attention.runs import Run
@@ -50,7 +50,8 @@ def usual_jobs(config):
 
 @contextlib.contextmanager
 def workers(jobs=1, backend="processes", scheduler=None, folder="."):
-    """Yields a function from tasks to an iterator over their `Outcome`s, in the order in which the tasks end.
+    """Yields two results: a function from groups of tasks to an iterator over the `Outcome`s of each, in the order in
+    which the groups end; and the number of processes.
 
     Args:
         jobs: how many processes, which share the cores; 1 stays in this process.
@@ -65,33 +66,35 @@ def workers(jobs=1, backend="processes", scheduler=None, folder="."):
     if backend == "dask":
         with _client(scheduler) as client:
             _check_shared(client, folder)
-            yield lambda tasks: _parallel(run_task_in_own_process, tasks, -1, backend="dask", client=client)
+            there = len(client.scheduler_info(n_workers=-1)["workers"])
+            yield lambda groups: _parallel(run_group_in_own_process, groups, -1, backend="dask", client=client), there
     elif jobs == 1:
-        yield lambda tasks: map(run_task, tasks)
+        yield lambda groups: map(run_group, groups), 1
     else:
-        yield lambda tasks: _in_processes(tasks, jobs)
+        yield lambda groups: _in_processes(groups, jobs), jobs
 
 
-def _parallel(function, tasks, jobs, **backend):
+def _parallel(function, groups, jobs, **backend):
     with joblib.parallel_config(n_jobs=jobs, **backend):
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
-        yield from parallel(joblib.delayed(function)(task) for task in tasks)
+        yield from parallel(joblib.delayed(function)(group) for group in groups)
 
 
-def _in_processes(tasks, jobs):
+def _in_processes(groups, jobs):
     """Like `_parallel`; if a process dies, the tasks that had begun run one by one, to find the cause."""
-    pending = {task.folder: task for task in tasks}
+    pending = {task.folder: task for group in groups for task in group}
     while pending:
         try:
             with _without_restarts_told():
-                for outcome in _processes(list(pending.values()), jobs):
-                    del pending[outcome.task.folder]
-                    yield outcome
+                for outcomes in _processes(grouped(pending.values(), jobs), jobs):
+                    for outcome in outcomes:
+                        del pending[outcome.task.folder]
+                    yield outcomes
         except TerminatedWorkerError:
             begun = [task for task in pending.values() if task.beside("attempts").exists()]
             for task in begun or list(pending.values())[:jobs]:
                 del pending[task.folder]
-                yield _alone(task)
+                yield [_alone(task)]
 
 
 @contextlib.contextmanager
@@ -102,16 +105,16 @@ def _without_restarts_told():
         yield
 
 
-def _processes(tasks, jobs):
+def _processes(groups, jobs):
     threads = max(1, joblib.cpu_count() // jobs)
-    return _parallel(run_task, tasks, jobs, backend="loky", initializer=prepare_process, initargs=(threads,))
+    return _parallel(run_group, groups, jobs, backend="loky", initializer=prepare_process, initargs=(threads,))
 
 
 def _alone(task):
     """Runs a task in a separate process."""
     try:
         # One job would run in this process.
-        return next(_processes([task], 2))
+        return next(_processes([[task]], 2))[0]
     except TerminatedWorkerError:
         finished = Run(task.folder).finished
         return Outcome(task, 0.0, None if finished else KILLED)

@@ -11,7 +11,7 @@ from keras_attention.comparison.progress import announce, follow
 from keras_attention.comparison.repeat import about
 from keras_attention.comparison.request import claim, seeds_asked
 from keras_attention.comparison.rounds import TimeLimit, ended, ranking, rounds, states
-from keras_attention.comparison.tasks import Task, clear_attempts, foreign_members
+from keras_attention.comparison.tasks import Task, clear_attempts, foreign_members, grouped
 from keras_attention.comparison.words import on_seeds
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.memory import released
@@ -228,9 +228,9 @@ def _run_all(comparison, runs, plan, tell, jobs, backend, scheduler):
         if not (run := comparison.run(name, seed)).finished
     ]
     clear_attempts(tasks)
-    with workers(jobs, backend, scheduler, comparison.folder) as carry_out:
-        one_by_one = (jobs, backend) == (1, "processes")
-        outcomes = list(follow(carry_out(tasks), tasks, one_by_one, comparison, plan.metric, tell))
+    with workers(jobs, backend, scheduler, comparison.folder) as (carry_out, processes):
+        groups, in_turn = grouped(tasks, processes), (jobs, backend) == (1, "processes")
+        outcomes = list(follow(carry_out(groups), groups, in_turn, comparison, plan.metric, tell))
     errors = {(each.task.variant, each.task.config.seed): each.error for each in outcomes if each.error}
     if errors and len(errors) == len(runs):
         error = next(iter(errors.values()))

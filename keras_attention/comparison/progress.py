@@ -30,18 +30,31 @@ def _how_many(comparison, plan):
     return f"{many} × {seeds} = {counted(len(runs), 'run')}{before}{more}"
 
 
-def follow(outcomes, tasks, one_by_one, comparison, metric, tell):
-    """Yields the outcomes, and prints a line for each, with the time left as estimated from the time so far."""
-    outcomes, began = iter(outcomes), time.monotonic()
-    for done in range(1, len(tasks) + 1):
-        # If runs go one by one, the line names the run when it begins; else when it ends.
-        title = f"{_name(tasks[done - 1])}: " if one_by_one else ""
-        tell(f"[{done}/{len(tasks)}] {title}", end="", flush=True)
-        outcome = next(outcomes)
-        left = (time.monotonic() - began) / done * (len(tasks) - done)
-        title = "" if one_by_one else f"{_name(outcome.task)}: "
-        tell(f"{title}{_result(comparison, metric, outcome)}{time_left(left)}", flush=True)
-        yield outcome
+def follow(results, groups, in_turn, comparison, metric, tell):
+    """Yields the outcomes, and prints a line for each, with the time left as estimated from the time so far.
+
+    Args:
+        results: an iterator over the `Outcome`s of a group, in any order of the groups.
+        groups: the groups of `Task`s; the runs of a group are trained together.
+        in_turn: whether one group is done after the other; a line then says when one begins.
+        comparison: the `Comparison`.
+        metric: the metric to print.
+        tell: a function that prints.
+    """
+    began, done, total = time.monotonic(), 0, sum(map(len, groups))
+    for group in groups:
+        alone = in_turn and len(group) == 1
+        if in_turn and not alone:
+            tell(f"{len(group)} runs with seed {group[0].config.seed}, trained together", flush=True)
+        if alone:
+            tell(f"[{done + 1}/{total}] {_name(group[0])}: ", end="", flush=True)
+        outcomes = next(results)
+        for outcome in outcomes:
+            done += 1
+            left = time_left((time.monotonic() - began) / done * (total - done)) if outcome is outcomes[-1] else ""
+            title = "" if alone else f"[{done}/{total}] {_name(outcome.task)}: "
+            tell(f"{title}{_result(comparison, metric, outcome)}{left}", flush=True)
+            yield outcome
 
 
 def _name(task):

@@ -6,6 +6,8 @@ more from its beginning.
 
 import contextlib
 import dataclasses
+import json
+import math
 import pathlib
 import time
 import traceback
@@ -18,7 +20,7 @@ from keras_attention.models import BACKBONES, Backbone
 from keras_attention.own_process import call_in_own_process
 from keras_attention.registry import PACKAGE
 from keras_attention.runs import Run
-from keras_attention.training import train
+from keras_attention.training import train, train_together, what_is_shared
 
 ATTEMPTS = 2
 KILLED = "its process was killed each time"
@@ -97,12 +99,66 @@ def run_task(task):
     return Outcome(task, time.monotonic() - began, error)
 
 
-def run_task_in_own_process(task):
-    """Does `run_task` in a fresh interpreter, and once more if that is killed."""
+def run_group(tasks):
+    """Does several tasks, their runs trained together; returns their `Outcome`s.
+
+    What fails together is tried alone. A group of one is `run_task`.
+    """
+    if len(tasks) == 1:
+        return [run_task(tasks[0])]
+    began = time.monotonic()
+    failed = _attempt_together(tasks)
+    seconds = (time.monotonic() - began) / len(tasks)
+    return [run_task(task) if task.folder in failed else Outcome(task, seconds) for task in tasks]
+
+
+def _attempt_together(tasks):
+    """Trains the unfinished runs of several tasks together; returns the folders of those that failed."""
+    register_members(tasks[0].members)
+    with contextlib.ExitStack() as locks:
+        for task in tasks:
+            pathlib.Path(task.folder).parent.mkdir(parents=True, exist_ok=True)
+            locks.enter_context(alone(task.beside("lock")))
+        todo = [task for task in tasks if not Run(task.folder).finished]
+        for task in todo:
+            _count_attempt(task)
+        try:
+            errors = train_together([task.config for task in todo], [task.folder for task in todo])
+        except Exception as failure:  # one of them may be the cause, which shows when each is tried alone
+            errors = [named_line(failure)] * len(todo)
+        clear_attempts([task for task, error in zip(todo, errors, strict=True) if error is None])
+    return {task.folder for task, error in zip(todo, errors, strict=True) if error is not None}
+
+
+def grouped(tasks, least=1):
+    """Tasks in the groups whose runs can be trained together: those that share their images, and are at one epoch.
+
+    Args:
+        tasks: the `Task`s.
+        least: how many groups there should be at least, for as many processes; larger groups are divided.
+    """
+    groups = {}
+    for task in tasks:
+        shared, run = what_is_shared(task.config), Run(task.folder)
+        epochs = len(run.progress()[0]) if run.begun else 0
+        alone = shared is None or (epochs and not run.best_path.exists())  # left by an earlier version
+        key = task.folder if alone else json.dumps([shared, epochs], sort_keys=True)
+        groups.setdefault(key, []).append(task)
+    parts = math.ceil(least / max(len(groups), 1))
+    return [part for group in groups.values() for part in _divided(group, parts)]
+
+
+def _divided(group, parts):
+    size = math.ceil(len(group) / parts)
+    return [group[start : start + size] for start in range(0, len(group), size)]
+
+
+def run_group_in_own_process(tasks):
+    """Does `run_group` in a fresh interpreter, and once more if that is killed."""
     for _ in range(ATTEMPTS):
         with contextlib.suppress(ChildProcessError):
-            return call_in_own_process(run_task, task)
-    return Outcome(task, 0.0, KILLED)
+            return call_in_own_process(run_group, tasks)
+    return [Outcome(task, 0.0, KILLED) for task in tasks]
 
 
 def clear_attempts(tasks):
@@ -115,9 +171,8 @@ def clear_attempts(tasks):
 def _attempt(task):
     """Tries until the run is finished or was tried too often; returns the error, or `None`."""
     error, anew = KILLED, False
-    while (attempts := _attempts(task)) < ATTEMPTS:
-        with replacing(task.beside("attempts")) as temporary:
-            temporary.write_text(str(attempts + 1))
+    while _attempts(task) < ATTEMPTS:
+        _count_attempt(task)
         try:
             unfinished = Run(task.folder).begun and not anew
             if not unfinished:
@@ -131,6 +186,11 @@ def _attempt(task):
         clear_attempts([task])
         return None
     return error
+
+
+def _count_attempt(task):
+    with replacing(task.beside("attempts")) as temporary:
+        temporary.write_text(str(_attempts(task) + 1))
 
 
 def _attempts(task):

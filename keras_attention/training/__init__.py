@@ -13,6 +13,7 @@ from keras_attention.training.networks import (
 )
 from keras_attention.training.results import shown_examples
 from keras_attention.training.stages import fill_cache, make_stages
+from keras_attention.training.together import train_together, what_is_shared
 
 __all__ = [
     "MapWatch",
@@ -29,4 +30,6 @@ __all__ = [
     "require_monitor",
     "shown_examples",
     "train",
+    "train_together",
+    "what_is_shared",
 ]

@@ -27,6 +27,7 @@ class Stage:
     def __init__(self, config, dataset, model, backbone, until, verbose=0):
         self.config, self.images, self.model, self.backbone = config, dataset, model, backbone
         self.until, self.verbose = until, verbose
+        self.class_weights = class_weights(config, dataset)
 
     def prepare(self):
         """Freezes or unfreezes the backbone for this stage, and returns the network to train.
@@ -95,11 +96,6 @@ class Stage:
     def weights(self, labels):
         """The weights of the images with these one-hot labels, as the only entry of a tuple; `()` if all are equal."""
         return () if self.class_weights is None else (tf.linalg.matvec(labels, self.class_weights),)
-
-    @functools.cached_property
-    def class_weights(self):
-        """The weight of each class, or `None`."""
-        return class_weights(self.config, self.images)
 
 
 class FrozenStage(Stage):

@@ -121,7 +121,8 @@ class Processes:
         self.alone = []
         seams.processes_of_tasks(monkeypatch, self.parallel)
 
-    def parallel(self, given, jobs):
+    def parallel(self, groups, jobs):
+        given = [task for group in groups for task in group]
         if len(given) == 1:
             self.alone.append(given[0].variant)
         for task in given:
@@ -131,47 +132,47 @@ class Processes:
             if task.variant == "deadly":
                 raise execution.TerminatedWorkerError("killed")
             task.beside("attempts").unlink()
-            yield Outcome(task, 1.0)
+            yield [Outcome(task, 1.0)]
 
 
 def test_a_process_that_dies_stops_none_of_the_others(plan, tmp_path, monkeypatch):
     processes = Processes(monkeypatch)
     given = [Task(name, plan().config, str(tmp_path / name / "seed-0")) for name in ("a", "b", "deadly", "c", "d")]
-    with execution.workers(jobs=2) as carry_out:
-        outcomes = {outcome.task.variant: outcome.error for outcome in carry_out(given)}
+    with execution.workers(jobs=2) as (carry_out, _):
+        outcomes = {outcome.task.variant: outcome.error for (outcome,) in carry_out([[task] for task in given])}
     assert outcomes == {"a": None, "b": None, "deadly": "its process was killed each time", "c": None, "d": None}
     assert "deadly" in processes.alone
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_process_that_joblib_replaces_is_no_warning(task, monkeypatch):
-    def replaced(tasks, jobs):
+    def replaced(groups, jobs):
         warnings.warn("A worker stopped while some jobs were given to the executor.", UserWarning, stacklevel=1)
-        yield from (Outcome(each, 1.0) for each in tasks)
+        yield from ([Outcome(each, 1.0) for each in group] for group in groups)
 
     seams.processes_of_tasks(monkeypatch, replaced)
-    with execution.workers(jobs=2) as carry_out:
-        assert [outcome.task for outcome in carry_out([task])] == [task]
+    with execution.workers(jobs=2) as (carry_out, _):
+        assert [outcome.task for outcomes in carry_out([[task]]) for outcome in outcomes] == [task]
 
 
 def test_a_process_of_its_own_is_tried_again(task, monkeypatch):
-    answers = [ChildProcessError("killed"), Outcome(task, 2.0)]
+    answers = [ChildProcessError("killed"), [Outcome(task, 2.0)]]
 
     def call(function, given):
-        assert (function, given) == (run_task, task)
+        assert (function, given) == (tasks.run_group, [task])
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     seams.process_of_a_task(monkeypatch, call)
-    assert tasks.run_task_in_own_process(task) == Outcome(task, 2.0)
+    assert tasks.run_group_in_own_process([task]) == [Outcome(task, 2.0)]
     answers += [ChildProcessError("killed"), ChildProcessError("killed")]
-    assert tasks.run_task_in_own_process(task).error == "its process was killed each time"
+    assert tasks.run_group_in_own_process([task])[0].error == "its process was killed each time"
 
 
-def done_at_once(task):
-    return Outcome(task, 1.0)
+def done_at_once(group):
+    return [Outcome(task, 1.0) for task in group]
 
 
 @pytest.fixture
@@ -183,10 +184,11 @@ def cluster():
 
 
 def test_a_cluster_does_every_task(plan, tmp_path, cluster, monkeypatch):
-    seams.task_on_a_cluster(monkeypatch, done_at_once)
+    seams.group_on_a_cluster(monkeypatch, done_at_once)
     given = [Task(name, plan().config, str(tmp_path / name)) for name in "abcde"]
-    with execution.workers(1, "dask", cluster, tmp_path) as carry_out:
-        assert sorted(outcome.task.variant for outcome in carry_out(given)) == list("abcde")
+    with execution.workers(1, "dask", cluster, tmp_path) as (carry_out, processes):
+        done = [outcome.task.variant for outcomes in carry_out([given[:2], given[2:]]) for outcome in outcomes]
+    assert (sorted(done), processes) == (list("abcde"), 2)
     assert not list(tmp_path.iterdir())
 
 
@@ -232,13 +234,13 @@ def test_processes_share_the_cores(task, monkeypatch):
     seams.cores_for_tasks(monkeypatch, lambda: 8)
     seams.parallel_tasks(monkeypatch, lambda *_, **options: given.append(options["initargs"]) or [])
     for jobs in (2, 3, 16):
-        list(seams.processes_of_tasks()([task], jobs))
+        list(seams.processes_of_tasks()([[task]], jobs))
     assert given == [(4,), (2,), (1,)]
 
 
 def test_one_job_is_this_process(task, calls):
-    with execution.workers() as carry_out:
-        assert [outcome.task for outcome in carry_out([task])] == [task]
+    with execution.workers() as (carry_out, _):
+        assert [outcome.task for outcomes in carry_out([[task]]) for outcome in outcomes] == [task]
     assert len(calls) == 1
 
 
