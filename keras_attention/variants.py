@@ -163,7 +163,7 @@ def _pair(name, kind):
         raise unknown("variant", name, choices, "variants")
     for family, part in (("score", score), ("alignment", alignment)):
         if part not in members(family):
-            raise unknown(f"{family} in the variant {name!r}:", part, members(family), family, CUSTOM)
+            raise unknown(f"{family} in the variant {name!r}:", part, members(family), "variants", CUSTOM)
     return {"score": score, "alignment": alignment}
 
 
@@ -172,5 +172,5 @@ def _layers(name, text, backbone):
     for layer in layers if known.layers else ():
         if layer not in known.layers:
             what = f"layer in the variant {name!r} (several are joined by +):"
-            raise unknown(what, layer, known.usual_layers, "attend")
+            raise unknown(what, layer, known.usual_layers, "variants")
     return layers

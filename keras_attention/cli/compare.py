@@ -163,7 +163,7 @@ def _on_one(options):
         _variants(options),
         getattr(options, "seeds", None),
         options.run,
-        options.jobs,
+        getattr(options, "jobs", None),
         options.backend,
         options.scheduler,
         options.costs,

@@ -4,12 +4,11 @@ Each form of the sentence belongs to one outcome of the verdicts; `answer` lists
 tried.
 """
 
-from keras_attention.comparison.verdicts import EQUIVALENT, HELPS, HURTS, NO_INTERVAL, SAME
+from keras_attention.comparison.verdicts import EQUIVALENT, HELPS, HURTS, NO_INTERVAL
 from keras_attention.metrics import METRICS
 from keras_attention.text import counted, number
 
 NAMED = 3  # variants named in the answer; the others are counted
-UNCHANGED = (EQUIVALENT, SAME)
 
 
 def against(summary, reference):
@@ -69,14 +68,15 @@ def change(metric, *differences):
     up = differences[0] > 0
     if metric.counts_images:
         count, of = _in_images(differences)
-        return f"about {count} {'more' if up else 'fewer'} images of {of}"
+        return f"about {count} {'more' if up else 'fewer'} {'image' if count == '1' else 'images'} of {of}"
     return f"about {amount(metric, *differences)} {'higher' if up else 'lower'}"
 
 
 def amount(metric, *differences):
     """How large a difference is: `4 images of 100`, or with the unit of the metric `0.040 nats`."""
     if metric.counts_images:
-        return "{} images of {}".format(*_in_images(differences))
+        count, of = _in_images(differences)
+        return f"{count} {'image' if count == '1' else 'images'} of {of}"
     low, high = min(map(abs, differences)), max(map(abs, differences))
     text = _range(number(low), number(high))
     return f"{text} {metric.unit}".rstrip()
@@ -154,7 +154,7 @@ def _owed_to(summary, differences):
     verdicts, together = {each and each["verdict"] for each in differences.values()}, pooled(summary, "multiscale")
     if verdicts <= {HURTS}:
         return "but the added layers without attention do even better"
-    if verdicts <= set(UNCHANGED):
+    if verdicts <= {EQUIVALENT}:
         return "but the added layers without attention do as well"
     if together is not None and together["verdict"] == HELPS:
         return "and all variants together show that it is the attention itself, not the added layers"
@@ -204,14 +204,12 @@ def _better_than_the_layers(summary, plain, multiscale):
 
 def _unchanged(summary, plain, multiscale):
     together = pooled(summary, "plain")
-    if plain and len(_that(plain, SAME)) == len(plain):
-        return "Attention changes nothing: no run differs from that of the plain network."
     if summary["margin"] is None:
         return None
     margin = amount(METRICS[summary["metric"]], summary["margin"])
-    if plain and len(_that(plain, *UNCHANGED)) == len(plain):
+    if plain and len(_that(plain, EQUIVALENT)) == len(plain):
         return f"Attention makes no difference that matters: it is less than {margin}, the margin."
-    if together is not None and together["verdict"] in UNCHANGED:
+    if together is not None and together["verdict"] == EQUIVALENT:
         return (
             f"On average over {len(plain)} variants attention makes no difference that matters, less than {margin}; "
             "for each by itself these runs cannot tell."
@@ -221,7 +219,7 @@ def _unchanged(summary, plain, multiscale):
 
 def _open(summary, plain, multiscale):
     """What could have stayed hidden is that of the variant in the middle, as in the power curve."""
-    shown = [each for each in (plain or multiscale).values() if each["verdict"] not in (HELPS, HURTS, *UNCHANGED)]
+    shown = [each for each in (plain or multiscale).values() if each["verdict"] not in (HELPS, HURTS, EQUIVALENT)]
     known = sorted(each["detectable"] for each in shown if each["detectable"] is not None)
     if len(known) <= len(shown) // 2:
         hidden = "even the largest difference would have stayed hidden"

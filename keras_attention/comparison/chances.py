@@ -87,4 +87,6 @@ def _errors(model, ran):
     errors = np.sqrt(spread.moderated[ran] / chi * (1 / seeds + model.held_out_ratio))
     sizes, directions = np.linalg.eigh(model.image_covariance[np.ix_(ran, ran)])
     root = directions * np.sqrt(np.maximum(sizes, 0))
-    return generator.standard_normal(size) * errors + generator.standard_normal(size) @ root.T
+    drawn = generator.standard_normal(size) * errors + generator.standard_normal(size) @ root.T
+    # Equal means without errors share the ranks, instead of being ordered by rounding.
+    return drawn + generator.standard_normal(size) * max(model.least_error / 2, 1e-9)

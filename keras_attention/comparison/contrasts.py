@@ -37,7 +37,6 @@ class Estimate:
         image_error: the standard error due to what the images do to all seeds alike, with n − 1 degrees of freedom.
         run_error: the part of `seed_error` that is due to what the images do to single runs.
         df_per_seed: how many degrees of freedom another seed would add.
-        never_differs: whether it is the difference of runs that have the same figures for the same reasons.
 
     Example:
 
@@ -55,7 +54,6 @@ class Estimate:
     image_error: float
     run_error: float = 0.0
     df_per_seed: float = 1.0
-    never_differs: bool = False
 
     @property
     def has_interval(self):
@@ -124,6 +122,7 @@ class JointModel:
         held_out_ratio: if each seed draws its own split, how many images it holds out for each one that it trains on;
             0 for one split. Training images that two seeds share make their runs alike, so that the variance of a mean
             over the seeds is (1/seeds + ratio) · s² (Nadeau and Bengio).
+        least_error: the least standard error of a mean that is believed; see `least_error`.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -134,7 +133,7 @@ class JointModel:
         Generalization Error*, Machine Learning 2003.
     """
 
-    def __init__(self, figures, deviations, images, same_images=True, held_out_ratio=0.0):
+    def __init__(self, figures, deviations, images, same_images=True, held_out_ratio=0.0, least_error=0.0):
         self.figures, self.deviations = np.asarray(figures, "float64"), np.asarray(deviations, "float64")
         if self.figures.ndim != 2 or self.deviations.shape[:-1] != self.figures.shape:
             raise invalid(
@@ -145,6 +144,7 @@ class JointModel:
         self.present = np.isfinite(self.figures)
         self.deviations = np.where(self.present[..., None], self.deviations, 0)
         self.images, self.same_images, self.held_out_ratio = images, same_images, held_out_ratio
+        self.least_error = least_error
 
     @functools.cached_property
     def spread(self):
@@ -193,16 +193,17 @@ class JointModel:
         variance, df = spread.of_sum((weights**2).sum(1))
         factor = self._factor(seeds)
         single = df / spread.df[(weights != 0).any(1)].mean() if df else 1.0
+        of_seeds = variance * factor if df else 0.0
+        of_images = max(self.image_variance(weights), self.least_error**2 - of_seeds, 0)
         return Estimate(
             mean=float((weights * np.where(self.present, self.figures, 0)).sum()),
             seeds=seeds,
             images=self.images,
-            seed_error=math.sqrt(variance * factor) if df else None,
+            seed_error=math.sqrt(of_seeds) if df else None,
             seed_df=df,
-            image_error=math.sqrt(max(self.image_variance(weights), 0)),
+            image_error=math.sqrt(of_images),
             run_error=math.sqrt(min(max(self._run_variance(weights), 0), variance)) if df else 0.0,
             df_per_seed=float(max(single, 1.0)),
-            never_differs=self._never_differs(weights),
         )
 
     def pooled(self, variants, reference):
@@ -252,12 +253,23 @@ class JointModel:
         own = (self.deviations**2).sum(2) - np.diag(self.image_covariance)[:, None]
         return float((weights**2 * np.where(self.present, np.maximum(own, 0), 0)).sum())
 
-    def _never_differs(self, weights):
-        figures = (weights * np.where(self.present, self.figures, 0)).sum(0)
-        return not figures.any() and not np.einsum("vs,vsi->si", weights, self.deviations).any()
-
     def _factor(self, seeds):
         return 1 + seeds * self.held_out_ratio
+
+
+def least_error(most, images):
+    """The least standard error that is believed of a figure of n images that is at most `most`: 1.5 · most / n.
+
+    Runs that agree on all images seem to have no error at all. But among n images without a disagreement, up to 3 of n
+    may be ones on which they disagree, with a confidence of 95 % (the rule of three).
+
+    Example:
+
+    >>> from keras_attention.comparison.contrasts import least_error
+    >>> least_error(1.0, 300)
+    0.005
+    """
+    return 1.5 * (most if math.isfinite(most) else 1.0) / images
 
 
 def as_correlation(covariance):

@@ -118,7 +118,7 @@ def compare(
     for damaged in comparison.forget_damaged_runs(plan) if resume else ():
         tell(f"damaged {damaged}: its files cannot be read, so it is run again", flush=True)
     jobs = jobs or (usual_jobs(plan.config) if backend == "processes" else 1)
-    tell(announce(comparison, plan, dataset, jobs), flush=True)
+    tell(announce(comparison, plan, dataset, jobs, resume), flush=True)
     comparison.begin(plan, resume)
     comparison.save_examples(shown_examples(dataset))
     _fill_cache(plan, dataset, backbone, verbose)
@@ -136,8 +136,7 @@ def compare(
 def prepared(config, variants, run, resume, overwrite, asked):
     """The folder, the plan, the data and the backbone of a comparison, all checked; nothing is written yet."""
     comparison, plan = claim(config, variants, run, resume, overwrite, asked)
-    dataset = load_data(plan.config)
-    _require_drawn(plan, dataset)
+    dataset = _first_data(plan)
     return comparison, plan, dataset, _check_networks(plan, dataset)
 
 
@@ -150,6 +149,23 @@ def _run_rounds(comparison, plan, limit, tell, where):
         errors |= _run_all(comparison, each.runs, plan, tell, *where)
         final = each.plan
     return final, errors
+
+
+def _first_data(plan):
+    """The data of the first seed; raises `ValueError` if the seeds cannot draw their splits of them."""
+    if plan.folds is None:
+        dataset = load_data(plan.config)
+        _require_drawn(plan, dataset)
+        return dataset
+    _require_drawn(plan, load_data(plan.config))
+    try:
+        return load_data(plan.config_of(plan.variants[0], plan.config.seed))
+    except ValueError as error:
+        raise invalid(
+            f"The images cannot be divided into {plan.folds} folds.",
+            "at least as many images, or groups, in each class",
+            f"folds={plan.folds}",
+        ) from error
 
 
 def _require_drawn(plan, dataset):

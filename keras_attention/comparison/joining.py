@@ -8,7 +8,7 @@ from keras_attention.comparison.datasets import join, rank
 from keras_attention.comparison.design import detectable
 from keras_attention.comparison.family import holm
 from keras_attention.comparison.judging import as_data, within_range
-from keras_attention.comparison.verdicts import DECIDED, SAME, verdict, within_margin
+from keras_attention.comparison.verdicts import DECIDED, verdict, within_margin
 from keras_attention.comparison.words import together
 from keras_attention.metrics import METRICS
 from keras_attention.variants import REFERENCES
@@ -71,8 +71,7 @@ def mean_over_sets(differences, metric, level=LEVEL, margin=None):
     known = all(each["seed_error"] is not None for each in differences.values())
     errors = [math.hypot(each["seed_error"], each["image_error"]) if known else 0.0 for each in differences.values()]
     found = join([each["mean"] for each in differences.values()], errors)
-    never = all(each["verdict"] == SAME for each in differences.values())
-    estimate = Estimate(found.mean, found.count, found.count, found.error, found.count - 1.0, 0.0, never_differs=never)
+    estimate = Estimate(found.mean, found.count, found.count, found.error, found.count - 1.0, 0.0)
     most = metric.most - metric.least
     smallest, above = detectable(estimate, level), estimate.chance_above(0.0)
     data = as_data(estimate, -most, most)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from keras_attention.comparison.chances import chances_of_rank
-from keras_attention.comparison.contrasts import JointModel
+from keras_attention.comparison.contrasts import JointModel, least_error
 from keras_attention.comparison.design import POWER, detectable, limit_of_images, needed, power_curve
 from keras_attention.comparison.family import corrected, first_step_level, holm
 from keras_attention.comparison.verdicts import DECIDED, verdict, within_margin
@@ -45,7 +45,9 @@ class Judged:
         self.level, self.margin = rule.level_with(seeds), rule.margin if decides else None
         # What would settle a difference is judged at the level of a later look; if none is left, of a new comparison.
         self.later = rule.level_later(seeds) or rule.level
-        self.model = JointModel(*_arrays(runs), images, rule.same_images, rule.held_out_ratio)
+        tested = images if rule.same_images else images * seeds
+        least = least_error(metric.most - metric.least, max(tested, 1))
+        self.model = JointModel(*_arrays(runs), images, rule.same_images, rule.held_out_ratio, least)
         self._designs = {}
         self._differences = {reference: self._family(reference) for reference in REFERENCES}
 

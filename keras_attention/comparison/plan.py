@@ -1,9 +1,11 @@
 """The plan of a comparison: its settings, variants and seeds, and how the seeds are spent."""
 
 import dataclasses
+import math
 
 from keras_attention.arguments import invalid, require_integer, require_number, require_truth
 from keras_attention.config import TrainConfig, with_current_names
+from keras_attention.metrics import METRICS
 from keras_attention.variants import Variant
 
 MOST_SEEDS = 1000
@@ -127,7 +129,9 @@ class Plan:
 
 def _require_margin(plan):
     if plan.margin is not None:
-        require_number("margin", plan.margin, above=0)
+        metric = METRICS[plan.metric]
+        most = metric.most - metric.least
+        require_number("margin", plan.margin, above=0, below=most if math.isfinite(most) else None)
 
 
 def _require_stages(plan):

@@ -6,25 +6,25 @@ from keras_attention.metrics import METRICS
 from keras_attention.text import counted, time_left
 
 
-def announce(comparison, plan, dataset, jobs=1):
+def announce(comparison, plan, dataset, jobs=1, resume=False):
     """The first lines of a comparison: the data, the variants, the number of runs and the folder."""
     at_once = f", {jobs} at a time" if jobs > 1 else ""
     lines = [dataset.described]
     lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
-    lines.append(f"        {_how_many(comparison, plan)}{at_once}")
+    lines.append(f"        {_how_many(comparison, plan, resume)}{at_once}")
     if plan.margin is not None:
         lines.append(f"margin  {plan.margin}: a difference in {METRICS[plan.metric].title} up to that does not count")
     lines.append(f"folder  {comparison.folder}")
     return "\n".join(lines)
 
 
-def _how_many(comparison, plan):
+def _how_many(comparison, plan, resume):
     """How many runs there will be, or how that depends on their figures."""
     many, seeds = counted(len(plan.variants), "variant"), counted(plan.seeds, "seed")
     if plan.choose is not None:
         return f"{many} × 1 seed, then {plan.choose} of them and the controls × {plan.seeds} fresh seeds"
     runs = [comparison.run(variant.name, seed) for variant in plan.variants for seed in plan.seed_numbers]
-    finished = sum(run.finished for run in runs)
+    finished = sum(run.finished for run in runs) if resume else 0
     before = f", {finished} of them finished before" if finished else ""
     more = "" if plan.max_seeds is None else f", then up to {plan.max_seeds} seeds until the verdict is settled"
     return f"{many} × {seeds} = {counted(len(runs), 'run')}{before}{more}"

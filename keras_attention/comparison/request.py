@@ -1,6 +1,7 @@
 """What a comparison is asked for → its folder and its plan, both checked."""
 
 from keras_attention.arguments import invalid, require_choice, require_number
+from keras_attention.comparison.contrasts import LEVEL
 from keras_attention.comparison.defaults import (
     CHOSEN,
     CONFIRMING_SEEDS,
@@ -12,9 +13,11 @@ from keras_attention.comparison.defaults import (
 )
 from keras_attention.comparison.folder import Comparison
 from keras_attention.comparison.plan import Plan
-from keras_attention.config import DEFAULT_COMPARISON
+from keras_attention.config import DEFAULT_COMPARISON, TrainConfig
 from keras_attention.members import UNTIL
 from keras_attention.variants import DEFAULT_VARIANTS, make_variants
+
+NO_LEVEL = 1e-6  # a level below which no verdict can be given
 
 
 def seeds_asked(seeds, until, max_seeds, minutes, choose, confirm):
@@ -42,6 +45,8 @@ def seeds_asked(seeds, until, max_seeds, minutes, choose, confirm):
 
 def claim(config, variants, run, resume, overwrite, asked):
     """The folder and the plan, both checked; nothing is written yet. What is `None` in `asked` is kept, or usual."""
+    if not isinstance(config, TrainConfig | None):
+        raise invalid("`config` must hold settings.", "a TrainConfig", f"config={config!r}", TypeError)
     comparison = Comparison(run or f"runs/{(config or DEFAULT_COMPARISON).subject}-compare")
     saved = comparison.plan if resume and not comparison.abandoned else None
     config = config or (saved.config if saved else DEFAULT_COMPARISON)
@@ -56,8 +61,26 @@ def claim(config, variants, run, resume, overwrite, asked):
         )
     kept = {name: getattr(saved, name) for name in asked} if saved else _usual(asked, config, variants)
     given = {name: value for name, value in asked.items() if value is not None}
-    plan = Plan(config, variants, **kept | given)
-    return comparison, comparison.claim(plan, resume, overwrite)
+    plan = comparison.claim(Plan(config, variants, **kept | given), resume, overwrite)
+    if saved and comparison.looks:
+        _require_a_fair_look(saved, plan, comparison.looks)
+    return comparison, plan
+
+
+def _require_a_fair_look(saved, plan, looks):
+    """Raises `ValueError` for what would not keep the level after verdicts that were given, or could not be decided."""
+    if plan.margin != saved.margin:
+        raise invalid(
+            "A margin must be chosen before the figures are seen.",
+            "no margin, or a new comparison in another `run`",
+            f"margin={plan.margin}",
+        )
+    if plan.max_seeds is not None and LEVEL - sum(looks.values()) < NO_LEVEL:
+        raise invalid(
+            f"The verdicts so far have used up the level of {LEVEL:.0%}, so that more seeds can settle nothing.",
+            "a new comparison in another `run`",
+            f"max_seeds={plan.max_seeds}",
+        )
 
 
 def _usual(asked, config, variants):

@@ -7,9 +7,9 @@ from keras_attention.comparison.chances import chance_of_margin
 from keras_attention.comparison.contrasts import LEVEL
 from keras_attention.comparison.looks import level_of_look
 
-HELPS, HURTS, NO_EVIDENCE, NO_INTERVAL, SAME = "helps", "hurts", "no evidence", "no interval", "the same"
+HELPS, HURTS, NO_EVIDENCE, NO_INTERVAL = "helps", "hurts", "no evidence", "no interval"
 EQUIVALENT, NOT_SETTLED = "the same within the margin", "not settled"
-DECIDED = (HELPS, HURTS, EQUIVALENT, SAME)
+DECIDED = (HELPS, HURTS, EQUIVALENT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Rule:
 def verdict(difference, p_corrected, p_within=None, level=LEVEL, more_is_better=True):
     """The verdict on the paired difference of a variant to a reference, one of the texts of this module.
 
-    "the same" if all runs gave the same answers; "no interval" if nothing is known about the variation over the seeds;
-    with a margin "the same within the margin" if `p_within` is below the level; "helps" or "hurts", depending on the
-    sign, if `p_corrected` is; otherwise "no evidence", or with a margin "not settled".
+    "no interval" if nothing is known about the variation over the seeds; with a margin "the same within the margin" if
+    `p_within` is below the level; "helps" or "hurts", depending on the sign, if `p_corrected` is; otherwise "no
+    evidence", or with a margin "not settled".
 
     Args:
         difference: the `Estimate` of variant minus reference.
@@ -76,8 +76,6 @@ def verdict(difference, p_corrected, p_within=None, level=LEVEL, more_is_better=
     """
     if not difference.has_interval:
         return NO_INTERVAL
-    if difference.never_differs:
-        return SAME
     if p_within is not None and p_within < level:
         return EQUIVALENT
     if p_corrected < level:

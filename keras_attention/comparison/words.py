@@ -3,11 +3,11 @@
 import collections
 
 from keras_attention.comparison import rounds
-from keras_attention.comparison.answer import UNCHANGED, against, amount, answer, change, gain, pooled
+from keras_attention.comparison.answer import against, amount, answer, change, gain, pooled
 from keras_attention.comparison.contrasts import CONFIDENCE, LEVEL
 from keras_attention.comparison.design import POWER
 from keras_attention.comparison.settling import UNDECIDED, enough, largest_open, to_settle
-from keras_attention.comparison.verdicts import EQUIVALENT, HELPS, HURTS, NO_INTERVAL, SAME
+from keras_attention.comparison.verdicts import EQUIVALENT, HELPS, HURTS, NO_INTERVAL
 from keras_attention.metrics import METRICS
 from keras_attention.text import counted, interval, number, p_value, signed
 
@@ -20,7 +20,7 @@ def rules(summary):
         f"A variant helps (or hurts) if the p-value of its paired difference to the reference is below "
         f"{summary['level']:.2g} after the correction for all variants compared to that reference.",
         *_rule_of_margin(summary),
-        "Otherwise there is no evidence.",
+        "Otherwise there is no evidence." if summary["margin"] is None else "Otherwise it is not settled.",
         "The variation between seeds is estimated from the runs of all variants together, and that of each variant is "
         "moved towards what they have in common; the variation between test images that all seeds share is added once.",
         f"Intervals have a confidence of {CONFIDENCE:.0%}, each for itself.",
@@ -36,7 +36,7 @@ def _rule_of_margin(summary):
     if summary["margin"] is None:
         return []
     size = number(summary["margin"])
-    return [f"It is the same within the margin if two one-sided tests, corrected likewise, show less than {size}."]
+    return [f"It is the same within the margin if two one-sided tests, corrected by Holm, show less than {size}."]
 
 
 def _rule_of_looks(summary):
@@ -102,7 +102,7 @@ def together(summary):
         if difference is None or difference["p"] is None:
             continue
         kind, mean = difference["verdict"], difference["mean"]
-        if kind in UNCHANGED:
+        if kind == EQUIVALENT:
             yield f"Against {name} it makes no difference that matters."
         elif kind in UNDECIDED:
             yield f"Against {name} these runs cannot tell: so far {_so_far(metric, mean)}."
@@ -119,7 +119,7 @@ def _all(count):
 
 
 def _design(summary):
-    networks = counted(len(summary["variants"]), "network")
+    networks = counted(sum(bool(each["runs"]) for each in summary["variants"]), "network")
     seeds, images = counted(len(summary["seeds"]), "seed"), counted(summary["images"], "test image")
     return f"{networks}, {seeds} and {images}"
 
@@ -150,7 +150,7 @@ def on_seeds(summary):
         return [f"{first} The verdict rests on {seeds} that came after that choice."]
     said = {
         rounds.SETTLED: f"Seeds were added until every difference was settled, after {seeds}.",
-        rounds.IMAGES_LIMIT: f"No more seeds than {seeds}: they cannot settle what is open, only more test images can.",
+        rounds.IMAGES_LIMIT: f"No seeds were added after {seeds}: what is open only more test images can settle.",
         rounds.MOST_SEEDS: f"The seeds ended with the most allowed, {seeds}, before every difference was settled.",
         rounds.TIME_IS_UP: f"The time was up after {seeds}, before every difference was settled. It can be resumed.",
     }
@@ -175,16 +175,14 @@ def _pooled(summary):
 
 def _counts(reference, found, summary):
     """How many variants help, hurt and are the same, and the variant with the largest difference."""
-    kinds = {HELPS: 0, HURTS: 0, EQUIVALENT: 0, SAME: 0} | collections.Counter(
-        each["verdict"] for each in found.values()
-    )
-    same = kinds[EQUIVALENT] + kinds[SAME]
+    kinds = {HELPS: 0, HURTS: 0, EQUIVALENT: 0} | collections.Counter(each["verdict"] for each in found.values())
+    same = kinds[EQUIVALENT]
     rest = len(found) - same - kinds[HELPS] - kinds[HURTS]
+    left = "there is no evidence" if summary["margin"] is None else "it is not settled"
     counts = f"{kinds[HELPS]} of {len(found)} variants with attention help, {kinds[HURTS]} hurt"
     if same:
-        within = "" if summary["margin"] is None else " within the margin"
-        counts += f", {same} {'is' if same == 1 else 'are'} the same{within}"
-    sentences = [f"Against {_WANTED[reference]}: {counts}{f', for {rest} there is no evidence' if rest else ''}."]
+        counts += f", {same} {'is' if same == 1 else 'are'} the same within the margin"
+    sentences = [f"Against {_WANTED[reference]}: {counts}{f', for {rest} {left}' if rest else ''}."]
     lost = sum(each["verdict"] in UNDECIDED and not each["low"] <= 0 <= each["high"] for each in found.values())
     if lost:
         sentences.append(

@@ -29,7 +29,7 @@ class DataSettings:
     data_options: dict = setting(
         {},
         Options(("clutter", "count", "test_count", "seed"), integer(optional=True), "data option"),
-        "options of cluttered_digits: clutter, count, seed",
+        "options of cluttered_digits: clutter, count, test_count, seed",
         "KEY=N",
         flag="--data-option",
     )

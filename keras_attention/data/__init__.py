@@ -57,7 +57,7 @@ def load(
             fills the rest with black.
         fold: for a folder without a test split, `"K/N"`: the test split is the K-th of N parts, stratified and of whole
             groups, drawn with `split_seed`.
-        **options: options of `cluttered_digits` (`clutter`, `count`, `seed`) or of arrays (`class_names`).
+        **options: those of `cluttered_digits` (`clutter`, `count`, `test_count`, `seed`) or of arrays (`class_names`).
 
     Returns:
         An `ImageDataset`. Splits that the source lacks are taken from its training images; `notes` says so.

@@ -96,6 +96,8 @@ class WorkFolder:
             ValueError: the folder exists and may be neither resumed nor replaced, holds something else, or was begun
                 with different settings than those to resume with.
         """
+        if resume and overwrite:
+            raise invalid("`resume` continues what `overwrite` removes.", "one of the two", "both of them")
         if self.folder.is_file():
             raise invalid(f"{self.folder} is a file.", f"the folder of a {self.kind}", f"run={str(self.folder)!r}")
         if self.abandoned:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_attention.comparison.contrasts import Estimate, JointModel, as_correlation
+from keras_attention.comparison.contrasts import Estimate, JointModel, as_correlation, least_error
 
 IMAGES = 60
 
@@ -39,23 +39,33 @@ def test_runs_that_agree_leave_the_error_of_the_images(rng):
     model = JointModel(right.mean(-1), deviations, 400)
     found = model.contrast(model.pair(1, 0))
     expected = stats.ttest_rel(right[1, 0], right[0, 0])
-    assert (found.seed_error, found.run_error, found.never_differs) == (0, 0, False)
+    assert (found.seed_error, found.run_error) == (0, 0)
     assert found.image_error == pytest.approx(stats.sem(right[1, 0] - right[0, 0]))
     assert found.p_value == pytest.approx(expected.pvalue, rel=1e-4)
 
 
-def test_a_variant_that_never_differs_from_another(rng):
-    """Its difference varies with nothing, although each of the two varies with the seeds."""
+def test_runs_that_agree_on_all_images_are_not_believed_to_agree_on_all_others():
+    """Of n images without a disagreement up to 3 in n may be ones on which they disagree, as the interval says."""
+    figures, deviations = np.full((3, 4), 0.9), np.zeros((3, 4, 1))
+    model = JointModel(figures, deviations, 300, least_error=least_error(1.0, 300))
+    found = model.contrast(model.pair(1, 0))
+    assert (found.seed_error, found.image_error, found.p_value) == (0, 0.005, 1.0)
+    assert found.interval() == pytest.approx((-0.01, 0.01), rel=0.02)
+    assert model.mean(0).interval()[1] - 0.9 == pytest.approx(0.01, rel=0.02)
+
+
+def test_the_least_error_adds_nothing_to_a_larger_one(rng):
     model = model_of(rng)
-    figures, deviations = model.figures.copy(), model.deviations.copy()
-    figures[1], deviations[1] = figures[0], deviations[0]
-    same = JointModel(figures, deviations, IMAGES)
-    assert same.contrast(same.pair(1, 0)).never_differs
-    assert same.contrast(same.pair(1, 0)).seed_error > 0
-    assert not same.contrast(same.pair(2, 0)).never_differs
-    deviations[1, 2, :2] = deviations[1, 2, 1::-1]
-    other = JointModel(figures, deviations, IMAGES)
-    assert not other.contrast(other.pair(1, 0)).never_differs  # as many right answers, to other images
+    error = model.contrast(model.pair(1, 0)).error
+    same, more = (
+        JointModel(model.figures, model.deviations, IMAGES, least_error=factor * error) for factor in (0.9, 1.5)
+    )
+    assert same.contrast(same.pair(1, 0)) == model.contrast(model.pair(1, 0))
+    assert more.contrast(more.pair(1, 0)).error == pytest.approx(1.5 * error)
+
+
+def test_the_least_error_of_a_figure_without_a_limit_is_that_of_one_unit():
+    assert least_error(np.inf, 300) == least_error(1.0, 300) == 0.005
 
 
 def test_what_an_image_does_to_single_runs_is_in_the_spread_already(rng):

@@ -39,8 +39,12 @@ def test_the_seed_of_a_choice_is_not_one_of_the_verdict(with_fields):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"margin": 0}, "`margin` is out of range. Expected a number above 0. Received: margin=0."),
-        ({"margin": -0.01}, "`margin` is out of range. Expected a number above 0. Received: margin=-0.01."),
+        ({"margin": 0}, "`margin` is out of range. Expected a number above 0 and below 1.0. Received: margin=0."),
+        ({"margin": 2}, "`margin` is out of range. Expected a number above 0 and below 1.0. Received: margin=2."),
+        (
+            {"margin": -0.01},
+            "`margin` is out of range. Expected a number above 0 and below 1.0. Received: margin=-0.01.",
+        ),
         ({"margin": float("nan")}, "`margin` is out of range."),
         ({"max_seeds": 2}, "needs two seeds to begin with, and at most `max_seeds`. Expected seeds from 2 to 2."),
         ({"max_seeds": 8, "seeds": 1}, "Received: `seeds=1` and `max_seeds=8`."),

@@ -4,13 +4,14 @@ import dataclasses
 
 import pytest
 
-from keras_attention import TrainConfig
+from keras_attention import Comparison, TrainConfig
 from keras_attention.cli import compare as command_line
 from keras_attention.cli import parser
 from keras_attention.comparison import make_variants
 from keras_attention.comparison.defaults import MANY
 from keras_attention.comparison.request import claim
 from keras_attention.config import DEFAULT_COMPARISON
+from keras_attention.files import write_json
 
 NOTHING = dict.fromkeys(("seeds", "max_seeds", "choose", "costs", "margin", "resplit", "folds"))
 
@@ -59,3 +60,36 @@ def test_many_variants_are_chosen_from_unless_it_is_said_how_many_seeds_they_get
         assert plan_of(tmp_path, variants=many, **asked).choose == asked.get("choose")
     fewer = [variant for variant in make_variants(many) if variant.name != "dot+softmax"]
     assert plan_of(tmp_path, variants=fewer).choose is None
+
+
+def judged(folder, plan, **looks):
+    """A comparison that was begun with a plan and judged: number of seeds → level."""
+    comparison = Comparison(folder / "it")
+    comparison.begin(plan, resume=False)
+    write_json(folder / "it" / "looks.json", [{"seeds": int(n[1:]), "level": level} for n, level in looks.items()])
+
+
+def resumed(folder, **asked):
+    return claim(None, None, folder / "it", True, False, NOTHING | asked)[1]
+
+
+def test_a_margin_is_not_chosen_after_the_figures(tmp_path):
+    judged(tmp_path, plan_of(tmp_path, TrainConfig()))
+    assert resumed(tmp_path, margin=0.01).margin == 0.01  # nothing was seen yet
+    judged(tmp_path, resumed(tmp_path), n3=0.04)
+    assert resumed(tmp_path, seeds=5).margin is None
+    with pytest.raises(ValueError, match=r"^A margin must be chosen before the figures are seen\."):
+        resumed(tmp_path, margin=0.01)
+
+
+def test_no_seeds_are_added_until_a_verdict_for_which_no_level_is_left(tmp_path):
+    judged(tmp_path, plan_of(tmp_path, TrainConfig()), n3=0.04)
+    assert resumed(tmp_path, max_seeds=9).max_seeds == 9
+    judged(tmp_path, plan_of(tmp_path, TrainConfig(), max_seeds=4), n3=0.028, n4=0.022)
+    with pytest.raises(ValueError, match=r"^The verdicts so far have used up the level of 5%, so that more seeds can"):
+        resumed(tmp_path, max_seeds=9)
+
+
+def test_settings_are_a_config(tmp_path):
+    with pytest.raises(TypeError, match=r"^`config` must hold settings\. Expected a TrainConfig\. Received: config=\{"):
+        plan_of(tmp_path, {"data": "photos"})

@@ -1,7 +1,5 @@
 """The rules of the verdict, and the looks that a folder remembers."""
 
-import dataclasses
-
 import pytest
 
 from keras_attention.comparison.contrasts import Estimate
@@ -12,7 +10,6 @@ from keras_attention.comparison.verdicts import (
     NO_EVIDENCE,
     NO_INTERVAL,
     NOT_SETTLED,
-    SAME,
     Rule,
     verdict,
 )
@@ -47,8 +44,7 @@ def test_the_level_of_a_later_look_is_lower():
     assert verdict(estimate(0.2), 1e-9, level=0.0) == NO_EVIDENCE
 
 
-def test_answers_that_are_the_same_and_one_seed():
-    assert verdict(dataclasses.replace(estimate(0.0), never_differs=True), 1.0) == SAME
+def test_nothing_seen_and_one_seed():
     assert verdict(estimate(0.0, 0.0, 0.0), 1.0) == NO_EVIDENCE
     assert verdict(Estimate(0.3, 1, 10, None, 0.0, 0.1), None) == NO_INTERVAL
 

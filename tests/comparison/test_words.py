@@ -92,7 +92,7 @@ def test_the_same_within_the_margin():
     found = conclusions(summary(a=(within, within), b=("not settled", "helps")) | {"margin": 0.01})
     assert found[4].startswith(
         "Against the plain network: 0 of 2 variants with attention help, 0 hurt, 1 is the same within the margin, "
-        "for 1 there is no evidence."
+        "for 1 it is not settled."
     )
 
 
@@ -101,7 +101,7 @@ def test_the_rules_state_their_numbers():
         assert number in rules(summary())
     looked = rules(summary() | {"looks": [1, 2, 3], "margin": 0.01, "older_rule": True})
     assert "There was a verdict with 1 and 2 seeds before; each spends a share of the 5%" in looked
-    assert "the same within the margin if two one-sided tests, corrected likewise, show less than 0.010." in looked
+    assert "the same within the margin if two one-sided tests, corrected by Holm, show less than 0.010." in looked
     assert "The rule has changed since this comparison was first judged" in looked
     assert "The rule has changed" not in rules(summary())
 
