@@ -85,7 +85,7 @@ def test_a_margin_is_not_chosen_after_the_figures(tmp_path):
 def test_no_seeds_are_added_until_a_verdict_for_which_no_level_is_left(tmp_path):
     judged(tmp_path, plan_of(tmp_path, TrainConfig()), n3=0.04)
     assert resumed(tmp_path, max_seeds=9).max_seeds == 9
-    judged(tmp_path, plan_of(tmp_path, TrainConfig(), max_seeds=4), n3=0.028, n4=0.022)
+    judged(tmp_path, resumed(tmp_path, max_seeds=4), n3=0.028, n4=0.022)
     with pytest.raises(ValueError, match=r"^The verdicts so far have used up the level of 5%, so that more seeds can"):
         resumed(tmp_path, max_seeds=9)
 
