@@ -102,7 +102,7 @@ def _largest_errors(correlation):
     sizes, directions = np.linalg.eigh(correlation)
     root = (directions * np.sqrt(np.maximum(sizes, 0))).astype("float32")
     errors = np.abs(root @ _draws(len(correlation)))
-    for rank in reversed(range(len(errors) - 1)):  # sixteen times as fast as `np.maximum.accumulate`
+    for rank in reversed(range(len(errors) - 1)):  # a quarter of the time of `np.maximum.accumulate`
         np.maximum(errors[rank], errors[rank + 1], out=errors[rank])
     return errors
 
