@@ -99,6 +99,7 @@ def keep_the_last_epoch(patch):
 
 # ---- comparison ----
 
+comparison_of_the_command = Seam("comparison.compare")
 training_of_a_task = Seam("comparison.tasks.train")
 process_of_a_task = Seam("comparison.tasks.call_in_own_process")
 group_on_a_cluster = Seam("comparison.execution.run_group_in_own_process")

@@ -51,6 +51,8 @@ def enough(difference, images):
     if difference["needed"] is None:
         return "more than 100 seeds and 100 times the test images"
     seeds, wanted = difference["needed"]
+    if wanted > images and not difference["anew"] and seeds <= difference["seeds"]:
+        return f"{wanted:,} test images, with as many seeds as there are"
     more = "in a new comparison" if difference["anew"] else f"{seeds - difference['seeds']} more"
     time = "" if difference["minutes"] is None else f", {duration(difference['minutes'])} of training"
     text = f"about {seeds} seeds ({more}{time})"

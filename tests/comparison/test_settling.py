@@ -47,6 +47,7 @@ def test_minutes_are_those_of_the_variant_and_both_references(anew, seeds):
         ({}, "about 9 seeds (6 more, 12 minutes of training)"),
         ({"minutes": None}, "about 9 seeds (6 more)"),
         ({"needed": [9, 600]}, "about 9 seeds (6 more, 12 minutes of training) and 600 test images"),
+        ({"needed": [3, 600]}, "600 test images, with as many seeds as there are"),
         ({"anew": True, "minutes": 600}, "about 9 seeds (in a new comparison, 10 hours of training)"),
         ({"needed": None}, "more than 100 seeds and 100 times the test images"),
     ],

@@ -1,5 +1,6 @@
 """A comparison from a plan to its report: paired, continued, and stopped by nothing."""
 
+import inspect
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ import seams
 
 from keras_attention import Comparison, TrainConfig, compare
 from keras_attention.cli import main
+from keras_attention.config import DEFAULT_COMPARISON
 from keras_attention.models import VGG16BN
 
 VARIANTS = ("plain", "multiscale", "additive+softmax")
@@ -236,6 +238,23 @@ BAD = {
     "resume": (["--resume"], "holds no comparison"),
     "metric": (["--monitor", "val_f2"], "Unknown monitor 'val_f2'"),
 }
+
+
+def test_the_command_without_flags_is_that_of_the_library(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    given = {}
+
+    def called(*arguments, **options):
+        names = inspect.signature(compare).parameters
+        given.update(zip(names, arguments, strict=False), **options)
+        raise ValueError("enough")
+
+    seams.comparison_of_the_command(monkeypatch, called)
+    assert main(["compare"]) == 2
+    usual = {name: parameter.default for name, parameter in inspect.signature(compare).parameters.items()}
+    asked = {"config": DEFAULT_COMPARISON, "run": "runs/cluttered_digits-compare"}
+    assert given == {name: asked.get(name, usual[name]) for name in given}
+    assert set(usual) - set(given) == {"verbose"}
 
 
 @pytest.mark.parametrize("case", BAD)
