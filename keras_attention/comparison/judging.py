@@ -103,10 +103,11 @@ class Judged:
             middle = sorted(known, key=lambda place: estimates[place].error)[len(known) // 2]
             curve = power_curve(estimates[middle], level)
             if curve is not None:
+                possible = curve[0] <= self.metric.most - self.metric.least
                 curves[reference] = {
                     "variant": names[middle],
-                    "differences": curve[0].tolist(),
-                    "powers": curve[1].tolist(),
+                    "differences": curve[0][possible].tolist(),
+                    "powers": curve[1][possible].tolist(),
                     "found_from": detectable(estimates[middle], level),
                     "chance": POWER,
                 }

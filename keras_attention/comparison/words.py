@@ -121,7 +121,8 @@ def _all(count):
 def _design(summary):
     networks = counted(sum(bool(each["runs"]) for each in summary["variants"]), "network")
     seeds, images = counted(len(summary["seeds"]), "seed"), counted(summary["images"], "test image")
-    return f"{networks}, {seeds} and {images}"
+    own = "" if summary.get("same_images", True) else ", of its own for each seed"
+    return f"{networks}, {seeds} and {images}{own}"
 
 
 def _sentence(text):

@@ -130,7 +130,7 @@ def curve_figure(variant, reference, limits, epochs):
         if curves:
             mean = _mean_curve(curves)
             axes.plot(range(1, len(mean) + 1), mean, color=colour, linewidth=width)
-    axes.set(ylim=limits, xlim=(1, max(2, epochs)))
+    axes.set(ylim=limits, xlim=(1, epochs) if epochs > 1 else (0.5, 1.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
     axes.tick_params(labelsize=8)
