@@ -71,11 +71,10 @@ def _report(configs, folder, repeats):
             print(f"{name}: {found[name][-1][0]:.1f} s, {found[name][-1][1]:,.0f} MB", flush=True)
     seconds = {name: statistics.median(each[0] for each in values) for name, values in found.items()}
     memory = {name: statistics.median(each[1] for each in values) for name, values in found.items()}
-    print(
-        f"{len(configs)} runs together, relative to one by one: {seconds['together'] / seconds['one by one']:.2f} of the time"
-    )
-    print(f"relative to one run: {seconds['together'] / seconds['one']:.1f} times as long")
-    print(f"peak memory, relative to one by one: {memory['together'] / memory['one by one']:.2f}")
+    all_of_them = f"{len(configs)} runs together"
+    print(f"{all_of_them}: {seconds['together'] / seconds['one by one']:.2f} of the time that they take one by one")
+    print(f"{all_of_them}: {seconds['together'] / seconds['one']:.1f} times as long as one alone")
+    print(f"{all_of_them}: {memory['together'] / memory['one by one']:.2f} of the peak memory")
 
 
 if __name__ == "__main__":
