@@ -37,6 +37,8 @@ class Estimate:
         image_error: the standard error due to what the images do to all seeds alike, with n − 1 degrees of freedom.
         run_error: the part of `seed_error` that is due to what the images do to single runs.
         df_per_seed: how many degrees of freedom another seed would add.
+        least_error: the least error of seeds and images together that is believed; what is missing is added to
+            `image_error`.
 
     Example:
 
@@ -54,6 +56,11 @@ class Estimate:
     image_error: float
     run_error: float = 0.0
     df_per_seed: float = 1.0
+    least_error: float = 0.0
+
+    def __post_init__(self):
+        missing = self.least_error**2 - (self.seed_error or 0.0) ** 2
+        object.__setattr__(self, "image_error", max(self.image_error, math.sqrt(max(missing, 0))))
 
     @property
     def has_interval(self):
@@ -193,17 +200,16 @@ class JointModel:
         variance, df = spread.of_sum((weights**2).sum(1))
         factor = self._factor(seeds)
         single = df / spread.df[(weights != 0).any(1)].mean() if df else 1.0
-        of_seeds = variance * factor if df else 0.0
-        of_images = max(self.image_variance(weights), self.least_error**2 - of_seeds, 0)
         return Estimate(
             mean=float((weights * np.where(self.present, self.figures, 0)).sum()),
             seeds=seeds,
             images=self.images,
-            seed_error=math.sqrt(of_seeds) if df else None,
+            seed_error=math.sqrt(variance * factor) if df else None,
             seed_df=df,
-            image_error=math.sqrt(of_images),
+            image_error=math.sqrt(max(self.image_variance(weights), 0)),
             run_error=math.sqrt(min(max(self._run_variance(weights), 0), variance)) if df else 0.0,
             df_per_seed=float(max(single, 1.0)),
+            least_error=self.least_error,
         )
 
     def pooled(self, variants, reference):

@@ -77,6 +77,7 @@ def scaled(estimate, seeds, times_images=1.0):
         seed_error=math.sqrt(seed_variance * estimate.seeds / seeds),
         seed_df=estimate.seed_df + estimate.df_per_seed * (seeds - estimate.seeds),
         image_error=estimate.image_error / math.sqrt(times_images),
+        least_error=estimate.least_error / times_images,
         run_error=math.sqrt(run_part / times_images * estimate.seeds / seeds),
     )
 
@@ -132,8 +133,9 @@ def limit_of_images(estimate, level=LEVEL, power=POWER):
     """
     if not estimate.has_interval:
         return None
+    error = max(estimate.image_error, estimate.least_error)
     both = t_quantile(level, estimate.images - 1) + t_quantile(2 * (1 - power), estimate.images - 1)
-    return both * estimate.image_error if estimate.image_error else 0.0
+    return both * error if error else 0.0
 
 
 def _joint_df(estimate):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_attention.comparison.contrasts import Estimate
+from keras_attention.comparison.contrasts import Estimate, least_error
 from keras_attention.comparison.design import detectable, limit_of_images, needed, power_curve, power_of, scaled
 
 FOUND = Estimate(0.05, 3, 200, seed_error=0.02, seed_df=8.0, image_error=0.01, run_error=0.01, df_per_seed=1.5)
@@ -65,3 +65,14 @@ def test_power_is_the_share_that_is_found(rng):
         for each in draws
     ]
     assert power_of(known, 1.6) == pytest.approx(np.mean(found), abs=0.06)
+
+
+def test_seeds_without_end_find_no_more_than_the_images_allow():
+    """On nine images no number of seeds finds a difference of one image, however alike the seeds are."""
+    found = Estimate(1 / 9, 4, 9, seed_error=0.05, seed_df=9.0, image_error=0.0, least_error=least_error(1.0, 9))
+    limit = limit_of_images(found)
+    assert limit > 2.5 * least_error(1.0, 9) > 1 / 9
+    assert detectable(scaled(found, 10_000)) == pytest.approx(limit, rel=1e-3)
+    seeds, images = needed(found)
+    assert images > 9
+    assert scaled(found, seeds, 10).error >= least_error(1.0, 90) * (1 - 1e-12)
