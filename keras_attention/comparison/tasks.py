@@ -177,7 +177,8 @@ def _attempt(task):
             unfinished = Run(task.folder).begun and not anew
             if not unfinished:
                 remove(task.folder)  # a kill may have left files before the settings were written
-            train(task.config, task.folder, resume=unfinished, overwrite=not unfinished, verbose=0, export=False)
+            quietly = {"verbose": 0, "export": False, "pictures": False}  # the report draws what it shows
+            train(task.config, task.folder, resume=unfinished, overwrite=not unfinished, **quietly)
         except Exception as failure:
             error, anew = named_line(failure), True
             with replacing(task.beside("error.txt")) as temporary:

@@ -19,7 +19,7 @@ from keras_attention.training.stages import make_stages
 
 @kept()
 @released()
-def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", export=True):
+def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", export=True, pictures=True):
     """Trains a classifier, measures it on its test split, draws where it looks, and exports it.
 
     Args:
@@ -30,6 +30,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
         verbose: 0 for silence, 1 for a progress bar, 2 for a line for each epoch, `"auto"` for 1 on a terminal and 2
             elsewhere.
         export: whether to export the model at the end; `keras-attention export` does it later.
+        pictures: whether to draw the pictures.
 
     Returns:
         The finished `Run`: its folder holds `config.json`, `history.csv`, `metrics.json`, `predictions.npz`,
@@ -78,7 +79,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     keeper = fit_run(folder, config, dataset, parts, verbose)
     best = in_float32(load_best(folder, parts))
     features = parts[0].features if len(parts) == 1 and precision == "float32" else None
-    write_results(folder, config, dataset, best, keeper, precision, features, export)
+    write_results(folder, config, dataset, best, keeper, precision, features, export, pictures)
     return folder
 
 

@@ -48,7 +48,9 @@ class TestImages:
         return np.concatenate([batch["masks"] for batch in batches.as_numpy_iterator()])
 
 
-def write_results(run, config, dataset, model, keeper, precision, features=None, export=True, found=None, test=None):
+def write_results(
+    run, config, dataset, model, keeper, precision, features=None, export=True, pictures=True, found=None, test=None
+):
     """Measures the best model on the test split, writes the pictures and the export, and finishes the run.
 
     Args:
@@ -61,6 +63,7 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
         features: a `FeatureDataset`, the cached features of these images, if the backbone has not changed since; the
             test split is then measured from them.
         export: whether to export the model.
+        pictures: whether to draw the pictures.
         found: the outputs of the model for the test split, and its labels, if they are known.
         test: the `TestImages`, if several runs share them.
     """
@@ -83,7 +86,8 @@ def write_results(run, config, dataset, model, keeper, precision, features=None,
     shown = {name: values[examples["number"]] for name, values in maps.items()}
     run.save_arrays(logits=logits, labels=labels, **_flat("map", shown), **_flat("measure", measures), **baseline)
     run.save_model(model)
-    _draw(run, keeper, metrics["confusion"], dataset.class_names, logits, examples, shown)
+    if pictures:
+        _draw(run, keeper, metrics["confusion"], dataset.class_names, logits, examples, shown)
     training = {"parameters": int(model.count_params()), "precision": precision}
     metrics |= (
         _selection(keeper)

@@ -194,7 +194,7 @@ class Joined(keras.Model):
 @kept()
 @released()
 def train_together(configs, folders):
-    """Trains runs at once, from the last epoch that all of them have, and writes their results.
+    """Trains runs at once, from the last epoch that all of them have, and writes their results, without pictures.
 
     Args:
         configs: the `TrainConfig` of each run, with the same `what_is_shared`.
@@ -248,7 +248,7 @@ def _write_results(together, dataset):
     test = TestImages(dataset)
     outputs, labels = together.predict_test()
     for member, found in outputs.items():
-        given = {"export": False, "found": (found, labels), "test": test}
+        given = {"export": False, "pictures": False, "found": (found, labels), "test": test}
         try:
             write_results(member.run, member.config, dataset, member.stage.model, member.keeper, PRECISION, **given)
         except Exception as error:  # a diverged run, or a full disk; the others are not lost

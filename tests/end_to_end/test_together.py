@@ -47,7 +47,7 @@ def alone(configs, tmp_path_factory):
     def run(config):
         key = config.to_json()
         if key not in done:
-            done[key] = train(config, folder / str(len(done)), verbose=0, export=False)
+            done[key] = train(config, folder / str(len(done)), verbose=0, export=False, pictures=False)
         return done[key]
 
     return run
