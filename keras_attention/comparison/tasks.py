@@ -123,7 +123,7 @@ def _attempt_together(tasks):
         for task in todo:
             _count_attempt(task)
         try:
-            errors = train_together([task.config for task in todo], [task.folder for task in todo])
+            errors = train_together([task.config for task in todo], [task.folder for task in todo]) if todo else []
         except Exception as failure:  # one of them may be the cause, which shows when each is tried alone
             errors = [named_line(failure)] * len(todo)
         clear_attempts([task for task, error in zip(todo, errors, strict=True) if error is None])
