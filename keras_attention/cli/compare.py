@@ -98,7 +98,8 @@ def check(options):
     sources = split_sources(given.get("data", EMBEDDED))
     several = {} if len(sources) < 2 else {"data": EMBEDDED}
     config = _with(given | several, _usual(given | several))
-    require_begun(options, getattr(options, "run", None) or f"runs/{config.subject}-compare", "comparison")
+    folder = getattr(options, "run", None) or f"runs/{config.subject}-compare"
+    require_begun(options, folder, "comparison", "comparison.json")
     for source in sources:
         require_source(source, config.masks, config.group)
     make_variants(_variants(options) or DEFAULT_VARIANTS, config.backbone)

@@ -18,12 +18,19 @@ def require_path(path, expected):
         raise invalid(f"{path or 'An empty path'} does not exist.", expected, repr(path))
 
 
-def require_begun(options, folder, kind):
-    """Raises `ValueError` if work is to be resumed in a folder that does not exist; `kind` says which work."""
+def require_begun(options, folder, kind, plan):
+    """Raises `ValueError` if work is to be resumed in a folder that does not exist.
+
+    Args:
+        options: the options of the command.
+        folder: the folder.
+        kind: what the work is called.
+        plan: the name of the file that a folder with such work has.
+    """
     from keras_attention.arguments import invalid
 
     if getattr(options, "resume", False) and not os.path.lexists(folder):
-        raise invalid(f"{folder} holds no {kind}.", f"the folder of a {kind}", f"run={str(folder)!r}")
+        raise invalid(f"{folder} holds no {kind}.", f"the folder of a {kind}, with {plan}", f"run={str(folder)!r}")
 
 
 def require_model(options):

@@ -74,7 +74,7 @@ def check(options):
     given = _given(options)
     fix, choose = _narrowed(options, given)
     config = _with(given, _usual(given))
-    require_begun(options, _folder(options), "search")
+    require_begun(options, _folder(options), "search", "search.json")
     require_source(config.data, config.masks, config.group)
     require_names(options, tuner=TUNERS)
     for name, values in ({name: [value] for name, value in fix.items()} | choose).items():

@@ -33,7 +33,7 @@ def add(commands):
 def check(options):
     """Raises `ValueError` for settings and paths that cannot be right, whatever a folder to resume holds."""
     config = _config(options)
-    require_begun(options, _folder(options, config), "run")
+    require_begun(options, _folder(options, config), "run", "config.json")
     require_source(config.data, config.masks, config.group)
 
 
