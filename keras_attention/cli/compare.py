@@ -98,8 +98,9 @@ def check(options):
     sources = split_sources(given.get("data", EMBEDDED))
     several = {} if len(sources) < 2 else {"data": EMBEDDED}
     config = _with(given | several, _usual(given | several))
-    folder = getattr(options, "run", None) or f"runs/{config.subject}-compare"
-    require_begun(options, folder, "comparison", "comparison.json")
+    folder = getattr(options, "run", None) or (None if several else f"runs/{config.subject}-compare")
+    if folder is not None:
+        require_begun(options, folder, "comparison", "comparison.json")
     for source in sources:
         require_source(source, config.masks, config.group)
     make_variants(_variants(options) or DEFAULT_VARIANTS, config.backbone)

@@ -93,3 +93,12 @@ def test_no_seeds_are_added_until_a_verdict_for_which_no_level_is_left(tmp_path)
 def test_settings_are_a_config(tmp_path):
     with pytest.raises(TypeError, match=r"^`config` must hold settings\. Expected a TrainConfig\. Received: config=\{"):
         plan_of(tmp_path, {"data": "photos"})
+
+
+def test_several_data_sets_are_resumed_in_a_folder_of_all_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b", "runs/a+b-compare"):
+        (tmp_path / name).mkdir(parents=True)
+    command_line.check(parser().parse_args(["compare", "--data", "a,b", "--resume"]))
+    with pytest.raises(ValueError, match=r"^runs/a-compare holds no comparison\."):
+        command_line.check(parser().parse_args(["compare", "--data", "a", "--resume"]))
