@@ -19,7 +19,7 @@ ARCHIVES = (".zip", ".tar", ".7z", ".rar", ".tgz", ".gz", ".bz2", ".xz", ".zst")
 
 
 def require_source(source, masks=None, group=None):
-    """Raises `ValueError` if a text or a path can only be that of a folder, and is none.
+    """Raises `ValueError` if the source must be the path of a folder, and there is no such folder.
 
     Args:
         source: the text or the path. What may be the name of a data set of TensorFlow Datasets passes.

@@ -6,7 +6,14 @@ import shlex
 import textwrap
 
 from keras_attention.cli.paths import require_begun
-from keras_attention.cli.settings import add_settings, given_settings, require_names
+from keras_attention.cli.settings import (
+    add_settings,
+    check_each,
+    given_settings,
+    require_names,
+    usual_settings,
+    with_given,
+)
 from keras_attention.config.rules import OF_A_VARIANT
 from keras_attention.members import BACKENDS, UNTIL
 from keras_attention.plugins import program
@@ -92,19 +99,27 @@ def add(commands):
 
 def check(options):
     """Raises `ValueError` for settings, names and paths that cannot be right, whatever a folder to resume holds."""
+    from keras_attention.config import DEFAULT_COMPARISON, TrainConfig
     from keras_attention.variants import DEFAULT_VARIANTS, make_variants
 
-    given = given_settings(options)
+    given, folder = given_settings(options), getattr(options, "run", None)
     sources = split_sources(given.get("data", EMBEDDED))
-    several = {} if len(sources) < 2 else {"data": EMBEDDED}
-    config = _with(given | several, _usual(given | several))
-    folder = getattr(options, "run", None) or (None if several else f"runs/{config.subject}-compare")
-    if folder is not None:
+    if folder is not None or len(sources) < 2:
+        folder = folder or f"runs/{_named(given).subject}-compare"
         require_begun(options, folder, "comparison", "comparison.json")
     for source in sources:
-        require_source(source, config.masks, config.group)
-    make_variants(_variants(options) or DEFAULT_VARIANTS, config.backbone)
+        require_source(source, given.get("masks"), given.get("group"))
     require_names(options, until=UNTIL, backend=BACKENDS)
+    if getattr(options, "resume", False):
+        check_each(given)
+        return
+    several = {name: value for name, value in given.items() if name != "data"}
+    config = (
+        with_given(usual_settings(given, DEFAULT_COMPARISON), given)
+        if len(sources) < 2
+        else TrainConfig().with_settings(**several)
+    )
+    make_variants(_variants(options) or DEFAULT_VARIANTS, config.backbone)
 
 
 def run(options):
@@ -191,25 +206,16 @@ def after_interrupt(options):
 def _config(options):
     """The given settings, on top of the usual ones or, to resume, of those of the comparison."""
     from keras_attention.comparison import Comparison
-    from keras_attention.config import TrainConfig
+    from keras_attention.config import DEFAULT_COMPARISON
 
     given, folder = given_settings(options), getattr(options, "run", None)
-    comparison = Comparison(folder or f"runs/{TrainConfig(**given).subject}-compare")
+    comparison = Comparison(folder or f"runs/{_named(given).subject}-compare")
     resumes = getattr(options, "resume", False) and not comparison.abandoned
-    return _with(given, comparison.plan.config if resumes else _usual(given))
+    return with_given(comparison.plan.config if resumes else usual_settings(given, DEFAULT_COMPARISON), given)
 
 
-def _usual(given):
-    """The settings of a comparison of these data if nothing else is said."""
-    from keras_attention.config import DEFAULT_COMPARISON, TrainConfig
+def _named(given):
+    """Settings with the given data and backbone, which name the folder."""
+    from keras_attention.config import TrainConfig
 
-    usual = DEFAULT_COMPARISON
-    return usual if given.get("data", usual.data) == usual.data else TrainConfig()
-
-
-def _with(given, base):
-    """The given settings on top of others; an option of the data that is `none` takes it back."""
-    if "data_options" in given:
-        options = base.data_options | given["data_options"]
-        given = given | {"data_options": {name: value for name, value in options.items() if value is not None}}
-    return base.with_settings(**given)
+    return TrainConfig(**{name: given[name] for name in ("data", "backbone") if name in given})

@@ -5,12 +5,19 @@ import pathlib
 import textwrap
 
 from keras_attention.cli.paths import require_begun
-from keras_attention.cli.settings import add_settings, given_settings, require_names
+from keras_attention.cli.settings import (
+    add_settings,
+    check_each,
+    given_settings,
+    require_names,
+    usual_settings,
+    with_given,
+)
 from keras_attention.cli.train import summary
 from keras_attention.config.checks import plain_value
 from keras_attention.members import TUNERS, members
 from keras_attention.plugins import program
-from keras_attention.sources import require_source
+from keras_attention.sources import EMBEDDED, require_source
 
 # Settings that are searched; a flag for one of them fixes it.
 SEARCHED = ("score", "alignment", "attend", "units", "num_heads", "dropout", "learning_rate")
@@ -71,15 +78,22 @@ def add(commands):
 
 def check(options):
     """Raises `ValueError` for settings, names and paths that cannot be right, whatever a folder to resume holds."""
+    from keras_attention.config import DEFAULT_SEARCH
+
     given = _given(options)
     fix, choose = _narrowed(options, given)
-    config = _with(given, _usual(given))
     require_begun(options, _folder(options), "search", "search.json")
-    require_source(config.data, config.masks, config.group)
+    require_source(given.get("data", EMBEDDED), given.get("masks"), given.get("group"))
     require_names(options, tuner=TUNERS)
-    for name, values in ({name: [value] for name, value in fix.items()} | choose).items():
+    values = {name: [value] for name, value in fix.items()} | choose
+    for name in values:
         _require_hyperparameter(name)
-        for value in values:
+    if getattr(options, "resume", False) or hasattr(options, "worker"):
+        check_each(given)
+        return
+    config = with_given(usual_settings(given, DEFAULT_SEARCH), given)
+    for name, each in values.items():
+        for value in each:
             _require_value(config, name, value)
 
 
@@ -119,6 +133,7 @@ def _folder(options):
 
 def _hypermodel(options):
     """The hypermodel of the options; `None` to resume, or to work for a chief, without changes to the plan."""
+    from keras_attention.config import DEFAULT_SEARCH
     from keras_attention.tuning import AttentionHyperModel, Search
 
     given, resumes = _given(options), getattr(options, "resume", False) and not Search(options.run).abandoned
@@ -128,24 +143,11 @@ def _hypermodel(options):
         _check_empty(given | fix | choose)
     if continues and not (given or fix or choose):
         return None
-    base = _usual(given)
+    base = usual_settings(given, DEFAULT_SEARCH)
     if continues:
         plan = Search(options.run).plan
         base, fix, choose = plan.config, plan.fix | fix, plan.choose | choose
-    return AttentionHyperModel(_with(given, base), fix=fix, choose=choose)
-
-
-def _usual(given):
-    """The settings of a search on these data if nothing else is said."""
-    from keras_attention.config import DEFAULT_SEARCH, TrainConfig
-
-    return DEFAULT_SEARCH if given.get("data", DEFAULT_SEARCH.data) == DEFAULT_SEARCH.data else TrainConfig()
-
-
-def _with(given, base):
-    if "data_options" in given:
-        given = given | {"data_options": base.data_options | given["data_options"]}
-    return base.with_settings(**given)
+    return AttentionHyperModel(with_given(base, given), fix=fix, choose=choose)
 
 
 def _require_hyperparameter(name):

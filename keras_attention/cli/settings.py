@@ -20,6 +20,25 @@ def given_settings(options):
     return {name: each.given(getattr(options, name)) for name, each in settings.items() if name in options}
 
 
+def usual_settings(given, usual):
+    """The settings that given ones are put on: those of a command for its own data, for other data those of `train`."""
+    return usual if given.get("data", usual.data) == usual.data else TrainConfig()
+
+
+def with_given(base, given):
+    """The given settings on top of others; an option of the data that is `none` is left out."""
+    if "data_options" in given:
+        options = base.data_options | given["data_options"]
+        given = given | {"data_options": {name: value for name, value in options.items() if value is not None}}
+    return base.with_settings(**given)
+
+
+def check_each(given):
+    """Checks settings one by one, whatever the others are, as those of work that is resumed are not known yet."""
+    for name, value in given.items():
+        settings_of(TrainConfig)[name].check(name, value)
+
+
 def require_names(options, **choices):
     """Raises `ValueError` for the value of a flag that is given and is not among its choices."""
     for name, known in choices.items():

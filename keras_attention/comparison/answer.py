@@ -67,26 +67,26 @@ def change(metric, *differences):
     """The same without the network: `about 4 more images of 100`, or `about 0.040 higher`."""
     up = differences[0] > 0
     if metric.counts_images:
-        count, of = _in_images(differences)
-        return f"about {count} {'more' if up else 'fewer'} {'image' if count == '1' else 'images'} of {of}"
+        count, images = _in_images(differences)
+        return f"about {count} {'more' if up else 'fewer'} {images}"
     return f"about {amount(metric, *differences)} {'higher' if up else 'lower'}"
 
 
 def amount(metric, *differences):
     """How large a difference is: `4 images of 100`, or with the unit of the metric `0.040 nats`."""
     if metric.counts_images:
-        count, of = _in_images(differences)
-        return f"{count} {'image' if count == '1' else 'images'} of {of}"
+        return " ".join(_in_images(differences))
     low, high = min(map(abs, differences)), max(map(abs, differences))
     text = _range(number(low), number(high))
     return f"{text} {metric.unit}".rstrip()
 
 
 def _in_images(differences):
-    """Differences in a share of images as a count, and of how many images: so many that rounding changes little."""
+    """Differences in a share of images as a count and `images of 100`, or of so many that rounding changes little."""
     low, high = min(map(abs, differences)), max(map(abs, differences))
     of = next((of for of in (100, 1000) if all(_is_whole(each * of) for each in (low, high))), 10_000)
-    return _range(f"{low * of:,.0f}", f"{high * of:,.0f}"), f"{of:,}"
+    count = _range(f"{low * of:,.0f}", f"{high * of:,.0f}")
+    return count, f"{'image' if count == '1' else 'images'} of {of:,}"
 
 
 def _is_whole(count):

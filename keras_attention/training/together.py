@@ -173,7 +173,7 @@ class Together:
 class Joined(keras.Model):
     """Networks of several members as one, from all features to the outputs of each by its name.
 
-    It is no functional model, in which all layers would need different names.
+    It is a subclass, because the layers of a functional model must have different names.
 
     Args:
         networks: `Member` → its network.
@@ -245,6 +245,8 @@ def _member(name, run, config, model, backbone, dataset, layers):
 
 def _write_results(together, dataset):
     """Writes the results of each run that has not failed."""
+    if all(member.error for member in together.members):
+        return
     test = TestImages(dataset)
     outputs, labels = together.predict_test()
     for member, found in outputs.items():

@@ -7,6 +7,7 @@ import pytest
 from keras_attention import Comparison, TrainConfig
 from keras_attention.cli import compare as command_line
 from keras_attention.cli import parser
+from keras_attention.cli import search as search_command
 from keras_attention.comparison import make_variants
 from keras_attention.comparison.defaults import MANY
 from keras_attention.comparison.request import claim
@@ -102,3 +103,15 @@ def test_several_data_sets_are_resumed_in_a_folder_of_all_their_names(tmp_path, 
     command_line.check(parser().parse_args(["compare", "--data", "a,b", "--resume"]))
     with pytest.raises(ValueError, match=r"^runs/a-compare holds no comparison\."):
         command_line.check(parser().parse_args(["compare", "--data", "a", "--resume"]))
+
+
+def test_settings_to_resume_with_are_checked_against_the_saved_ones_alone(tmp_path, monkeypatch):
+    """`--unfreeze-after` needs `--freeze`, which the comparison or the search that is resumed may have."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "begun").mkdir()
+    given = ["--resume", "--run", "begun", "--unfreeze-after", "2"]
+    command_line.check(parser().parse_args(["compare", *given, "--variants", "dot+softmax@layer_of_another"]))
+    search_command.check(parser().parse_args(["search", *given]))
+    for command in (command_line, search_command):
+        with pytest.raises(ValueError, match=r"^`epochs` is out of range"):
+            command.check(parser().parse_args([command.__name__.split(".")[-1], *given, "--epochs", "0"]))
