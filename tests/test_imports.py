@@ -270,8 +270,13 @@ def test_importing_the_package_loads_no_framework():
 PROGRAMS = ["import keras, keras_attention", "import keras_attention, keras", "import keras_attention.layers, keras"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(each, marks=pytest.mark.long if number else pytest.mark.slow)
+        for number, each in enumerate(PROGRAMS)
+    ],
+)
 def test_importing_the_package_registers_every_class(program):
     """All classes that any module of the package registers are known after this import alone.
 

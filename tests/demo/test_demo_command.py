@@ -117,7 +117,7 @@ def test_no_browser_is_no_mistake(monkeypatch):
 
 
 @needs_gradio
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_page_is_there_until_ctrl_c(attentive, photo, tmp_path):
     """Runs in another process, with its temporary files in a folder that the test checks."""
     photo.save(tmp_path / "photo.png")

@@ -22,7 +22,12 @@ ALONE = {
 }
 NEEDS = {"keras_attention.demo.job": "gradio"}
 # These export or explain whole models.
-LONG = ("keras_attention.export.", "keras_attention.explanation.")
+LONG = (
+    "keras_attention.export.",
+    "keras_attention.explanation.",
+    "keras_attention.cards.",
+    "keras_attention.maps.measuring",
+)
 
 
 def modules_with_examples():
@@ -38,7 +43,7 @@ MODULES = modules_with_examples()
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow, pytest.mark.apart] if name.startswith(LONG) else [])
+        pytest.param(name, marks=[pytest.mark.long, pytest.mark.apart] if name.startswith(LONG) else [])
         for name in MODULES
         if name not in ALONE
     ],

@@ -188,6 +188,7 @@ def test_arrays_are_measured_whole(finished):
     assert evaluate(finished.folder, (images, np.arange(40) % 10))["count"] == 40
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_pictures")
 def test_a_run_on_a_folder_knows_its_images(tiny, pictures, tmp_path, capsys):
     root = pictures("photos", 12)

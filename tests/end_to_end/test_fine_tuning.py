@@ -104,12 +104,11 @@ def test_a_part_is_frozen(tuned, weights, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("only_training")
 @pytest.mark.parametrize(
     ("part", "epochs"),
     # Interrupted at the start of the second stage, and inside it.
-    [pytest.param("all", (2,), marks=pytest.mark.long), ("block3", (3,))],
+    [pytest.param("all", (2,), marks=pytest.mark.long), pytest.param("block3", (3,), marks=pytest.mark.long)],
 )
 def test_unfreezing_and_resuming_in_every_stage(part, epochs, tuned, weights, tmp_path, monkeypatch):
     seams.keep_the_last_epoch(monkeypatch)  # so that the file shows what the second stage trained
@@ -217,6 +216,7 @@ def test_mistakes_are_one_line(arguments, message, weights, data_dir, tmp_path, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_pictures")
 def test_the_command_line_freezes(weights, data_dir, tmp_path):
     data = ["--data-dir", data_dir, "--data-option", "count=90", "--data-option", "clutter=2", "--image-size", "32"]

@@ -152,7 +152,7 @@ def names_with(members):
     return list(BACKBONES)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_travels_to_other_processes():
     assert call_in_own_process(names_with, foreign_members()) == ["vgg16_bn", "small_cnn"]
 

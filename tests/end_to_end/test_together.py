@@ -91,6 +91,7 @@ def test_every_score_and_every_alignment_are_what_they_are_alone(family, config,
         require_same(run, alone(configs[name]))
 
 
+@pytest.mark.long
 def test_each_ends_on_its_own(config, alone, tmp_path):
     several = {
         "long": config,

@@ -326,7 +326,7 @@ print("differs by", abs(features.read(np.arange(split.count))[0] - expected).max
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_kill_9_half_way_then_again(tmp_path):
     """A process is killed: the files that it left are complete, and the next process ends with correct features."""
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]

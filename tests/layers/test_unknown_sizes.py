@@ -13,7 +13,16 @@ pytestmark = [
     pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="other backends know all sizes in a call"),
     pytest.mark.filterwarnings("ignore:.*samples, but nothing rewards it"),
 ]
-every_member = pytest.mark.parametrize(("score", "alignment"), STAR, ids=["-".join(pair) for pair in STAR])
+NAMES = ["-".join(pair) for pair in STAR]
+every_member = pytest.mark.parametrize(("score", "alignment"), STAR, ids=NAMES)
+# Sequences take the same path as maps: compiling each of them once more takes a minute.
+one_now = pytest.mark.parametrize(
+    ("score", "alignment"),
+    [
+        pytest.param(*pair, marks=pytest.mark.long if number else [], id=NAMES[number])
+        for number, pair in enumerate(STAR)
+    ],
+)
 LENGTHS = [(5, 7), (1, 1)]  # of queries and keys
 SIZES = [(4, 5), (1, 1)]
 
@@ -34,7 +43,7 @@ def agree(model, *inputs):
     return expected
 
 
-@every_member
+@one_now
 def test_sequences_of_any_length(score, alignment, rng):
     query, value = keras.Input((None, 4)), keras.Input((None, 4))
     model = keras.Model([query, value], Attention(score, alignment)(query, value))

@@ -21,7 +21,7 @@ FEW = ("general", "scaled_dot")
 every_mode = pytest.mark.parametrize(
     ("mode", "scores"),
     [
-        pytest.param("int8", FEW, marks=pytest.mark.slow, id="int8-few"),
+        pytest.param("int8", FEW, marks=pytest.mark.long, id="int8-few"),
         *(pytest.param(mode, tuple(SCORES), marks=pytest.mark.long, id=mode) for mode in MODES),
     ],
 )

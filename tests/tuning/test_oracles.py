@@ -159,6 +159,7 @@ def test_bayesian_optimization_takes_names_for_directions_of_their_own():
     assert points.tolist() == [[1, 0, 0, 0.3, 0.25], [0, 1, 0, 0.4, 0.75], [0, 0, 1, 0.5, 0.75]]
 
 
+@pytest.mark.long
 def test_bayesian_optimization_finds_the_best_name(tune):
     best = {"score": "general", "alignment": "sparsemax"}
 
