@@ -1,8 +1,10 @@
-"""Gives back the memory of a training that is over, so that any number of them fit into one process."""
+"""How much memory is free; and giving back that of a training that is over, so that any number fit into one process."""
 
 import contextlib
 import gc
+import pathlib
 
+MEMORY = pathlib.Path("/proc/meminfo")
 CUSTOM = "CustomGradient-"  # how TensorFlow names the gradients that it notes while it traces
 
 
@@ -41,3 +43,12 @@ def released():
                 noted.pop(name, None)
         context.context().clear_kernel_cache()
         gc.collect()
+
+
+def free_memory():
+    """The bytes that new work may take without swapping; `None` where the system does not say."""
+    try:
+        lines = dict(line.split(":", 1) for line in MEMORY.read_text().splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None

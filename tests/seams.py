@@ -68,6 +68,8 @@ best_row_that_is_kept = Seam("training.callbacks.Keeper.best_row")
 end_of_a_step = Seam("training.callbacks.StopOnNaN.on_train_batch_end")
 batches_of_a_stage = Seam("training.stages.Stage.training_batches")
 training_of_the_command = Seam("training.train")
+free_memory = Seam("training.together.free_memory")
+place_of_the_memory = Seam("memory.MEMORY")
 
 
 def without_pictures(patch):

@@ -4,8 +4,10 @@ Each run stays what it is alone: its network, its gradients, its optimizer, its 
 """
 
 import dataclasses
+import math
 import random
 import time
+import warnings
 
 import keras
 import tensorflow as tf
@@ -14,12 +16,13 @@ from keras_attention.arguments import named_line
 from keras_attention.config import TrainConfig
 from keras_attention.evaluation.figures import predict_split
 from keras_attention.features import FeatureCache
-from keras_attention.memory import released
+from keras_attention.memory import free_memory, released
 from keras_attention.models import attention_outputs, over_features
 from keras_attention.precision import dtype_policy, resolve_precision
 from keras_attention.runs import Run, load_data
 from keras_attention.runs.data import read_split, write_split
 from keras_attention.seeding import kept, seeded
+from keras_attention.text import counted
 from keras_attention.training.callbacks import Keeper, SeedEpochs, require_finite, require_monitor, validation_figures
 from keras_attention.training.fitting import prepared, saver_of_best
 from keras_attention.training.map_watch import MapWatch
@@ -27,6 +30,8 @@ from keras_attention.training.networks import build_backbone, build_model
 from keras_attention.training.results import TestImages, write_results
 from keras_attention.training.stages import CachedStage, features_of
 
+KEPT_TENSORS = 8  # of one number for each position and unit, in float32, that a step of a head has in memory at once
+SHARE_OF_MEMORY = 0.5  # of what is free, for the steps of all heads
 PRECISION = "float32"  # of the features from which the test split is measured too
 # Settings that change neither which images a step sees, in which order, nor their features.
 OWN = (
@@ -82,6 +87,13 @@ class Member:
     def pick(self, features):
         """Its features among those of all."""
         return tuple(features[place] for place in self.places)
+
+    @property
+    def bytes_of_a_step(self):
+        """About how much memory a training step of its network takes."""
+        positions = [(math.prod(each.shape[1:3]), each.shape[3]) for each in self.network.inputs]
+        numbers = sum(count * (self.config.units or channels) for count, channels in positions)
+        return 4 * KEPT_TENSORS * self.config.batch_size * numbers
 
     @property
     def layers(self):
@@ -202,6 +214,9 @@ def train_together(configs, folders):
 
     Returns:
         For each run why it failed, in one line, or `None`. A run that fails does not stop the others.
+
+    Warns:
+        UserWarning: the memory that is free does not take so many at once; they are trained in several groups.
     """
     runs = [Run(folder) for folder in folders]
     dataset = load_data(configs[0], next((run.folder for run in runs if read_split(run.folder)), None))
@@ -212,10 +227,26 @@ def train_together(configs, folders):
         _member(str(number), *each, backbone, dataset, layers)
         for number, each in enumerate(zip(runs, configs, models, strict=True))
     ]
-    together = Together(members, features, dataset.steps_per_epoch(configs[0].batch_size))
-    together.fit()
-    _write_results(together, dataset)
+    for group in _that_fit(members):
+        together = Together(group, features, dataset.steps_per_epoch(configs[0].batch_size))
+        together.fit()
+        _write_results(together, dataset)
     return [member.error for member in members]
+
+
+def _that_fit(members):
+    """The members in groups whose steps take about half of the free memory, with one in each at least."""
+    free, needed = free_memory(), sum(member.bytes_of_a_step for member in members)
+    if free is None or needed <= SHARE_OF_MEMORY * free:
+        return [members]
+    size = max(1, int(len(members) * SHARE_OF_MEMORY * free / needed))
+    groups = [members[start : start + size] for start in range(0, len(members), size)]
+    warnings.warn(
+        f"{len(members)} runs at once would take about {needed / 1e6:,.1f} MB of memory, and {free / 1e6:,.1f} MB "
+        f"are free: they are trained in {counted(len(groups), 'group')}.",
+        stacklevel=3,
+    )
+    return groups
 
 
 def _networks(configs, dataset):

@@ -6,6 +6,7 @@ import pytest
 import seams
 
 from keras_attention import VGG16BN, Run, TrainConfig, train
+from keras_attention.memory import free_memory
 from keras_attention.training import train_together, what_is_shared
 from keras_attention.variants import make_variants
 
@@ -132,6 +133,26 @@ def test_a_run_that_diverges_stops_none_of_the_others(config, configs, alone, tm
     assert bad.startswith("FloatingPointError: The loss became nan")
     assert not Run(tmp_path / "bad").finished
     require_same(Run(tmp_path / "good"), alone(several["good"]))
+
+
+def test_more_than_the_memory_takes_are_trained_in_groups(configs, alone, tmp_path, monkeypatch):
+    """A step of three heads over 1 + 4 + 16 positions, with 16 images and 7 units, keeps about 226 kB."""
+    seams.free_memory(monkeypatch, lambda: 350_000)
+    some = {name: configs[name] for name in ("additive+softmax", "additive+hard", "additive+reinforced")}
+    with pytest.warns(UserWarning, match=r"^3 runs at once .* 0\.2 MB .* they are trained in 2 groups\.$"):
+        runs = trained(some, tmp_path)
+    for name, each in some.items():
+        require_same(runs[name], alone(each))
+
+
+def test_where_the_system_does_not_say_what_is_free(monkeypatch, tmp_path):
+    assert free_memory() > 1_000_000
+    for text in ("MemTotal: 8 kB\n", "MemAvailable: much\n", ""):
+        (tmp_path / "meminfo").write_text(text)
+        seams.place_of_the_memory(monkeypatch, tmp_path / "meminfo")
+        assert free_memory() is None
+    seams.place_of_the_memory(monkeypatch, tmp_path / "nowhere")
+    assert free_memory() is None
 
 
 def test_what_runs_must_share(config):
