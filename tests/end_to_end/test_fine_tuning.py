@@ -125,6 +125,7 @@ def test_unfreezing_and_resuming_in_every_stage(part, epochs, tuned, weights, tm
         np.testing.assert_allclose(rows_of(resumed), rows_of(whole), rtol=2e-4)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("only_training")
 def test_the_schedule_goes_on_after_unfreezing(tuned, tmp_path):
     options = {"schedule": "step", "step_epochs": 1, "step_factor": 0.5, "warmup_epochs": 0.0, "learning_rate": 0.01}
@@ -187,6 +188,7 @@ def test_weights_without_batch_norm_are_calibrated(tuned, plain_weights, tmp_pat
     np.testing.assert_allclose(beta, mean + bias, atol=1e-4 * np.abs(beta).max())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_pictures")
 def test_a_finished_run_is_a_source_of_weights(finished, tuned, tmp_path):
     config = tuned(freeze="all", weights=str(finished.model_path), epochs=1)
