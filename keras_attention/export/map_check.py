@@ -1,21 +1,23 @@
 """How far the maps of an exported model are from those of the Keras model.
 
 The weights of a map sum to about 1, so that those of a large map are all small: a difference counts relative to the
-largest weight of its map. And a map is read by which positions have more weight than others: their order must be kept.
+largest weight of its map. And a map is read by which positions have clearly more weight than others: their order must
+be kept. Weights that differ by no more than what rounding changes are equals and have no order, so that two of them
+may change places: among the four positions of a small map that would cost a fifth of a rank correlation.
 """
 
 import dataclasses
 
 import numpy as np
-from scipy import stats
 
-# By quantization: the largest tolerated difference of a weight, relative to the largest weight of its map, and how much
-# the weights of a map differ at most if it shows nothing, so that rounding may change their order.
+# By quantization: the largest tolerated difference of a weight, relative to the largest weight of its map, and the
+# largest difference of two weights of a map that rounding may turn around.
 TOLERANCES = {None: 1e-3, "float16": 0.05, "dynamic": 0.5}
-EVEN = {None: 0.0, "float16": 0.02, "dynamic": 0.2}
+EQUAL = 1e-3  # weights that differ by less than this share of the largest weight are equals without quantization too
+EQUALS = {None: EQUAL, "float16": 0.02, "dynamic": 0.2}
 LEAST_AGREEMENT = 0.95
 FEW = 0.1  # the share of weights above 0 below which a map is a few points, whose order says little
-EQUAL = 1e-3  # weights that differ by less than this share of the largest weight have no order
+MOST_PARTNERS = 256  # each position is compared with this many others at most, spread evenly over the map
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +26,15 @@ class MapDeviation:
 
     Args:
         relative: the largest difference of two weights, divided by the largest weight of the map; of all images.
-        agreement: the mean over the images, without even maps, of Spearman's rank correlation of the two maps or, if
-            fewer than a tenth of the weights are above 0, the share of the images whose largest weight is at the same
-            position. From −1 to 1; 1 if all maps are even.
+        agreement: the mean over the images, without maps that show nothing, of Goodman and Kruskal's rank correlation γ
+            of the two maps: of the pairs of positions whose weights differ clearly in one of the maps, the share that
+            both maps order alike, minus the share that they order in opposite ways. If fewer than a tenth of the
+            weights are above 0, it is the share of the images whose largest weight is at the same position. From −1 to
+            1; 1 if no map shows anything.
         points: whether it is the latter.
+
+    Reference:
+        Goodman and Kruskal, *Measures of Association for Cross Classifications*, JASA 1954.
     """
 
     relative: float
@@ -35,21 +42,22 @@ class MapDeviation:
     points: bool = False
 
 
-def compare_maps(found, expected, even=0.0):
+def compare_maps(found, expected, equal=EQUAL):
     """The `MapDeviation` of the maps of one layer, `(images, …, H, W)`.
 
     Args:
         found, expected: the maps of the exported model, and of the Keras model.
-        even: how much the weights of a map differ at most, relative to the largest, if their order does not matter.
+        equal: how much two weights of a map differ at most, relative to its largest, if their order does not matter.
     """
     found, expected = _flat(found), _flat(expected)
     largest = expected.max(-1, keepdims=True)
     scale = np.where(largest > 0, largest, 1)
     found, expected = found / scale, expected / scale
-    points = bool((expected > EQUAL).mean() < FEW)
-    agreement = (_same_maxima if points else _rank_correlations)(found, expected)
-    ordered = agreement[np.ptp(expected, axis=-1) >= even]
-    return MapDeviation(float(np.abs(found - expected).max()), float(ordered.mean()) if len(ordered) else 1.0, points)
+    relative = float(np.abs(found - expected).max())
+    if (expected > EQUAL).mean() < FEW:
+        return MapDeviation(relative, float(_same_maxima(found, expected).mean()), points=True)
+    agreement = _rank_correlations(found, expected, equal)
+    return MapDeviation(relative, float(agreement.mean()) if len(agreement) else 1.0)
 
 
 def _flat(maps):
@@ -61,10 +69,17 @@ def _same_maxima(found, expected):
     return there >= expected.max(-1) - EQUAL
 
 
-def _rank_correlations(found, expected):
-    """Spearman's correlation of each pair of maps; 1 for two even maps, 0 if only one of them is even."""
-    ranks = [stats.rankdata(np.round(maps / EQUAL), axis=-1) for maps in (found, expected)]
-    first, second = (each - each.mean(-1, keepdims=True) for each in ranks)
-    spread = np.sqrt((first**2).sum(-1) * (second**2).sum(-1))
-    even = ~first.any(-1) & ~second.any(-1)
-    return np.where(even, 1.0, (first * second).sum(-1) / np.where(spread > 0, spread, 1))
+def _rank_correlations(found, expected, equal):
+    """Goodman and Kruskal's γ of each two maps of which one has weights that differ clearly, over the clear pairs."""
+    pairs, alike = np.zeros(len(expected)), np.zeros(len(expected))
+    for shift in _shifts(expected.shape[-1]):
+        first, second = (maps - np.roll(maps, shift, -1) for maps in (found, expected))
+        clear = np.maximum(np.abs(first), np.abs(second)) > equal
+        pairs += clear.sum(-1)
+        alike += (np.sign(first) * np.sign(second) * clear).sum(-1)
+    return alike[pairs > 0] / pairs[pairs > 0]
+
+
+def _shifts(positions):
+    """The distances of the positions that are compared: all of them, or as many as `MOST_PARTNERS`."""
+    return np.unique(np.linspace(1, positions - 1, min(positions - 1, MOST_PARTNERS)).astype(int))

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.export.map_check import EVEN, LEAST_AGREEMENT, compare_maps
+from keras_attention.export.map_check import EQUALS, LEAST_AGREEMENT, compare_maps
 from keras_attention.export.map_check import TOLERANCES as MAP_TOLERANCES
 from keras_attention.export.saved_model import BYTES, SavedModelRuntime
 from keras_attention.models.outputs import LOGITS, PROBABILITIES, attended_layer, map_outputs
@@ -65,27 +65,30 @@ def verify(graph, runtime, images, quantize=None):
         differences += _between_endpoints(runtime, images[:2], found)
     difference = float(np.max(differences))  # unlike `max`, NaN if one of them is NaN
     same = float((found[PROBABILITIES].argmax(-1) == expected[PROBABILITIES].argmax(-1)).mean())
-    if not difference <= TOLERANCES[quantize]:
-        raise _failure("differs from the Keras model", f"at most {TOLERANCES[quantize]:g}", f"{difference:.2g}")
+    largest = TOLERANCES[quantize]
+    if not difference <= largest:
+        raise _failure("differs from the Keras model", f"at most {largest:g}", _told(difference, largest))
     if quantize and same < LEAST_SAME_CLASS:
-        raise _failure("predicts different classes", f"the same for {LEAST_SAME_CLASS:.0%} of images", f"{same:.0%}")
+        wanted = f"the same for {LEAST_SAME_CLASS:.0%} of images"
+        raise _failure("predicts different classes", wanted, f"{_told(100 * same, 100 * LEAST_SAME_CLASS)}%")
     return Deviation(difference, same, len(images), _checked_maps(found, expected, quantize))
 
 
 def _checked_maps(found, expected, quantize):
     """Name → `MapDeviation` of all maps; raises `VerificationError` for one that shows something else."""
-    deviations = {name: compare_maps(found[name], expected[name], EVEN[quantize]) for name in map_outputs(expected)}
+    deviations = {name: compare_maps(found[name], expected[name], EQUALS[quantize]) for name in map_outputs(expected)}
     for name, maps in deviations.items():
         largest, layer = MAP_TOLERANCES[quantize], attended_layer(name)
         # Rounded weights may move a point, which is then a whole weight away.
         may_move = quantize and maps.points and np.isfinite(maps.relative)
         if not maps.relative <= largest and not may_move:
             what = f"has other maps of {layer}"
-            raise _failure(what, f"weights within {largest:g} of the largest weight", f"{maps.relative:.2g}")
+            raise _failure(what, f"weights within {largest:g} of the largest weight", _told(maps.relative, largest))
         if not maps.agreement >= LEAST_AGREEMENT:
             how = "the largest weight at the same place" if maps.points else "a rank correlation of the weights"
             what = f"orders the positions of {layer} in another way"
-            raise _failure(what, f"{how} of at least {LEAST_AGREEMENT:g}", f"{maps.agreement:.2f}")
+            wanted = f"{how} of at least {LEAST_AGREEMENT:g}"
+            raise _failure(what, wanted, _told(maps.agreement, LEAST_AGREEMENT))
     return deviations
 
 
@@ -110,6 +113,12 @@ def _between_endpoints(runtime, images, served):
     served = served[PROBABILITIES][: len(images)] if (whole == images).all() else runtime(whole)[PROBABILITIES]
     others = runtime.call("serve_bytes", **{BYTES: encoded}), runtime.call("explain", images=tf.constant(whole))
     return [_difference(PROBABILITIES, other[PROBABILITIES], served) for other in others]
+
+
+def _told(value, limit):
+    """A value beyond a limit, with as many digits as tell it from the limit."""
+    texts = (f"{value:.{digits}g}" for digits in range(2, 18))
+    return next(text for text in texts if float(text) != float(f"{limit:g}"))
 
 
 def _failure(what, expected, received):

@@ -252,6 +252,19 @@ def test_another_endpoint_that_disagrees_is_noticed(plain, images, monkeypatch):
         verification.verify(job.InferenceGraph(model, NAMES), runtime, images)
 
 
+def test_a_value_just_beyond_a_limit_is_not_told_as_the_limit(plain, images):
+    model, _, folder = plain
+
+    class Changed(SavedModelRuntime):
+        def __call__(self, images):
+            outputs = super().__call__(images)
+            return outputs | {"logits": outputs["logits"] + 1.003e-4 * max(1, np.abs(outputs["logits"]).max())}
+
+    with pytest.raises(verification.VerificationError, match=r"at most 0\.0001\. Received: 0\.000100[1-6]") as raised:
+        verification.verify(job.InferenceGraph(model, NAMES), Changed(folder), images[:1])
+    assert not str(raised.value).endswith("Received: 0.0001.")
+
+
 def test_an_export_replaces_an_older_one(tiny_model, tmp_path):
     for names in (["a", "b", "c"], ["x", "y", "z"]):
         export_model(tiny_model(attend=()), tmp_path / "out", names)
