@@ -159,7 +159,7 @@ making_of_grad_cam = Seam("maps.GradCam.__init__")
 # ---- what is saved, and what reads it ----
 
 data_of_an_exported_run = Seam("export.run.load_data")
-verification_of_an_export = Seam("export.job.verify")
+verification_of_an_export = Seam("export.writing.verify")
 tolerances_of_formats = Seam("export.verification.TOLERANCES")
 least_share_of_the_same_class = Seam("export.verification.LEAST_SAME_CLASS")
 writers_of_formats = Seam("export.formats.WRITERS")
