@@ -1,6 +1,7 @@
 """A Keras model → a folder with the model in the wanted formats, each checked after it is written."""
 
 import pathlib
+import warnings
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from keras_attention.quiet import silenced
 from keras_attention.text import counted
 
 NOISE = 4  # images of noise, if no images are given
+LEAST_SPEED = 1.2  # times as fast as its float32 file, below which a file in 8 bits gets a warning
 CALIBRATION_IMAGES = 32  # the ranges of values change little with more of them
 
 
@@ -118,6 +120,7 @@ def export_model(
             written[form] = _write(form, graph, temporary, smaller, examples, calibration, force)
             if verbose:
                 print(_line(form, temporary, written[form]), flush=True)
+            _warn_if_slow(form, written[form].told.get(STATIC))
         figures = measure_formats(graph, temporary, written, examples) if benchmark else None
         if figures and verbose:
             print(f"\n{table(figures)}\n", flush=True)
@@ -179,6 +182,13 @@ def _cannot_hold(form, graph, error):
         layers = ", ".join(f"{name} in {mode}" for name, mode in quantized.items())
         return invalid(problem, "a model in float, which `keras-attention export --quantize` makes smaller", layers)
     return invalid(problem, "another format", "; ".join(pairs) or "no attention")
+
+
+def _warn_if_slow(name, told):
+    """Warns of a file in 8 bits that gains little; not while it is written, when what is said is not heard."""
+    if told and told["times_as_fast"] < LEAST_SPEED:
+        speed = f"{told['times_as_fast']:.2f} times as fast as its float32 file"
+        warnings.warn(f"{name} int8 is only {speed} for one image on this processor.", stacklevel=3)
 
 
 def _line(name, folder, written):

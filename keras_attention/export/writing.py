@@ -3,7 +3,6 @@
 import dataclasses
 import pathlib
 import tempfile
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -18,7 +17,6 @@ from keras_attention.export.verification import Deviation, VerificationError, ve
 from keras_attention.precision import quantized_layers
 from keras_attention.timing import medians
 
-LEAST_SPEED = 1.2  # times as fast as its float32 file, below which a file in 8 bits gets a warning
 REPEATS, PAUSE = 15, 0.05  # of the measurement of one image; seconds
 PRECISIONS = {"f32": None, "bf16": "bfloat16", "f16": "float16"}  # of OpenVINO → the tolerances of the check
 
@@ -100,10 +98,6 @@ def _write_int8(name, graph, folder, examples, calibration, force):
         # Both in float32 outside the 8 bits, as files in 8 bits run.
         plain = RUNTIMES[name](writer.float_path, *([FLOAT32] if name == "openvino" else []))
         speed = _times_as_fast(runtime, plain, np.asarray(examples.images[:1], "float32"))
-    if speed < LEAST_SPEED:
-        warnings.warn(
-            f"{name} int8 is only {speed:.2f} times as fast as its float32 file for one image here.", stacklevel=4
-        )
     told = {"part": part, "calibration": calibration.described, "times_as_fast": speed, "refused": refused}
     return Written(STATIC, deviation, runtime, {STATIC: told})
 
