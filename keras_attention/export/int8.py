@@ -148,7 +148,9 @@ class LiteRTInt8:
 
     def write(self, path, part="all"):
         """Writes a file in 8 bits, of which `part` says how much; see `PARTS`."""
-        content = self._converter().convert() if part == "all" else self._in_part(part)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of TensorFlow, about the interpreter with which it calibrates
+            content = self._converter().convert() if part == "all" else self._in_part(part)
         pathlib.Path(path).write_bytes(content)
 
     def _converter(self):
@@ -168,12 +170,10 @@ class LiteRTInt8:
             denylisted_ops=sorted(kinds - set(LITERT_CONVOLUTIONS)),
             denylisted_nodes=first if part == PARTS[-1] else [],
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the debugger, about the interpreter that it uses
-            debugger = tf.lite.experimental.QuantizationDebugger(
-                converter=self._converter(), debug_dataset=self._examples, debug_options=options
-            )
-            return debugger.get_nondebug_quantized_model()
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=self._converter(), debug_dataset=self._examples, debug_options=options
+        )
+        return debugger.get_nondebug_quantized_model()
 
     def _operations(self):
         """The kinds of the operations of the network, and the name of the output of its first convolution."""

@@ -93,22 +93,23 @@ def _write_int8(name, graph, folder, examples, calibration, force):
     path = FORMATS[name].path(folder, STATIC)
     with tempfile.TemporaryDirectory() as scratch:
         writer = INT8_WRITERS[name](graph, calibration.images, pathlib.Path(scratch))
-        part, deviation, refused = _part_that_holds(name, graph, path, writer, examples, force)
+        part, deviation, errors = _part_that_holds(name, graph, path, writer, examples, force)
         runtime = RUNTIMES[name](path)
         # Both in float32 outside the 8 bits, as files in 8 bits run.
         plain = RUNTIMES[name](writer.float_path, *([FLOAT32] if name == "openvino" else []))
         speed = _times_as_fast(runtime, plain, np.asarray(examples.images[:1], "float32"))
+    refused = errors.pop(part, None)
     told = {"part": part, "calibration": calibration.described, "times_as_fast": speed, "refused": refused}
-    return Written(STATIC, deviation, runtime, {STATIC: told})
+    return Written(STATIC, deviation, runtime, {STATIC: told | {"not_passed": errors}})
 
 
 def _part_that_holds(name, graph, path, writer, examples, force):
-    """The first of `PARTS` that passes the comparison, with its `Deviation`, and why it would be refused if not."""
+    """The first of `PARTS` that passes the comparison, its `Deviation`, and why each that was tried does not pass."""
     errors = {}
     for part in PARTS:
         try:
             writer.write(path, part)
-            return part, verify(graph, RUNTIMES[name](path), examples, STATIC), None
+            return part, verify(graph, RUNTIMES[name](path), examples, STATIC), _reasons(errors)
         except Exception as error:  # converters raise many kinds of exceptions; the next part may be one they hold
             errors[part] = error
     compared = {
@@ -120,9 +121,13 @@ def _part_that_holds(name, graph, path, writer, examples, force):
         # The most accurate one and, of equals, the one that predicts the same class most often.
         part = max(compared, key=lambda part: (compared[part].accuracy or 0, compared[part].same_class))
         writer.write(path, part)
-        return part, compared[part], reason(errors[part])
+        return part, compared[part], _reasons(errors)
     refused = [error for error in errors.values() if isinstance(error, VerificationError)]
     raise refused[-1] if refused else errors[PARTS[-1]]
+
+
+def _reasons(errors):
+    return {part: reason(error) for part, error in errors.items()}
 
 
 def _times_as_fast(runtime, plain, image):

@@ -70,8 +70,8 @@ def test_several_formats_with_a_line_each(untrained_run, inside, capsys):
         (["--format", ""], "Unknown format ''. Expected one of: savedmodel, onnx, litert, openvino."),
         (["--quantize", "float16"], "A SavedModel stays in float32."),
         (
-            ["--format", "onnx", "--quantize", "int4"],
-            "Unknown quantize 'int4'. Expected one of: float16, dynamic, int8.",
+            ["--format", "onnx", "--quantize", "half"],
+            "Unknown quantize 'half'. Expected one of: float16, dynamic, int8.",
         ),
     ],
 )

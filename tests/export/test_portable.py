@@ -218,7 +218,7 @@ def test_a_quantized_file_that_predicts_others_is_refused(refused, monkeypatch):
             {"quantize": "float16"},
             "A SavedModel stays in float32. Expected onnx, litert or openvino to quantize.",
         ),
-        ("onnx", {"quantize": "int4"}, "Unknown quantize 'int4'. Expected one of: float16, dynamic, int8."),
+        ("onnx", {"quantize": "half"}, "Unknown quantize 'half'. Expected one of: float16, dynamic, int8."),
     ],
 )
 def test_what_cannot_be_asked_for(formats, options, message, refused):
