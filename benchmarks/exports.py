@@ -2,8 +2,8 @@
 
 Both sides of each ratio take turns in one process, several times; told are the median ratio and its range.
 
-    python benchmarks/exports.py                 # width 1, 224 px, two attended blocks, noise: about 10 minutes
-    python benchmarks/exports.py --run runs/isic # accuracy, ROC-AUC, pointing and the order of the maps on its test images
+    python benchmarks/exports.py                   # width 1, 224 px, two attended blocks: about 10 minutes
+    python benchmarks/exports.py --run runs/photos # accuracy, ROC-AUC, pointing and maps of a run, on its test images
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """The speed of each exported format: the same model on the same images, measured in turn in one process.
 
 Measured are `predict_on_batch` of the Keras model, its SavedModel with and without folded batch normalization, and ONNX
-and LiteRT files with float32 and with quantized weights; `exports.py` measures files in 8 bits and OpenVINO. Each of them gives probabilities, logits and both maps.
+and LiteRT files with float32 and with quantized weights. Each of them gives probabilities, logits and both maps.
+`exports.py` measures files that compute in 8 bits, and OpenVINO.
 
     python benchmarks/inference.py                        # width 1, 224 px, batches of 1 and 32: about 10 minutes
     python benchmarks/inference.py --width 0.25 --image-size 64

@@ -30,6 +30,17 @@ class Calibration:
         images: `(n, S, S, 3)` from 0 to 255, like those that the model is for.
         split: the split that they are from, for the card.
         seed: the seed with which they were drawn from it, for the card.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.export import Calibration
+    >>> Calibration(np.zeros((8, 32, 32, 3)), split="train", seed=0).described
+    {'images': 8, 'split': 'train', 'seed': 0}
+
+    Reference:
+        Jacob et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference*,
+        CVPR 2018.
     """
 
     images: np.ndarray

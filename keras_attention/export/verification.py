@@ -38,6 +38,14 @@ class Examples:
         labels: their class numbers, `(n,)`; `None` if they are not known.
         masks: the masks of their objects, `(n, S, S, 1)`; `None` if there are none.
         split: the split that they are from; `None` if they are of another kind.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.export import Examples
+    >>> examples = Examples(np.zeros((2, 32, 32, 3)), labels=np.array([0, 1]), split="validation")
+    >>> len(examples), examples.accuracy_of({"probabilities": np.array([[0.9, 0.1], [0.8, 0.2]])})
+    (2, 0.5)
     """
 
     images: np.ndarray
