@@ -62,7 +62,7 @@ def bytes_of(folder, name, quantize):
 
 
 def _times(functions, images, count):
-    batch = np.resize(np.asarray(images, "float32"), (count, *images.shape[1:]))
+    batch = np.resize(np.asarray(images, "float32"), (count, *np.shape(images)[1:]))
     calls = {name: functools.partial(function, batch) for name, function in functions.items()}
     return medians(calls, REPEATS[count], WARM_UP[count], PAUSE)
 
@@ -71,6 +71,7 @@ def _pointing(outputs, grids, masks):
     """Attended layer, and the joint map if there are several → the pointing game; empty without masks or maps."""
     if masks is None:
         return {}
+    masks = np.asarray(masks)
     maps = place(maps_of(outputs), {attended_layer(name): grid for name, grid in grids.items()})
     maps |= {JOINT: joint_map(maps)} if len(maps) > 1 else {}
     return {name: pointing_game(resize_maps(values, masks.shape[1:3]), masks)["score"] for name, values in maps.items()}

@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
+from keras_attention.arguments import invalid
 from keras_attention.export.litert_file import converter_of, write_litert
 from keras_attention.export.onnx_file import properties_of, write_onnx
 from keras_attention.export.openvino_file import write_openvino_of
@@ -78,17 +79,23 @@ class OnnxInt8:
         quant_pre_process(str(self.float_path), str(self.prepared), skip_symbolic_shape=True)
 
     def write(self, path, part="all"):
-        """Writes a file in 8 bits, of which `part` says how much; see `PARTS`."""
+        """Writes a file in 8 bits, of which `part` says how much; see `PARTS`.
+
+        Raises:
+            ValueError: a network without a convolution in this part.
+        """
         import onnx
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
+        every, first = _convolutions(self.prepared)
+        _require_convolutions(part, every, first)
         quantize_static(
             str(self.prepared),
             str(path),
             _reader(self.images),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=None if part == "all" else list(ONNX_CONVOLUTIONS),
-            nodes_to_exclude=_first_convolutions(self.prepared) if part == PARTS[-1] else [],
+            nodes_to_exclude=first if part == PARTS[-1] else [],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -115,18 +122,26 @@ def _reader(images):
     return Reader()
 
 
-def _first_convolutions(path):
-    """The names of the convolutions of an ONNX file with no other convolution before them."""
+def _convolutions(path):
+    """The names of the convolutions of an ONNX file: all of them, and those with no other convolution before them."""
     import onnx
 
+    nodes = onnx.load(str(path)).graph.node  # in the order of computation
     after, first = set(), []
-    for node in onnx.load(str(path)).graph.node:  # in the order of computation
+    for node in nodes:
         if after & set(node.input):
             after |= set(node.output)
         elif node.op_type == "Conv":
             first.append(node.name)
             after |= set(node.output)
-    return first
+    return [node.name for node in nodes if node.op_type == "Conv"], first
+
+
+def _require_convolutions(part, every, first):
+    """Raises `ValueError` for a part without convolutions, of which nothing would be in 8 bits."""
+    left = {"convolutions": len(every), PARTS[-1]: len(every) - len(first)}.get(part)
+    if left == 0:
+        raise invalid(f"Nothing would be in 8 bits of the {part}.", "a network with convolutions", f"{len(every)}")
 
 
 class OpenVinoInt8:
@@ -176,7 +191,8 @@ class LiteRTInt8:
             yield {"images": image[None]}
 
     def _in_part(self, part):
-        kinds, first = self._operations()
+        kinds, every, first = self._operations()
+        _require_convolutions(part, every, first)
         options = tf.lite.experimental.QuantizationDebugOptions(
             denylisted_ops=sorted(kinds - set(LITERT_CONVOLUTIONS)),
             denylisted_nodes=first if part == PARTS[-1] else [],
@@ -187,14 +203,14 @@ class LiteRTInt8:
         return debugger.get_nondebug_quantized_model()
 
     def _operations(self):
-        """The kinds of the operations of the network, and the name of the output of its first convolution."""
+        """The kinds of the operations of the network, and the outputs of its convolutions and of the first of them."""
         from ai_edge_litert.interpreter import Interpreter
 
         interpreter = Interpreter(str(self.float_path))
         names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
         operations = interpreter._get_ops_details()
-        first = next((names[each["outputs"][0]] for each in operations if "CONV_2D" in each["op_name"]), None)
-        return {each["op_name"] for each in operations}, [] if first is None else [first]
+        every = [names[each["outputs"][0]] for each in operations if "CONV_2D" in each["op_name"]]
+        return {each["op_name"] for each in operations}, every, every[:1]
 
 
 # Each takes an `InferenceGraph`, images and a folder.

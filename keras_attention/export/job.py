@@ -131,15 +131,15 @@ def export_model(
 
 
 def _examples(images, labels, masks, shape):
-    if isinstance(images, Examples):
-        return images
     if images is None:
         return Examples(np.random.default_rng(0).integers(0, 256, (NOISE, *shape)))
-    images = _fitting("images", images, shape)
-    for name, values in (("labels", labels), ("masks", masks)):
-        if values is not None and len(values) != len(images):
-            raise invalid(f"`{name}` must be of the images.", f"{len(images)} of them", f"{len(values)}")
-    return Examples(images, None if labels is None else np.asarray(labels), masks)
+    given = images if isinstance(images, Examples) else Examples(images, labels, masks)
+    count = len(_fitting("images", given.images, shape))
+    for name in ("labels", "masks"):
+        values = getattr(given, name)
+        if values is not None and len(values) != count:
+            raise invalid(f"`{name}` must be of the images.", f"{count} of them", f"{len(values)}")
+    return given
 
 
 def _calibration(given, quantize, graph):

@@ -72,7 +72,9 @@ class Examples:
 
     def accuracy_of(self, outputs):
         """The share of the images with the right class; `None` without labels."""
-        return None if self.labels is None else float((outputs[PROBABILITIES].argmax(-1) == self.labels).mean())
+        if self.labels is None:
+            return None
+        return float((outputs[PROBABILITIES].argmax(-1) == np.asarray(self.labels)).mean())
 
 
 @dataclasses.dataclass(frozen=True)

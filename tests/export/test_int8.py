@@ -147,6 +147,18 @@ def test_parts_are_tried_until_one_passes(name, colour_model, coloured, tmp_path
 # What is refused
 
 
+@pytest.mark.parametrize("name", ["onnx", "litert"])
+def test_a_network_without_convolutions_has_none_in_8_bits(name, coloured, tmp_path):
+    inputs = keras.Input((32, 32, 3))
+    pooled = keras.layers.AveragePooling2D(8)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="logits")(keras.layers.Flatten()(pooled)))
+    writer = INT8_WRITERS[name](InferenceGraph(model, NAMES), coloured(3)[0], tmp_path)
+    for part in PARTS[1:]:
+        seams.assert_three_parts(
+            lambda part=part: writer.write(tmp_path / "out", part), f"Nothing would be in 8 bits of the {part}.", "0"
+        )
+
+
 def export_on_grey(model, coloured, out, **options):
     """An export whose values have ranges that were measured on grey images, and are far too small."""
     images, labels = coloured(30, seed=1)
