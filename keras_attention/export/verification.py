@@ -100,7 +100,7 @@ class Deviation:
     outputs: dict = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
 
-def verify(graph, runtime, examples, quantize=None):
+def verify(graph, runtime, examples, quantize=None, equal=None):
     """Runs both models on the same images, the first image alone, the others in batches.
 
     Args:
@@ -108,6 +108,8 @@ def verify(graph, runtime, examples, quantize=None):
         runtime: the exported model, read back.
         examples: the `Examples`, or images `(n, S, S, 3)` from 0 to 255 alone.
         quantize: the quantization of the exported model, or `"bfloat16"` if it is computed in that.
+        equal: how much two weights of a map differ at most, relative to its largest, if their order does not matter;
+            that of the quantization if `None`.
 
     Returns:
         The `Deviation`.
@@ -120,6 +122,7 @@ def verify(graph, runtime, examples, quantize=None):
     expected, found = examples.expected(graph), examples.outputs_of(runtime)
     if _shapes(found) != _shapes(expected):
         raise _failure("gives different outputs", _shapes(expected), _shapes(found))
+    equal = EQUALS[quantize] if equal is None else equal
     differences = [_difference(name, found[name], expected[name]) for name in (PROBABILITIES, LOGITS)]
     if isinstance(runtime, SavedModelRuntime):
         differences += _between_endpoints(runtime, np.asarray(examples.images[:2], "float32"), found)
@@ -127,7 +130,7 @@ def verify(graph, runtime, examples, quantize=None):
         float(np.max(differences)),  # unlike `max`, NaN if one of them is NaN
         float((found[PROBABILITIES].argmax(-1) == expected[PROBABILITIES].argmax(-1)).mean()),
         len(examples),
-        {name: compare_maps(found[name], expected[name], EQUALS[quantize]) for name in map_outputs(expected)},
+        {name: compare_maps(found[name], expected[name], equal) for name in map_outputs(expected)},
         examples.accuracy_of(found),
         examples.accuracy_of(expected),
         found,

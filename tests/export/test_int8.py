@@ -132,7 +132,7 @@ def test_parts_are_tried_until_one_passes(name, colour_model, coloured, tmp_path
     verify, asked = seams.verification_of_an_export(), []
 
     def strict(*arguments):
-        asked.append(1)
+        asked.append(arguments[4])
         if len(asked) < len(PARTS):
             raise seams.error_of_a_verification()("The exported model differs.")
         return verify(*arguments)
@@ -141,7 +141,11 @@ def test_parts_are_tried_until_one_passes(name, colour_model, coloured, tmp_path
     images, labels = coloured(9)
     given = {"images": images, "labels": labels, "calibration": images}
     card = export_model(colour_model, tmp_path / "out", NAMES, name, quantize="int8", **given)
-    assert card["formats"][name]["int8"]["part"] == "convolutions but the first"
+    told = card["formats"][name]["int8"]
+    assert told["part"] == "convolutions but the first"
+    assert list(told["not_passed"]) == ["all", "convolutions"]
+    assert asked == [0.01, None, None]  # maps of attention in 8 bits must keep the order of small weights too
+    assert "With more in 8 bits (all) it does not pass: " in (tmp_path / "out" / "card.md").read_text("utf-8")
 
 
 # What is refused
