@@ -1,25 +1,10 @@
 """Measures several functions in turn in one process, so that drift of the machine cancels; compiles functions."""
 
-import statistics
-import time
-
 import keras
 
+from keras_attention.timing import medians
 
-def medians(functions, repeats, warm_up=3, pause=0.0):
-    """Name → median seconds of `repeats` calls of functions that take turns; a call must return when its work is done.
-
-    `pause` is the seconds between two calls, for libraries whose threads go on looking for work after a call.
-    """
-    times = {name: [] for name in functions}
-    for repeat in range(repeats + warm_up):
-        for name, function in functions.items():
-            time.sleep(pause)
-            began = time.perf_counter()
-            function()
-            if repeat >= warm_up:  # the first calls trace and warm up
-                times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in times.items()}
+__all__ = ["compiled", "compiled_gradient", "medians"]
 
 
 def compiled_gradient(function, *tensors):

@@ -2,6 +2,7 @@
 
 Measured are `predict_on_batch` of the Keras model, its SavedModel with and without folded batch normalization, and ONNX
 and LiteRT files with float32 and with quantized weights. Each of them gives probabilities, logits and both maps.
+`exports.py` measures files that compute in 8 bits, and OpenVINO.
 
     python benchmarks/inference.py                        # width 1, 224 px, batches of 1 and 32: about 10 minutes
     python benchmarks/inference.py --width 0.25 --image-size 64
@@ -15,7 +16,7 @@ import tempfile
 import numpy as np
 from in_turn import medians
 
-from keras_attention.export import FORMATS, QUANTIZATIONS
+from keras_attention.export import FORMATS
 from keras_attention.export.formats import RUNTIMES, write_format
 from keras_attention.export.graph import InferenceGraph
 from keras_attention.models import VGG16BN, attention_classifier
@@ -32,7 +33,7 @@ def calls(model, class_names, folder):
     found["SavedModel, not folded"] = write_and_load(unfolded, "savedmodel", folder / "plain")
     found["SavedModel"] = write_and_load(graph, "savedmodel", folder / "folded")
     for name in ("onnx", "litert"):
-        for quantize in (None, *QUANTIZATIONS):
+        for quantize in (None, "float16", "dynamic"):
             title = f"{FORMATS[name].title}{f', {quantize}' if quantize else ''}"
             found[title] = write_and_load(graph, name, folder, quantize)
     return found

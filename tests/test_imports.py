@@ -13,7 +13,7 @@ import keras_attention
 
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
-    {"arguments", "atomic", "figures", "memory", "precision", "quiet", "registration", "seeding", "text"},
+    {"arguments", "atomic", "figures", "memory", "precision", "quiet", "registration", "seeding", "text", "timing"},
     {"files", "members", "metrics", "plugins", "registry", "sources", "weight_files"},
     {"own_process", "patterns"},
     {"cards", "layers"},
@@ -102,7 +102,10 @@ INSIDE = {
         {"decoding", "folding"},
         {"graph", "map_check"},
         {"saved_model", "onnx_file", "litert_file"},
-        {"formats", "verification"},
+        {"openvino_file"},
+        {"formats", "int8", "verification"},
+        {"writing"},
+        {"benchmark"},
         {"card"},
         {"job"},
         {"run"},

@@ -1,7 +1,7 @@
 """Exported models by their cards: their formats and files, whether these are undamaged, and a list of all models."""
 
 from keras_attention.cards.card import CARD, damaged, is_card, read_card, sha256
-from keras_attention.cards.formats import FORMATS, QUANTIZATIONS, check_formats, format_of, needs
+from keras_attention.cards.formats import FORMATS, QUANTIZATIONS, check_force, check_formats, format_of, needs
 from keras_attention.cards.listing import FOLDER, list_models, models_table, refresh_listing
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "FOLDER",
     "FORMATS",
     "QUANTIZATIONS",
+    "check_force",
     "check_formats",
     "damaged",
     "format_of",

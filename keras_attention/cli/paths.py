@@ -2,7 +2,7 @@
 
 import os
 
-MODEL = "a run folder, an exported folder, or a .keras, .onnx or .tflite file"
+MODEL = "a run folder, an exported folder, or a .keras, .onnx, .tflite or .xml file"
 
 
 def add_model(parser):

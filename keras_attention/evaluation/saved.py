@@ -37,7 +37,8 @@ def evaluate(
     """Measures a saved model on a split of a data set.
 
     Args:
-        model: as in `load_predictor`: a run folder, an exported folder, or a `.keras`, `.onnx` or `.tflite` file.
+        model: as in `load_predictor`: a run folder, an exported folder, or a `.keras`, `.onnx`, `.tflite` or `.xml`
+            file.
         data: an `ImageDataset`, or what `keras_attention.data.load` takes; `None` for the data of the run, or for those
             named in the card of an export.
         data_dir: the folder in which TensorFlow Datasets keeps data sets.

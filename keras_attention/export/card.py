@@ -1,6 +1,5 @@
 """Writes the card of an exported model: what it is, its training, its results, and its files."""
 
-import dataclasses
 import datetime
 import pathlib
 import platform
@@ -10,8 +9,10 @@ from scipy.stats import binomtest
 
 from keras_attention import __version__
 from keras_attention.cards import CARD, FORMATS, sha256
+from keras_attention.export.benchmark import measured_on, rows_of
 from keras_attention.export.decoding import SQUARES
 from keras_attention.export.saved_model import ENDPOINTS
+from keras_attention.export.writing import figures_of
 from keras_attention.files import write_json
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.models.grids import map_grids
@@ -19,20 +20,26 @@ from keras_attention.models.outputs import LABELS, LOGITS, PROBABILITIES, attend
 from keras_attention.report.rendering import load_template
 
 PACKAGES = ("keras", "tensorflow", "numpy")
-PACKAGES_OF = {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "litert": ("ai-edge-litert",)}
+PACKAGES_OF = {
+    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
+    "litert": ("ai-edge-litert",),
+    "openvino": ("onnx", "tf2onnx", "onnxruntime", "openvino"),
+}
 
 
-def write_card(folder, name, graph, written, training=None, result=None, data=None):
+def write_card(folder, name, graph, written, training=None, result=None, data=None, split=None, benchmark=None):
     """Writes `card.json` and `card.md` beside the files of an export; returns the content of `card.json`.
 
     Args:
         folder: folder of the export.
         name: name of the model, for people.
         graph: `InferenceGraph` of the model.
-        written: name of each format → the quantization and the `Deviation` of what was written.
+        written: name of each format → what was `Written`.
         training: the settings of its training.
         result: its results on the test split.
         data: what is known about the images: `name`, `images` of each split, `licence`.
+        split: the split of the images that the formats were compared on, if they are of one.
+        benchmark: the figures of `benchmark`.
     """
     folder = pathlib.Path(folder)
     card = {
@@ -44,7 +51,9 @@ def write_card(folder, name, graph, written, training=None, result=None, data=No
         "outputs": _outputs(graph, written),
         "parameters": int(graph.reference.count_params()),
         "attention": attention_of(graph.reference),
-        "formats": {form: _format(folder, form, graph, *found) for form, found in written.items()},
+        "formats": {form: _format(folder, form, graph, found) for form, found in written.items()},
+        "compared_split": split,
+        "benchmark": benchmark,
         "training": training,
         "data": data,
         "result": result,
@@ -53,6 +62,9 @@ def write_card(folder, name, graph, written, training=None, result=None, data=No
     }
     write_json(folder / CARD, card)
     about = {"formats": FORMATS, "accuracy": _accuracy(result), "squares": _squares(graph)}
+    about["compared"] = list(_compared(card["formats"]))
+    if benchmark:
+        about |= {"rows": list(rows_of(benchmark)), "measured_on": measured_on(benchmark)}
     text = load_template("card.md").render(card=card, **about)
     (folder / "card.md").write_text(text, "utf-8")
     return card
@@ -90,23 +102,31 @@ def attention_of(model):
     ]
 
 
+def _compared(forms):
+    """Title, figures and number of images of each comparison: of OpenVINO there are two."""
+    for name, form in forms.items():
+        title, default = FORMATS[name].title, form.get("by_default")
+        yield title + (" in float32" if default else ""), form, form["compared_images"]
+        if default:
+            yield f"{title} in {default['precision']}, its default here", default, form["compared_images"]
+
+
 def _squares(graph):
     return SQUARES[graph.resize].format(graph.image_shape[0])
 
 
-def _format(folder, name, graph, quantize, deviation):
-    paths = FORMATS[name].files(folder, quantize)
+def _format(folder, name, graph, found):
+    paths = FORMATS[name].files(folder, found.quantize)
     files = [{"path": str(p), "bytes": (folder / p).stat().st_size, "sha256": sha256(folder / p)} for p in paths]
     takes = ENDPOINTS | {"serve_bytes": f"{ENDPOINTS['serve_bytes']} Of any shape: {_squares(graph)}."}
     endpoints = {"endpoints": takes} if name == "savedmodel" else {}
     return endpoints | {
         "files": files,
         "bytes": sum(file["bytes"] for file in files),
-        "quantized": quantize,
-        "largest_difference": deviation.difference,
-        "same_class": deviation.same_class,
-        "maps": {name: dataclasses.asdict(maps) for name, maps in deviation.maps.items()},
-        "compared_images": deviation.images,
+        "quantized": found.quantize,
+        **figures_of(found.deviation),
+        "compared_images": found.deviation.images,
+        **found.told,
     }
 
 

@@ -1,22 +1,29 @@
 """A Keras model → a folder with the model in the wanted formats, each checked after it is written."""
 
 import pathlib
+import warnings
 
 import numpy as np
 
 from keras_attention.arguments import invalid, reason
 from keras_attention.atomic import remove_leftovers, replacing
-from keras_attention.cards import CARD, FORMATS, check_formats, is_card
+from keras_attention.cards import CARD, FORMATS, check_force, check_formats, is_card
+from keras_attention.cards.formats import STATIC
+from keras_attention.export.benchmark import benchmark as measure_formats
+from keras_attention.export.benchmark import bytes_of, table, title_of
 from keras_attention.export.card import attention_of, write_card
-from keras_attention.export.formats import RUNTIMES, write_format
 from keras_attention.export.graph import InferenceGraph
-from keras_attention.export.verification import VerificationError, verify
+from keras_attention.export.int8 import Calibration
+from keras_attention.export.verification import Examples, VerificationError
+from keras_attention.export.writing import require_float, write_checked
 from keras_attention.files import read_json
 from keras_attention.precision import quantized_layers
 from keras_attention.quiet import silenced
 from keras_attention.text import counted
 
 NOISE = 4  # images of noise, if no images are given
+LEAST_SPEED = 1.2  # times as fast as its float32 file, below which a file in 8 bits gets a warning
+CALIBRATION_IMAGES = 32  # the ranges of values change little with more of them
 
 
 def export_model(
@@ -32,6 +39,11 @@ def export_model(
     name=None,
     verbose=0,
     resize="stretch",
+    labels=None,
+    masks=None,
+    calibration=None,
+    force=False,
+    benchmark=False,
 ):
     """Writes a classifier in one or several formats, with its card, and compares each format with the Keras model.
 
@@ -43,27 +55,40 @@ def export_model(
       `serve_bytes` for encoded images, and `explain` with maps at the size of the images; see `write_saved_model`.
     - `onnx`: `model.onnx`, for ONNX Runtime.
     - `litert`: `model.tflite`, for LiteRT, formerly TensorFlow Lite.
+    - `openvino`: `model.xml` with `model.bin`, for OpenVINO. It is compared in float32, and in the precision in which
+      it runs on this processor.
+
+    Files of `quantize="int8"` compute in 8 bits throughout or, if the comparison refuses that, in their convolutions,
+    or in all of these but the first. At least 95 % of the images must get the class of the Keras model, the positions
+    of each map must keep their order, and with `labels` at most .01 of the accuracy may be lost.
 
     Args:
         model: a functional classifier of square images whose only output is the logits, or their probabilities.
         folder: where to write; an earlier export in it is replaced once the new one has passed its checks.
         class_names: the name of each class, in the order of the logits.
         formats: names of formats.
-        quantize: `"float16"` or `"dynamic"` for smaller ONNX and LiteRT files; a SavedModel stays in float32.
-        images: images `(n, S, S, 3)` from 0 to 255 to compare on; noise if `None`.
+        quantize: `"float16"`, `"dynamic"` (not for OpenVINO) or `"int8"` for smaller files; a SavedModel stays in
+            float32.
+        images: images `(n, S, S, 3)` from 0 to 255 to compare on, or `Examples`; noise if `None`.
         training, result: settings and figures for the card.
         data: what the card says about the images: `name`, `images` of each split, `licence`.
         name: name of the model, for people; the name of the folder if `None`.
         verbose: whether to print a line for each format.
         resize: how images became squares in the training, as `serve_bytes` makes them: `"stretch"`, `"crop"` or
             `"pad"`.
+        labels: the class numbers of `images`, `(n,)`.
+        masks: the masks of the objects in `images`, `(n, S, S, 1)`, for the benchmark.
+        calibration: of `"int8"`: images like those of the training, `(n, S, S, 3)`, or a `Calibration`.
+        force: whether files in 8 bits are written although the comparison refuses them; the card says why it does.
+        benchmark: whether to measure size, speed, accuracy and pointing of each format, for the card.
 
     Returns:
         The content of `card.json`.
 
     Raises:
         ValueError: another backend than TensorFlow, class names that do not fit, a format that is unknown or whose
-            packages are missing, a model that a format cannot hold, or a folder with other content than an export.
+            packages are missing, a model that a format cannot hold, `"int8"` without images to calibrate on, `force`
+            without `"int8"`, or a folder with other content than an export.
         RuntimeError: an exported model that differs from the Keras model; no export is written then.
 
     Example:
@@ -79,9 +104,11 @@ def export_model(
     True
     """
     formats = check_formats(formats, quantize)
+    check_force(force, quantize)
     folder = pathlib.Path(folder)
     graph = InferenceGraph(model, class_names, resize=resize)
-    images = _images(images, graph.image_shape)
+    examples = _examples(images, labels, masks, graph.image_shape)
+    calibration = _calibration(calibration, quantize, graph)
     _check_may_replace(folder)
     target = folder.resolve()  # a link stays, and its target is replaced
     remove_leftovers(target.parent, target.name)
@@ -89,30 +116,60 @@ def export_model(
         temporary.mkdir()
         written = {}
         for form in formats:
-            written[form] = _write(graph, form, temporary, quantize if FORMATS[form].suffix else None, images)
+            smaller = quantize if FORMATS[form].quantizations else None
+            written[form] = _write(form, graph, temporary, smaller, examples, calibration, force)
             if verbose:
-                print(_line(form, temporary, *written[form]), flush=True)
-        return write_card(temporary, name or folder.name, graph, written, training, result, data)
+                print(_line(form, temporary, written[form]), flush=True)
+            _warn_if_slow(form, written[form].told.get(STATIC))
+        figures = measure_formats(graph, temporary, written, examples) if benchmark else None
+        if figures and verbose:
+            print(f"\n{table(figures)}\n", flush=True)
+        described = {"training": training, "result": result, "data": data}
+        return write_card(
+            temporary, name or folder.name, graph, written, **described, split=examples.split, benchmark=figures
+        )
 
 
-def _images(images, shape):
+def _examples(images, labels, masks, shape):
     if images is None:
-        return np.random.default_rng(0).integers(0, 256, (NOISE, *shape))
+        return Examples(np.random.default_rng(0).integers(0, 256, (NOISE, *shape)))
+    given = images if isinstance(images, Examples) else Examples(images, labels, masks)
+    count = len(_fitting("images", given.images, shape))
+    for name in ("labels", "masks"):
+        values = getattr(given, name)
+        if values is not None and len(values) != count:
+            raise invalid(f"`{name}` must be of the images.", f"{count} of them", f"{len(values)}")
+    return given
+
+
+def _calibration(given, quantize, graph):
+    """The `Calibration` of files in 8 bits; `None` for others."""
+    if quantize != STATIC:
+        return None
+    require_float(graph)
+    if given is None:
+        expected = f"`calibration`, {CALIBRATION_IMAGES} images like those of the training"
+        raise invalid("int8 needs images to calibrate on.", expected, "calibration=None")
+    given = given if isinstance(given, Calibration) else Calibration(given)
+    _fitting("calibration", given.images, graph.image_shape)
+    return given
+
+
+def _fitting(name, images, shape):
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1:] != shape or not len(images):
         expected = f"images of shape (n, {', '.join(map(str, shape))})"
-        raise invalid("`images` must fit the model.", expected, f"{images.shape}")
+        raise invalid(f"`{name}` must fit the model.", expected, f"{images.shape}")
     return images
 
 
-def _write(graph, name, folder, quantize, images):
-    """Writes the model in a format; returns its quantization and its `Deviation`."""
+def _write(name, graph, folder, quantize, examples, calibration, force):
+    """Writes the model in a format; returns what was `Written`."""
     with silenced():
         try:
-            path = write_format(name, graph, folder, quantize)
-            return quantize, verify(graph, RUNTIMES[name](path), images, quantize)
+            return write_checked(name, graph, folder, quantize, examples, calibration, force)
         except VerificationError as error:
-            raise RuntimeError(f"{_title(name, quantize)} is refused. {error} Nothing was written.") from error
+            raise RuntimeError(f"{title_of(name, quantize)} is refused. {error} Nothing was written.") from error
         except Exception as error:  # converters and runtimes raise many kinds of exceptions, with long messages
             raise _cannot_hold(FORMATS[name], graph, error) from error
 
@@ -127,16 +184,21 @@ def _cannot_hold(form, graph, error):
     return invalid(problem, "another format", "; ".join(pairs) or "no attention")
 
 
-def _line(name, folder, quantize, deviation):
-    size = sum((folder / path).stat().st_size for path in FORMATS[name].files(folder, quantize))
+def _warn_if_slow(name, told):
+    """Warns of a file in 8 bits that gains little; not while it is written, when what is said is not heard."""
+    if told and told["times_as_fast"] < LEAST_SPEED:
+        speed = f"{told['times_as_fast']:.2f} times as fast as its float32 file"
+        warnings.warn(f"{name} int8 is only {speed} for one image on this processor.", stacklevel=3)
+
+
+def _line(name, folder, written):
+    deviation, told = written.deviation, written.told.get(STATIC)
+    size = bytes_of(folder, name, written.quantize)
+    part = f", {told['part']} in 8 bits, {told['times_as_fast']:.1f} times as fast as float32" if told else ""
     return (
-        f"{_title(name, quantize):<16} {size / 1e6:6.1f} MB   largest difference {deviation.difference:.1e}, "
-        f"same class {deviation.same_class:.1%} of {counted(deviation.images, 'image')}"
+        f"{title_of(name, written.quantize):<16} {size / 1e6:6.1f} MB   largest difference {deviation.difference:.1e}, "
+        f"same class {deviation.same_class:.1%} of {counted(deviation.images, 'image')}{part}"
     )
-
-
-def _title(name, quantize):
-    return name if quantize is None else f"{name} {quantize}"
 
 
 def _check_may_replace(folder):

@@ -22,13 +22,19 @@ def write_litert(graph, path, quantize=None):
         quantize: `None`; `"float16"`, which stores weights in half precision; or `"dynamic"`, which stores them in 8
             bits and rounds the values they are multiplied with at each call.
     """
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.frozen.get_concrete_function()], graph.model)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    converter = converter_of(graph)
     if quantize:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantize == "float16":
         converter.target_spec.supported_types = [tf.float16]
     pathlib.Path(path).write_bytes(converter.convert())
+
+
+def converter_of(graph):
+    """The converter of an `InferenceGraph`, to operations that every LiteRT runtime has."""
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.frozen.get_concrete_function()], graph.model)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    return converter
 
 
 class LiteRTRuntime:

@@ -10,11 +10,12 @@ import dataclasses
 
 import numpy as np
 
-# By quantization: the largest tolerated difference of a weight, relative to the largest weight of its map, and the
-# largest difference of two weights of a map that rounding may turn around.
-TOLERANCES = {None: 1e-3, "float16": 0.05, "dynamic": 0.5}
+# By quantization, or `"bfloat16"` for a file that is computed in it: the largest tolerated difference of a weight,
+# relative to the largest weight of its map, and the largest difference of two weights of a map that rounding may turn
+# around. In 8 bits throughout, the maps are judged by their order.
+TOLERANCES = {None: 1e-3, "float16": 0.05, "bfloat16": 0.5, "dynamic": 0.5, "int8": 1.0}
 EQUAL = 1e-3  # weights that differ by less than this share of the largest weight are equals without quantization too
-EQUALS = {None: EQUAL, "float16": 0.02, "dynamic": 0.2}
+EQUALS = {None: EQUAL, "float16": 0.02, "bfloat16": 0.2, "dynamic": 0.2, "int8": 0.2}
 LEAST_AGREEMENT = 0.95
 FEW = 0.1  # the share of weights above 0 below which a map is a few points, whose order says little
 MOST_PARTNERS = 256  # each position is compared with this many others at most, spread evenly over the map

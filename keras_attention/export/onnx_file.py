@@ -12,6 +12,7 @@ from keras_attention.models.outputs import attended_layer
 from keras_attention.patterns import RESIZES
 
 OPSET = 17  # of 2022; ONNX Runtime 1.12 and newer read it
+KINDS = {"ONNX": "an ONNX file", "OpenVINO": "an OpenVINO model"}  # in messages
 SMALLEST_HALVED = 256  # constants with fewer elements stay in float32
 
 
@@ -28,18 +29,42 @@ def write_onnx(graph, path, quantize=None):
     import tf2onnx
 
     model, _ = tf2onnx.convert.from_function(graph.frozen, [graph.signature], opset=OPSET, custom_op_handlers=HANDLERS)
-    properties = {
-        "class_names": json.dumps(graph.class_names),
-        "image_size": str(graph.image_shape[0]),
-        "resize": graph.resize,
-        "grids": json.dumps({attended_layer(name): grid.get_config() for name, grid in graph.grids.items()}),
-    }
-    onnx.helper.set_model_props(model, properties)
+    onnx.helper.set_model_props(model, properties_of(graph))
     if quantize == "float16":
         _halve(model.graph)
     onnx.save(model, str(path))
     if quantize == "dynamic":
         _quantize(path)
+
+
+def properties_of(graph):
+    """What a file says about itself, as texts: `class_names`, `image_size`, `resize` and `grids`."""
+    return {
+        "class_names": json.dumps(graph.class_names),
+        "image_size": str(graph.image_shape[0]),
+        "resize": graph.resize,
+        "grids": json.dumps({attended_layer(name): grid.get_config() for name, grid in graph.grids.items()}),
+    }
+
+
+def read_properties(properties, path, kind):
+    """The class names, the size of the images, the grids and `resize`, from the properties of a file.
+
+    Args:
+        properties: the texts of `properties_of`, or those of a foreign file.
+        path, kind: the path of the file and the name of its format, for messages.
+
+    Raises:
+        ValueError: properties that this package did not write.
+    """
+    try:
+        names, size = tuple(json.loads(properties["class_names"])), int(properties["image_size"])
+        grids = from_config(json.loads(properties.get("grids", "{}")))
+        resize = require_choice("resize", properties.get("resize", "stretch"), RESIZES)
+    except (KeyError, TypeError, ValueError) as error:
+        received = "metadata without class_names and image_size, or with an unknown resize"
+        raise _foreign(path, received, kind) from error
+    return names, size, grids, resize
 
 
 def _log1p(context, node, name, arguments):
@@ -131,14 +156,8 @@ class OnnxRuntime:
         except Exception as error:  # ONNX Runtime raises many kinds of exceptions for damaged files
             raise invalid(f"{path} does not load.", "a whole ONNX file", reason(error)) from error
         inputs = [given.name for given in self.session.get_inputs()]
-        try:
-            properties = self.session.get_modelmeta().custom_metadata_map
-            self.class_names = tuple(json.loads(properties["class_names"]))
-            self.image_size = int(properties["image_size"])
-            self.grids = from_config(json.loads(properties.get("grids", "{}")))
-            self.resize = require_choice("resize", properties.get("resize", "stretch"), RESIZES)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _foreign(path, "metadata without class_names and image_size, or with an unknown resize") from error
+        properties = self.session.get_modelmeta().custom_metadata_map
+        self.class_names, self.image_size, self.grids, self.resize = read_properties(properties, path, "ONNX")
         if inputs != [IMAGES]:
             raise _foreign(path, f"inputs {', '.join(inputs) or 'none'}")
         self.names = [output.name for output in self.session.get_outputs()]
@@ -147,6 +166,6 @@ class OnnxRuntime:
         return dict(zip(self.names, self.session.run(None, {IMAGES: images}), strict=True))
 
 
-def _foreign(path, received):
-    expected = "an ONNX file that `keras-attention export` wrote"
+def _foreign(path, received, kind="ONNX"):
+    expected = f"{KINDS[kind]} that `keras-attention export` wrote"
     return invalid(f"{path} was not written by this package.", expected, received)

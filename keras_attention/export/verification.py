@@ -12,13 +12,69 @@ from keras_attention.models.outputs import LOGITS, PROBABILITIES, attended_layer
 
 CHUNK = 16
 # The largest tolerated difference of probabilities and logits: in float32, sums in another order are rounded otherwise;
-# quantized weights have fewer digits. Maps have tolerances of their own, in `map_check`.
-TOLERANCES = {None: 1e-4, "float16": 1e-2, "dynamic": 0.1}
+# quantized weights have fewer digits. `"int8"` is judged by classes, accuracy and maps. Maps have tolerances of their
+# own, in `map_check`.
+TOLERANCES = {None: 1e-4, "float16": 1e-2, "bfloat16": 0.1, "dynamic": 0.1, "int8": 1.0}
 LEAST_SAME_CLASS = 0.95  # share of images that must get the same class if weights are quantized
+LARGEST_LOSS = 0.01  # of accuracy, in 8 bits throughout
 
 
 class VerificationError(RuntimeError):
-    """Raised if an exported model does not give the outputs of the Keras model."""
+    """Raised if an exported model does not give the outputs of the Keras model.
+
+    Attributes:
+        deviation: the `Deviation`; `None` if the outputs cannot be compared.
+    """
+
+    deviation = None
+
+
+@dataclasses.dataclass
+class Examples:
+    """Images on which exported models are compared with the Keras model.
+
+    Args:
+        images: `(n, S, S, 3)` from 0 to 255.
+        labels: their class numbers, `(n,)`; `None` if they are not known.
+        masks: the masks of their objects, `(n, S, S, 1)`; `None` if there are none.
+        split: the split that they are from; `None` if they are of another kind.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.export import Examples
+    >>> examples = Examples(np.zeros((2, 32, 32, 3)), labels=np.array([0, 1]), split="validation")
+    >>> len(examples), examples.accuracy_of({"probabilities": np.array([[0.9, 0.1], [0.8, 0.2]])})
+    (2, 0.5)
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    masks: np.ndarray | None = None
+    split: str | None = None
+    _expected: dict = dataclasses.field(default_factory=dict, repr=False)
+
+    def __len__(self):
+        return len(self.images)
+
+    def outputs_of(self, function):
+        """The outputs of a model, for the first image alone and for the others in batches, joined by name."""
+        images = np.asarray(self.images, "float32")
+        parts = [images[:1], *(images[start : start + CHUNK] for start in range(1, len(images), CHUNK))]
+        batches = list(map(function, parts))
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    def expected(self, graph):
+        """The outputs of the Keras model, which are computed once."""
+        if graph not in self._expected:
+            self._expected = {graph: self.outputs_of(graph.expected)}
+        return self._expected[graph]
+
+    def accuracy_of(self, outputs):
+        """The share of the images with the right class; `None` without labels."""
+        if self.labels is None:
+            return None
+        return float((outputs[PROBABILITIES].argmax(-1) == np.asarray(self.labels)).mean())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,22 +87,29 @@ class Deviation:
         same_class: share of images with the same most probable class, from 0 to 1.
         images: the number of images that were compared.
         maps: name of each output that is a map → its `MapDeviation`.
+        accuracy, keras_accuracy: the accuracy of both models; `None` if the labels are not known.
+        outputs: the outputs of the exported model.
     """
 
     difference: float
     same_class: float
     images: int
     maps: dict = dataclasses.field(default_factory=dict)
+    accuracy: float | None = None
+    keras_accuracy: float | None = None
+    outputs: dict = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
 
-def verify(graph, runtime, images, quantize=None):
+def verify(graph, runtime, examples, quantize=None, equal=None):
     """Runs both models on the same images, the first image alone, the others in batches.
 
     Args:
         graph: the `InferenceGraph`.
         runtime: the exported model, read back.
-        images: `(n, S, S, 3)` from 0 to 255.
-        quantize: the quantization of the exported model.
+        examples: the `Examples`, or images `(n, S, S, 3)` from 0 to 255 alone.
+        quantize: the quantization of the exported model, or `"bfloat16"` if it is computed in that.
+        equal: how much two weights of a map differ at most, relative to its largest, if their order does not matter;
+            that of the quantization if `None`.
 
     Returns:
         The `Deviation`.
@@ -55,46 +118,57 @@ def verify(graph, runtime, images, quantize=None):
         VerificationError: outputs with other names or shapes, a difference above the tolerance, NaN, other predicted
             classes, or maps whose weights are in another order.
     """
-    images = np.asarray(images, "float32")
-    parts = [images[:1], *(images[start : start + CHUNK] for start in range(1, len(images), CHUNK))]
-    expected, found = _joined(map(graph.expected, parts)), _joined(map(runtime, parts))
+    examples = examples if isinstance(examples, Examples) else Examples(examples)
+    expected, found = examples.expected(graph), examples.outputs_of(runtime)
     if _shapes(found) != _shapes(expected):
         raise _failure("gives different outputs", _shapes(expected), _shapes(found))
+    equal = EQUALS[quantize] if equal is None else equal
     differences = [_difference(name, found[name], expected[name]) for name in (PROBABILITIES, LOGITS)]
     if isinstance(runtime, SavedModelRuntime):
-        differences += _between_endpoints(runtime, images[:2], found)
-    difference = float(np.max(differences))  # unlike `max`, NaN if one of them is NaN
-    same = float((found[PROBABILITIES].argmax(-1) == expected[PROBABILITIES].argmax(-1)).mean())
-    largest = TOLERANCES[quantize]
-    if not difference <= largest:
-        raise _failure("differs from the Keras model", f"at most {largest:g}", _told(difference, largest))
+        differences += _between_endpoints(runtime, np.asarray(examples.images[:2], "float32"), found)
+    deviation = Deviation(
+        float(np.max(differences)),  # unlike `max`, NaN if one of them is NaN
+        float((found[PROBABILITIES].argmax(-1) == expected[PROBABILITIES].argmax(-1)).mean()),
+        len(examples),
+        {name: compare_maps(found[name], expected[name], equal) for name in map_outputs(expected)},
+        examples.accuracy_of(found),
+        examples.accuracy_of(expected),
+        found,
+    )
+    for problem in _problems(deviation, quantize):
+        problem.deviation = deviation
+        raise problem
+    return deviation
+
+
+def _problems(deviation, quantize):
+    """Yields a `VerificationError` for each thing in which an exported model is too far from the Keras model."""
+    largest, same = TOLERANCES[quantize], deviation.same_class
+    if not deviation.difference <= largest:
+        yield _failure("differs from the Keras model", f"at most {largest:g}", _told(deviation.difference, largest))
     if quantize and same < LEAST_SAME_CLASS:
         wanted = f"the same for {LEAST_SAME_CLASS:.0%} of images"
-        raise _failure("predicts different classes", wanted, f"{_told(100 * same, 100 * LEAST_SAME_CLASS)}%")
-    return Deviation(difference, same, len(images), _checked_maps(found, expected, quantize))
+        yield _failure("predicts different classes", wanted, f"{_told(100 * same, 100 * LEAST_SAME_CLASS)}%")
+    for name, maps in deviation.maps.items():
+        yield from _problems_of_map(attended_layer(name), maps, quantize)
+    if quantize == "int8" and deviation.accuracy is not None:
+        loss = deviation.keras_accuracy - deviation.accuracy
+        if round(loss * deviation.images) > LARGEST_LOSS * deviation.images:
+            yield _failure("loses accuracy", f"at most {LARGEST_LOSS:g}, or `force`", _told(loss, LARGEST_LOSS))
 
 
-def _checked_maps(found, expected, quantize):
-    """Name → `MapDeviation` of all maps; raises `VerificationError` for one that shows something else."""
-    deviations = {name: compare_maps(found[name], expected[name], EQUALS[quantize]) for name in map_outputs(expected)}
-    for name, maps in deviations.items():
-        largest, layer = MAP_TOLERANCES[quantize], attended_layer(name)
-        # Rounded weights may move a point, which is then a whole weight away.
-        may_move = quantize and maps.points and np.isfinite(maps.relative)
-        if not maps.relative <= largest and not may_move:
-            what = f"has other maps of {layer}"
-            raise _failure(what, f"weights within {largest:g} of the largest weight", _told(maps.relative, largest))
-        if not maps.agreement >= LEAST_AGREEMENT:
-            how = "the largest weight at the same place" if maps.points else "a rank correlation of the weights"
-            what = f"orders the positions of {layer} in another way"
-            wanted = f"{how} of at least {LEAST_AGREEMENT:g}"
-            raise _failure(what, wanted, _told(maps.agreement, LEAST_AGREEMENT))
-    return deviations
-
-
-def _joined(batches):
-    batches = list(batches)
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+def _problems_of_map(layer, maps, quantize):
+    largest = MAP_TOLERANCES[quantize]
+    # Rounded weights may move a point, which is then a whole weight away.
+    may_move = quantize and maps.points and np.isfinite(maps.relative)
+    if not maps.relative <= largest and not may_move:
+        wanted = f"weights within {largest:g} of the largest weight"
+        yield _failure(f"has other maps of {layer}", wanted, _told(maps.relative, largest))
+    if not maps.agreement >= LEAST_AGREEMENT:
+        how = "the largest weight at the same place" if maps.points else "a rank correlation of the weights"
+        wanted = f"{how} of at least {LEAST_AGREEMENT:g}"
+        received = _told(maps.agreement, LEAST_AGREEMENT)
+        yield _failure(f"orders the positions of {layer} in another way", wanted, received)
 
 
 def _shapes(outputs):

@@ -26,14 +26,15 @@ from keras_attention.quiet import silenced
 from keras_attention.registry import require_classes
 from keras_attention.runs import Run
 
-MODELS = "a run folder, an exported folder, or a .keras, .onnx or .tflite file"
+MODELS = "a run folder, an exported folder, or a .keras, .onnx, .tflite or .xml file"
 
 
 def load_predictor(path):
-    """The `Predictor` of a run folder, a `.keras` file, an exported folder, or a single `.onnx` or `.tflite` file.
+    """The `Predictor` of a run folder, a `.keras` file, an exported folder, or a single `.onnx`, `.tflite` or
+    `.xml` file.
 
-    If a folder has several formats, the SavedModel is taken, else ONNX, else LiteRT. If there is a card, the files are
-    compared with it first, and every export must predict one black image before it is returned.
+    If a folder has several formats, the SavedModel is taken, else ONNX, LiteRT or OpenVINO. If there is a card, the
+    files are compared with it first, and every export must predict one black image before it is returned.
 
     Nothing is unpickled, and no code in a `.keras` file is run: files with Lambda layers or foreign classes are
     refused. An export, however, is a program for its runtime, and the card beside it can be forged: load only exports
@@ -44,8 +45,8 @@ def load_predictor(path):
 
     Returns:
         A `Predictor`. The classes of a single file that does not contain their names are `"0"`, `"1"`, …. Its `resize`
-        is that of the training, as the run, the card, the metadata of an `.onnx` file, or a `config.json` beside a
-        `.keras` file says; if nothing does, `"stretch"`.
+        is that of the training, as the run, the card, the metadata of an `.onnx` or `.xml` file, or a `config.json`
+        beside a `.keras` file says; if nothing does, `"stretch"`.
 
     Raises:
         ValueError: a path that is not such a model, a run that is not finished, a file that is damaged or was not
@@ -195,7 +196,9 @@ def require_resize(path, predictor, dataset):
     """
     path = pathlib.Path(path)
     told = (
-        path.is_dir() or path.suffix == ".onnx" or any((path.parent / name).is_file() for name in (CARD, "config.json"))
+        path.is_dir()
+        or path.suffix in (".onnx", ".xml")
+        or any((path.parent / name).is_file() for name in (CARD, "config.json"))
     )
     if told and dataset.resize != predictor.resize:
         what = "The images of the data must become squares as those of the training did."

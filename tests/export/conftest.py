@@ -60,6 +60,33 @@ def images():
 
 
 @pytest.fixture(scope="session")
+def coloured():
+    """`coloured(count)`: images of red, green and blue noise, and their class numbers."""
+
+    def make(count, seed=0):
+        rng, labels = np.random.default_rng(seed), np.arange(count) % 3
+        images = rng.integers(0, 100, (count, 32, 32, 3)).astype("uint8")
+        images[np.arange(count), ..., labels] += rng.integers(60, 150, (count, 32, 32)).astype("uint8")
+        return images, labels
+
+    return make
+
+
+@pytest.fixture(scope="module")  # not for the session, before whose fixtures the backbone is not shallow
+def colour_model(tiny_model, coloured):
+    """A classifier of the three colours, whose answers are so clear that no rounding changes them."""
+    model = tiny_model(width=0.1, units=8)
+    images, labels = coloured(60)
+    features = keras.Model(model.input, model.get_layer("logits").input).predict(images, verbose=0)
+    centred = features - features.mean(0)
+    ridge = 0.01 * np.trace(centred.T @ centred) / len(centred.T) * np.eye(len(centred.T))
+    kernel = np.linalg.solve(centred.T @ centred + ridge, centred.T @ (8.0 * np.eye(3)[labels] - 8 / 3))
+    logits = model.get_layer("logits")
+    logits.set_weights([kernel, -features.mean(0) @ kernel][: len(logits.get_weights())])
+    return model
+
+
+@pytest.fixture(scope="session")
 def image_folder(tmp_path_factory):
     """A folder of images of three classes, with a licence."""
     root, rng = tmp_path_factory.mktemp("data") / "animals", np.random.default_rng(3)

@@ -19,6 +19,7 @@ from keras_attention.export import export_model, export_run, read_card
 from keras_attention.export.card import write_card
 from keras_attention.export.graph import InferenceGraph
 from keras_attention.export.verification import Deviation
+from keras_attention.export.writing import Written
 from keras_attention.training.results import _data
 
 NAMES = ("cat", "dog", "eel")
@@ -45,7 +46,7 @@ def card_text(graph, tmp_path):
 
     def write(graph=graph, **described):
         (tmp_path / "model.onnx").write_bytes(b"noise")
-        written = {"onnx": (None, Deviation(0.0, 1.0, 4))}
+        written = {"onnx": Written(None, Deviation(0.0, 1.0, 4))}
         write_card(tmp_path, described.pop("name", "tiny"), graph, written, **described)
         assert is_card(read_card(tmp_path))
         return (tmp_path / "card.md").read_text("utf-8")

@@ -64,12 +64,15 @@ def test_several_formats_with_a_line_each(untrained_run, inside, capsys):
     [
         (
             ["--format", "onx"],
-            "Unknown format 'onx' (did you mean 'onnx'?). Expected one of: savedmodel, onnx, litert.",
+            "Unknown format 'onx' (did you mean 'onnx'?). Expected one of: savedmodel, onnx, litert, openvino.",
         ),
-        (["--format", "onnx,"], "Unknown format ''. Expected one of: savedmodel, onnx, litert."),
-        (["--format", ""], "Unknown format ''. Expected one of: savedmodel, onnx, litert."),
+        (["--format", "onnx,"], "Unknown format ''. Expected one of: savedmodel, onnx, litert, openvino."),
+        (["--format", ""], "Unknown format ''. Expected one of: savedmodel, onnx, litert, openvino."),
         (["--quantize", "float16"], "A SavedModel stays in float32."),
-        (["--format", "onnx", "--quantize", "int8"], "Unknown quantize 'int8'. Expected one of: float16, dynamic."),
+        (
+            ["--format", "onnx", "--quantize", "half"],
+            "Unknown quantize 'half'. Expected one of: float16, dynamic, int8.",
+        ),
     ],
 )
 def test_unknown_names(arguments, message, untrained_run, inside, capsys):

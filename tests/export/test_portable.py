@@ -206,11 +206,19 @@ def test_a_quantized_file_that_predicts_others_is_refused(refused, monkeypatch):
 @pytest.mark.parametrize(
     ("formats", "options", "message"),
     [
-        ("onx", {}, "Unknown format 'onx' (did you mean 'onnx'?). Expected one of: savedmodel, onnx, litert."),
-        ((), {}, "Unknown format ''. Expected one of: savedmodel, onnx, litert."),
+        (
+            "onx",
+            {},
+            "Unknown format 'onx' (did you mean 'onnx'?). Expected one of: savedmodel, onnx, litert, openvino.",
+        ),
+        ((), {}, "Unknown format ''. Expected one of: savedmodel, onnx, litert, openvino."),
         (("onnx", "h5"), {}, "Unknown format 'h5'."),
-        ("savedmodel", {"quantize": "float16"}, "A SavedModel stays in float32. Expected onnx or litert to quantize."),
-        ("onnx", {"quantize": "int4"}, "Unknown quantize 'int4'. Expected one of: float16, dynamic."),
+        (
+            "savedmodel",
+            {"quantize": "float16"},
+            "A SavedModel stays in float32. Expected onnx, litert or openvino to quantize.",
+        ),
+        ("onnx", {"quantize": "half"}, "Unknown quantize 'half'. Expected one of: float16, dynamic, int8."),
     ],
 )
 def test_what_cannot_be_asked_for(formats, options, message, refused):
