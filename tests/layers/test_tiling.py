@@ -38,6 +38,7 @@ every_member = pytest.mark.parametrize("make", list(MEMBERS.values()), ids=list(
 def small_tiles(monkeypatch):
     """Tiles of at most two queries, so that the last tile of eleven queries is not full."""
     seams.size_of_a_tile(monkeypatch, 2 * BATCH * KEYS * UNITS)
+    seams.sizes_of_compiled_tiles(monkeypatch, dict.fromkeys(("CPU", "GPU"), 2 * KEYS * UNITS))
 
 
 def inputs(rng, *leading):
