@@ -1,8 +1,8 @@
 """The table of a score in tiles of a few queries, so that no tensor `(Tq, Tk, d)` is ever held in memory.
 
 The tiles are computed one after the other in a loop, and computed again for the gradient. In parallel, or kept for the
-gradient, they would together take as much memory as the whole tensor. In a graph of TensorFlow, XLA compiles the loop of
-the gradient, and in training that of the scores; JAX compiles both itself.
+gradient, they would together take as much memory as the whole tensor. In a graph of TensorFlow, XLA compiles the loop
+of the gradient, and in training that of the scores; JAX compiles both itself.
 """
 
 import functools
