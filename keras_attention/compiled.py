@@ -12,20 +12,30 @@ import platform
 import keras
 
 _values_too = contextvars.ContextVar("values_too", default=False)
+_for_xla = contextvars.ContextVar("for_xla", default=False)
 
 
-@contextlib.contextmanager
 def compiling_values(training):
     """Within this context `compiled` compiles values as well as gradients, if `training` is true.
 
     A model is exported without `training`, and its file must hold ordinary operations: ONNX, LiteRT and many servers
     have no functions of XLA.
     """
-    token = _values_too.set(bool(training))
+    return _set(_values_too, bool(training))
+
+
+def traced_for_xla():
+    """Whether the function that is being traced is one that `compiled` compiles."""
+    return _for_xla.get()
+
+
+@contextlib.contextmanager
+def _set(variable, value):
+    token = variable.set(value)
     try:
         yield
     finally:
-        _values_too.reset(token)
+        variable.reset(token)
 
 
 def xla_device():
@@ -79,7 +89,12 @@ def compiled(function, plain):
 def _by_xla(function):
     import tensorflow as tf
 
-    return tf.function(function, jit_compile=True, autograph=False)
+    @tf.function(jit_compile=True, autograph=False)
+    def by_xla(*arguments):
+        with _set(_for_xla, True):
+            return function(*arguments)
+
+    return by_xla
 
 
 def in_turn(function, pieces, shared):

@@ -16,7 +16,7 @@ from keras_attention.compiled import compiled, in_turn, xla_device
 # (benchmarks/additive_memory.py).
 TILE_SIZE = 2**20
 # A compiled loop costs next to nothing, so that a tile fits in the cache of a core; a GPU needs more numbers at once.
-COMPILED_TILE_SIZES = {"CPU": 2**18, "GPU": 2**23}
+COMPILED_TILE_SIZES = {"CPU": 2**17, "GPU": 2**23}
 
 
 def fits_at_once(query_shape, key_shape):
