@@ -57,8 +57,8 @@ def xla_device():
 def compiled(function, plain):
     """`function`, tensors → one tensor, with a gradient that XLA compiles, and in training compiled values.
 
-    XLA compiles for the sizes of a call, once for each: a last batch that is smaller costs another half a second.
-    Gradients of gradients are not compiled.
+    XLA compiles for the sizes of a call, once for each, which takes a second or two: for the first batch, and for a
+    last one that is smaller. Gradients of gradients are not compiled.
 
     Args:
         function: what is compiled; its loops are made by `in_turn`.

@@ -20,7 +20,8 @@ class Score(WideLayer):
     under a float64 policy), because half precision cannot hold the differences that softmax turns into weights.
 
     For all pairs at once, `pair` would need tensors `(..., Tq, Tk, d)`. They are never held in memory: the table is
-    computed in tiles of a few queries, one after the other, and the gradient computes each tile again.
+    computed in tiles of a few queries, one after the other, and the gradient computes each tile again. In training on
+    TensorFlow, XLA compiles large tables.
 
     `finite` says that finite vectors get finite scores, so that no alignment has to search for a score of −∞.
     `blind` says that the score depends on neither query nor key, so that nothing is projected for it.

@@ -6,6 +6,7 @@ of the gradient, and in training that of the scores; JAX compiles both itself.
 """
 
 import functools
+import math
 
 import keras
 from keras import ops
@@ -17,6 +18,8 @@ from keras_attention.compiled import compiled, in_turn, xla_device
 TILE_SIZE = 2**20
 # A compiled loop costs next to nothing, so that a tile fits in the cache of a core; a GPU needs more numbers at once.
 COMPILED_TILE_SIZES = {"CPU": 2**17, "GPU": 2**23}
+# Numbers in the pairs of an example from which XLA is worth its one or two seconds, within some hundred examples.
+COMPILED_FROM = 2**22
 
 
 def fits_at_once(query_shape, key_shape):
@@ -41,11 +44,16 @@ def table_in_tiles(score, query, key):
     join = functools.partial(_join, axis=3 if score.features is None else 4)
     table = functools.partial(_table, tile, join, _recomputed, TILE_SIZE)
     device = xla_device()
-    # A number of positions that is not known may differ from step to step, and XLA would compile in each.
-    if device is not None and None not in (query.shape[-2], key.shape[-2]):
+    if device is not None and _is_worth_compiling(query.shape, key.shape):
         of_example = functools.partial(_table, tile, join, in_turn, COMPILED_TILE_SIZES[device])
         table = compiled(functools.partial(_by_examples, of_example), plain=table)
     return table(query, key, *values)
+
+
+def _is_worth_compiling(query_shape, key_shape):
+    sizes = query_shape[-2], *key_shape[-2:]
+    # A number of positions that is not known may differ from step to step, and XLA would compile in each.
+    return None not in sizes and math.prod(sizes) >= COMPILED_FROM
 
 
 def _table(tile, join, loop, size, query, key, *values):
