@@ -34,7 +34,7 @@ def model(kind, positions, jit_compile):
         outputs = keras.layers.AdditiveAttention()([inputs, inputs])
     else:
         options = {"units": UNITS} if kind in ("additive", "concat") else {}
-        outputs = Attention(SCORES.get({"class_name": kind, "config": options}))(inputs, inputs)
+        outputs = Attention(SCORES[kind](**options))(inputs, inputs)
     built = keras.Model(inputs, outputs)
     built.compile("sgd", "mse", jit_compile=jit_compile and kind != KERAS)
     return built
@@ -92,11 +92,12 @@ def main():
         for _ in range(options.processes):
             for kind, figures in found.items():
                 figures.append(in_a_fresh_process(kind, positions, options))
-        medians = {kind: [statistics.median(column) for column in zip(*rows)] for kind, rows in found.items()}
+        medians = {kind: [statistics.median(each) for each in zip(*rows, strict=True)] for kind, rows in found.items()}
         for kind, (seconds, first, peak) in medians.items():
             ratio = seconds / medians[KERAS][0]
             print(
-                f"{positions:5} positions {kind:18} {seconds:6.3f} s {ratio:5.2f}   first {first:5.2f} s  {peak:6.0f} MB"
+                f"{positions:5} {kind:18} {seconds:6.3f} s {ratio:5.2f}   first {first:5.2f} s {peak:6.0f} MB",
+                flush=True,
             )
 
 
