@@ -1,13 +1,17 @@
-"""Time and memory of additive self-attention: `Attention("additive")` and Keras's `AdditiveAttention`.
+"""Time and memory of self-attention over the positions of a map, relative to Keras's `AdditiveAttention`.
 
-    python benchmarks/additive_memory.py                         # about two minutes on two cores, 6 GB
+    python benchmarks/additive_memory.py                        # about 25 minutes on two cores, 6 GB
+    python benchmarks/additive_memory.py --jit-compile          # the whole model compiled, Keras's as it is by default
+    python benchmarks/additive_memory.py --processes 3 --scores additive --positions 784
 
-Both run training steps over the positions of a map. Memory is the peak of a process above what it held before the first
-step; each layer is measured in a separate process (Linux). Time is the median of steps that take turns in one process.
-Our layer has the weights W₁ and W₂, which Keras's layer lacks.
+One image, 256 units. Each figure is a median over fresh processes, which take turns: the time of a training step (in a
+process the median of those after the second), that of the first, and the peak of memory above what the process held
+before it (Linux). `additive` and `concat` have the weights W₁ and W₂, which Keras's layer lacks.
 """
 
 import argparse
+import json
+import statistics
 import subprocess
 import sys
 import threading
@@ -15,22 +19,24 @@ import time
 
 import keras
 import numpy as np
-from in_turn import medians
 
-from keras_attention.layers import AdditiveScore, Attention
+from keras_attention.layers import SCORES, Attention
 
 UNITS = 256
+KERAS = "keras"
+SAME_SIZE = ("additive", "concat", "activated_general", "euclidean")
 
 
-def model(kind, positions):
+def model(kind, positions, jit_compile):
     """A compiled model of one attention layer."""
     inputs = keras.Input((positions, UNITS))
-    if kind == "keras":
+    if kind == KERAS:
         outputs = keras.layers.AdditiveAttention()([inputs, inputs])
     else:
-        outputs = Attention(AdditiveScore(UNITS))(inputs, inputs)
+        options = {"units": UNITS} if kind in ("additive", "concat") else {}
+        outputs = Attention(SCORES[kind](**options))(inputs, inputs)
     built = keras.Model(inputs, outputs)
-    built.compile("sgd", "mse")
+    built.compile("sgd", "mse", jit_compile=jit_compile and kind != KERAS)
     return built
 
 
@@ -40,13 +46,11 @@ def resident():
         return int(file.read().split()[1]) * 4096 / 1e6
 
 
-def peak_above_base(kind, positions):
-    """The peak of four training steps, in megabytes above what the process held before."""
-    trained, images = (
-        model(kind, positions),
-        np.random.default_rng(0).normal(size=(1, positions, UNITS)).astype("float32"),
-    )
-    base, peak, done = resident(), 0.0, threading.Event()
+def measured(kind, positions, steps, jit_compile):
+    """Seconds of a step and of the first one, and the peak of all in megabytes above what the process held before."""
+    trained = model(kind, positions, jit_compile)
+    images = np.random.default_rng(0).normal(size=(1, positions, UNITS)).astype("float32")
+    base, peak, done, times = resident(), 0.0, threading.Event(), []
 
     def watch():
         nonlocal peak
@@ -56,32 +60,43 @@ def peak_above_base(kind, positions):
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    for _ in range(4):
+    for _ in range(steps + 2):
+        began = time.perf_counter()
         trained.train_on_batch(images, images)
+        times.append(time.perf_counter() - began)
     done.set()
     watcher.join()
-    return peak - base
+    return statistics.median(times[2:]), times[0], peak - base
+
+
+def in_a_fresh_process(kind, positions, options):
+    flags = ["--steps", str(options.steps)] + ["--jit-compile"] * options.jit_compile
+    command = [sys.executable, __file__, "--measure", kind, "--positions", str(positions), *flags]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--positions", type=int, nargs="+", default=[784, 1600])
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--peak-of", choices=["keras", "ours"], help="only measure the memory of one layer")
+    parser.add_argument("--scores", nargs="+", default=SAME_SIZE)
+    parser.add_argument("--processes", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--jit-compile", action="store_true", help="compile our whole model")
+    parser.add_argument("--measure", help="only measure one kind, in this process")
     options = parser.parse_args()
-    if options.peak_of:
-        print(f"{peak_above_base(options.peak_of, options.positions[0]):.0f}")
+    if options.measure:
+        print(json.dumps(measured(options.measure, options.positions[0], options.steps, options.jit_compile)))
         return
     for positions in options.positions:
-        images = np.random.default_rng(0).normal(size=(1, positions, UNITS)).astype("float32")
-        models = {kind: model(kind, positions) for kind in ("keras", "ours")}
-        steps = {kind: lambda m=built, x=images: m.train_on_batch(x, x) for kind, built in models.items()}
-        times = medians(steps, options.repeats)
-        for kind, seconds in times.items():
-            command = [sys.executable, __file__, "--peak-of", kind, "--positions", str(positions)]
-            peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+        found = {kind: [] for kind in (KERAS, *options.scores)}
+        for _ in range(options.processes):
+            for kind, figures in found.items():
+                figures.append(in_a_fresh_process(kind, positions, options))
+        medians = {kind: [statistics.median(each) for each in zip(*rows, strict=True)] for kind, rows in found.items()}
+        for kind, (seconds, first, peak) in medians.items():
+            ratio = seconds / medians[KERAS][0]
             print(
-                f"{positions:5} positions {kind:6} {seconds:6.3f} s {seconds / times['keras']:6.2f}   {peak:>5} MB",
+                f"{positions:5} {kind:18} {seconds:6.3f} s {ratio:5.2f}   first {first:5.2f} s {peak:6.0f} MB",
                 flush=True,
             )
 

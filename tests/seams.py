@@ -153,6 +153,8 @@ writing_of_features = Seam("features.store.FeatureStore.write")
 # ---- layers and maps ----
 
 size_of_a_tile = Seam("layers.score.tiling.TILE_SIZE")
+size_worth_compiling = Seam("layers.score.tiling.COMPILED_FROM")
+sizes_of_compiled_tiles = Seam("layers.score.tiling.COMPILED_TILE_SIZES")
 values_in_a_piece = Seam("maps.measures.PIECE")
 images_in_a_chunk = Seam("maps.measuring.CHUNK")
 call_of_grad_cam = Seam("maps.GradCam.__call__")

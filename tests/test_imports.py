@@ -13,7 +13,19 @@ import keras_attention
 
 # From low to high. A module imports from lower ranks only; those of one rank do not know each other.
 RANKS = [
-    {"arguments", "atomic", "figures", "memory", "precision", "quiet", "registration", "seeding", "text", "timing"},
+    {
+        "arguments",
+        "atomic",
+        "compiled",
+        "figures",
+        "memory",
+        "precision",
+        "quiet",
+        "registration",
+        "seeding",
+        "text",
+        "timing",
+    },
     {"files", "members", "metrics", "plugins", "registry", "sources", "weight_files"},
     {"own_process", "patterns"},
     {"cards", "layers"},

@@ -1,4 +1,4 @@
-"""Tables in tiles: the same numbers as when computed at once, and never a tensor of all pairs."""
+"""Tables in tiles: the same numbers as when computed at once, and never a tensor of all pairs; what XLA compiles."""
 
 import keras
 import numpy as np
@@ -38,6 +38,8 @@ every_member = pytest.mark.parametrize("make", list(MEMBERS.values()), ids=list(
 def small_tiles(monkeypatch):
     """Tiles of at most two queries, so that the last tile of eleven queries is not full."""
     seams.size_of_a_tile(monkeypatch, 2 * BATCH * KEYS * UNITS)
+    seams.size_worth_compiling(monkeypatch, 1)
+    seams.sizes_of_compiled_tiles(monkeypatch, dict.fromkeys(("CPU", "GPU"), 2 * KEYS * UNITS))
 
 
 def inputs(rng, *leading):
@@ -135,3 +137,115 @@ def test_no_tensor_of_all_pairs_is_in_the_graph_of_a_step(small_tiles):
         if output.shape.rank is not None
     ]
     assert max(sizes) < 2 * 101 * 103  # no more than a table of scores
+
+
+on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow compiles a part")
+ANY_BATCH = [(None, QUERIES, DIMENSION), (None, KEYS, DIMENSION)]
+
+
+def gradients_of(layer, training, order=1):
+    """Query and key → the gradients of a number made of the scores, by query, key and weights."""
+    import tensorflow as tf
+
+    def step(query, key):
+        with tf.GradientTape() as tape:
+            tape.watch([query, key])
+            if order == 1:
+                value = tf.reduce_sum(tf.sin(layer(query, key, training=training)))
+            else:
+                value = sum(tf.reduce_sum(tf.square(each)) for each in gradients_of(layer, training)(query, key))
+        return tape.gradient(value, [query, key, *(weight.value for weight in layer.trainable_variables)])
+
+    return step
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    ("make", "training", "whole"),
+    [
+        *(pytest.param(make, True, None, id=name) for name, make in MEMBERS.items()),
+        pytest.param(MEMBERS["additive"], None, None, id="without training"),
+        pytest.param(MEMBERS["additive"], True, True, id="all compiled"),
+        pytest.param(MEMBERS["additive"], None, True, id="all compiled, without training"),
+    ],
+)
+def test_a_graph_gives_the_gradients_of_the_whole_table(make, training, whole, rng, monkeypatch, small_tiles):
+    import tensorflow as tf
+
+    layer = built(make)
+    specs = [tf.TensorSpec(shape) for shape in ANY_BATCH]
+    traced = tf.function(gradients_of(layer, training), input_signature=None if whole else specs, jit_compile=whole)
+    for batch in (BATCH, 1):
+        arrays = [tf.constant(array) for array in inputs(rng, batch)]
+        found = traced(*arrays)
+        with monkeypatch.context() as patched:
+            seams.size_of_a_tile(patched, 10**9)
+            expected = gradients_of(layer, training)(*arrays)
+        assert len(found) == 2 + len(layer.trainable_variables)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@on_tensorflow
+@pytest.mark.parametrize("training", [True, None])
+def test_a_graph_gives_gradients_of_gradients(training, rng, monkeypatch, small_tiles):
+    import tensorflow as tf
+
+    layer, arrays = built(MEMBERS["additive"]), [tf.constant(array) for array in inputs(rng, BATCH)]
+    found = tf.function(gradients_of(layer, training, order=2))(*arrays)
+    seams.size_of_a_tile(monkeypatch, 10**9)
+    expected = gradients_of(layer, training, order=2)(*arrays)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+@on_tensorflow
+def test_a_graph_broadcasts_the_keys(rng, small_tiles):
+    import tensorflow as tf
+
+    layer, (query, key) = built(MEMBERS["additive"]), inputs(rng, BATCH)
+    found = tf.function(gradients_of(layer, True))(tf.constant(query), tf.constant(key[:1]))
+    for one, other in zip(found, gradients_of(layer, True)(tf.constant(query), tf.constant(key[:1])), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def functions_of_xla(traced):
+    """How many functions XLA compiles in the graph of a traced function."""
+    definitions = traced.graph.as_graph_def().library.function
+    return sum("_XlaMustCompile" in each.attr and each.attr["_XlaMustCompile"].b for each in definitions)
+
+
+@on_tensorflow
+def test_only_what_is_trained_is_compiled(small_tiles, monkeypatch):
+    import tensorflow as tf
+
+    layer, specs = built(MEMBERS["additive"]), [tf.TensorSpec(shape) for shape in ANY_BATCH]
+
+    def compiled_in(function, specs=specs):
+        return functions_of_xla(tf.function(function).get_concrete_function(*specs))
+
+    assert compiled_in(lambda query, key: layer(query, key, training=True)) == 1
+    assert compiled_in(gradients_of(layer, True)) == 2
+    assert compiled_in(gradients_of(layer, None)) == 1
+    assert compiled_in(lambda query, key: layer(query, key)) == 0  # models are exported in one of these two ways
+    assert compiled_in(lambda query, key: layer(query, key, training=False)) == 0
+    of_any_length = [tf.TensorSpec((None, None, DIMENSION)) for _ in specs]
+    assert compiled_in(gradients_of(layer, True), of_any_length) == 0
+    seams.size_worth_compiling(monkeypatch, QUERIES * KEYS * UNITS + 1)
+    assert compiled_in(gradients_of(layer, True)) == 0
+
+
+@on_tensorflow
+def test_no_more_queries_are_computed_than_there_are(rng, monkeypatch):
+    """A tile for sizes that are not known until a call is no larger than the table."""
+    import tensorflow as tf
+
+    sizes = []
+
+    class Counted(Distance):
+        def pair(self, query, key):
+            sizes.append(tf.shape(query)[-3])
+            return super().pair(query, key)
+
+    tiling.table_in_tiles(Counted(), *(tf.constant(array) for array in inputs(rng, BATCH)))
+    assert set(map(int, sizes)) == {QUERIES}

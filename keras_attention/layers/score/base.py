@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import invalid, keras_object
+from keras_attention.compiled import compiling_values
 from keras_attention.layers.score.tiling import fits_at_once, table_in_tiles
 from keras_attention.layers.wide import WideLayer
 from keras_attention.registry import Registry
@@ -19,7 +20,8 @@ class Score(WideLayer):
     under a float64 policy), because half precision cannot hold the differences that softmax turns into weights.
 
     For all pairs at once, `pair` would need tensors `(..., Tq, Tk, d)`. They are never held in memory: the table is
-    computed in tiles of a few queries, one after the other, and the gradient computes each tile again.
+    computed in tiles of a few queries, one after the other, and the gradient computes each tile again. In training on
+    TensorFlow, XLA compiles large tables.
 
     `finite` says that finite vectors get finite scores, so that no alignment has to search for a score of −∞.
     `blind` says that the score depends on neither query nor key, so that nothing is projected for it.
@@ -62,8 +64,9 @@ class Score(WideLayer):
                 )
         self.built = True
 
-    def call(self, query, key):
-        return self.table(self.project_query(query), self.project_key(key))
+    def call(self, query, key, training=None):
+        with compiling_values(training):
+            return self.table(self.project_query(query), self.project_key(key))
 
     def project_query(self, query):
         """`(..., dq)` → the query as `pair` takes it; must be affine, to commute with bilinear interpolation."""
@@ -95,7 +98,7 @@ class Score(WideLayer):
         features = () if self.features is None else (self.features,)
         return (*query_shape[:-1], key_shape[-2], *features)
 
-    def compute_output_spec(self, query, key):
+    def compute_output_spec(self, query, key, training=None):
         return keras.KerasTensor(self.compute_output_shape(query.shape, key.shape), dtype=self.wide_dtype)
 
     def compute_mask(self, inputs, previous_mask=None):
