@@ -72,6 +72,8 @@ def _recomputed(function, pieces, shared):
 def _by_examples(table, query, key, *values):
     """The tables of all examples, one after the other, so that the keys of one stay in the cache."""
     leading = ops.shape(query[..., 0, 0] + key[..., 0, 0])
+    if all(isinstance(length, int) and length == 1 for length in leading):
+        return table(query, key, *values)
     examples = [_flat(tensor, leading) for tensor in (query, key)]
     tables = in_turn(table, examples, values)
     return ops.reshape(tables, (*leading, *tables.shape[1 + len(leading) :]))
