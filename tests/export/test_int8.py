@@ -144,7 +144,8 @@ def test_parts_are_tried_until_one_passes(name, colour_model, coloured, tmp_path
     told = card["formats"][name]["int8"]
     assert told["part"] == "convolutions but the first"
     assert list(told["not_passed"]) == ["all", "convolutions"]
-    assert asked == [0.01, None, None]  # maps of attention in 8 bits must keep the order of small weights too
+    # Maps of attention in 8 bits must keep the order of small weights too; LiteRT rounds them in every part.
+    assert asked == ([0.05] * 3 if name == "litert" else [0.01, None, None])
     assert "With more in 8 bits (all) it does not pass: " in (tmp_path / "out" / "card.md").read_text("utf-8")
 
 
