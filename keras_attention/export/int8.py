@@ -20,6 +20,7 @@ PARTS = ("all", "convolutions", "convolutions but the first")
 # Operations that go on in 8 bits between the convolutions, by format. They cost no accuracy, and a change of the
 # precision before and after each would cost time.
 ONNX_CONVOLUTIONS = ("Conv", "Relu", "MaxPool")
+FLOAT = 0  # the number of float32 among the types of a LiteRT file
 LITERT_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "RELU")
 
 
@@ -200,7 +201,7 @@ class LiteRTInt8:
         debugger = tf.lite.experimental.QuantizationDebugger(
             converter=self._converter(), debug_dataset=self._examples, debug_options=options
         )
-        return debugger.get_nondebug_quantized_model()
+        return _without_roundings(debugger.get_nondebug_quantized_model())
 
     def _operations(self):
         """The kinds of the operations of the network, and the outputs of its convolutions and of the first of them."""
@@ -211,6 +212,32 @@ class LiteRTInt8:
         operations = interpreter._get_ops_details()
         every = [names[each["outputs"][0]] for each in operations if "CONV_2D" in each["op_name"]]
         return {each["op_name"] for each in operations}, every, every[:1]
+
+
+def _without_roundings(content):
+    """A LiteRT file without the pairs of operations that round a value to 8 bits and give it back in float at once.
+
+    The converter leaves such a pair between a softmax and a selection that both stay in float, so that the weights of a
+    map would be rounded to steps of 1/256.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils as files
+
+    model = files.convert_bytearray_to_object(bytearray(content))
+    for graph in model.subgraphs:
+        kinds = {id(each): files.opcode_to_name(model, each.opcodeIndex) for each in graph.operators}
+        rounded = {each.outputs[0]: each.inputs[0] for each in graph.operators if kinds[id(each)] == "QUANTIZE"}
+        rounded = {after: before for after, before in rounded.items() if graph.tensors[before].type == FLOAT}
+        back = {
+            each.outputs[0]: rounded[each.inputs[0]]
+            for each in graph.operators
+            if kinds[id(each)] == "DEQUANTIZE" and each.inputs[0] in rounded and each.outputs[0] not in graph.outputs
+        }
+        for each in graph.operators:
+            each.inputs = [back.get(number, number) for number in each.inputs]
+        graph.operators = [each for each in graph.operators if each.outputs[0] not in back]
+        used = {number for each in graph.operators for number in each.inputs} | set(graph.outputs)
+        graph.operators = [each for each in graph.operators if kinds[id(each)] != "QUANTIZE" or each.outputs[0] in used]
+    return bytes(files.convert_object_to_bytearray(model))
 
 
 # Each takes an `InferenceGraph`, images and a folder.

@@ -21,9 +21,6 @@ REPEATS, PAUSE = 15, 0.05  # of the measurement of one image; seconds
 # Attention that is itself in 8 bits gives up the order of small weights, which attention in float keeps. It is taken
 # only where the order stays of weights that differ by more than this share of the largest.
 EQUAL_IN_8_BITS = 0.01
-# The converter of LiteRT rounds the weights of softmax to steps of 1/256 in every part. Those of a map with a peak keep
-# the order of all but small weights; those of an even map are nearly all rounded to 0, and such a file is refused.
-EQUAL_IN_STEPS = {"litert": 0.05}
 PRECISIONS = {"f32": None, "bf16": "bfloat16", "f16": "float16"}  # of OpenVINO → the tolerances of the check
 
 
@@ -115,7 +112,7 @@ def _part_that_holds(name, graph, path, writer, examples, force):
     for part in PARTS:
         try:
             writer.write(path, part)
-            equal = EQUAL_IN_STEPS.get(name, EQUAL_IN_8_BITS if part == "all" else None)
+            equal = EQUAL_IN_8_BITS if part == "all" else None
             return part, verify(graph, RUNTIMES[name](path), examples, STATIC, equal), _reasons(errors)
         except Exception as error:  # converters raise many kinds of exceptions; the next part may be one they hold
             errors[part] = error
