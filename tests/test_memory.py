@@ -117,7 +117,7 @@ def test_a_trial_leaves_no_graph(config, tmp_path):
     assert len(graphs_of_training()) == before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_model_of_a_custom_tuner_leaves_no_graph(config):
     before = len(graphs_of_training())
     hypermodel, hp = AttentionHyperModel(config, fix=PLAIN), keras_tuner.HyperParameters()

@@ -84,6 +84,7 @@ def test_a_plugin_may_import_what_lies_beside_it(chebyshev):
     assert "helped" in SCORES
 
 
+@pytest.mark.long
 def test_processes_that_are_started_know_it(chebyshev):
     load_plugins([str(chebyshev)])
     score = cloudpickle.dumps(SCORES["chebyshev"])

@@ -173,6 +173,7 @@ def test_a_space_that_cannot_be_is_refused_before_anything_is_written(kind, mess
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_choices_that_fail_are_named_and_stop_nothing(settings, tmp_path, monkeypatch, capsys):
     build = seams.networks_of_a_trial()
 

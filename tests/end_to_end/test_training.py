@@ -195,6 +195,7 @@ def test_a_folder_of_something_else_is_never_replaced(tiny, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_pictures")
 def test_overwrite_replaces_a_run_and_bfloat16_ends_in_float32(tiny, tmp_path):
     folder = tmp_path / "run"

@@ -9,7 +9,6 @@ from keras_attention.layers import ALIGNMENTS, SCORES, HardAlignment, SpatialAtt
 from keras_attention.models.outputs import MAP_PREFIX
 
 KINDS = {**{name: name for name in ALIGNMENTS}, "hard by reinforce": HardAlignment("reinforce")}
-SOONER = ("softmax",)  # the others take as long again each
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 6, 6, 3)).astype("uint8")
 
 
@@ -28,9 +27,8 @@ def every_score_with(alignment):
 
 
 @pytest.mark.apart
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind in SOONER else pytest.mark.long) for kind in KINDS]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_format_holds_every_score_with(kind, tmp_path):
     model = every_score_with(KINDS[kind])
     card = export_model(model, tmp_path / "out", ["a", "b", "c"], FORMATS, images=IMAGES)

@@ -67,7 +67,7 @@ def test_a_class_without_training_images_has_no_weight():
         class_weights(TrainConfig(class_weights="balanced"), data)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_training_leaves_no_trace_in_the_random_numbers_of_the_caller(tmp_path, monkeypatch):
     import tensorflow as tf
 
@@ -100,7 +100,11 @@ class UncopiableError(Exception):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("error", [ValueError("no such format"), RuntimeError("it differs")], ids=repr)
+@pytest.mark.parametrize(
+    "error",
+    [pytest.param(ValueError("no such format"), marks=pytest.mark.long), RuntimeError("it differs")],
+    ids=repr,
+)
 def test_an_export_that_fails_does_not_cost_the_run(error, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise error

@@ -81,7 +81,7 @@ def epochs_printed(capsys):
     ("stops", "epochs"),
     [
         (None, EPOCHS),
-        (("on_epoch_end", 0), 1),
+        pytest.param(("on_epoch_end", 0), 1, marks=pytest.mark.long),
         (("on_epoch_end", FROZEN - 1), FROZEN),
         pytest.param(("on_epoch_begin", FROZEN), FROZEN + 1, marks=pytest.mark.long),
         pytest.param(("on_train_batch_end", 1), 1, marks=pytest.mark.long),

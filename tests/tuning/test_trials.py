@@ -69,6 +69,7 @@ def test_a_trial_and_its_file(run, trained, tmp_path):
     assert not (tmp_path / folder / "backup").exists()
 
 
+@pytest.mark.long
 def test_executions_differ_in_their_seed_alone(run, trained):
     result = run(0, executions=3)
     assert trained == [("dot+softmax", seed, 0, 9) for seed in range(3)]
