@@ -9,10 +9,11 @@ self-attention with 28 queries (64, 28, 784), where arithmetic outweighs the ove
 import argparse
 
 import numpy as np
-from in_turn import compiled_gradient, medians
+from compiled_calls import compiled_gradient
 from keras import ops
 
 from keras_attention.layers import ALIGNMENTS, EntmaxAlignment, HardAlignment
+from keras_attention.timing import medians
 
 BATCH, SIDE, DIMENSION = 64, 28, 32
 

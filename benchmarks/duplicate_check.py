@@ -14,10 +14,10 @@ import types
 from unittest import mock
 
 import numpy as np
-from in_turn import medians
 from predict_throughput import write_files
 
 from keras_attention.data import load, sameness, split
+from keras_attention.timing import medians
 
 CLASSES = ("a", "b")
 

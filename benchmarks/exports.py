@@ -14,7 +14,6 @@ import tempfile
 
 import numpy as np
 import scipy.ndimage
-from in_turn import medians
 from scipy import stats
 
 from keras_attention import VGG16BN, attention_classifier, evaluate, export_run, load_predictor
@@ -23,6 +22,7 @@ from keras_attention.export.graph import InferenceGraph
 from keras_attention.export.int8 import INT8_WRITERS
 from keras_attention.quiet import silenced
 from keras_attention.runs import Run, load_data
+from keras_attention.timing import medians
 
 PAUSE = 0.2  # seconds: the threads of ONNX Runtime spin for a while after a call
 # What is compared: the faster side, the slower side, and the sizes of the batches.

@@ -14,13 +14,13 @@ import pathlib
 import tempfile
 
 import numpy as np
-from in_turn import medians
 
 from keras_attention.export import FORMATS
 from keras_attention.export.formats import RUNTIMES, write_format
 from keras_attention.export.graph import InferenceGraph
 from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.quiet import silenced
+from keras_attention.timing import medians
 
 # The threads of ONNX Runtime spin for a while after a call, and would slow down the next measurement.
 PAUSE = 0.2

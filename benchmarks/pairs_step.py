@@ -14,11 +14,12 @@ import argparse
 import keras
 import numpy as np
 from attention_step import build, seconds
-from in_turn import compiled_gradient, medians
+from compiled_calls import compiled_gradient
 from keras import ops
 
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.models import attention_classifier
+from keras_attention.timing import medians
 
 MAPS = {"block3_pool": (28, 28, 256), "block4_pool": (14, 14, 512), "block5_pool": (7, 7, 512)}
 CLASSES = 10

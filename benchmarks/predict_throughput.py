@@ -15,12 +15,12 @@ import tempfile
 import time
 
 import numpy as np
-from in_turn import medians
 from PIL import Image
 
 from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.prediction import load_predictor, predict_files
 from keras_attention.prediction.stream import even_batch_size
+from keras_attention.timing import medians
 
 WIDTH, HEIGHT, CLASSES, DECODED = 500, 375, 10, 100
 

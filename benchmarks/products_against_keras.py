@@ -10,10 +10,11 @@ import argparse
 
 import keras
 import numpy as np
-from in_turn import compiled, compiled_gradient, medians
+from compiled_calls import compiled, compiled_gradient
 from keras import ops
 
 from keras_attention.layers import Attention
+from keras_attention.timing import medians
 
 
 def layers():

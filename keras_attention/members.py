@@ -13,6 +13,7 @@ import types
 from collections.abc import Mapping
 
 SPLITS = ("train", "validation", "test")
+MODELS = "a run folder, an exported folder, or a .keras, .onnx, .tflite or .xml file"  # what loads
 TUNERS = ("random", "grid", "hyperband", "bayesian")
 BACKENDS = ("processes", "dask")  # where the runs of a comparison take place
 UNTIL = ("settled",)  # until when seeds are added

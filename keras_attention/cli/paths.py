@@ -2,12 +2,12 @@
 
 import os
 
-MODEL = "a run folder, an exported folder, or a .keras, .onnx, .tflite or .xml file"
+from keras_attention.members import MODELS
 
 
 def add_model(parser):
     """Declares MODEL, a saved model of any format."""
-    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    parser.add_argument("model", metavar="MODEL", help=MODELS)
 
 
 def require_path(path, expected):
@@ -35,7 +35,7 @@ def require_begun(options, folder, kind, plan):
 
 def require_model(options):
     """Raises `ValueError` if the path of MODEL does not exist."""
-    require_path(options.model, MODEL)
+    require_path(options.model, MODELS)
 
 
 def require_run(options):

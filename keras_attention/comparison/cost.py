@@ -6,8 +6,6 @@ of the plain network alternate in the same process, so that changes in the machi
 
 import pathlib
 import re
-import statistics
-import time
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +15,7 @@ from keras_attention.data import ImageDataset
 from keras_attention.models import BACKBONES
 from keras_attention.models.outputs import LOGITS
 from keras_attention.precision import dtype_policy, resolve_precision
+from keras_attention.timing import medians
 from keras_attention.training import build_model, compile_network, make_stages
 from keras_attention.training.networks import make_variables
 
@@ -91,16 +90,10 @@ def _calls(config, shape):
 
 def medians_in_turn(*functions):
     """The median seconds of a call of each function, with the functions called in turn."""
-    times = [[] for _ in functions]
-    for function in functions:
-        function()  # the first call traces the graph
-    began, (least, most) = time.perf_counter(), REPEATS
-    while len(times[0]) < least or (len(times[0]) < most and time.perf_counter() - began < SECONDS_OF_MEASURING):
-        for function, seconds in zip(functions, times, strict=True):
-            started = time.perf_counter()
-            function()
-            seconds.append(time.perf_counter() - started)
-    return [statistics.median(seconds) for seconds in times]
+    least, most = REPEATS
+    # The first call traces the graph.
+    found = medians(dict(enumerate(functions)), least, 1, most=most, seconds=SECONDS_OF_MEASURING)
+    return list(found.values())
 
 
 def count_flops(model):

@@ -63,7 +63,7 @@ def read_properties(properties, path, kind):
         resize = require_choice("resize", properties.get("resize", "stretch"), RESIZES)
     except (KeyError, TypeError, ValueError) as error:
         received = "metadata without class_names and image_size, or with an unknown resize"
-        raise _foreign(path, received, kind) from error
+        raise foreign(path, received, kind) from error
     return names, size, grids, resize
 
 
@@ -159,13 +159,14 @@ class OnnxRuntime:
         properties = self.session.get_modelmeta().custom_metadata_map
         self.class_names, self.image_size, self.grids, self.resize = read_properties(properties, path, "ONNX")
         if inputs != [IMAGES]:
-            raise _foreign(path, f"inputs {', '.join(inputs) or 'none'}")
+            raise foreign(path, f"inputs {', '.join(inputs) or 'none'}")
         self.names = [output.name for output in self.session.get_outputs()]
 
     def __call__(self, images):
         return dict(zip(self.names, self.session.run(None, {IMAGES: images}), strict=True))
 
 
-def _foreign(path, received, kind="ONNX"):
+def foreign(path, received, kind="ONNX"):
+    """The error for a file that this package did not write."""
     expected = f"{KINDS[kind]} that `keras-attention export` wrote"
     return invalid(f"{path} was not written by this package.", expected, received)

@@ -6,7 +6,7 @@ import tempfile
 from keras_attention.arguments import invalid, reason
 from keras_attention.cards import needs
 from keras_attention.export.graph import IMAGES
-from keras_attention.export.onnx_file import properties_of, read_properties, write_onnx
+from keras_attention.export.onnx_file import foreign, properties_of, read_properties, write_onnx
 
 OURS = "keras_attention"  # where the properties stand in the file
 QUANTIZED = "quantized"
@@ -78,8 +78,7 @@ class OpenVinoRuntime:
         inputs = [given.get_any_name() for given in self.compiled.inputs]
         self.class_names, self.image_size, self.grids, self.resize = read_properties(told, path, "OpenVINO")
         if inputs != [IMAGES]:
-            expected = "an OpenVINO model that `keras-attention export` wrote"
-            raise invalid(f"{path} was not written by this package.", expected, f"inputs {', '.join(inputs) or 'none'}")
+            raise foreign(path, f"inputs {', '.join(inputs) or 'none'}", "OpenVINO")
         self.precision = self.compiled.get_property(PRECISION).get_type_name()
         self.names = {output: output.get_any_name() for output in self.compiled.outputs}
 

@@ -10,6 +10,7 @@ from keras_attention.arguments import invalid, reason, require_choice
 from keras_attention.cards import CARD, FORMATS, damaged, format_of, is_card, read_card
 from keras_attention.export.formats import RUNTIMES
 from keras_attention.files import read_json
+from keras_attention.members import MODELS
 from keras_attention.models.grids import from_config, map_grids
 from keras_attention.models.outputs import (
     LOGITS,
@@ -25,8 +26,6 @@ from keras_attention.prediction.predictor import Predictor
 from keras_attention.quiet import silenced
 from keras_attention.registry import require_classes
 from keras_attention.runs import Run
-
-MODELS = "a run folder, an exported folder, or a .keras, .onnx, .tflite or .xml file"
 
 
 def load_predictor(path):

@@ -237,7 +237,7 @@ def test_only_what_is_trained_is_compiled(small_tiles, monkeypatch):
 
 @on_tensorflow
 def test_no_more_queries_are_computed_than_there_are(rng, monkeypatch):
-    """A tile for sizes that are not known until a call is no larger than the table."""
+    """Where sizes become known only in a call, a tile must not be larger than the table."""
     import tensorflow as tf
 
     sizes = []

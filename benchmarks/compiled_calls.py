@@ -1,10 +1,6 @@
-"""Measures several functions in turn in one process, so that drift of the machine cancels; compiles functions."""
+"""Functions and their gradients compiled on any backend, as calls that wait for the result, to be measured in turn."""
 
 import keras
-
-from keras_attention.timing import medians
-
-__all__ = ["compiled", "compiled_gradient", "medians"]
 
 
 def compiled_gradient(function, *tensors):
