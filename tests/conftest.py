@@ -5,6 +5,7 @@
 #   "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning:keras.src.backend"
 
 import os
+import pathlib
 import shutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -16,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import keras
 import numpy as np
 import pytest
+import seams
 
 from keras_attention.models import BACKBONES
 
@@ -56,6 +58,14 @@ def same_start():
     keras.config.set_dtype_policy("float32")
     yield
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _any_processor():
+    """`precision="auto"` is float32 in this process, whatever the processor can do."""
+    with pytest.MonkeyPatch.context() as patch:
+        seams.place_of_the_processor(patch, pathlib.Path("nowhere"))
+        yield
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ batches_of_a_stage = Seam("training.stages.Stage.training_batches")
 training_of_the_command = Seam("training.train")
 free_memory = Seam("training.together.free_memory")
 place_of_the_memory = Seam("memory.MEMORY")
+place_of_the_processor = Seam("precision.PROCESSOR")
 
 
 def without_pictures(patch):

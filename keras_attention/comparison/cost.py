@@ -14,7 +14,7 @@ from keras_attention.comparison.tasks import register_members
 from keras_attention.data import ImageDataset
 from keras_attention.models import BACKBONES
 from keras_attention.models.outputs import LOGITS
-from keras_attention.precision import dtype_policy, resolve_precision
+from keras_attention.precision import dtype_policy, precision_of
 from keras_attention.timing import medians
 from keras_attention.training import build_model, compile_network, make_stages
 from keras_attention.training.networks import make_variables
@@ -47,7 +47,7 @@ def measure_cost(config, reference, image_size, class_names, members=()):
     """
     register_members(members)
     shape = ImageDataset("shape", tuple(class_names), image_size, None, None, None)
-    with dtype_policy(resolve_precision(config.precision)):
+    with dtype_policy(precision_of(config)):
         base = reset_peak_memory()
         step, infer, model, network = _calls(config, shape)
         step()

@@ -17,7 +17,7 @@ from keras_attention.export.graph import require_tensorflow
 from keras_attention.memory import released
 from keras_attention.own_process import call_in_own_process
 from keras_attention.report import write_comparison_report
-from keras_attention.runs import load_data
+from keras_attention.runs import load_data, read_once
 from keras_attention.seeding import kept
 from keras_attention.text import teller, time_left
 from keras_attention.training import build_backbone, build_model, fill_cache, require_monitor, shown_examples
@@ -25,6 +25,7 @@ from keras_attention.variants import CONTROLS, Variant
 
 
 @kept()
+@read_once()
 def compare(
     config=None,
     variants=None,

@@ -76,6 +76,11 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         return self.freezes_all and self.cache_features
 
     @property
+    def learns_from_features(self):
+        """Whether only the layers after the backbone are trained, from cached features, to the end."""
+        return self.caches and self.unfreeze_after is None
+
+    @property
     def last_epoch(self):
         """The number of epochs after which the run ends."""
         return self.stop_after or self.epochs

@@ -71,7 +71,8 @@ class TrainingSettings:
     precision: str = setting(
         "auto",
         OneOf(("auto", "float32", "mixed_bfloat16")),
-        "precision of the computation; auto is mixed_bfloat16 on a GPU that supports it, else float32",
+        "precision of the computation; auto is mixed_bfloat16 on a GPU that supports it, and for layers over cached "
+        "features on a processor that multiplies in it, else float32",
         "P",
     )
     monitor: str = setting("val_accuracy", OneOf(tuple(MONITORS)), "figure by which the best epoch is chosen", "NAME")

@@ -145,8 +145,7 @@ class MaskedMap:
 
     def jaccard(self, thresholds=(THRESHOLD,)):
         """The Jaccard index of the pixels whose scaled value is above each threshold, `(thresholds,)`."""
-        # Negated, because `searchsorted` needs rising values.
-        above = np.searchsorted(-self._scaled(), -np.float32(thresholds), "left")
+        above = np.searchsorted(self._scaled_down, -np.float32(thresholds), "left")
         hits = self._found[above]
         return hits / (above + self._found[-1] - hits)
 
@@ -157,12 +156,16 @@ class MaskedMap:
         found = self._found[ends]
         return float((np.diff(found, prepend=0) * (found / ends)).sum() / found[-1])
 
-    def _scaled(self):
-        """The ranked values from 1 to 0, float32, so that a value of .1 is not above a threshold of .1."""
+    @functools.cached_property
+    def _scaled_down(self):
+        """The ranked values scaled to −1 up to 0, rising as `searchsorted` needs them.
+
+        In float32, so that a value of .1 is not above a threshold of .1.
+        """
         values = self._ranked.astype("float64")
         high, low = values[0], values[-1]
         # A constant map covers the whole image at every threshold.
-        return ((values - low) / (high - low) if high > low else np.ones_like(values)).astype("float32")
+        return ((low - values) / (high - low) if high > low else -np.ones_like(values)).astype("float32")
 
 
 def mean_figures(values, chance):

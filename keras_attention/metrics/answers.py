@@ -19,6 +19,7 @@ class Answers:
 
     def __init__(self, logits, labels):
         self.logits, self.labels = np.asarray(logits, "float64"), np.asarray(labels)
+        self._against_rest = {}
 
     @property
     def classes(self):
@@ -74,8 +75,12 @@ class Answers:
 
     def one_against_rest(self, measure, number):
         """A measure of scikit-learn for one class; `None` unless some images are of the class and some are not."""
-        truth = self.labels == number
-        return float(measure(truth, self.log_odds[:, number])) if 0 < truth.sum() < len(truth) else None
+        key = measure.__name__, number
+        if key not in self._against_rest:  # a mean over classes needs what the figures of each class need
+            truth = self.labels == number
+            defined = 0 < truth.sum() < len(truth)
+            self._against_rest[key] = float(measure(truth, self.log_odds[:, number])) if defined else None
+        return self._against_rest[key]
 
     def drawn(self, times):
         """The answers of a resample, with image i `times[i]` times."""

@@ -1,5 +1,6 @@
 """The data of a run."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -11,6 +12,11 @@ from keras_attention.data.remembered import RememberedSplit
 from keras_attention.files import read_json, write_json
 
 IMAGES_OF_A_RUN = "images.json"
+DATA_SETTINGS = (  # of a `TrainConfig`: which data are read, and how
+    *("data", "data_dir", "masks", "mask_values", "image_size", "resize", "split_seed", "fold"),
+    *("allow_duplicates", "group", "label", "data_options"),
+)
+_LAST = []  # inside `read_once` a dictionary, with how the last data were named and the data
 
 
 def write_split(run, dataset):
@@ -43,22 +49,8 @@ def load_data(config, run=None, only=None):
         only: the name of the only split to read, of the images of a run.
     """
     remembered = None if run is None else read_split(run)
-    dataset = load(
-        config.data,
-        data_dir=config.data_dir,
-        masks=config.masks,
-        mask_values=config.mask_values,
-        image_size=config.image_size,
-        resize=config.resize,
-        split_seed=config.split_seed,
-        fold=config.fold,
-        allow_duplicates=config.allow_duplicates,
-        group=config.group,
-        label=config.label,
-        remembered=remembered,
-        only=only if remembered else None,
-        **config.data_options,
-    )
+    named = {name: getattr(config, name) for name in DATA_SETTINGS}
+    dataset = _load_once(named) if remembered is None else _load(named, remembered=remembered, only=only)
     if config.supervise_attention and not dataset.has_masks:
         raise invalid(
             f"{dataset.name} has no masks to teach attention.",
@@ -69,3 +61,29 @@ def load_data(config, run=None, only=None):
         return dataset
     note = "trained on train and validation together; the last epoch is kept"
     return dataclasses.replace(dataset, trains_on_validation=True, notes=(*dataset.notes, note))
+
+
+@contextlib.contextmanager
+def read_once():
+    """Inside the block, runs one after the other that name the same data share them: they are read once."""
+    _LAST.append({})
+    try:
+        yield
+    finally:
+        _LAST.pop()
+
+
+def _load_once(named):
+    if not _LAST:
+        return _load(named)
+    key = repr(named)
+    if key not in _LAST[-1]:
+        _LAST[-1].clear()  # at most one data set is in memory
+        _LAST[-1][key] = _load(named)
+    return _LAST[-1][key]
+
+
+def _load(named, **of_a_run):
+    """The data that these `DATA_SETTINGS` name."""
+    settings = {name: value for name, value in named.items() if name not in ("data", "data_options")}
+    return load(named["data"], **settings, **named["data_options"], **of_a_run)

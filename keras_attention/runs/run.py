@@ -5,6 +5,7 @@ Every file is written whole. `metrics.json` is written last: if it exists, the r
 """
 
 import csv
+import shutil
 
 from keras_attention.atomic import remove, remove_leftovers, replacing
 from keras_attention.config import TrainConfig
@@ -81,14 +82,19 @@ class Run(WorkFolder):
             writer.writerows({name: f"{value:.9g}" for name, value in row.items()} for row in rows)
         return rows
 
-    def back_up(self, model, epochs, seconds):
-        """Saves the weights and the optimizer after `epochs` epochs, and removes the previous backup."""
+    def back_up(self, network, epochs, seconds, is_best=False):
+        """Saves the weights and the optimizer after `epochs` epochs, and removes the previous backup.
+
+        With `is_best` a copy is what `load_best` loads.
+        """
         folder = self.folder / "backup"
         folder.mkdir(exist_ok=True)
         write_json(folder / "seconds.json", seconds)
         path = folder / f"epoch-{epochs:06d}.weights.h5"
         with replacing(path) as temporary:
-            model.save_weights(temporary)
+            network.save_weights(temporary)
+            if is_best:  # before the backup has its name: a run that continues from a backup has its best epoch
+                self._keep_as_best(temporary)
         for old in set(folder.glob(BACKUPS)) - {path}:
             remove(old)
 
@@ -108,20 +114,18 @@ class Run(WorkFolder):
     def _newest_backup(self):
         return max((self.folder / "backup").glob(BACKUPS), default=None)
 
-    def save_best(self, network):
-        """Saves the weights of the best epoch so far, of the part of the classifier that is trained."""
-        self.best_path.parent.mkdir(exist_ok=True)
+    def _keep_as_best(self, backup):
         with replacing(self.best_path) as temporary:
-            network.save_weights(temporary)
+            shutil.copyfile(backup, temporary)
 
     def load_best(self, network):
-        """Loads what `save_best` saved."""
+        """Loads the weights of the best epoch so far, of the part of the classifier that is trained."""
         network.load_weights(self.best_path)
 
     def save_model(self, model):
         """Writes `model.keras`, without the optimizer; during the run, it holds the best epoch so far.
 
-        Of a run over cached features, it is written at the end; until then `save_best` keeps the best epoch.
+        Of a run over cached features, it is written at the end; until then a copy of a backup keeps the best epoch.
         """
         with replacing(self.model_path) as temporary:
             model.save(temporary, include_optimizer=False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_attention.arguments import invalid
 from keras_attention.evaluation.figures import predict_split
-from keras_attention.metrics import MONITORS, classification_metrics
+from keras_attention.metrics import MONITORS
 from keras_attention.metrics.answers import Answers
 from keras_attention.models.outputs import LOGITS
 from keras_attention.training.hooks import AsValidation
@@ -31,17 +31,16 @@ class ValidationMetrics(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         outputs, labels = predict_split(self.network, self.dataset, "validation", callbacks=[self.validation])
-        logs.update(validation_figures(outputs, labels, self.dataset.class_names))
+        logs.update(validation_figures(outputs, labels))
         self.validation.end({name.removeprefix("val_"): logs[name] for name in MONITORS})
         if isinstance(outputs, dict):
             self.watch(epoch, outputs)
 
 
-def validation_figures(outputs, labels, class_names):
+def validation_figures(outputs, labels):
     """`val_<metric>` → its value for the outputs of a network for the validation split; NaN where it is not defined."""
-    logits = outputs[LOGITS] if isinstance(outputs, dict) else outputs
-    figures = classification_metrics(logits, labels, class_names)
-    values = {name: figures[name.removeprefix("val_")] for name in MONITORS}
+    answers = Answers(outputs[LOGITS] if isinstance(outputs, dict) else outputs, labels)
+    values = {name: metric.of(answers) for name, metric in MONITORS.items()}
     return {name: math.nan if value is None else value for name, value in values.items()}
 
 
@@ -77,11 +76,13 @@ class Keeper(keras.callbacks.Callback):
         save: called with the trained network after its best epoch so far, to save it; if `None`, nothing is saved.
         rows: the rows of the epochs before a resumption.
         seconds: the seconds that these epochs took.
+        copies_best: whether the backup of the best epoch so far is copied, for `Run.load_best`.
     """
 
-    def __init__(self, run, config, save=None, rows=(), seconds=0.0):
+    def __init__(self, run, config, save=None, rows=(), seconds=0.0, copies_best=False):
         super().__init__()
         self.run, self.config, self.save, self.rows = run, config, save, list(rows)
+        self.copies_best = copies_best
         self.seconds = seconds  # of training up to the last epoch, also before a resumption
 
     @property
@@ -112,9 +113,10 @@ class Keeper(keras.callbacks.Callback):
         self.rows = self.run.write_history([*self.rows, {"epoch": epoch + 1, **logs, "learning_rate": rate}])
         if not self.config.train_on_validation and math.isnan(self.rows[-1][self.config.monitor]):
             warnings.warn(f"Epoch {epoch + 1} has no {self.config.monitor}, and cannot be the best one.", stacklevel=2)
-        if self.save is not None and self.best_row == len(self.rows) - 1:
+        is_best = self.best_row == len(self.rows) - 1
+        if self.save is not None and is_best:
             self.save(self.model)
-        self.run.back_up(self.model, len(self.rows), self.seconds)
+        self.run.back_up(self.model, len(self.rows), self.seconds, self.copies_best and is_best)
 
 
 class SeedEpochs(keras.callbacks.Callback):

@@ -22,7 +22,7 @@ def fit_run(run, config, dataset, parts, verbose=0, keep_best=True):
     Returns:
         The `Keeper`, which has the rows of the history.
     """
-    keeper = Keeper(run, config, saver_of_best(run, parts) if keep_best else None, *run.progress())
+    keeper = make_keeper(run, config, parts, keep_best)
     watch = MapWatch(run.map_warnings_path)
     first, resumed_at = 0, len(keeper.rows)
     for stage in parts:
@@ -36,14 +36,15 @@ def fit_run(run, config, dataset, parts, verbose=0, keep_best=True):
     return keeper
 
 
-def saver_of_best(run, parts):
-    """How the best epoch of a run is saved: a function of the trained network.
+def make_keeper(run, config, parts, keep_best=True):
+    """The `Keeper` of a run, from its last backup on.
 
-    A network over cached features is all that learns: its weights alone are saved, as the backbone is much larger.
+    A network over cached features is all that learns: it is kept as a copy of a backup, as the backbone is much larger.
     """
     if is_small(parts):
-        return run.save_best
-    return lambda network: run.save_model(parts[0].model)
+        return Keeper(run, config, None, *run.progress(), copies_best=keep_best)
+    save = (lambda network: run.save_model(parts[0].model)) if keep_best else None
+    return Keeper(run, config, save, *run.progress())
 
 
 def is_small(parts):

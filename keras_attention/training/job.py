@@ -5,7 +5,7 @@ import sys
 from keras_attention.config import TrainConfig
 from keras_attention.export.graph import require_tensorflow
 from keras_attention.memory import released
-from keras_attention.precision import in_float32, resolve_precision
+from keras_attention.precision import in_float32, precision_of
 from keras_attention.runs import Run, load_data
 from keras_attention.runs.data import read_split, write_split
 from keras_attention.seeding import kept
@@ -64,7 +64,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
     require_monitor(config, dataset)
     if resume and (before := read_split(folder.folder)):
         before.require_training_images(dataset.files)
-    precision = resolve_precision(config.precision)
+    precision = precision_of(config)
     backbone, model = build_networks(config, dataset)
     if verbose:
         print(_describe(config, dataset, model, precision), flush=True)
@@ -78,7 +78,7 @@ def train(config=None, run=None, resume=False, overwrite=False, verbose="auto", 
         write_split(folder.folder, dataset)
     keeper = fit_run(folder, config, dataset, parts, verbose)
     best = in_float32(load_best(folder, parts))
-    features = parts[0].features if len(parts) == 1 and precision == "float32" else None
+    features = parts[0].features if len(parts) == 1 else None
     write_results(folder, config, dataset, best, keeper, precision, features, export, pictures)
     return folder
 

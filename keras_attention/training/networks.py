@@ -9,7 +9,7 @@ from keras_attention.models import BACKBONES, FocalCrossentropy, attention_class
 from keras_attention.models.backbone import find_map
 from keras_attention.models.nested import matching
 from keras_attention.models.outputs import LOGITS
-from keras_attention.precision import dtype_policy, resolve_precision
+from keras_attention.precision import dtype_policy, precision_of
 from keras_attention.seeding import seeded
 from keras_attention.training.optimizers import make_optimizer
 
@@ -17,12 +17,14 @@ from keras_attention.training.optimizers import make_optimizer
 def build_backbone(config, dataset):
     """The backbone that a configuration names, with its weights.
 
-    If the weights have no batch normalization, it is calibrated on training images.
+    If the weights have no batch normalization, it is calibrated on training images. A backbone whose features are
+    cached, and that never learns, is in float32, so that its features are the same in every precision.
 
     Raises:
         ValueError: the weights do not load, or the backbone does not have the part to freeze.
     """
-    backbone = BACKBONES.make(config.backbone, dataset.image_size, config.network_width)
+    with dtype_policy("float32" if config.learns_from_features else precision_of(config)):
+        backbone = BACKBONES.make(config.backbone, dataset.image_size, config.network_width)
     if config.freeze:
         frozen_up_to(config, backbone)
     if config.weights is not None and not BACKBONES[config.backbone].load(backbone, config.weights).has_batch_norm:
@@ -42,29 +44,31 @@ def frozen_up_to(config, backbone):
 
 
 def build_model(config, dataset, backbone=None):
-    """The classifier that a configuration names, for the images and classes of a data set."""
+    """The classifier that a configuration names, for the images and classes of a data set, in its precision."""
     map_regularizers, disagreement = config.make_map_regularizers()
-    return attention_classifier(
-        backbone or build_backbone(config, dataset),
-        len(dataset.class_names),
-        attend=config.attend,
-        query=BACKBONES[config.backbone].query,
-        score=config.make_score(),
-        alignment=config.make_alignment(),
-        units=config.units,
-        num_heads=config.num_heads,
-        pool_query=config.pool_query,
-        attention_dropout=config.attention_dropout,
-        dropout=config.dropout,
-        map_regularizer=map_regularizers,
-        disagreement=disagreement,
-        name=f"{config.backbone}_attention",
-    )
+    backbone = backbone or build_backbone(config, dataset)
+    with dtype_policy(precision_of(config)):
+        return attention_classifier(
+            backbone,
+            len(dataset.class_names),
+            attend=config.attend,
+            query=BACKBONES[config.backbone].query,
+            score=config.make_score(),
+            alignment=config.make_alignment(),
+            units=config.units,
+            num_heads=config.num_heads,
+            pool_query=config.pool_query,
+            attention_dropout=config.attention_dropout,
+            dropout=config.dropout,
+            map_regularizer=map_regularizers,
+            disagreement=disagreement,
+            name=f"{config.backbone}_attention",
+        )
 
 
 def build_networks(config, dataset):
     """The backbone of a run and the classifier over it, with the seed and the precision of the run."""
-    with seeded(config.seed), dtype_policy(resolve_precision(config.precision)):
+    with seeded(config.seed):
         backbone = build_backbone(config, dataset)
         return backbone, build_model(config, dataset, backbone)
 

@@ -18,13 +18,13 @@ from keras_attention.evaluation.figures import predict_split
 from keras_attention.features import FeatureCache
 from keras_attention.memory import free_memory, released
 from keras_attention.models import attention_outputs, over_features
-from keras_attention.precision import dtype_policy, resolve_precision
+from keras_attention.precision import compute_in_float32, precision_of
 from keras_attention.runs import Run, load_data
 from keras_attention.runs.data import read_split, write_split
 from keras_attention.seeding import kept, seeded
 from keras_attention.text import counted
 from keras_attention.training.callbacks import Keeper, SeedEpochs, require_finite, require_monitor, validation_figures
-from keras_attention.training.fitting import prepared, saver_of_best
+from keras_attention.training.fitting import make_keeper, prepared
 from keras_attention.training.map_watch import MapWatch
 from keras_attention.training.networks import build_backbone, build_model
 from keras_attention.training.results import TestImages, write_results
@@ -32,7 +32,6 @@ from keras_attention.training.stages import CachedStage, features_of
 
 KEPT_TENSORS = 8  # of one number for each position and unit, in float32, that a step of a head has in memory at once
 SHARE_OF_MEMORY = 0.5  # of what is free, for the steps of all heads
-PRECISION = "float32"  # of the features from which the test split is measured too
 # Settings that change neither which images a step sees, in which order, nor their features.
 OWN = (
     *("score", "alignment", "score_options", "alignment_options", "attend", "units", "num_heads", "pool_query"),
@@ -45,10 +44,9 @@ OWN = (
 def what_is_shared(config):
     """What runs that are trained together have in common, as plain data; `None` for a run that is trained alone.
 
-    Alone is trained what learns from more than cached features, or not in float32.
+    Alone is trained what learns from more than cached features.
     """
-    more = not config.caches or config.unfreeze_after is not None or config.supervise_attention is not None
-    if more or config.train_on_validation or resolve_precision(config.precision) != PRECISION:
+    if not config.learns_from_features or config.supervise_attention is not None or config.train_on_validation:
         return None
     return {name: value for name, value in config.to_dict().items() if name not in OWN}
 
@@ -116,7 +114,7 @@ class Member:
     def end(self, epoch, outputs, labels, seconds):
         """Ends an epoch that took so many seconds, with its outputs for the validation split."""
         logs = {name: float(value) for name, value in self.network.get_metrics_result().items()}
-        logs |= validation_figures(outputs, labels, self.stage.images.class_names)
+        logs |= validation_figures(outputs, labels)
         self.keeper.keep(epoch, logs, self.keeper.seconds + seconds)
         if isinstance(outputs, dict):
             self.watch(epoch, outputs)
@@ -173,12 +171,15 @@ class Together:
                     member.check(loss, number, epoch)
 
     def predict_test(self):
-        """Member → the outputs of its best epoch for the test split; and the labels."""
+        """Member → the outputs of its best epoch for the test split; and the labels. From now on all is in float32."""
         members = [member for member in self.members if member.error is None]
         for member in members:
             member.run.load_best(member.network)
-        networks = {member: over_features(attention_outputs(member.stage.model), member.layers) for member in members}
-        found, labels = predict_split(Joined(networks), self.features, "test")
+            compute_in_float32(member.stage.model)
+        heads = {member: over_features(attention_outputs(member.stage.model), member.layers) for member in members}
+        joined = Joined(heads)
+        joined.compile(run_eagerly=True)  # for a single pass, a graph takes longer to trace than it saves
+        found, labels = predict_split(joined, self.features, "test")
         return {member: found[member.name] for member in members}, labels
 
 
@@ -252,7 +253,7 @@ def _that_fit(members):
 def _networks(configs, dataset):
     """The backbone, and the network of each run with the weights that it has alone."""
     models = []
-    with seeded(configs[0].seed), dtype_policy(PRECISION):
+    with seeded(configs[0].seed):
         backbone = build_backbone(configs[0], dataset)
         after_the_backbone = random.getstate()
         for config in configs:
@@ -267,7 +268,7 @@ def _member(name, run, config, model, backbone, dataset, layers):
         run.begin(config)
         write_split(run.folder, dataset)
     stage = CachedStage(config, dataset, model, backbone, config.epochs)
-    keeper = Keeper(run, config, saver_of_best(run, [stage]), *run.progress())
+    keeper = make_keeper(run, config, [stage])
     network = prepared(run, config, dataset, stage, 0, bool(keeper.rows))
     keeper.set_model(network)
     places = tuple(layers.index(layer) for layer in config.network_layers)
@@ -282,7 +283,8 @@ def _write_results(together, dataset):
     outputs, labels = together.predict_test()
     for member, found in outputs.items():
         given = {"export": False, "pictures": False, "found": (found, labels), "test": test}
+        precision = precision_of(member.config)
         try:
-            write_results(member.run, member.config, dataset, member.stage.model, member.keeper, PRECISION, **given)
+            write_results(member.run, member.config, dataset, member.stage.model, member.keeper, precision, **given)
         except Exception as error:  # a diverged run, or a full disk; the others are not lost
             member.error = named_line(error)

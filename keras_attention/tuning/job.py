@@ -145,8 +145,7 @@ def _hypermodel_of(plan):
 
 
 def _usual_tuner(config):
-    cached = config.caches and config.unfreeze_after is None
-    return "random" if cached else "hyperband"
+    return "random" if config.learns_from_features else "hyperband"
 
 
 def _describe_space(hypermodel):

@@ -84,6 +84,15 @@ def test_each_run_is_what_it_is_alone(configs, alone, tmp_path):
         assert not (runs[name].folder / "backup").exists()
 
 
+def test_each_is_what_it_is_alone_in_bfloat16(configs, alone, tmp_path):
+    several = {name: configs[name].with_settings(precision="mixed_bfloat16") for name in list(configs)[-2:]}
+    for name, run in trained(several, tmp_path).items():
+        assert run.metrics["precision"] == "mixed_bfloat16"
+        require_same(run, alone(several[name]))
+        model = keras.models.load_model(run.model_path, compile=False)
+        assert {layer.compute_dtype for layer in model._flatten_layers(include_self=False)} == {"float32"}
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("family", ["all-scores", "all-alignments"])
 def test_every_score_and_every_alignment_are_what_they_are_alone(family, config, alone, tmp_path):
@@ -180,7 +189,6 @@ def test_what_runs_must_share(config):
         {"unfreeze_after": 1},
         {"supervise_attention": 0.1},
         {"train_on_validation": True},
-        {"precision": "mixed_bfloat16"},
     ],
     ids=str,
 )

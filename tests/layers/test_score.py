@@ -310,7 +310,9 @@ def test_half_precision_policies_leave_the_scores_in_float32(case, policy, rng):
     layer = case.layer(dtype=policy)
     scores = layer(query, key)
     assert keras.backend.standardize_dtype(scores.dtype) == "float32"
-    assert_close(numpy(scores), exact)
+    # Products with a kernel are in bfloat16: both factors and the result are rounded to 8 bits.
+    has_kernel = any("kernel" in name for name in case.weights) and policy == "mixed_bfloat16"
+    assert_close(numpy(scores), exact, tolerance=4 * 2**-8 if has_kernel else 1e-6)
     # Half-precision inputs lose only their own rounding: 8 bits are a relative error of 2⁻⁸.
     lost = layer(ops.cast(query, layer.compute_dtype), ops.cast(key, layer.compute_dtype))
     assert keras.backend.standardize_dtype(lost.dtype) == "float32"

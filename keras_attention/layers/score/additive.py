@@ -97,11 +97,11 @@ class AdditiveScore(HiddenLayerScore):
         self.key_kernel = self.add_kernel("key_kernel", (key_dimension, self.units))
 
     def project_query(self, query):
-        projected = ops.matmul(super().project_query(query), self.query_kernel)
+        projected = self.projected(query, self.query_kernel)
         return projected if self.bias is None else projected + self.bias
 
     def project_key(self, key):
-        return ops.matmul(super().project_key(key), self.key_kernel)
+        return self.projected(key, self.key_kernel)
 
 
 @SCORES.register("concat")
@@ -129,8 +129,8 @@ class ConcatScore(HiddenLayerScore):
         self.kernel = self.add_kernel("kernel", (query_dimension + key_dimension, self.units))
 
     def project_query(self, query):
-        projected = ops.matmul(super().project_query(query), self.kernel[: self.query_dimension])
+        projected = self.projected(query, self.kernel[: self.query_dimension])
         return projected if self.bias is None else projected + self.bias
 
     def project_key(self, key):
-        return ops.matmul(super().project_key(key), self.kernel[self.query_dimension :])
+        return self.projected(key, self.kernel[self.query_dimension :])

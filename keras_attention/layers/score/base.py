@@ -17,7 +17,9 @@ class Score(WideLayer):
 
     A subclass overrides `pair`, and `project_query` and `project_key` if it projects. If a matrix product gives all
     pairs at once, it overrides `table` too. Scores are computed in float32 under any dtype policy (in float64
-    under a float64 policy), because half precision cannot hold the differences that softmax turns into weights.
+    under a float64 policy), because half precision cannot hold the differences that softmax turns into weights. Only
+    `projected`, the product of queries or keys with a kernel, is in bfloat16 if the policy is, as in a `Dense` layer;
+    float16 would not hold large products.
 
     For all pairs at once, `pair` would need tensors `(..., Tq, Tk, d)`. They are never held in memory: the table is
     computed in tiles of a few queries, one after the other, and the gradient computes each tile again. In training on
@@ -93,6 +95,11 @@ class Score(WideLayer):
     def in_score_dtype(self, tensor):
         """`tensor` in float32, or wider if the policy is."""
         return ops.cast(tensor, self.wide_dtype)
+
+    def projected(self, tensor, kernel):
+        """`(..., d)` times a kernel `(d, units)`, multiplied in bfloat16 if the policy computes in it."""
+        dtype = self.compute_dtype if self.compute_dtype == "bfloat16" else self.wide_dtype
+        return self.in_score_dtype(ops.matmul(ops.cast(tensor, dtype), ops.cast(kernel, dtype)))
 
     def compute_output_shape(self, query_shape, key_shape):
         features = () if self.features is None else (self.features,)

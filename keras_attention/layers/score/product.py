@@ -108,11 +108,11 @@ class GeneralScore(WithKernels):
 
     def call(self, query, key):
         if _keys_are_cheaper(query.shape, key.shape):
-            return self.table_by_keys(self.in_score_dtype(query), self.in_score_dtype(key))
+            return self.table_by_keys(self.in_score_dtype(query), key)
         return super().call(query, key)
 
     def project_query(self, query):
-        return ops.matmul(super().project_query(query), self.kernel)
+        return self.projected(query, self.kernel)
 
     def pair(self, query, key):
         return ops.sum(query * key, axis=-1)
@@ -121,9 +121,8 @@ class GeneralScore(WithKernels):
         return ops.matmul(query, ops.swapaxes(key, -1, -2))
 
     def table_by_keys(self, query, key):
-        """The same table with W applied to the keys; queries and keys are not projected yet."""
-        projected = ops.matmul(key, ops.swapaxes(self.kernel, 0, 1))
-        return ops.matmul(query, ops.swapaxes(projected, -1, -2))
+        """The same table with W applied to the keys; the queries are in the dtype of the scores, the keys as given."""
+        return ops.matmul(query, ops.swapaxes(self.projected(key, ops.swapaxes(self.kernel, 0, 1)), -1, -2))
 
 
 @SCORES.register("biased_general")
@@ -157,7 +156,7 @@ class BiasedGeneralScore(WithBiases, GeneralScore):
         return super().project_query(query) + self.bias
 
     def table_by_keys(self, query, key):
-        return super().table_by_keys(query, key) + ops.expand_dims(ops.matmul(key, self.bias), -2)
+        return super().table_by_keys(query, key) + ops.expand_dims(ops.matmul(self.in_score_dtype(key), self.bias), -2)
 
 
 @SCORES.register("activated_general")
