@@ -12,12 +12,10 @@ import tensorflow as tf
 
 from keras_attention.comparison.tasks import register_members
 from keras_attention.data import ImageDataset
-from keras_attention.models import BACKBONES
 from keras_attention.models.outputs import LOGITS
-from keras_attention.precision import dtype_policy, precision_of
 from keras_attention.timing import medians
 from keras_attention.training import build_model, compile_network, make_stages
-from keras_attention.training.networks import make_variables
+from keras_attention.training.networks import make_backbone, make_variables
 
 REPEATS = (5, 40)  # least and most
 SECONDS_OF_MEASURING = 3.0
@@ -47,15 +45,14 @@ def measure_cost(config, reference, image_size, class_names, members=()):
     """
     register_members(members)
     shape = ImageDataset("shape", tuple(class_names), image_size, None, None, None)
-    with dtype_policy(precision_of(config)):
-        base = reset_peak_memory()
-        step, infer, model, network = _calls(config, shape)
-        step()
-        step()
-        peak = peak_memory() - base
-        reference_step, reference_infer, *_ = _calls(reference, shape)
-        steps = medians_in_turn(step, reference_step)
-        inferences = medians_in_turn(infer, reference_infer)
+    base = reset_peak_memory()
+    step, infer, model, network = _calls(config, shape)
+    step()
+    step()
+    peak = peak_memory() - base
+    reference_step, reference_infer, *_ = _calls(reference, shape)
+    steps = medians_in_turn(step, reference_step)
+    inferences = medians_in_turn(infer, reference_infer)
     return {
         "parameters": int(model.count_params()),
         "trained_parameters": int(sum(np.prod(weight.shape) for weight in network.trainable_variables)),
@@ -70,7 +67,7 @@ def measure_cost(config, reference, image_size, class_names, members=()):
 
 def _calls(config, shape):
     """Functions for a training step and for inference on a batch; the model; and the network that is trained."""
-    backbone = BACKBONES.make(config.backbone, shape.image_size, config.network_width)
+    backbone = make_backbone(config, shape.image_size)
     model = build_model(config, shape, backbone)
     stage = make_stages(config, shape, model, backbone)[-1]
     network = stage.prepare()

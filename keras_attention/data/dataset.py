@@ -77,6 +77,10 @@ class ImageDataset:
         """The split with a given name."""
         return getattr(self, require_choice("split", name, SPLITS))
 
+    def labels(self, split):
+        """The labels of a split in its order, `(n,)`, integers from 0; no image is decoded for them."""
+        return self.split(split).labels()
+
     def evenly(self, split, count):
         """`count` examples in memory, spread evenly over a split, in its order.
 

@@ -1,7 +1,5 @@
 """The outputs of a model for a split, and the figures computed from them for `metrics.json`."""
 
-import numpy as np
-
 from keras_attention.maps import mean_figures, measure_maps
 from keras_attention.metrics import FLIPS, classification_metrics, headlines, mean_over_flips
 
@@ -33,8 +31,7 @@ def predict_split(model, dataset, split, batch_size=128, flipped=(), callbacks=N
     (2, True)
     """
     batches = dataset.batches(split, batch_size, **({"flipped": flipped} if flipped else {}))
-    labels = np.concatenate([labels.argmax(-1) for _, labels in batches.as_numpy_iterator()])
-    return model.predict(batches, verbose=0, callbacks=callbacks), labels
+    return model.predict(batches, verbose=0, callbacks=callbacks), dataset.labels(split)
 
 
 def predict_with_flips(model, dataset, split, flips, batch_size=128):

@@ -41,6 +41,10 @@ class FeatureDataset:
         """Number of whole batches in the training images."""
         return self.trained.steps(batch_size)
 
+    def labels(self, split):
+        """The labels of a split in its order, `(n,)`, integers from 0."""
+        return self.rows[split].labels()
+
     def batches(self, split, batch_size=32):
         """A split in its order: `(features, labels)`, a tuple of `(B, H, W, C)` and one-hot float32 `(B, classes)`."""
         read = self._reader(self.stores[split])

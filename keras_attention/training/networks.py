@@ -14,17 +14,24 @@ from keras_attention.seeding import seeded
 from keras_attention.training.optimizers import make_optimizer
 
 
+def make_backbone(config, image_size):
+    """The backbone that a configuration names, with random weights.
+
+    If its features are cached to the end of the run, it is in float32, so that they are the same in every precision.
+    """
+    with dtype_policy("float32" if config.learns_from_features else precision_of(config)):
+        return BACKBONES.make(config.backbone, image_size, config.network_width)
+
+
 def build_backbone(config, dataset):
     """The backbone that a configuration names, with its weights.
 
-    If the weights have no batch normalization, it is calibrated on training images. A backbone whose features are
-    cached, and that never learns, is in float32, so that its features are the same in every precision.
+    If the weights have no batch normalization, it is calibrated on training images.
 
     Raises:
         ValueError: the weights do not load, or the backbone does not have the part to freeze.
     """
-    with dtype_policy("float32" if config.learns_from_features else precision_of(config)):
-        backbone = BACKBONES.make(config.backbone, dataset.image_size, config.network_width)
+    backbone = make_backbone(config, dataset.image_size)
     if config.freeze:
         frozen_up_to(config, backbone)
     if config.weights is not None and not BACKBONES[config.backbone].load(backbone, config.weights).has_batch_norm:
