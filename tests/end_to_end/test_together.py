@@ -10,7 +10,7 @@ from keras_attention.memory import free_memory
 from keras_attention.training import train_together, what_is_shared
 from keras_attention.variants import make_variants
 
-NAMES = ["additive+softmax", "dot+sparsemax@block2_pool", "additive+hard", "additive+reinforced"]
+NAMES = ["additive+softmax@block2_pool", "additive+reinforced"]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def config(tmp_path_factory, data_dir):
         image_size=32,
         width=0.05,
         units=7,
-        epochs=3,
+        epochs=2,
         batch_size=16,
         dropout=0.2,
         attention_dropout=0.1,
@@ -85,7 +85,7 @@ def test_each_run_is_what_it_is_alone(configs, alone, tmp_path):
 
 
 def test_each_is_what_it_is_alone_in_bfloat16(configs, alone, tmp_path):
-    several = {name: configs[name].with_settings(precision="mixed_bfloat16") for name in list(configs)[-2:]}
+    several = {name: configs[name].with_settings(precision="mixed_bfloat16") for name in NAMES[:1]}
     for name, run in trained(several, tmp_path).items():
         assert run.metrics["precision"] == "mixed_bfloat16"
         require_same(run, alone(several[name]))
@@ -104,10 +104,10 @@ def test_every_score_and_every_alignment_are_what_they_are_alone(family, config,
 @pytest.mark.long
 def test_each_ends_on_its_own(config, alone, tmp_path):
     several = {
-        "long": config,
+        "long": config.with_settings(epochs=3),
         "short": config.with_settings(epochs=1, learning_rate=1e-3),
-        "impatient": config.with_settings(learning_rate=3e-2, patience=1),
-        "cut": config.with_settings(stop_after=1, optimizer="sgd", loss="focal"),
+        "impatient": config.with_settings(epochs=3, learning_rate=3e-2, patience=1),
+        "cut": config.with_settings(epochs=3, stop_after=1, optimizer="sgd", loss="focal"),
     }
     runs = trained(several, tmp_path)
     for name, each in several.items():
@@ -129,7 +129,7 @@ def test_what_was_cut_off_goes_on_from_its_last_epoch(configs, alone, tmp_path, 
         with pytest.raises(KeyboardInterrupt):
             train_together(list(configs.values()), [tmp_path / name for name in names])
     epochs = {name: len(Run(tmp_path / name).progress()[0]) for name in names}
-    assert list(epochs.values()) == [2, 2, 1, 1, 1, 1]
+    assert list(epochs.values()) == [2, 2, 1, 1]
     for some in (names[:2], names[2:]):
         for name, run in trained({name: configs[name] for name in some}, tmp_path).items():
             require_same(run, alone(configs[name]))
@@ -145,10 +145,10 @@ def test_a_run_that_diverges_stops_none_of_the_others(config, configs, alone, tm
 
 
 def test_more_than_the_memory_takes_are_trained_in_groups(configs, alone, tmp_path, monkeypatch):
-    """A step of three heads over 1 + 4 + 16 positions, with 16 images and 7 units, keeps about 226 kB."""
-    seams.free_memory(monkeypatch, lambda: 350_000)
-    some = {name: configs[name] for name in ("additive+softmax", "additive+hard", "additive+reinforced")}
-    with pytest.warns(UserWarning, match=r"^3 runs at once .* 0\.2 MB .* they are trained in 2 groups\.$"):
+    """A step of two heads over 1 + 4 + 16 positions and one over 1 + 64, with 16 images and 7 units, keeps 383 kB."""
+    seams.free_memory(monkeypatch, lambda: 600_000)
+    some = {name: config for name, config in configs.items() if name != "plain"}
+    with pytest.warns(UserWarning, match=r"^3 runs at once .* 0\.4 MB .* they are trained in 2 groups\.$"):
         runs = trained(some, tmp_path)
     for name, each in some.items():
         require_same(runs[name], alone(each))
