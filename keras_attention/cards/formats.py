@@ -4,7 +4,7 @@ import dataclasses
 import importlib.util
 import pathlib
 
-from keras_attention.arguments import invalid, require_choice
+from keras_attention.arguments import invalid, require_choice, unknown
 
 QUANTIZATIONS = ("float16", "dynamic", "int8")
 STATIC = "int8"  # the quantization that needs images to calibrate on
@@ -69,7 +69,9 @@ def check_formats(formats, quantize=None):
     """
     names = tuple(dict.fromkeys((formats,) if isinstance(formats, str) else formats))
     for name in names or ("",):
-        needs(*FORMATS[require_choice("format", name, FORMATS)].packages)
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS, "formats")
+        needs(*FORMATS[name].packages)
     if quantize is not None:
         require_choice("quantize", quantize, QUANTIZATIONS)
         _check_quantization(names, quantize)

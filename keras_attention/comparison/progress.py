@@ -11,7 +11,7 @@ def announce(comparison, plan, dataset, jobs=1, resume=False):
     at_once = f", {jobs} at a time" if jobs > 1 else ""
     lines = [dataset.described]
     lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
-    lines.append(f"        {_how_many(comparison, plan, resume)}{at_once}")
+    lines.append(f"        {_how_many(comparison, plan, resume)}{at_once}, in {plan.config.precision}")
     if plan.margin is not None:
         lines.append(f"margin  {plan.margin}: a difference in {METRICS[plan.metric].title} up to that does not count")
     lines.append(f"folder  {comparison.folder}")

@@ -15,6 +15,7 @@ from keras_attention.comparison.folder import Comparison
 from keras_attention.comparison.plan import Plan
 from keras_attention.config import DEFAULT_COMPARISON, TrainConfig
 from keras_attention.members import UNTIL
+from keras_attention.precision import precision_of
 from keras_attention.variants import DEFAULT_VARIANTS, make_variants
 
 NO_LEVEL = 1e-6  # a level below which no verdict can be given
@@ -49,7 +50,7 @@ def claim(config, variants, run, resume, overwrite, asked):
         raise invalid("`config` must hold settings.", "a TrainConfig", f"config={config!r}", TypeError)
     comparison = Comparison(run or f"runs/{(config or DEFAULT_COMPARISON).subject}-compare")
     saved = comparison.plan if resume and not comparison.abandoned else None
-    config = config or (saved.config if saved else DEFAULT_COMPARISON)
+    config = _in_one_precision(config or (saved.config if saved else DEFAULT_COMPARISON), saved)
     if variants is None:
         variants = saved.variants if saved else DEFAULT_VARIANTS
     variants = make_variants(variants, config.backbone)
@@ -65,6 +66,13 @@ def claim(config, variants, run, resume, overwrite, asked):
     if saved and comparison.looks:
         _require_a_fair_look(saved, plan, comparison.looks)
     return comparison, plan
+
+
+def _in_one_precision(config, saved):
+    """The settings with a precision in place of `auto`: runs that are added on another processor have the same."""
+    if config.precision != "auto":
+        return config
+    return config.with_settings(precision=saved.config.precision if saved else precision_of(config))
 
 
 def _require_a_fair_look(saved, plan, looks):

@@ -187,8 +187,9 @@ def _cannot_hold(form, graph, error):
 def _warn_if_slow(name, told):
     """Warns of a file in 8 bits that gains little; not while it is written, when what is said is not heard."""
     if told and told["times_as_fast"] < LEAST_SPEED:
-        speed = f"{told['times_as_fast']:.2f} times as fast as its float32 file"
-        warnings.warn(f"{name} int8 is only {speed} for one image on this processor.", stacklevel=3)
+        ratio = told["times_as_fast"]
+        speed = f"is only {ratio:.2f} times as fast as" if ratio > 1 else f"takes {1 / ratio:.2f} times as long as"
+        warnings.warn(f"{name} int8 {speed} its float32 file for one image on this processor.", stacklevel=3)
 
 
 def _line(name, folder, written):
@@ -205,7 +206,7 @@ def _check_may_replace(folder):
     """Raises `ValueError` unless the folder is missing, empty or an earlier export."""
     taken = next((parent for parent in folder.parents if parent.exists() and not parent.is_dir()), None)
     if taken:
-        raise invalid(f"{taken} is a file.", "a folder to write in", f"out={folder}")
+        raise invalid(f"{taken} is a file.", "a folder to write in", f"folder={str(folder)!r}")
     if (
         folder.is_file()
         or (folder.is_symlink() and not folder.exists())
@@ -214,7 +215,7 @@ def _check_may_replace(folder):
         raise invalid(
             f"{folder} holds something other than an export.",
             "a new folder, or the folder of an earlier export",
-            f"out={folder}",
+            f"folder={str(folder)!r}",
         )
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.arguments import invalid, reason
+from keras_attention.arguments import invalid
 from keras_attention.cards import FOLDER, check_force, refresh_listing
 from keras_attention.cards.formats import STATIC
 from keras_attention.export.int8 import Calibration
@@ -81,8 +81,8 @@ def export_run(
     images, calibration = _images(run, data, quantize, benchmark) if images is None else (images, None)
     remembered = read_split(run.folder)
     described = {
-        "name": run.folder.resolve().name,
-        "training": dataclasses.asdict(run.config),
+        "name": name_of(run),
+        "training": dataclasses.asdict(run.config) | {"precision": metrics.get("precision", run.config.precision)},
         "resize": run.config.resize,
         "result": headlines(metrics),
         "data": {
@@ -106,7 +106,15 @@ def _load(run):
 
 def default_folder(run):
     """`saved_models/<name of the run>`."""
-    return pathlib.Path(FOLDER) / run.folder.resolve().name
+    return pathlib.Path(FOLDER) / name_of(run)
+
+
+def name_of(run):
+    """The name of the folder of a run; of one of a comparison, `<comparison>-<variant>-seed-<seed>`."""
+    folder = run.folder.resolve()
+    if folder.parent.parent.name != "runs" or not folder.name.startswith("seed-"):
+        return folder.name
+    return "-".join((folder.parents[2].name, folder.parent.name, folder.name))
 
 
 def _images(run, data, quantize, benchmark):
@@ -120,8 +128,12 @@ def _images(run, data, quantize, benchmark):
         return _labelled(dataset), _drawn(dataset.train) if quantize == STATIC else None
     except (ValueError, OSError) as error:
         if quantize == STATIC:
-            expected = "the data of the run, or `data` with the place where they are"
-            raise invalid("int8 needs images of the training to calibrate on.", expected, reason(error)) from error
+            why, of_whom = str(error).split(" Expected ")[0].rstrip("."), "" if data else ", the data of the run"
+            raise invalid(
+                f"int8 needs images of the training to calibrate on, which cannot be read: {why}.",
+                "the data where they were when the run was trained, or `data` with the place where they are",
+                f"data={config.data!r}{of_whom}",
+            ) from error
         lost = ", and the benchmark has times and sizes only," if benchmark else ""
         warnings.warn(
             f"The export is compared on noise{lost or ','} because the data of the run do not load. {error}",

@@ -2,7 +2,9 @@
 
 import dataclasses
 
+import keras
 import pytest
+import seams
 
 from keras_attention import Comparison, TrainConfig
 from keras_attention.cli import compare as command_line
@@ -24,13 +26,30 @@ def plan_of(folder, config=None, variants=None, **asked):
 def test_without_arguments(tmp_path):
     plan = plan_of(tmp_path)
     assert [variant.name for variant in plan.variants] == ["plain", "multiscale", "additive+softmax"]
-    assert (plan.config, plan.seeds, plan.margin, plan.costs) == (DEFAULT_COMPARISON, 3, 0.02, True)
+    config = DEFAULT_COMPARISON.with_settings(precision="float32")
+    assert (plan.config, plan.seeds, plan.margin, plan.costs) == (config, 3, 0.02, True)
     assert plan_of(tmp_path, command_line._config(parser().parse_args(["compare"]))) == plan
 
 
 @pytest.mark.parametrize(("setting", "value"), [("seed", 7), ("data_dir", "elsewhere"), ("precision", "float32")])
 def test_other_seeds_ask_the_same_question(setting, value, tmp_path):
     assert plan_of(tmp_path, dataclasses.replace(DEFAULT_COMPARISON, **{setting: value})).margin == 0.02
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="bfloat16 was measured with TensorFlow alone")
+def test_all_runs_have_the_precision_of_the_first_ones(tmp_path, monkeypatch):
+    config = TrainConfig(data="photos", freeze="all", weights="imagenet")
+    (tmp_path / "cpuinfo").write_text("flags : amx_bf16\n")
+    with monkeypatch.context() as patch:
+        seams.place_of_the_processor(patch, tmp_path / "cpuinfo")
+        comparison, plan = claim(config, None, tmp_path / "it", False, False, NOTHING)
+        assert plan.config.precision == "mixed_bfloat16"
+    comparison.begin(plan)
+    for asked in (config, None, plan.config):
+        resumed = claim(asked, None, tmp_path / "it", True, False, NOTHING | {"seeds": 9})[1]
+        assert (resumed.config.precision, resumed.seeds) == ("mixed_bfloat16", 9)
+    with pytest.raises(ValueError, match=r"`precision` differs"):
+        claim(config.with_settings(precision="float32"), None, tmp_path / "it", True, False, NOTHING)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ def test_a_run_holds_its_export_with_its_card(finished):
     assert card["image_size"] == 32
     assert card["result"]["accuracy"] == finished.metrics["accuracy"]
     assert card["training"]["score"] == "additive"
+    assert card["training"]["precision"] == finished.metrics["precision"] == "float32", "not auto"
     assert finished.metrics["export_difference"] == card["formats"]["savedmodel"]["largest_difference"] <= 1e-4
 
 

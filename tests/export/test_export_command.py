@@ -1,12 +1,14 @@
 """`keras-attention export`: its arguments, its output, and its errors."""
 
 import json
+import pathlib
 
 import pytest
 
 from keras_attention.cards import is_card
 from keras_attention.cli import main
 from keras_attention.config import TrainConfig
+from keras_attention.export.run import default_folder
 from keras_attention.runs import Run
 
 pytest.importorskip("tf2onnx")
@@ -64,7 +66,8 @@ def test_several_formats_with_a_line_each(untrained_run, inside, capsys):
     [
         (
             ["--format", "onx"],
-            "Unknown format 'onx' (did you mean 'onnx'?). Expected one of: savedmodel, onnx, litert, openvino.",
+            "Unknown format 'onx' (did you mean 'onnx'?). Expected one of: savedmodel, onnx, litert, openvino. "
+            "Received: --format onx.",
         ),
         (["--format", "onnx,"], "Unknown format ''. Expected one of: savedmodel, onnx, litert, openvino."),
         (["--format", ""], "Unknown format ''. Expected one of: savedmodel, onnx, litert, openvino."),
@@ -78,6 +81,18 @@ def test_several_formats_with_a_line_each(untrained_run, inside, capsys):
 def test_unknown_names(arguments, message, untrained_run, inside, capsys):
     assert said(capsys, untrained_run.folder, *arguments).startswith(message)
     assert list(inside.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("runs/photos", "photos"),
+        ("runs/first/runs/dot+softmax/seed-3", "first-dot+softmax-seed-3"),
+        ("elsewhere/seed-3", "seed-3"),
+    ],
+)
+def test_runs_of_a_comparison_have_folders_of_their_own(folder, name, tmp_path):
+    assert default_folder(Run(tmp_path / folder)) == pathlib.Path("saved_models") / name
 
 
 def test_a_keras_file_is_no_run(untrained_run, inside, capsys):
