@@ -310,7 +310,7 @@ def test_data_that_are_gone_are_asked_for(run, tmp_path, capsys, monkeypatch):
         asked = ["export", str(run.folder), "--out", str(tmp_path / "out"), "--format", "onnx", "--quantize", "int8"]
         assert main(asked) == 2
         error = capsys.readouterr().err
-        needed = "int8 needs images of the training to calibrate on, which cannot be read: Unknown data source "
+        needed = "int8 needs images of the training to calibrate on, which cannot be read: There is no such folder"
         assert error.startswith(f"keras-attention: error: {needed}")
         assert "or --data with the place where they are. Received: " in error
         assert error.count("Expected") == error.count("Received") == 1
