@@ -209,7 +209,7 @@ def test_a_symbolic_call_promises_what_an_eager_one_gives(score, alignment, aske
         assert layer.compute_output_shape(*(array.shape for array in inputs)) == tuple(eager[0].shape)
 
 
-@pytest.mark.parametrize(("policy", "digit"), [("mixed_float16", 2**-8), ("mixed_bfloat16", 2**-5)])
+@pytest.mark.parametrize(("policy", "digit"), [("mixed_float16", 2**-8), ("mixed_bfloat16", 2**-4)])
 @every_query
 @every_member
 def test_half_precision(score, alignment, asked_by, policy, digit, features, queries):
@@ -219,7 +219,8 @@ def test_half_precision(score, alignment, asked_by, policy, digit, features, que
     assert {part.dtype_policy.name for part in (layer.score, layer.alignment, layer.dropout_layer)} == {policy}
     context, attention_map = layer(query, features, return_attention_scores=True)
     assert keras.backend.standardize_dtype(attention_map.dtype) == "float32"
-    # Inputs and projections have 11 or 8 bits, so a score near 10 has an error of 2⁻⁷ or 2⁻⁴, and a weight less.
+    # Inputs and projections have 11 or 8 bits, so a score near 10 has an error of 2⁻⁷ or 2⁻⁴, and a weight less. In
+    # bfloat16 `general` rounds twice, as its kernel is a projection too.
     expected = exact(query, features, return_attention_scores=True)
     np.testing.assert_allclose(numpy(attention_map), numpy(expected[1]), atol=digit)
     np.testing.assert_allclose(numpy(ops.cast(context, "float32")), numpy(expected[0]), atol=2 * digit)
