@@ -69,7 +69,7 @@ def claim(config, variants, run, resume, overwrite, asked):
 
 
 def _in_one_precision(config, saved):
-    """The settings with a precision in place of `auto`: runs that are added on another processor have the same."""
+    """The settings with a precision instead of `auto`: runs that are added on another processor must have the same."""
     if config.precision != "auto":
         return config
     return config.with_settings(precision=saved.config.precision if saved else precision_of(config))
