@@ -1,5 +1,7 @@
 """What a comparison is asked for → its folder and its plan, both checked."""
 
+import dataclasses
+
 from keras_attention.arguments import invalid, require_choice, require_number
 from keras_attention.comparison.contrasts import LEVEL
 from keras_attention.comparison.defaults import (
@@ -63,6 +65,10 @@ def claim(config, variants, run, resume, overwrite, asked):
     kept = {name: getattr(saved, name) for name in asked} if saved else _usual(asked, config, variants)
     given = {name: value for name, value in asked.items() if value is not None}
     plan = comparison.claim(Plan(config, variants, **kept | given), resume, overwrite)
+    if plan.config.precision == "auto":  # begun by an earlier version
+        plan = dataclasses.replace(
+            plan, config=plan.config.with_settings(precision=_precision_so_far(comparison, plan))
+        )
     if saved and comparison.looks:
         _require_a_fair_look(saved, plan, comparison.looks)
     return comparison, plan
@@ -73,6 +79,13 @@ def _in_one_precision(config, saved):
     if config.precision != "auto":
         return config
     return config.with_settings(precision=saved.config.precision if saved else precision_of(config))
+
+
+def _precision_so_far(comparison, plan):
+    """The precision of the runs that are finished, or if none is, of this processor."""
+    runs = (comparison.run(variant.name, seed) for variant in plan.variants for seed in plan.seed_numbers)
+    found = (run.metrics.get("precision") for run in runs if run.finished)
+    return next(filter(None, found), precision_of(plan.config))
 
 
 def _require_a_fair_look(saved, plan, looks):

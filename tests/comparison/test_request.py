@@ -52,6 +52,17 @@ def test_all_runs_have_the_precision_of_the_first_ones(tmp_path, monkeypatch):
         claim(config.with_settings(precision="float32"), None, tmp_path / "it", True, False, NOTHING)
 
 
+def test_a_comparison_of_an_earlier_version_keeps_the_precision_of_its_runs(tmp_path):
+    comparison, plan = claim(None, None, tmp_path / "it", False, False, NOTHING)
+    old = dataclasses.replace(plan, config=plan.config.with_settings(precision="auto"))
+    comparison.begin(old)
+    assert claim(None, None, tmp_path / "it", True, False, NOTHING)[1].config.precision == "float32"
+    run = comparison.run("plain", 0)
+    run.begin(old.config)
+    run.finish({"precision": "mixed_bfloat16"})
+    assert claim(None, None, tmp_path / "it", True, False, NOTHING)[1].config.precision == "mixed_bfloat16"
+
+
 @pytest.mark.parametrize(
     "config", [TrainConfig(), TrainConfig(data="photos"), DEFAULT_COMPARISON.with_settings(epochs=9)]
 )
