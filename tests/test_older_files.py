@@ -249,8 +249,10 @@ def test_the_weights_of_a_backup_with_the_older_names(rng, tmp_path):
         network.optimizer.build(network.trainable_variables)
         supervised.append(network)
     supervised[0].optimizer.iterations.assign(7)
-    supervised[0].save_weights(tmp_path / "backup.weights.h5")
-    supervised[1].load_weights(tmp_path / "backup.weights.h5")
+    run = Run(tmp_path / "run")
+    (run.folder / "backup").mkdir(parents=True)
+    supervised[0].save_weights(run.folder / "backup" / "epoch-000003.weights.h5")
+    run.load_backup(supervised[1])
     assert int(supervised[1].optimizer.iterations) == 7
     images = rng.uniform(size=(2, 16, 16, 3)).astype("float32")
     np.testing.assert_array_equal(newer(images), older_one(images))

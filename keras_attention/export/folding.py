@@ -113,7 +113,10 @@ def _copy(operation, with_bias):
 def _convolution(layer, inputs, kernel):
     """A convolution of groups, as TensorFlow has it; Keras compiles it with XLA, whose functions other formats lack."""
     layout = {"channels_last": "N{}C", "channels_first": "NC{}"}[layer.data_format].format("DHW"[-layer.rank :])
-    return tf.nn.convolution(inputs, kernel, layer.strides, layer.padding.upper(), layout, layer.dilation_rate)
+    found = tf.nn.convolution(inputs, kernel, layer.strides, layer.padding.upper(), layout, layer.dilation_rate)
+    # Keeps it apart from a bias or a normalization: TensorFlow joins them, and without oneDNN, which it has only on
+    # some processors, it then refuses groups (https://github.com/tensorflow/tensorflow/issues/53631).
+    return tf.ensure_shape(found, found.shape)
 
 
 def _folded_weights(linear, normalization):

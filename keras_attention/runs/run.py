@@ -7,13 +7,16 @@ Every file is written whole. `metrics.json` is written last: if it exists, the r
 import csv
 import shutil
 
+import keras
+import numpy as np
+
 from keras_attention.atomic import remove, remove_leftovers, replacing
 from keras_attention.config import TrainConfig
 from keras_attention.files import read_arrays, read_json, write_arrays, write_json
 from keras_attention.runs.data import IMAGES_OF_A_RUN
 from keras_attention.runs.folder import WorkFolder
 
-BACKUPS = "epoch-*.weights.h5"
+BACKUPS = "epoch-*"  # arrays; those of earlier versions are weights as Keras saves them
 
 
 class Run(WorkFolder):
@@ -42,7 +45,7 @@ class Run(WorkFolder):
         super().__init__(folder)
         self.model_path = self.folder / "model.keras"
         self.export_path = self.folder / "saved_model"
-        self.best_path = self.folder / "backup" / "best.weights.h5"
+        self.best_path = self.folder / "backup" / "best.npz"
         self.map_warnings_path = self.folder / "backup" / "map_warnings.json"
 
     @property
@@ -90,9 +93,9 @@ class Run(WorkFolder):
         folder = self.folder / "backup"
         folder.mkdir(exist_ok=True)
         write_json(folder / "seconds.json", seconds)
-        path = folder / f"epoch-{epochs:06d}.weights.h5"
+        path = folder / f"epoch-{epochs:06d}.npz"
         with replacing(path) as temporary:
-            network.save_weights(temporary)
+            _save_variables(temporary, network)
             if is_best:  # before the backup has its name: a run that continues from a backup has its best epoch
                 self._keep_as_best(temporary)
         for old in set(folder.glob(BACKUPS)) - {path}:
@@ -109,7 +112,11 @@ class Run(WorkFolder):
     def load_backup(self, model):
         """Loads the newest backup, of weights and optimizer, into the built and compiled model that made it."""
         model.optimizer.build(model.trainable_variables)
-        model.load_weights(self._newest_backup())
+        backup = self._newest_backup()
+        if backup.suffix == ".h5":
+            model.load_weights(backup)
+        else:
+            _load_variables(backup, _variables(model))
 
     def _newest_backup(self):
         return max((self.folder / "backup").glob(BACKUPS), default=None)
@@ -120,7 +127,7 @@ class Run(WorkFolder):
 
     def load_best(self, network):
         """Loads the weights of the best epoch so far, of the part of the classifier that is trained."""
-        network.load_weights(self.best_path)
+        _load_variables(self.best_path, network.weights)
 
     def save_model(self, model):
         """Writes `model.keras`, without the optimizer; during the run, it holds the best epoch so far.
@@ -153,3 +160,22 @@ class Run(WorkFolder):
         super().finish(metrics)
         remove(self.folder / "backup")
         remove_leftovers(self.folder)
+
+
+def _variables(network):
+    """The weights of a compiled network, and then what its optimizer keeps."""
+    return [*network.weights, *network.optimizer.variables]
+
+
+def _save_variables(path, network):
+    # In their order, as the same network is made again to load them: to name them, Keras searches all attributes of all
+    # layers, which takes as long as a step of ten heads.
+    arrays = [keras.ops.convert_to_numpy(variable) for variable in _variables(network)]
+    np.savez(path, **{str(number): array for number, array in enumerate(arrays)})
+
+
+def _load_variables(path, variables):
+    """Assigns the first arrays of a file to the variables."""
+    arrays = read_arrays(path)
+    for number, variable in enumerate(variables):
+        variable.assign(arrays[str(number)])

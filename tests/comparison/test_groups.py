@@ -33,7 +33,7 @@ def begun(task, epochs, best=True):
     rows = run.write_history([{"epoch": epoch + 1, "val_accuracy": 0.5} for epoch in range(epochs)])
     (run.folder / "backup").mkdir()
     write_json(run.folder / "backup" / "seconds.json", 1.0)
-    (run.folder / "backup" / f"epoch-{len(rows):06d}.weights.h5").touch()
+    (run.folder / "backup" / f"epoch-{len(rows):06d}.npz").touch()
     if best:
         run.best_path.touch()
 

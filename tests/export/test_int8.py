@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import seams
+from cases import some_now
 from PIL import Image
 
 from keras_attention import export_model, load_predictor
@@ -138,7 +139,7 @@ def test_weights_have_a_scale_for_each_channel(parts):
     assert all(list(weights[scales[kernel.name]].dims) == [kernel.dims[0]] for kernel in kernels)
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", some_now(FORMS, "onnx"))
 def test_parts_are_tried_until_one_passes(name, colour_model, coloured, tmp_path, monkeypatch):
     verify, asked = seams.verification_of_an_export(), []
 

@@ -2,11 +2,15 @@
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 import seams
+from cases import some_now
 
 from keras_attention.cards import is_card
 from keras_attention.export import FORMATS, export_model
@@ -294,7 +298,7 @@ OPTIONS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", some_now(OPTIONS, "entmax of the guide", "gelu", "a learned cosine"))
 def test_every_option_leaves(name, tmp_path):
     keras.utils.set_random_seed(2)
     images = keras.Input((32, 32, 3))
@@ -306,25 +310,24 @@ def test_every_option_leaves(name, tmp_path):
     assert max(form["largest_difference"] for form in card["formats"].values()) < 1e-5
 
 
-def inside(kind):
-    """A layer before the first convolution, as people put it into a backbone."""
-    layers = keras.layers
-    return {
-        "a model of augmentation": lambda: keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.1)]),
-        "a layer of augmentation": lambda: layers.RandomContrast(0.2),
-        "a model with normalization": lambda: keras.Sequential([layers.Conv2D(4, 3), layers.BatchNormalization()]),
-        "statistics of images": lambda: layers.Normalization(mean=[10.0, 20, 30], variance=[4.0, 9, 16]),
-    }[kind]()
+# Layers before the first convolution, as people put them into a backbone.
+INSIDE = {
+    "a model of augmentation": lambda: keras.Sequential(
+        [keras.layers.RandomFlip(), keras.layers.RandomRotation(0.1)],
+    ),
+    "a layer of augmentation": lambda: keras.layers.RandomContrast(0.2),
+    "a model with normalization": lambda: keras.Sequential(
+        [keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization()],
+    ),
+    "statistics of images": lambda: keras.layers.Normalization(mean=[10.0, 20, 30], variance=[4.0, 9, 16]),
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind",
-    ["a model of augmentation", "a layer of augmentation", "a model with normalization", "statistics of images"],
-)
+@pytest.mark.parametrize("kind", some_now(INSIDE, "a model of augmentation"))
 def test_what_people_put_into_a_backbone_leaves(kind, tmp_path):
     images = keras.Input((32, 32, 3))
-    features = keras.layers.Conv2D(6, 3, strides=4, name="conv")(inside(kind)(images))
+    features = keras.layers.Conv2D(6, 3, strides=4, name="conv")(INSIDE[kind]()(images))
     backbone = keras.Model(images, keras.layers.MaxPooling2D(2, name="pool")(features))
     model = attention_classifier(backbone, 3, attend=("conv",), query="pool", units=5)
     card = export_model(model, tmp_path / "one", ("a", "b", "c"), formats=tuple(FORMATS))
@@ -367,7 +370,7 @@ def nested(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["tutorial", "towers", "two levels"])
+@pytest.mark.parametrize("kind", some_now(["tutorial", "towers", "two levels"], "tutorial"))
 def test_maps_inside_models_leave_in_every_format(kind, tmp_path):
     backbone, attended = nested(kind)
     model = attention_classifier(backbone, 3, attend=attended, units=5)
@@ -381,7 +384,10 @@ def test_maps_inside_models_leave_in_every_format(kind, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "groups"),
-    [("Conv2D", 3), ("Conv2D", 6), ("Conv2D", 1), ("DepthwiseConv2D", None), ("SeparableConv2D", None)],
+    some_now(
+        [("Conv2D", 3), ("Conv2D", 6), ("Conv2D", 1), ("DepthwiseConv2D", None), ("SeparableConv2D", None)],
+        "Conv2D-3",
+    ),
 )
 def test_convolutions_of_groups_leave(layer, groups, tmp_path):
     """Keras compiles them with XLA, whose functions ONNX and LiteRT do not have."""
@@ -394,6 +400,33 @@ def test_convolutions_of_groups_leave(layer, groups, tmp_path):
     unlike_identity(model)
     card = export_model(model, tmp_path / "one", ("a", "b", "c"), formats=tuple(FORMATS))
     assert max(form["largest_difference"] for form in card["formats"].values()) < 2e-5
+
+
+WITHOUT_ONEDNN = """
+import sys
+import numpy as np, tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+print(model.serve(np.ones((2, 32, 32, 3), "float32"))["logits"].shape)
+"""
+
+
+@pytest.mark.slow
+def test_convolutions_of_groups_run_where_tensorflow_has_no_onednn(tmp_path):
+    """As on processors without AVX-512, where TensorFlow refuses groups in a convolution joined with what follows."""
+    images = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(6, 3, strides=4, padding="same", name="conv")(images)
+    folded = keras.layers.BatchNormalization()(keras.layers.Conv2D(6, 3, padding="same", groups=3)(x))
+    biased = keras.layers.Conv2D(6, 3, padding="same", groups=2, name="biased", activation="relu")(folded)
+    # Two layers read the convolution, so that its normalization is not folded.
+    split = keras.layers.Conv2D(6, 3, padding="same", groups=2, use_bias=False)(biased)
+    x = keras.layers.Add(name="sum")([keras.layers.BatchNormalization()(split), split])
+    model = attention_classifier(keras.Model(images, keras.layers.MaxPooling2D(2)(x)), 3, attend="sum", units=5)
+    unlike_identity(model)
+    export_model(model, tmp_path / "one", ("a", "b", "c"))
+    command = [sys.executable, "-c", WITHOUT_ONEDNN, str(tmp_path / "one")]
+    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout.split("\n")[-2:] == ["(2, 3)", ""], done.stderr
 
 
 # Network of `keras.applications` → the side of the images, and options that make it narrow.

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from cases import some_now
 from PIL import Image
 
 from keras_attention.data.images import decode_image
@@ -56,7 +57,7 @@ def _exported(kind, tiny_model, tmp_path_factory):
     return model, tf.saved_model.load(str(folder)), folder
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=some_now(MODELS, "plain", "classes", "heads"))
 def exported(request, tiny_model, tmp_path_factory):
     if request.param == "plain":
         return request.getfixturevalue("plain")

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import seams
 import tensorflow as tf
+from cases import some_now
 
 from keras_attention.config import TrainConfig
 from keras_attention.data import load
@@ -208,12 +209,19 @@ def change_the_order(backbone, dataset):
     return backbone, load(dict.fromkeys(COUNTS, arrays))
 
 
-@pytest.mark.parametrize(
-    "change", [change_weights, change_preprocessing, change_precision, change_a_pixel, change_the_order]
-)
+CHANGES = {
+    "weights": change_weights,
+    "preprocessing": change_preprocessing,
+    "precision": change_precision,
+    "a pixel": change_a_pixel,
+    "the order": change_the_order,
+}
+
+
+@pytest.mark.parametrize("change", some_now(CHANGES, "weights", "a pixel", "the order"))
 def test_what_changes_the_features_changes_the_key(change, tmp_path, backbone, dataset, predictions):
     cached(tmp_path, backbone, dataset)
-    other = cached(tmp_path, *change(backbone, dataset))
+    other = cached(tmp_path, *CHANGES[change](backbone, dataset))
     assert sum(predictions) > COUNTS["train"]
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
     assert other.folder.name.startswith("vgg16_bn-train-")
@@ -255,11 +263,20 @@ def half_written(path):
     path.rename(path.with_name(f".unfinished-1234-{path.name}"))
 
 
-@pytest.mark.parametrize(
-    ("damage", "warns"),
-    [(truncate, True), (empty, True), (flip_a_bit, True), (swap, True), (os.remove, False), (half_written, False)],
-)
-def test_damage_is_noticed_and_mended(damage, warns, tmp_path, backbone, dataset, expected, predictions):
+# Damage → how it is done, and whether a warning tells of it.
+DAMAGES = {
+    "truncated": (truncate, True),
+    "empty": (empty, True),
+    "a flipped bit": (flip_a_bit, True),
+    "swapped": (swap, True),
+    "removed": (os.remove, False),
+    "half written": (half_written, False),
+}
+
+
+@pytest.mark.parametrize("kind", some_now(DAMAGES, "a flipped bit", "swapped", "half written"))
+def test_damage_is_noticed_and_mended(kind, tmp_path, backbone, dataset, expected, predictions):
+    damage, warns = DAMAGES[kind]
     folder = cached(tmp_path, backbone, dataset).folder
     files = sorted(folder.rglob("*.npy"))
     damage(sorted((folder / "block3_pool").iterdir())[1])

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import seams
+from cases import some_now
 from keras import ops
 
 from keras_attention.layers import AdditiveScore, Attention, ConcatScore, Score
@@ -159,20 +160,21 @@ def gradients_of(layer, training, order=1):
     return step
 
 
+# Case → the member, whether it is told that it is trained, and whether all is compiled.
+GRAPHS = {name: (name, True, None) for name in MEMBERS} | {
+    "without training": ("additive", None, None),
+    "all compiled": ("additive", True, True),
+    "all compiled, without training": ("additive", None, True),
+}
+
+
 @on_tensorflow
-@pytest.mark.parametrize(
-    ("make", "training", "whole"),
-    [
-        *(pytest.param(make, True, None, id=name) for name, make in MEMBERS.items()),
-        pytest.param(MEMBERS["additive"], None, None, id="without training"),
-        pytest.param(MEMBERS["additive"], True, True, id="all compiled"),
-        pytest.param(MEMBERS["additive"], None, True, id="all compiled, without training"),
-    ],
-)
-def test_a_graph_gives_the_gradients_of_the_whole_table(make, training, whole, rng, monkeypatch, small_tiles):
+@pytest.mark.parametrize("case", some_now(GRAPHS, "additive", "activation with weights", "all compiled"))
+def test_a_graph_gives_the_gradients_of_the_whole_table(case, rng, monkeypatch, small_tiles):
     import tensorflow as tf
 
-    layer = built(make)
+    member, training, whole = GRAPHS[case]
+    layer = built(MEMBERS[member])
     specs = [tf.TensorSpec(shape) for shape in ANY_BATCH]
     traced = tf.function(gradients_of(layer, training), input_signature=None if whole else specs, jit_compile=whole)
     for batch in (BATCH, 1):
