@@ -191,10 +191,11 @@ figure.savefig(FOLDER / "02-dimension.png", dpi=110)
 r"""
 The variance of `dot` is d, as computed. At 1,024 dimensions its largest weight is 1.00 and the norm of the derivative
 .0003: of 49 places it sees one, and nothing tells it to look elsewhere. `scaled_dot` stays level, with a largest weight
-of about .11 and a norm of .20. The learned products do not help: `general` and `biased_general` start with random
-matrices that keep the variance of the query, so they grow as `dot` does. `cosine` fails the other way: directions of
-random vectors become orthogonal, so that all scores approach 0 and all weights 1/49. This is why it has a temperature
-$s$, which can be learned (`CosineScore(temperature=16, learned=True)`). The others stay within bounds.
+of about .11 and a norm of .20. `general` and its kin stay level too, because their random matrices are drawn so that
+scores begin at unit variance; drawn as Keras draws kernels (`kernel_initializer="glorot_uniform"`), they would keep the
+variance of the query and grow as `dot` does. `cosine` would fail the other way: directions of random vectors become
+orthogonal, so that their products approach 0 and all weights 1/49. This is why it has a temperature $s$, which is
+$\sqrt{d}$ unless another is given, and can be learned (`CosineScore(learned=True)`). The others stay within bounds.
 
 These are random vectors and untrained weights: training may shrink what is too large. That the problem is real in
 trained networks is a published result, not one of ours. Britz et al. (*Massive Exploration of Neural Machine

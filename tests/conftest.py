@@ -24,6 +24,7 @@ from keras_attention.models import BACKBONES
 # What takes a training to make, and is made once in every process that uses it.
 TRAINED = ("finished", "compared", "searched")
 TRAININGS = "tests/end_to_end/"
+SHARED = pathlib.Path(__file__).parents[2] / "shared"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -86,6 +87,20 @@ def cost():
         "reference_image_seconds": 0.002,
         "step_megabytes": 12.5,
     }
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """A folder beside the project with real data and small cases; skips where there is none."""
+
+    def folder(name):
+        if not (SHARED / name).is_dir():
+            pytest.skip(
+                f"{SHARED / name} does not exist; it is only for tests and experiments, not part of the project"
+            )
+        return SHARED / name
+
+    return folder
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ OTHERS = {
     "alignment_options": {"estimator": "reinforce"},
     "attend": ("stage2_relu",),
     "units": 7,
+    "normalize": "batch",
     "num_heads": 2,
     "pool_query": True,
     "supervise_attention": 0.3,

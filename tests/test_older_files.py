@@ -53,6 +53,7 @@ def older(config):
     settings = config.to_dict()
     settings |= {name: settings.pop(name) for name in MOVED}
     settings["test_flips"] = settings.pop("flips")
+    del settings["normalize"]
     settings["map_regularizers"] = older_regularizers(settings["map_regularizers"])
     return settings
 
@@ -152,6 +153,33 @@ def test_the_plan_of_a_comparison(tmp_path):
     assert variants[-1].config(comparison.plan.config).map_regularizers == {"spread": 0.5}
     more = ComparisonPlan(CONFIG, variants, 3, False)
     assert comparison.claim(more, resume=True) == more
+
+
+GLOROT = {"kernel_initializer": "glorot_uniform"}
+STARTS = {
+    "cosine": {"temperature": 1.0},
+    "general": GLOROT,
+    "biased_general": GLOROT,
+    "activated_general": GLOROT,
+    "scaled_dot": {},
+}
+
+
+@pytest.mark.parametrize("score", STARTS)
+def test_a_score_begins_as_it_did(score, tmp_path):
+    run = write_older_run(tmp_path / "run", CONFIG.with_settings(score=score))
+    assert (run.config.score_options, run.config.normalize) == (STARTS[score], "none")
+    plan = {"config": older(CONFIG), "variants": {"one": {"score": score}}, "seeds": 2, "costs": False}
+    write_json(tmp_path / "comparison" / "comparison.json", plan)
+    (variant,) = Comparison(tmp_path / "comparison").plan.variants
+    assert variant.config(CONFIG).score_options == STARTS[score]
+    # What people write by hand is as they would write it today.
+    assert TrainConfig.from_dict({"score": score}).score_options == {}
+
+
+def test_an_option_of_a_score_in_an_older_file_stays(tmp_path):
+    given = CONFIG.with_settings(score="cosine", score_options={"temperature": 4.0})
+    assert write_older_run(tmp_path, given).config.score_options == {"temperature": 4.0}
 
 
 def test_the_plan_and_the_winner_of_a_search(tmp_path):

@@ -20,7 +20,7 @@ from keras_attention.plugins import program
 from keras_attention.sources import EMBEDDED, require_source
 
 # Settings that are searched; a flag for one of them fixes it.
-SEARCHED = ("score", "alignment", "attend", "units", "num_heads", "dropout", "learning_rate")
+SEARCHED = ("score", "alignment", "attend", "units", "normalize", "num_heads", "dropout", "learning_rate")
 # Settings that a search decides itself.
 NOT_SHARED = ("stop_after", "train_on_validation")
 DESCRIPTION = """\
@@ -32,7 +32,7 @@ names of what is searched:
   score, alignment        see `keras-attention list`; score may also be none or uniform, the controls
   additive.activation …   options of a score or an alignment, tried with that one only
   attend                  attended layers; several are joined by +: block3_pool+block4_pool
-  units, num_heads, dropout, learning_rate
+  units, normalize, num_heads, dropout, learning_rate
 --fix NAME=VALUE fixes one of them, as does its flag, such as --units 64; --choose NAME=A,B narrows one.
 
 on several machines that share a folder:

@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from keras_attention.arguments import invalid, require_integer, require_number, require_truth
-from keras_attention.config import TrainConfig, with_current_names
+from keras_attention.config import TrainConfig, is_older, with_current_names, with_older_start
 from keras_attention.metrics import METRICS
 from keras_attention.variants import Variant
 
@@ -86,7 +86,7 @@ class Plan:
     @classmethod
     def from_dict(cls, plan):
         """The plan that `to_dict` gave."""
-        variants = variants_from_dict(plan["variants"])
+        variants = variants_from_dict(plan["variants"], plan["config"])
         known = {field.name: plan[field.name] for field in dataclasses.fields(cls) if field.name in plan}
         return cls(**known | {"config": TrainConfig.from_dict(plan["config"]), "variants": variants})
 
@@ -178,9 +178,12 @@ def _require_splits(plan):
         raise invalid("`folds` takes each fold in turn.", "`fold` left out", f"fold={plan.config.fold!r}")
 
 
-def variants_from_dict(variants):
-    """The `Variant`s of a plan as JSON holds them: name → settings."""
-    return tuple(Variant(name, _with_tuples(with_current_names(each))) for name, each in variants.items())
+def variants_from_dict(variants, config):
+    """The `Variant`s of a plan as JSON holds them, name → settings, beside the settings that they share."""
+    variants = {name: with_current_names(settings) for name, settings in variants.items()}
+    if is_older(config):
+        variants = {name: with_older_start(settings) for name, settings in variants.items()}
+    return tuple(Variant(name, _with_tuples(settings)) for name, settings in variants.items())
 
 
 def _with_tuples(settings):

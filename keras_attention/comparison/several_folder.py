@@ -44,7 +44,7 @@ class DatasetsPlan:
     @classmethod
     def from_dict(cls, plan):
         """The plan that `to_dict` gave."""
-        variants = plan["variants"] and variants_from_dict(plan["variants"])
+        variants = plan["variants"] and variants_from_dict(plan["variants"], plan["config"])
         return cls(plan["sources"], TrainConfig.from_dict(plan["config"]), variants, plan["options"])
 
     def extended(self, other):

@@ -4,7 +4,7 @@ from keras_attention.config.defaults import DEFAULT_COMPARISON, DEFAULT_SEARCH
 from keras_attention.config.model_settings import DEFAULT_BACKBONE
 from keras_attention.config.rules import UNIFORM, WHOLE_BACKBONE
 from keras_attention.config.setting import Setting, settings_of
-from keras_attention.config.train_config import TrainConfig, with_current_names
+from keras_attention.config.train_config import TrainConfig, is_older, with_current_names, with_older_start
 from keras_attention.config.weight_settings import VIEWS
 
 __all__ = [
@@ -16,6 +16,8 @@ __all__ = [
     "WHOLE_BACKBONE",
     "Setting",
     "TrainConfig",
+    "is_older",
     "settings_of",
     "with_current_names",
+    "with_older_start",
 ]

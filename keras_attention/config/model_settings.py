@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_attention.config.checks import Layers, MemberOf, Options, Truth, integer, number
+from keras_attention.config.checks import Layers, MemberOf, OneOf, Options, Truth, integer, number
 from keras_attention.config.rules import DISAGREEMENT, UNIFORM
 from keras_attention.config.setting import setting
 from keras_attention.members import members
@@ -60,6 +60,13 @@ class ModelSettings:
         integer(1, optional=True),
         "dimension in which query and features are compared; {none} compares them as they are",
         "N",
+    )
+    normalize: str = setting(
+        "none",
+        OneOf(("none", "layer", "batch")),
+        "what gives queries and keys unit variance before the score: layer (over the dimensions of each vector), batch "
+        "(each dimension over the images and positions) or none",
+        "NAME",
     )
     num_heads: int = setting(
         1,

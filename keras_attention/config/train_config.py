@@ -17,6 +17,14 @@ from keras_attention.seeding import kept
 # The names of settings and regularizers in older files → their names today.
 RENAMED = {"test_flips": "flips"}
 RENAMED_REGULARIZERS = {"sparsity": "spread", "agreement": DISAGREEMENT}
+# How scores began in files from before `normalize`, where they begin otherwise today.
+GLOROT = {"kernel_initializer": "glorot_uniform"}
+OLDER_STARTS = {
+    "cosine": {"temperature": 1.0},
+    "general": GLOROT,
+    "biased_general": GLOROT,
+    "activated_general": GLOROT,
+}
 
 
 def with_current_names(settings):
@@ -25,6 +33,17 @@ def with_current_names(settings):
     if isinstance(rates := settings.get("map_regularizers"), dict):
         settings["map_regularizers"] = {RENAMED_REGULARIZERS.get(name, name): rate for name, rate in rates.items()}
     return settings
+
+
+def is_older(settings):
+    """Whether settings are all those of a run, from before `normalize`."""
+    return "normalize" not in settings and {"score", "alignment", "precision"} <= set(settings)
+
+
+def with_older_start(settings):
+    """Settings from a file from before `normalize`, with the options that their score began with then."""
+    options = OLDER_STARTS.get(settings.get("score"), {})
+    return settings | {"score_options": options | settings.get("score_options", {})} if options else settings
 
 
 @with_arguments
@@ -123,6 +142,7 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         if not isinstance(settings, dict):
             raise invalid("The settings must be a JSON object.", '{"name": value, …}', settings)
         settings = with_current_names(settings)
+        settings = with_older_start(settings) if is_older(settings) else settings
         for name in settings:
             if name not in settings_of(cls):
                 raise unknown("setting", name, settings_of(cls))

@@ -35,12 +35,14 @@ and the power mean of the values in SimPool.
 from keras_attention.layers.alignment import (
     ALIGNMENTS,
     Alignment,
+    BudgetAlignment,
     EntmaxAlignment,
     HardAlignment,
     LocalMonotonicAlignment,
     LocalPredictiveAlignment,
     ReinforcedAlignment,
     SigmoidAlignment,
+    Softmax1Alignment,
     SoftmaxAlignment,
     SparsemaxAlignment,
 )
@@ -69,6 +71,7 @@ from keras_attention.layers.score import (
     ScaledDotScore,
     Score,
     UniformScore,
+    UnitProduct,
 )
 from keras_attention.layers.spatial import SpatialAttention
 
@@ -81,6 +84,7 @@ __all__ = [
     "Alignment",
     "Attention",
     "BiasedGeneralScore",
+    "BudgetAlignment",
     "ChannelNormalization",
     "Choices",
     "ConcatScore",
@@ -103,8 +107,10 @@ __all__ = [
     "ScaledDotScore",
     "Score",
     "SigmoidAlignment",
+    "Softmax1Alignment",
     "SoftmaxAlignment",
     "SparsemaxAlignment",
     "SpatialAttention",
     "UniformScore",
+    "UnitProduct",
 ]

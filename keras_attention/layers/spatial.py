@@ -3,9 +3,10 @@
 import keras
 from keras import ops
 
-from keras_attention.arguments import invalid, require_integer, require_number
+from keras_attention.arguments import invalid, require_choice, require_integer, require_number
 from keras_attention.layers.alignment import ALIGNMENTS, SampledAlignment
 from keras_attention.layers.attention import another_seed, mean_shares
+from keras_attention.layers.normalization import NORMALIZATIONS, make_normalizations
 from keras_attention.layers.regularization import map_regularizers
 from keras_attention.layers.score import SCORES
 from keras_attention.registry import PACKAGE
@@ -38,6 +39,10 @@ class SpatialAttention(keras.layers.Layer):
         map_regularizer: a `keras.regularizers.Regularizer` of the map, such as `MapEntropy`; a name in
             `MAP_REGULARIZERS`; its config; or a list of them. Each call adds its value for the returned maps to the
             loss.
+        normalize: what gives queries and keys unit variance before the score, after the projection to `units` if there
+            is one, for each head: `"layer"` over the dimensions of each vector, `"batch"` each dimension over the batch
+            and its positions, with a learned factor for each dimension; `"none"` leaves them as they are. A query map
+            is normalized on its own grid.
 
     Call arguments:
         query: `(B, dq)`, or `(B, K, dq)`, or `(B, h, w, dq)`.
@@ -52,7 +57,8 @@ class SpatialAttention(keras.layers.Layer):
 
     Raises:
         ValueError: features or a query of another rank, a query map over a feature map of unknown size, a number of
-            channels that is not a multiple of `num_heads`, or heads that would all be the same.
+            channels that is not a multiple of `num_heads`, heads that would all be the same, or `normalize` with a
+            score that compares nothing.
 
     Example:
 
@@ -66,7 +72,8 @@ class SpatialAttention(keras.layers.Layer):
 
     Reference:
         Query map: Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019. Query vector:
-        Jetley et al., *Learn to Pay Attention*, ICLR 2018.
+        Jetley et al., *Learn to Pay Attention*, ICLR 2018. Normalized queries and keys: Dehghani et al., *Scaling
+        Vision Transformers to 22 Billion Parameters*, ICML 2023, sec. 2.
     """
 
     def __init__(
@@ -78,6 +85,7 @@ class SpatialAttention(keras.layers.Layer):
         num_heads=1,
         seed=None,
         map_regularizer=None,
+        normalize="none",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -95,6 +103,11 @@ class SpatialAttention(keras.layers.Layer):
         self.map_regularizers = map_regularizers(map_regularizer)
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
         self.query_projection = self.key_projection = None
+        self.normalize = require_choice("normalize", normalize, NORMALIZATIONS)
+        self.query_normalizations, self.key_normalizations = [], []
+        if self.score.blind and self.normalize != "none":
+            name = SCORES.name_of(self.score)
+            raise invalid(f"`{name}` compares nothing to normalize.", '`normalize="none"`', f"normalize={normalize!r}")
 
     @property
     def projects(self):
@@ -113,16 +126,28 @@ class SpatialAttention(keras.layers.Layer):
         _check_shapes(query_shape, features_shape)
         key_shape = (features_shape[0], None, features_shape[-1])
         single_query_shape = (query_shape[0], 1, query_shape[-1])
+        given = query_shape, features_shape
         query_shape = (query_shape[0], None, query_shape[-1])
         if self.projects:
             self._build_projections(query_projection=query_shape, key_projection=key_shape)
             query_shape, key_shape = (*query_shape[:-1], self.units), (*key_shape[:-1], self.units)
+        self._build_normalizations(*((*shape[:-1], self.units if self.projects else shape[-1]) for shape in given))
         if not self.score.built:
             self.score.build(query_shape, key_shape)
         self.head_scores = self._make_head_scores(query_shape, key_shape)
         self._check_heads(features_shape[-1])
         if not self.alignment.built:
-            self.alignment.build((features_shape[0], self.num_heads, 1, None), single_query_shape)
+            keys = None if None in features_shape[1:3] else features_shape[1] * features_shape[2]
+            self.alignment.build((features_shape[0], self.num_heads, 1, keys), single_query_shape)
+
+    def _build_normalizations(self, query_shape, key_shape):
+        """One of the queries and one of the keys; for each head, if each has a projection."""
+        count, options = self.num_heads if self.projects else 1, {"dtype": self.dtype_policy}
+        self.query_normalizations = make_normalizations(self.normalize, count, name="query_normalization", **options)
+        self.key_normalizations = make_normalizations(self.normalize, count, name="key_normalization", **options)
+        for layers, shape in ((self.query_normalizations, query_shape), (self.key_normalizations, key_shape)):
+            for layer in layers:
+                layer.build(shape)
 
     def _make_head_scores(self, query_shape, key_shape):
         """A score for each head, or the same for all heads if it has no parameters that could differ."""
@@ -222,12 +247,17 @@ class SpatialAttention(keras.layers.Layer):
 
     def _scores(self, query, features):
         """Scores of every position for each head, `(B, h, 1, H·W)`, or for K query vectors `(B, h, K, 1, H·W)`."""
-        queries, keys = [query] * self.num_heads, [features] * self.num_heads
-        if self.projects:
-            queries = ops.split(self.query_projection(query), self.num_heads, axis=-1)
-            keys = ops.split(self.key_projection(features), self.num_heads, axis=-1)
+        queries = self._for_heads(query, self.query_projection, self.query_normalizations)
+        keys = self._for_heads(features, self.key_projection, self.key_normalizations)
         heads = [self._scores_of_head(*head) for head in zip(self.head_scores, queries, keys, strict=True)]
         return ops.stack(heads, axis=1)
+
+    def _for_heads(self, tensor, projection, normalizations):
+        """What each head compares: its part of the projection, normalized."""
+        parts = [tensor] if projection is None else ops.split(projection(tensor), self.num_heads, axis=-1)
+        if normalizations:
+            parts = [normalize(part) for normalize, part in zip(normalizations, parts, strict=True)]
+        return parts * (self.num_heads if projection is None else 1)
 
     def _policy_scores(self, query, features, training):
         """Keyword argument with the scores that REINFORCE trains: they train this layer, not the layers before it.
@@ -278,6 +308,7 @@ class SpatialAttention(keras.layers.Layer):
             "num_heads": self.num_heads,
             "seed": self.seed,
             "map_regularizer": [keras.saving.serialize_keras_object(one) for one in self.map_regularizers],
+            "normalize": self.normalize,
             **{
                 name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self._quantized_projections()
             },
@@ -289,6 +320,7 @@ class SpatialAttention(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
+        config = {"normalize": "none", **config}  # files of earlier versions lack it
         layer = super().from_config({name: value for name, value in config.items() if name not in PROJECTIONS})
         for name in PROJECTIONS:
             if name in config:

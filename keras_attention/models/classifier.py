@@ -31,6 +31,7 @@ def attention_classifier(
     activation=None,
     map_regularizer=None,
     disagreement=0.0,
+    normalize="none",
     name=None,
 ):
     """A classifier that attends to some feature maps of a backbone, with another feature map as the query.
@@ -64,6 +65,8 @@ def attention_classifier(
         activation: `"softmax"` or `"sigmoid"`, for a model whose output is probabilities; `None` leaves the logits.
         map_regularizer: regularizer of the maps of each attention layer; see `SpatialAttention`.
         disagreement: rate of a `MapDisagreement` of the maps of all attended layers; 0 adds none.
+        normalize: `"layer"`, `"batch"` or `"none"`, what gives queries and features unit variance before the score; see
+            `SpatialAttention`.
         name: name of the model.
 
     Returns:
@@ -102,6 +105,7 @@ def attention_classifier(
         "dropout": attention_dropout,
         "num_heads": num_heads,
         "map_regularizer": map_regularizer,
+        "normalize": normalize,
     }
     contexts, maps = _contexts(features, queries, score, alignment, options)
     joined = _with_disagreement(join([*pooled, *contexts], dropout), maps, disagreement)

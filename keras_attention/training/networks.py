@@ -63,6 +63,7 @@ def build_model(config, dataset, backbone=None):
             score=config.make_score(),
             alignment=config.make_alignment(),
             units=config.units,
+            normalize=config.normalize if config.attends else "none",
             num_heads=config.num_heads,
             pool_query=config.pool_query,
             attention_dropout=config.attention_dropout,

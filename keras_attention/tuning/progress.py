@@ -95,14 +95,15 @@ def described(settings):
     parts = [_network(settings), "+".join(settings["attend"])]
     for name, form in (
         ("units", "{} units"),
+        ("normalize", "normalized by {}"),
         ("num_heads", "{} heads"),
         ("dropout", "dropout {:g}"),
         ("learning_rate", "rate {:g}"),
     ):
-        if settings.get(name) not in (None, 0.0) and (name, settings[name]) != ("num_heads", 1):
+        if settings.get(name) not in (None, 0.0, "none") and (name, settings[name]) != ("num_heads", 1):
             parts.append(form.format(settings[name]))
     usual = {"score", "alignment", "score_options", "alignment_options", "attend"}
-    usual |= {"units", "num_heads", "dropout", "learning_rate"}
+    usual |= {"units", "normalize", "num_heads", "dropout", "learning_rate"}
     others = {name: value for name, value in settings.items() if name not in usual}
     return ", ".join([*parts, *(f"{name} {_short(value)}" for name, value in others.items())])
 

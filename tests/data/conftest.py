@@ -1,29 +1,11 @@
 """Small data for the tests of this folder: the embedded data set, made once, and trees of numbered images."""
 
-import pathlib
-
 import numpy as np
 import pytest
 from parts import parts_of
 from PIL import Image
 
 from keras_attention.data import load
-
-SHARED = pathlib.Path(__file__).parents[3] / "shared"
-
-
-@pytest.fixture(scope="session")
-def shared():
-    """A folder beside the project with real data and small cases; skips where there is none."""
-
-    def folder(name):
-        if not (SHARED / name).is_dir():
-            pytest.skip(
-                f"{SHARED / name} does not exist; it is only for tests and experiments, not part of the project"
-            )
-        return SHARED / name
-
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,14 @@ import pytest
 from keras import ops
 from members import LOCAL
 
-from keras_attention.layers import ALIGNMENTS, Alignment, SigmoidAlignment, SoftmaxAlignment
+from keras_attention.layers import (
+    ALIGNMENTS,
+    Alignment,
+    BudgetAlignment,
+    SigmoidAlignment,
+    SoftmaxAlignment,
+    SpatialAttention,
+)
 
 BATCH, QUERIES, KEYS = 2, 3, 7
 # True for visible keys. Their number differs between rows, so that the test notices a swapped axis.
@@ -32,6 +39,26 @@ def softmax(scores, temperature=1.0):
 
 def sigmoid(scores):
     return 1 / (1 + np.exp(-scores))
+
+
+def shifted_sigmoid(scores, bias):
+    return sigmoid(scores - np.log(scores.size))
+
+
+def softmax1(scores):
+    exponents = np.exp(scores - max(scores.max(), 0))
+    return exponents / (np.exp(-max(scores.max(), 0)) + exponents.sum())
+
+
+def budget(scores, k=3):
+    """By bisection, in double precision."""
+    if scores.size <= k:
+        return np.ones(scores.size)
+    low, high = scores.min() - 50, scores.max() + 50
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sigmoid(scores - middle).sum() > k else (low, middle)
+    return sigmoid(scores - low)
 
 
 def sparsemax(scores):
@@ -73,6 +100,10 @@ class Case(NamedTuple):
     def layer(self, **arguments):
         return ALIGNMENTS[self.name](**self.arguments, **arguments)
 
+    def alone(self, scores):
+        """The weights of these keys, without others; 1 for each if a budget exceeds them."""
+        return np.ones(scores.shape) if self.arguments.get("k", 0) > scores.shape[-1] else numpy(self.layer()(scores))
+
     def expected(self, scores):
         return np.apply_along_axis(self.formula, -1, scores.astype("float64"), **self.arguments)
 
@@ -80,7 +111,11 @@ class Case(NamedTuple):
 CASES = [
     Case("softmax", {}, softmax),
     Case("softmax", {"temperature": 0.3}, softmax),
+    Case("softmax1", {}, softmax1, normalized=False),
     Case("sigmoid", {}, sigmoid, normalized=False),
+    Case("sigmoid", {"bias": "log_n"}, shifted_sigmoid, normalized=False),
+    Case("budget", {"k": 2}, budget, normalized=False),
+    Case("budget", {"k": 0.5}, budget, normalized=False),
     Case("sparsemax", {}, sparsemax, sparse=True),
     Case("entmax", {}, entmax, sparse=True),
     Case("entmax", {"alpha": 1.1}, entmax, sparse=True),
@@ -99,7 +134,9 @@ if keras.backend.backend() != "tensorflow":
 WORKED = [
     ("softmax", {}, (0.0486, 0.3592, 0.5922)),
     ("softmax", {"temperature": 0.5}, (0.0049, 0.2676, 0.7275)),
+    ("softmax1", {}, (0.0358, 0.2643, 0.4357)),
     ("sigmoid", {}, (0.1192, 0.5, 0.6225)),
+    ("sigmoid", {"bias": "log_n"}, (0.0432, 0.25, 0.3547)),
     ("sparsemax", {}, (0, 0.25, 0.75)),
     ("entmax", {}, (0, 0.3260, 0.6740)),
     ("entmax", {"alpha": 2.0}, (0, 0.25, 0.75)),
@@ -135,11 +172,11 @@ def test_the_table_is_complete():
 def test_value_is_that_of_the_formula(case, scale, scores):
     weights = case.layer()(scale * scores)
     assert keras.backend.standardize_dtype(weights.dtype) == "float32"
-    # An exponent e/τ of 300 has a rounding error of 300 · 6e-8, and so has the logarithm of the weight.
-    tolerance = (
-        {"rtol": 5e-6, "atol": case.rounding} if case.sparse else {"rtol": 1e-6 + 2e-5 * (scale > 1), "atol": 1e-30}
-    )
-    np.testing.assert_allclose(numpy(weights), case.expected(scale * scores), **tolerance)
+    # An exponent e/τ of 300 has a rounding error of 300 · 6e-8, and so has the logarithm of the weight. A budget knows
+    # its threshold only as well as the sum of the weights, which may all be near 0 and 1.
+    absolute = case.sparse or case.name == "budget"
+    digits = {"rtol": 5e-6, "atol": case.rounding} if absolute else {"rtol": 1e-6 + 2e-5 * (scale > 1), "atol": 1e-30}
+    np.testing.assert_allclose(numpy(weights), case.expected(scale * scores), **digits)
 
 
 @pytest.mark.parametrize(("name", "arguments", "expected"), WORKED, ids=[row[0] for row in WORKED])
@@ -180,8 +217,7 @@ def test_masking_is_truncating(case, scores):
     weights = numpy(case.layer()(scores, mask=MASK))
     for place in np.ndindex(BATCH, QUERIES):
         visible = MASK[place]
-        alone = numpy(case.layer()(scores[place][visible]))
-        np.testing.assert_allclose(weights[place][visible], alone, rtol=2e-6, atol=1e-7)
+        np.testing.assert_allclose(weights[place][visible], case.alone(scores[place][visible]), rtol=2e-6, atol=1e-7)
 
 
 @every_case
@@ -247,7 +283,7 @@ def test_large_half_precision_scores_give_float32_weights(case, dtype, scores):
     # A row of equal scores has equal weights, so nothing overflowed.
     first = numpy(case.layer(dtype=f"mixed_{dtype}")(ops.full((1, KEYS), 1e4, dtype)))
     if case.name != "hard":  # which takes the first of equal scores
-        np.testing.assert_allclose(first, 1 / KEYS if case.normalized else 1, rtol=1e-6)
+        np.testing.assert_allclose(first, case.expected(np.full((1, KEYS), 1e4)), rtol=2e-6)
 
 
 @every_case
@@ -398,7 +434,7 @@ def test_a_score_of_minus_infinity_hides_its_key(case, dtype, gradients):
         weights = numpy(layer(ops.cast(scores, dtype), mask=mask))
         assert np.isfinite(weights).all()
         assert (weights[np.isinf(scores)] == 0).all()
-        np.testing.assert_array_equal(weights[3], [0, numpy(case.layer()(np.array([3.0])))[0], 0])
+        np.testing.assert_array_equal(weights[3], [0, case.alone(np.array([3.0]))[0], 0])
         (gradient,) = gradients(lambda scores, mask=mask: ops.sum(ops.square(layer(scores, mask=mask))), scores)
         assert np.isfinite(gradient).all()
     if case.normalized and case.name != "hard":
@@ -407,9 +443,40 @@ def test_a_score_of_minus_infinity_hides_its_key(case, dtype, gradients):
 
 @every_case
 def test_one_key_gets_everything(case):
-    weights = numpy(case.layer()(np.array([[-3.0], [0.0], [5.0]], "float32")))
-    expected = [[1]] * 3 if case.normalized else sigmoid(np.array([[-3.0], [0.0], [5.0]]))
-    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+    scores = np.array([[-3.0], [0.0], [5.0]], "float32")
+    expected = [[1]] * 3 if case.normalized else case.expected(scores)
+    np.testing.assert_allclose(case.alone(scores), expected, rtol=1e-6)
+
+
+def test_a_budget_is_spent_and_no_key_takes_more_than_one(scores):
+    for k in (0.5, 2, 4.5, KEYS):
+        weights = numpy(ALIGNMENTS["budget"](k=k)(30 * scores))
+        np.testing.assert_allclose(weights.sum(axis=-1), k, rtol=1e-5)
+        assert weights.max() <= 1
+    tall = np.zeros((1, 4000), "float32")
+    tall[0, :3] = 60
+    np.testing.assert_allclose(numpy(ALIGNMENTS["budget"](k=3)(tall))[0, :3], 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("k", "message"),
+    [
+        (0, "`k` is out of range. Expected a number above 0. Received: k=0."),
+        (KEYS + 1, f"`k` exceeds the number of keys. Expected at most {KEYS}. Received: k={KEYS + 1}."),
+    ],
+)
+def test_a_budget_out_of_range(k, message, scores):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        ALIGNMENTS["budget"](k=k)(scores)
+    if k:
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            SpatialAttention("dot", BudgetAlignment(k))(np.ones((1, 2)), np.ones((1, 1, KEYS, 2)))
+
+
+def test_open_softmax_may_look_nowhere():
+    weights = numpy(ALIGNMENTS["softmax1"]()(np.full((1, KEYS), -30.0, "float32")))
+    assert 0 < weights.sum() < 1e-11
+    np.testing.assert_allclose(numpy(ALIGNMENTS["softmax1"]()(np.array([200.0, -200.0], "float32"))), [1, 0], atol=1e-6)
 
 
 def test_a_mask_of_numbers_that_are_meant_to_be_added(scores):

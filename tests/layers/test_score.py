@@ -62,7 +62,8 @@ def euclidean(query, key, weights, squared=False):
     return -square if squared else -np.sqrt(square)
 
 
-def cosine(query, key, weights, temperature=1.0, learned=False):
+def cosine(query, key, weights, temperature=None, learned=False):
+    temperature = temperature or np.sqrt(len(query))
     temperature = np.exp(weights["log_temperature"]) if learned else temperature
     return temperature * (query @ key) / (np.linalg.norm(query) * np.linalg.norm(key))
 
@@ -147,6 +148,7 @@ CASES = [
     Case("activated_general", {}, activated_general, ("kernel", "bias"), 2, 13, scales=(1e-3, 0.1)),
     Case("euclidean", {}, euclidean),
     Case("euclidean", {"squared": True}, euclidean),
+    Case("cosine", {}, cosine),
     Case("cosine", {"temperature": 3.0}, cosine),
     Case("cosine", {"learned": True}, cosine, weights=("log_temperature",)),
 ]
@@ -160,7 +162,7 @@ WORKED = [
     ("general", {}, (np.eye(2),), (0.2689, 0.7311)),
     ("euclidean", {}, None, (0.1956, 0.8044)),
     ("euclidean", {"squared": True}, None, (0.1192, 0.8808)),
-    ("cosine", {}, None, (0.2689, 0.7311)),
+    ("cosine", {"temperature": 1.0}, None, (0.2689, 0.7311)),
 ]
 
 every_case = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{n}" for n, case in enumerate(CASES)])

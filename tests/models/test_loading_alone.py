@@ -27,6 +27,7 @@ SIDE, CLASSES = 8, 3
 # Forms of `attention_classifier`, which have classes that others do not have.
 FORMS = {
     "heads": {"num_heads": 2},
+    "normalized": {"normalize": "batch"},
     "classes": {"query": "classes", "disagreement": 0.1, "attend": ("fine", "maps")},
     "rewarded": {"alignment": "reinforced"},
     **{f"regularized-{name}": {"map_regularizer": name} for name in MAP_REGULARIZERS},

@@ -11,6 +11,8 @@ from keras_attention.layers.wide import WideLayer
 from keras_attention.registry import Registry
 
 ALIGNMENTS = Registry("alignment")
+# Below every real score, but above the lowest finite number, with which a key is hidden.
+HIDDEN = -1e30
 
 
 class Alignment(WideLayer):
@@ -91,6 +93,12 @@ class Alignment(WideLayer):
     def compute_mask(self, inputs, previous_mask=None):
         # The mask hides keys. No weight is hidden, so layers after this one get no mask.
         return None
+
+
+def visible_count(scores):
+    """The number of keys of each row that `align` sees and that are not hidden, `(..., 1)`."""
+    # A key whose score is NaN counts: it is not hidden.
+    return ops.sum(ops.where(scores < HIDDEN, 0.0, ops.ones_like(scores)), axis=-1, keepdims=True)
 
 
 def with_nan(weights, scores):

@@ -12,12 +12,9 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import require_choice, require_number
-from keras_attention.layers.alignment.base import ALIGNMENTS, Alignment, with_nan
+from keras_attention.layers.alignment.base import ALIGNMENTS, HIDDEN, Alignment, with_nan
 from keras_attention.layers.alignment.soft import softmax
 from keras_attention.layers.domains import Choices, Range
-
-# Below every real score, but above the lowest finite number, with which the base class hides a key.
-HIDDEN = -1e30
 
 ESTIMATORS = ("straight_through", "reinforce")
 

@@ -14,6 +14,7 @@ from keras_attention.layers.score.product import (
     DotScore,
     GeneralScore,
     ScaledDotScore,
+    UnitProduct,
 )
 from keras_attention.layers.score.similarity import CosineScore, EuclideanScore
 from keras_attention.layers.score.uniform import UniformScore
@@ -31,4 +32,5 @@ __all__ = [
     "ScaledDotScore",
     "Score",
     "UniformScore",
+    "UnitProduct",
 ]

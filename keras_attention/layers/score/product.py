@@ -8,6 +8,7 @@ from keras import ops
 from keras_attention.arguments import keras_object, require_truth
 from keras_attention.layers.domains import Choices
 from keras_attention.layers.score.base import SCORES, Score, WithBiases, WithKernels
+from keras_attention.registry import PACKAGE
 
 
 class ProductScore(Score):
@@ -79,6 +80,35 @@ class ScaledDotScore(ProductScore):
         return super().project_query(query) / math.sqrt(query.shape[-1])
 
 
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class UnitProduct(keras.initializers.RandomNormal):
+    """W (dq, dk) with independent normal entries of variance 1/(dq·dk): then kᵀWq has variance 1 if q and k have.
+
+    Args:
+        seed: seed of the numbers.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention.layers import UnitProduct
+    >>> keras.utils.set_random_seed(1)
+    >>> query, key = np.random.normal(size=(2, 2000, 64))
+    >>> products = np.sum(query @ np.asarray(UnitProduct()((64, 64))) * key, axis=-1)
+    >>> bool(0.8 < products.std() < 1.2)
+    True
+    """
+
+    def __init__(self, seed=None):
+        super().__init__(seed=seed)
+
+    def __call__(self, shape, dtype=None):
+        deviation = 1 / math.sqrt(math.prod(shape))
+        return keras.random.normal(shape, stddev=deviation, dtype=dtype, seed=self.seed)
+
+    def get_config(self):
+        return {"seed": super().get_config()["seed"]}
+
+
 @SCORES.register("general")
 class GeneralScore(WithKernels):
     """e = kᵀWq: a learned product; takes any two dimensions.
@@ -87,7 +117,10 @@ class GeneralScore(WithKernels):
     multiplications: the first projects the queries, the second the keys.
 
     Args:
-        **kwargs: `kernel_initializer`, `kernel_regularizer` and `kernel_constraint`, as in Keras.
+        kernel_initializer: as in Keras; `None` is `UnitProduct`, with which e has variance 1 at the start if query and
+            key have. The papers say nothing; with Keras's usual `"glorot_uniform"` e begins with the variance
+            2·dq·dk/(dq + dk), which for dq = dk is that of `dot`.
+        **kwargs: `kernel_regularizer` and `kernel_constraint`, as in Keras.
 
     Example:
 
@@ -101,6 +134,9 @@ class GeneralScore(WithKernels):
     """
 
     finite = True
+
+    def __init__(self, kernel_initializer=None, **kwargs):
+        super().__init__(kernel_initializer=kernel_initializer or UnitProduct(), **kwargs)
 
     def build(self, query_shape, key_shape):
         super().build(query_shape, key_shape)

@@ -77,8 +77,10 @@ class CosineScore(Score):
     A vector of zeros has no direction; it gets the score 0 and no gradient.
 
     Args:
-        temperature: s, above 0. At s = 1 weights differ little, because e is between −1 and 1.
-        learned: whether s is learned, starting from `temperature`. It is exp of a weight, so that it stays above 0.
+        temperature: s, above 0; `None` is √d, with which e has about unit variance, as in `scaled_dot`. At s = 1
+            weights differ little, because e is between −1 and 1.
+        learned: whether s is learned, starting from `temperature`. It is exp of a weight, so that it stays above 0. In
+            the paper it comes from a controller, for each query.
 
     Raises:
         ValueError: a temperature not above 0; query and key of different dimensions.
@@ -98,15 +100,16 @@ class CosineScore(Score):
     finite = True
     search_space = {"temperature": Range(1.0, 32.0, logarithmic=True), "learned": Choices((False, True))}
 
-    def __init__(self, temperature=1.0, learned=False, **kwargs):
+    def __init__(self, temperature=None, learned=False, **kwargs):
         super().__init__(**kwargs)
-        self.temperature = require_number("temperature", temperature, above=0)
+        self.temperature = None if temperature is None else require_number("temperature", temperature, above=0)
         self.learned = require_truth("learned", learned)
 
     def build(self, query_shape, key_shape):
         super().build(query_shape, key_shape)
         self.require_one_dimension(query_shape, key_shape)
-        logarithm = math.log(self.temperature)
+        self.start = self.temperature or math.sqrt(query_shape[-1])
+        logarithm = math.log(self.start)
         self.log_temperature = (
             self.add_weight(
                 name="log_temperature", shape=(), initializer=keras.initializers.Constant(logarithm), autocast=False
@@ -122,7 +125,7 @@ class CosineScore(Score):
         return ops.matmul(self._scaled(_direction(query)), ops.swapaxes(_direction(key), -1, -2))
 
     def _scaled(self, directions):
-        return directions * (self.temperature if self.log_temperature is None else ops.exp(self.log_temperature))
+        return directions * (self.start if self.log_temperature is None else ops.exp(self.log_temperature))
 
     def get_config(self):
         return {**super().get_config(), "temperature": self.temperature, "learned": self.learned}
