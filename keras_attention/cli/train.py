@@ -72,6 +72,9 @@ def summary(run):
     for layer, game in metrics.get("pointing_game", {}).items():
         if game["score"] is not None:
             lines.append(f"looks   {game['score']:.3f} at the object, {layer} (chance {game['chance']:.3f})")
+    for layer, entropy in metrics.get("map_entropy", {}).items():
+        course = f"{entropy['before']:.3f} before training, {entropy['after']:.3f} after"
+        lines.append(f"maps    entropy {course}, {layer} (1 even, 0 a single position)")
     lines.append(f"took    {metrics['seconds']:.0f} s of training, best epoch {metrics['best_epoch']}")
     picture = run.folder / "attention.png"
     lines.append(f"run     {run.folder}")

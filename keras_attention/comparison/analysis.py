@@ -145,6 +145,7 @@ def _of_variant(comparison, plan, variant, runs, own, judged):
         "chances": of_metrics("chances"),
         "spread": of_metrics("spread"),
         "maps": _maps(own, next(iter(runs.values())).metrics["count"] if runs else 0),
+        "map_entropy": _map_entropy(runs.values()),
         "cost": comparison.cost(name),
         "curves": {str(seed): _curve(run, plan.config.monitor) for seed, run in runs.items()},
     }
@@ -203,6 +204,19 @@ def _compare_costs(variants):
                 **{f"{name}_ratio": ratio for name, ratio in ratios.items()},
                 **{f"{name}_milliseconds": 1000 * plain[name] * ratio for name, ratio in ratios.items()},
             }
+
+
+def _map_entropy(runs):
+    """`{attended layer: {"before": …, "after": …}}`, means over the runs that noted it."""
+    courses = [run.metrics.get("map_entropy", {}) for run in runs]
+    layers = dict.fromkeys(layer for course in courses for layer in course)
+    return {
+        layer: {
+            when: float(np.mean([course[layer][when] for course in courses if layer in course]))
+            for when in ("before", "after")
+        }
+        for layer in layers
+    }
 
 
 def _maps(own, images):

@@ -21,13 +21,17 @@ class ValidationMetrics(keras.callbacks.Callback):
     Args:
         network: the network that predicts, which shares its weights with the one that is trained.
         dataset: the images or their features.
-        watch: called with the epoch and the outputs, such as a `MapWatch`.
+        watch: a `MapWatch`, which gets the outputs before training and after each epoch.
         callbacks: the callbacks whose hooks of a validation, `on_test_…`, are called meanwhile.
     """
 
     def __init__(self, network, dataset, watch, callbacks=()):
         super().__init__()
         self.network, self.dataset, self.watch, self.validation = network, dataset, watch, AsValidation(callbacks)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 0 and isinstance(self.network.output, dict):
+            self.watch.begin(predict_split(self.network, self.dataset, "validation")[0])
 
     def on_epoch_end(self, epoch, logs=None):
         outputs, labels = predict_split(self.network, self.dataset, "validation", callbacks=[self.validation])

@@ -89,12 +89,9 @@ def write_results(
     if pictures:
         _draw(run, keeper, metrics["confusion"], dataset.class_names, logits, examples, shown)
     training = {"parameters": int(model.count_params()), "precision": precision}
-    metrics |= (
-        _selection(keeper)
-        | training
-        | _data(dataset)
-        | {"grids": as_config(grids), "map_warnings": MapWatch(run.map_warnings_path).found}
-    )
+    metrics |= _selection(keeper) | training | _data(dataset) | {"grids": as_config(grids)}
+    watch = MapWatch(run.map_warnings_path)
+    metrics |= {"map_warnings": watch.found, "map_entropy": watch.course(metrics["best_epoch"])}
     run.finish(metrics)
     if export:
         _export(run, model, metrics, examples["image"])

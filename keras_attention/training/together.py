@@ -145,6 +145,8 @@ class Together:
             # Those that have ended are trained on, in vain, until it pays to trace a step without them.
             if not self.trained or 2 * len(going) <= len(self.trained):
                 self._trace(going)
+            if epoch == 0:
+                self._look_before()
             began = time.monotonic()
             self._steps(epoch, stream)
             found, labels = predict_split(self.observed, self.features, "validation")
@@ -160,6 +162,12 @@ class Together:
 
         self.trained, self.step = members, tf.function(step, autograph=False, reduce_retracing=True)
         self.observed = Joined({member: member.stage.observed for member in members})
+
+    def _look_before(self):
+        found, _ = predict_split(self.observed, self.features, "validation")
+        for member in self.trained:
+            if isinstance(found[member.name], dict):
+                member.watch.begin(found[member.name])
 
     def _steps(self, epoch, stream):
         for member in self.trained:

@@ -68,6 +68,8 @@ def require_same(run, other):
         np.testing.assert_allclose(weight, its, atol=1e-5)
     assert run.metrics["best_epoch"] == other.metrics["best_epoch"]
     assert run.metrics.keys() == other.metrics.keys()
+    for layer, entropy in other.metrics["map_entropy"].items():
+        assert run.metrics["map_entropy"][layer] == pytest.approx(entropy, abs=2e-4)
 
 
 def trained(configs, folder):

@@ -19,10 +19,12 @@ from keras_attention import TrainConfig, train
 from keras_attention.data import load
 from keras_attention.data.cluttered_digits import ClutteredDigits
 from keras_attention.evaluation import predict_split
-from keras_attention.maps import MEASURES
+from keras_attention.maps import MEASURES, entropy
 from keras_attention.maps.measures import OF_PIXELS
 from keras_attention.metrics import classification_metrics
+from keras_attention.models import attention_outputs
 from keras_attention.runs import Run, load_data
+from keras_attention.training import build_networks
 from keras_attention.training.networks import class_weights
 
 
@@ -103,6 +105,16 @@ def test_the_saved_model_is_the_best_epoch(finished, tiny):
     logits, labels = predict_split(keras.models.load_model(finished.model_path), dataset, "validation")
     figures = classification_metrics(logits, labels, dataset.class_names)
     assert figures["loss"] == pytest.approx(finished.metrics["validation"]["val_loss"], rel=1e-4)
+
+
+def test_how_even_the_maps_were_before_training_and_are_after(finished, tiny):
+    """Of the network as it was made, and of the one that is saved, on the validation images."""
+    dataset, course = load_data(tiny()), finished.metrics["map_entropy"]
+    networks = {"before": build_networks(tiny(), dataset)[1], "after": keras.models.load_model(finished.model_path)}
+    for when, network in networks.items():
+        outputs, _ = predict_split(attention_outputs(network), dataset, "validation")
+        for layer in ("block3_pool", "block4_pool"):
+            assert course[layer][when] == pytest.approx(entropy(outputs[f"attention_{layer}"]).mean(), abs=2e-4)
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_attention.files import write_json
 from keras_attention.layers import ALIGNMENTS, Alignment, SoftmaxAlignment, UniformScore
+from keras_attention.maps import entropy
 from keras_attention.models import attention_classifier
 from keras_attention.models.extremes import watched_blocks, with_extremes
 from keras_attention.training.map_watch import MapWatch
@@ -28,8 +30,10 @@ def predicted(model, images):
     return with_extremes(model).predict(images, verbose=0)
 
 
-def outputs(*pairs):
-    return {"logits": np.zeros((len(pairs), 3)), "attention_maps": np.array(pairs, "float32")}
+def outputs(*pairs, entropy=0.5):
+    """The outputs of a model of `with_extremes`: for each image the largest share, the evenness, and the entropy."""
+    numbers = np.array([(*pair, entropy) for pair in pairs], "float32")
+    return {"logits": np.zeros((len(pairs), 3)), "attention_maps": numbers}
 
 
 @pytest.fixture
@@ -76,7 +80,8 @@ def test_the_numbers_are_those_of_the_maps(images):
     model = classifier(num_heads=5, units=2)
     layer = model.get_layer("attention_maps")
     maps = keras.Model(model.input, layer.output[1]).predict(images, verbose=0).reshape(8, 5, -1)
-    expected = [(maps.max(-1) / maps.sum(-1)).min(-1), (maps.mean(-1) / maps.max(-1)).min(-1)]
+    entropies = np.mean([entropy(maps[:, [head]]) for head in range(5)], axis=0)
+    expected = [(maps.max(-1) / maps.sum(-1)).min(-1), (maps.mean(-1) / maps.max(-1)).min(-1), entropies]
     np.testing.assert_allclose(predicted(model, images)["attention_maps"].T, expected, rtol=1e-5)
     whole = model.predict(images, verbose=0)
     np.testing.assert_allclose(predicted(model, images)["logits"], whole, rtol=1e-5, atol=1e-6)
@@ -117,6 +122,26 @@ def test_a_resumed_run_does_not_warn_again(tmp_path):
     again = MapWatch(path)
     again(1, outputs((0.1, 1.0)))
     assert again.found == [{"layer": "maps", "maps": "even", "epoch": 1, "images": 1.0}]
+
+
+def test_the_entropy_before_training_and_after_the_best_epoch_is_kept(tmp_path):
+    path = tmp_path / "backup" / "map_warnings.json"
+    watch = MapWatch(path)
+    watch.begin(outputs((0.1, 0.5), entropy=0.9))
+    watch(0, outputs((0.1, 0.5), entropy=0.8))
+    again = MapWatch(path)  # of a run that is resumed
+    again(1, outputs((0.1, 0.5), entropy=0.7))
+    assert again.course(1) == {"maps": {"before": 0.9, "after": 0.8}}
+    assert again.course(2) == {"maps": {"before": 0.9, "after": 0.7}}
+    assert again.course(3) == MapWatch().course(1) == {}
+
+
+def test_what_an_earlier_version_kept_is_read(tmp_path):
+    path = tmp_path / "map_warnings.json"
+    write_json(path, [{"layer": "maps", "maps": "even", "epoch": 1, "images": 1.0}])
+    watch = MapWatch(path)
+    watch(1, outputs((0.1, 1.0)))  # does not warn
+    assert (len(watch.found), watch.course(2)) == (1, {})
 
 
 def test_every_alignment_says_whether_it_chooses():
