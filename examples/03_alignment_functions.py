@@ -47,12 +47,13 @@ An alignment turns the scores $e_1 \dots e_n$ of a query into the weights $a_1 \
 | `reinforced` | softmax inside a subset of the keys | the subset is drawn by a policy in training |
 
 All give a context $\sum_l a_l v_l$, but `sigmoid`: its weights may sum to anything, so its context is the *mean* of
-$a_l v_l$.
+$a_l v_l$. There are two more, near relatives of these: `softmax1`, whose weights may sum to less than 1, so that it can
+look nowhere, and `budget`, whose weights sum to a number of keys.
 
 ## The same scores for all
 
-The next cell passes one row of 24 scores, with two peaks of nearly the same height, through every member of
-`ALIGNMENTS`, outside of training. `local_predictive` also wants the query, of which it predicts where to look; here
+The next cell passes one row of 24 scores, with two peaks of nearly the same height, through each of these
+eight, outside of training. `local_predictive` also wants the query, of which it predicts where to look; here
 both are random. The place of a single query is the middle of the keys, where `local_monotonic` has its window of 7.
 """
 
@@ -61,7 +62,8 @@ keys = np.arange(24)
 scores = 3 * np.exp(-((keys - 6) ** 2) / 4) + 2.7 * np.exp(-((keys - 14) ** 2) / 8) - 1
 row = scores[None, None].astype("float32")  # (batch, queries, keys)
 query = keras.random.normal((1, 1, 8))
-alignments = {name: cls() for name, cls in ALIGNMENTS.items()}
+NAMES = ("softmax", "sigmoid", "local_monotonic", "local_predictive", "hard", "reinforced", "sparsemax", "entmax")
+alignments = {name: ALIGNMENTS[name]() for name in NAMES}
 weights = {name: align(row, query=query).numpy()[0, 0] for name, align in alignments.items()}
 
 columns = 3
@@ -175,7 +177,7 @@ def train(alignment):
 
 
 maps, figures = {}, {}
-for name in ALIGNMENTS:
+for name in NAMES:
     model, figures[name] = train(name)
     maps[name] = attention_maps(model, test_images)
     print(f"{name:17} test: mean ROC-AUC {figures[name]['roc_auc']:.3f}, loss {figures[name]['loss']:.3f}", flush=True)

@@ -127,9 +127,10 @@ figure.savefig(FOLDER / "08-score.png", dpi=110)
 """
 ## With every alignment
 
-A score knows nothing of what follows it. Each of the eight alignments turns the new scores into weights, and
+A score knows nothing of what follows it. Each of the ten alignments turns the new scores into weights, and
 `Attention` uses them as it uses those of any other score. The weights of each row sum to 1, but for `sigmoid`, whose
-weights are independent, and `local_predictive`, which lets them fall off with the distance from a predicted place.
+weights are independent, `softmax1`, which may look nowhere, `budget`, which spends 3, and `local_predictive`, which
+lets them fall off with the distance from a predicted place.
 """
 
 # %%
