@@ -54,7 +54,7 @@ INSIDE = {
     "metrics": [{"answers", "flips", "influence", "resampling"}, {"table"}],
     "runs": [{"data", "folder"}, {"run"}],
     "layers": [
-        {"domains", "wide", "preprocessing", "queries", "normalization"},
+        {"domains", "wide", "preprocessing", "queries", "normalization", "pooling", "gates"},
         {"score", "alignment", "regularization"},
         {"heads", "masks"},
         {"attention"},

@@ -48,6 +48,21 @@ from keras_attention.layers.alignment import (
 )
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.domains import Choices, Range
+from keras_attention.layers.gates import (
+    GATES,
+    ConvolutionalBlockAttention,
+    EfficientChannelAttention,
+    Gate,
+    SqueezeExcitation,
+)
+from keras_attention.layers.pooling import (
+    POOLINGS,
+    EfficientProbing,
+    GatedAttentionPooling,
+    GeneralizedMeanPooling,
+    Pooling,
+    SimPool,
+)
 from keras_attention.layers.preprocessing import ChannelNormalization
 from keras_attention.layers.queries import LearnedQueries
 from keras_attention.layers.regularization import (
@@ -77,7 +92,9 @@ from keras_attention.layers.spatial import SpatialAttention
 
 __all__ = [
     "ALIGNMENTS",
+    "GATES",
     "MAP_REGULARIZERS",
+    "POOLINGS",
     "SCORES",
     "ActivatedGeneralScore",
     "AdditiveScore",
@@ -88,11 +105,17 @@ __all__ = [
     "ChannelNormalization",
     "Choices",
     "ConcatScore",
+    "ConvolutionalBlockAttention",
     "CosineScore",
     "DotScore",
+    "EfficientChannelAttention",
+    "EfficientProbing",
     "EntmaxAlignment",
     "EuclideanScore",
+    "Gate",
+    "GatedAttentionPooling",
     "GeneralScore",
+    "GeneralizedMeanPooling",
     "HardAlignment",
     "LearnedQueries",
     "LocalMonotonicAlignment",
@@ -102,15 +125,18 @@ __all__ = [
     "MapRegularizer",
     "MapSpread",
     "MapTotalVariation",
+    "Pooling",
     "Range",
     "ReinforcedAlignment",
     "ScaledDotScore",
     "Score",
     "SigmoidAlignment",
+    "SimPool",
     "Softmax1Alignment",
     "SoftmaxAlignment",
     "SparsemaxAlignment",
     "SpatialAttention",
+    "SqueezeExcitation",
     "UniformScore",
     "UnitProduct",
 ]

@@ -93,7 +93,14 @@ def _followed_by_text(name):
 
 @needs_tensorflow
 @pytest.mark.parametrize(
-    ("page", "registry"), [("scores", "SCORES"), ("alignments", "ALIGNMENTS"), ("layers", "MAP_REGULARIZERS")]
+    ("page", "registry"),
+    [
+        ("scores", "SCORES"),
+        ("alignments", "ALIGNMENTS"),
+        ("layers", "MAP_REGULARIZERS"),
+        ("poolings", "POOLINGS"),
+        ("gates", "GATES"),
+    ],
 )
 def test_the_tables_of_the_reference_hold_the_registries(page, registry):
     rows = re.findall(r"^\| `(\w+)` \| \[(\w+)\]", (DOCS / "reference" / f"{page}.md").read_text("utf-8"), re.M)

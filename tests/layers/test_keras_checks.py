@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras.src.testing import TestCase
 
-from keras_attention.layers import ALIGNMENTS, SCORES, MapDisagreement
+from keras_attention.layers import ALIGNMENTS, GATES, POOLINGS, SCORES, MapDisagreement
 from keras_attention.registry import PACKAGE
 
 # Sizes that differ, so that an exchanged axis fails; scores without weights need one dimension.
@@ -49,6 +49,8 @@ PAIR = {"query_shape": QUERY, "key_shape": KEYS}
 CASES = {
     **{SCORES[name].__name__: Case({}, PAIR, TABLE) for name in SCORES},
     **{ALIGNMENTS[name].__name__: Case({}, TABLE, TABLE) for name in ALIGNMENTS},
+    **{POOLINGS[name].__name__: Case({}, IMAGE_MAP, (2, 4)) for name in POOLINGS},
+    **{GATES[name].__name__: Case({}, IMAGE_MAP, IMAGE_MAP) for name in GATES},
     "UniformScore": Case({}, PAIR, TABLE),
     "LocalPredictiveAlignment": Case({}, {"scores_shape": TABLE, "query_shape": QUERY}, TABLE),
     "Attention": Case({"score": "additive"}, {"query_shape": QUERY, "value_shape": KEYS}, QUERY),

@@ -10,7 +10,16 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention.layers import ALIGNMENTS, MAP_REGULARIZERS, SCORES, Attention, ChannelNormalization, UniformScore
+from keras_attention.layers import (
+    ALIGNMENTS,
+    GATES,
+    MAP_REGULARIZERS,
+    POOLINGS,
+    SCORES,
+    Attention,
+    ChannelNormalization,
+    UniformScore,
+)
 from keras_attention.models import (
     FocalCrossentropy,
     MaskDice,
@@ -64,6 +73,15 @@ def classifier(**options):
     return attention_classifier(backbone, CLASSES, **{"attend": "maps", "query": "maps", "units": 4} | options)
 
 
+def baselines():
+    """Every gate, one after the other, and every pooling of what is left."""
+    features = given = keras.Input((SIDE, SIDE, 4))
+    for name in GATES:
+        features = GATES[name](name=name)(features)
+    pooled = [POOLINGS[name](name=name)(features) for name in POOLINGS]
+    return keras.Model(given, keras.layers.Concatenate()(pooled))
+
+
 def compiled(optimizer, loss, mask_loss):
     model = attention_outputs(classifier(alignment="sigmoid"))
     losses = {"logits": loss(), **({} if mask_loss is None else {"attention_maps": mask_loss()})}
@@ -75,6 +93,7 @@ MODELS = {
     **{f"score-{name}": (pair, {"score": name}) for name in SCORES},
     **{f"alignment-{name}": (pair, {"alignment": name}) for name in ALIGNMENTS if name != "reinforced"},
     "attention-heads": (pair, {"num_heads": 2}),
+    "baselines": (baselines, {}),
     "score-uniform": (pair, {"score": UniformScore()}),
     **{f"classifier-{name}": (classifier, options) for name, options in FORMS.items()},
     **{
