@@ -23,6 +23,8 @@ the literature is a pair of them, given to `Attention` (sequences) or `SpatialAt
 | Shen et al., IJCAI 2018: reinforced self-attention | `Attention("additive", "reinforced")` | vectors |
 | Yan, Kawahara, Hamarneh, IPMI 2019: gate | `SpatialAttention(YAN, "sigmoid")` | map |
 | Peters, Niculae, Martins, ACL 2019 | `Attention("general", "entmax")` | vectors |
+| Amos, Koltun, Kolter, 2019: limited multi-label projection | `SpatialAttention("additive", "budget")` | vector |
+| Miller, 2023: attention off by one | `Attention("scaled_dot", "softmax1")` | vectors |
 | Psomas et al., ICCV 2023: SimPool | `SpatialAttention("scaled_dot", units=16)` | average |
 
 A query is a sequence of vectors, one vector for all positions, a map with a vector for each position, vectors that are

@@ -22,6 +22,18 @@ class Gate(keras.layers.Layer):
 
     Raises:
         ValueError: features of another rank.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention.layers import Gate
+    >>> class ScaleGate(Gate):
+    ...     def build_gate(self, channels):
+    ...         self.scale = self.add_weight(shape=(channels,), initializer="zeros")
+    ...     def call(self, features):
+    ...         return features * keras.ops.sigmoid(self.scale)
+    >>> np.asarray(ScaleGate()(np.ones((1, 1, 1, 2), "float32")))
+    array([[[[0.5, 0.5]]]], dtype=float32)
     """
 
     def build(self, features_shape):
@@ -154,7 +166,7 @@ class EfficientChannelAttention(Gate):
     >>> from keras_attention.layers import EfficientChannelAttention
     >>> layer = EfficientChannelAttention()
     >>> layer(np.ones((2, 7, 5, 256), "float32")).shape, layer.weights[0].shape
-    (TensorShape([2, 7, 5, 256]), (5, 1, 1))
+    (TensorShape([2, 7, 5, 256]), TensorShape([5, 1, 1]))
 
     Reference:
         Wang et al., *ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks*, CVPR 2020, eqs. 8

@@ -29,6 +29,17 @@ class Pooling(keras.layers.Layer):
 
     Raises:
         ValueError: features of another rank, or `return_attention_scores` of a pooling without a map.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention.layers import Pooling
+    >>> class LargestNorm(Pooling):
+    ...     def pool(self, features):
+    ...         weights = keras.ops.softmax(100 * keras.ops.norm(features, axis=-1))
+    ...         return keras.ops.einsum("bn,bnc->bc", weights, features), weights
+    >>> np.asarray(LargestNorm()(np.array([[1.0, 0], [0, 3]], "float32").reshape(1, 1, 2, 2)))
+    array([[0., 3.]], dtype=float32)
     """
 
     has_map = True

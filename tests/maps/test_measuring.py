@@ -91,7 +91,8 @@ def test_each_figure_is_that_of_its_function(report, model, arrays):
         expected |= {f"{name}/{block}": found for block, found in of_blocks[name].items()}
         expected[f"{name}/grad_cam"] = of_cam[name]["grad_cam"]
     for key, found in expected.items():
-        np.testing.assert_allclose(values[key], found, rtol=1e-3, atol=1e-4, err_msg=key)
+        # Rounding, which depends on the processor, may swap two pixels of nearly equal weight in a ranking.
+        np.testing.assert_allclose(values[key], found, rtol=1e-3, atol=5e-4, err_msg=key)
     assert (values["label"] == labels).all()
     logits = keras.ops.convert_to_numpy(model(images.astype("float32")))
     np.testing.assert_allclose(values["probabilities"], keras.ops.softmax(logits), rtol=1e-3, atol=1e-5)

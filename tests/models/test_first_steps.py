@@ -19,6 +19,9 @@ ATTENDED, QUERY = "block3_pool", "block5_pool"
 # Their first scores are often, and here for all images, so far apart that the map is a single 1, through which
 # sparsemax lets no gradient.
 NEVER_LEARN = {("general", "sparsemax"), ("biased_general", "sparsemax")}
+# The scores of `dot` are tens and hundreds: the policy σ(s·e + b) keeps or drops each key for certain, or, by rounding,
+# nearly so, and then its scale gets no gradient.
+CERTAIN = {("dot", "reinforced"): "policy_scale"}
 
 
 def marks(score, alignment):
@@ -98,7 +101,8 @@ def unmoved(alignment):
 
 @pytest.mark.parametrize(("score", "alignment"), PAIRS)
 def test_every_weight_moves(score, alignment):
-    assert unmoved(alignment)[score] == []
+    certain = CERTAIN.get((score, alignment))
+    assert [path for path in unmoved(alignment)[score] if path.split("/")[-1] != certain] == []
 
 
 def test_the_pairs_that_never_learn_are_members():

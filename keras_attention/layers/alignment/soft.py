@@ -150,7 +150,7 @@ class BudgetAlignment(Alignment):
     >>> import numpy as np
     >>> from keras_attention.layers import BudgetAlignment
     >>> np.asarray(BudgetAlignment(2)(np.array([[-2.0, 0.0, 0.5]]))).round(4)
-    array([[0.2891, 0.8183, 0.8926]], dtype=float32)
+    array([[0.3424, 0.7937, 0.8638]], dtype=float32)
 
     Reference:
         Amos, Koltun, Kolter, *The Limited Multi-Label Projection Layer*, arXiv 1906.08707, 2019, eqs. 4 to 8.
@@ -158,7 +158,7 @@ class BudgetAlignment(Alignment):
 
     normalized = False
     averages = False
-    search_space = {"k": Range(1, 8)}
+    search_space = {"k": Range(1, 4)}
 
     def __init__(self, k=3, **kwargs):
         super().__init__(**kwargs)
