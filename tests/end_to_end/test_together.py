@@ -62,7 +62,9 @@ def require_same(run, other):
     arrays, others = run.arrays(), other.arrays()
     assert arrays.keys() == others.keys()
     for name in arrays:
-        np.testing.assert_allclose(arrays[name], others[name], atol=1e-5, err_msg=name)
+        # Pixels of nearly equal weight may swap their places in the ranking that average precision is of.
+        places = 1e-3 if "pixel_average_precision" in name else 1e-5
+        np.testing.assert_allclose(arrays[name], others[name], atol=places, err_msg=name)
     models = [keras.models.load_model(each.model_path, compile=False) for each in (run, other)]
     for weight, its in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_allclose(weight, its, atol=1e-5)
@@ -96,6 +98,7 @@ def test_each_is_what_it_is_alone_in_bfloat16(configs, alone, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore:The maps of")  # those of `dot` begin as a single 1
 @pytest.mark.parametrize("family", ["all-scores", "all-alignments"])
 def test_every_score_and_every_alignment_are_what_they_are_alone(family, config, alone, tmp_path):
     configs = {variant.name: variant.config(config) for variant in make_variants([family])}
