@@ -16,6 +16,7 @@ from keras_attention.files import read_arrays, read_json, write_arrays, write_js
 from keras_attention.runs.data import IMAGES_OF_A_RUN
 from keras_attention.runs.folder import WorkFolder
 
+BEST = "best.npz"
 BACKUPS = "epoch-*"  # arrays; those of earlier versions are weights as Keras saves them
 
 
@@ -45,8 +46,13 @@ class Run(WorkFolder):
         super().__init__(folder)
         self.model_path = self.folder / "model.keras"
         self.export_path = self.folder / "saved_model"
-        self.best_path = self.folder / "backup" / "best.npz"
         self.map_warnings_path = self.folder / "backup" / "map_warnings.json"
+
+    @property
+    def best_path(self):
+        """The file with the weights of the best epoch so far, of a run over cached features."""
+        kept, earlier = (self.folder / "backup" / name for name in (BEST, "best.weights.h5"))
+        return earlier if earlier.exists() and not kept.exists() else kept
 
     @property
     def config(self):
@@ -112,22 +118,18 @@ class Run(WorkFolder):
     def load_backup(self, model):
         """Loads the newest backup, of weights and optimizer, into the built and compiled model that made it."""
         model.optimizer.build(model.trainable_variables)
-        backup = self._newest_backup()
-        if backup.suffix == ".h5":
-            model.load_weights(backup)
-        else:
-            _load_variables(backup, _variables(model))
+        _load(self._newest_backup(), model, _variables(model))
 
     def _newest_backup(self):
         return max((self.folder / "backup").glob(BACKUPS), default=None)
 
     def _keep_as_best(self, backup):
-        with replacing(self.best_path) as temporary:
+        with replacing(backup.with_name(BEST)) as temporary:
             shutil.copyfile(backup, temporary)
 
     def load_best(self, network):
         """Loads the weights of the best epoch so far, of the part of the classifier that is trained."""
-        _load_variables(self.best_path, network.weights)
+        _load(self.best_path, network, network.weights)
 
     def save_model(self, model):
         """Writes `model.keras`, without the optimizer; during the run, it holds the best epoch so far.
@@ -174,8 +176,11 @@ def _save_variables(path, network):
     np.savez(path, **{str(number): array for number, array in enumerate(arrays)})
 
 
-def _load_variables(path, variables):
-    """Assigns the first arrays of a file to the variables."""
+def _load(path, network, variables):
+    """Loads the first arrays of a backup into these variables; one of an earlier version as Keras loads weights."""
+    if path.suffix == ".h5":
+        network.load_weights(path)
+        return
     arrays = read_arrays(path)
     for number, variable in enumerate(variables):
         variable.assign(arrays[str(number)])

@@ -62,6 +62,22 @@ def test_the_newest_backup_stays_and_the_best_is_kept_apart(run, rng):
     assert int(made.optimizer.iterations) == steps
 
 
+def test_the_best_of_an_earlier_version_is_read_until_there_is_a_better_one(run, rng):
+    made, other = network(1), network(2)
+    train(made, rng)
+    (run.folder / "backup").mkdir()
+    made.save_weights(run.folder / "backup" / "best.weights.h5")
+    train(other, rng)
+    run.load_best(other)
+    for one, same in zip(state(made.weights), state(other.weights), strict=True):
+        np.testing.assert_array_equal(one, same)
+    train(made, rng)
+    run.back_up(made, 2, 1.5, is_best=True)
+    run.load_best(other)
+    for one, same in zip(state(made.weights), state(other.weights), strict=True):
+        np.testing.assert_array_equal(one, same)
+
+
 def test_a_damaged_backup_is_named(run, rng):
     made = network(1)
     train(made, rng)
