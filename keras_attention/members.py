@@ -1,7 +1,7 @@
 """What can be chosen by name, as known without loading Keras, which takes seconds.
 
-`members.json` is what the registries say of the scores, the alignments, the regularizers of maps and the backbones of
-this package. `python docs/tools/members.py` writes it, and a test compares it with them. As soon as the registries are
+`members.json` is what the registries say of the scores, the alignments, the poolings, the gates, the regularizers of maps and
+the backbones of this package. `python docs/tools/members.py` writes it, and a test compares it with them. As soon as the registries are
 loaded, as custom members need, they themselves are asked.
 """
 
@@ -22,6 +22,8 @@ PICTURE_FORMATS = ("png", "svg")  # formats of galleries
 REGISTRIES = {
     "score": ("layers", "SCORES"),
     "alignment": ("layers", "ALIGNMENTS"),
+    "pooling": ("layers", "POOLINGS"),
+    "gate": ("layers", "GATES"),
     "map_regularizer": ("layers", "MAP_REGULARIZERS"),
     "backbone": ("models", "BACKBONES"),
 }

@@ -1,4 +1,4 @@
-"""The networks to compare, by name: the controls, and any pair of a score and an alignment."""
+"""The networks to compare, by name: the controls, the baselines, and any pair of a score and an alignment."""
 
 import dataclasses
 import itertools
@@ -7,6 +7,7 @@ from keras_attention.arguments import invalid, unknown
 from keras_attention.config import DEFAULT_BACKBONE, UNIFORM
 from keras_attention.config.checks import CUSTOM
 from keras_attention.config.data_settings import OF_THE_IMAGES
+from keras_attention.config.rules import AVERAGE, OPTIONS_OF
 from keras_attention.members import members
 
 # Name → the settings of the control. Differences are taken to two references: the plain network, and the multi-scale
@@ -18,7 +19,14 @@ CONTROLS = {
 }
 REFERENCES = ("plain", "multiscale")
 DEFAULT_VARIANTS = (*REFERENCES, "additive+softmax")
-FAMILIES = ("all-scores", "all-alignments", "all")
+FAMILIES = ("all-scores", "all-alignments", "all-poolings", "all")
+MULTISCALE = {"score": None, "pooling": AVERAGE, "feature_gate": None}
+
+
+def baselines():
+    """Name → the settings of what the field compares attention with: a pooling, or gates, in a multi-scale head."""
+    poolings = {name: MULTISCALE | {"pooling": name} for name in members("pooling")}
+    return poolings | {name: MULTISCALE | {"feature_gate": name} for name in members("gate")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +87,11 @@ class Variant:
                 "train_on_validation=False",
                 "train_on_validation=True",
             )
-        settings = dict(self.settings)
-        for family in ("score", "alignment"):
+        settings = {"pooling": AVERAGE, "feature_gate": None, **self.settings}
+        for family, options in OPTIONS_OF.items():
             # The options of one score do not apply to another.
             if settings.get(family, getattr(base, family)) != getattr(base, family):
-                settings.setdefault(f"{family}_options", {})
+                settings.setdefault(options, {})
         return base.as_variant(**settings, **({} if seed is None else {"seed": seed}))
 
 
@@ -91,10 +99,11 @@ def make_variants(names, backbone=DEFAULT_BACKBONE):
     """Makes the variants of a comparison, each once, in the given order; missing references come first.
 
     Args:
-        names: texts as on the command line, or `Variant`s. A text is `plain`, `multiscale`, `uniform`, or
-            `<score>+<alignment>`; all but `plain` may end in `@<layer>` or `@<layer>+<layer>`, the attended layers.
-            `all-scores` means every score with softmax, `all-alignments` means `additive` with every alignment, and
-            `all` means the controls and all pairs.
+        names: texts as on the command line, or `Variant`s. A text is `plain`, `multiscale`, `uniform`, a name in
+            `POOLINGS` or `GATES`, or `<score>+<alignment>`; all but `plain` may end in `@<layer>` or
+            `@<layer>+<layer>`, the attended layers. `all-scores` means every score with softmax, `all-alignments` means
+            `additive` with every alignment, `all-poolings` means the poolings and the gates, and `all` means the
+            controls and all pairs.
         backbone: the name of the backbone that has the layers.
 
     Returns:
@@ -126,6 +135,13 @@ def make_variants(names, backbone=DEFAULT_BACKBONE):
     return (*(_parsed(name, backbone) for name in missing), *unique.values())
 
 
+def named_variant(name, backbone=DEFAULT_BACKBONE):
+    """One `Variant` by its name, as `make_variants` reads it; raises `ValueError` for a name that does not exist."""
+    if name.strip() in FAMILIES:
+        raise invalid(f"{name!r} names several networks.", "one of them, such as additive+softmax", f"variant={name!r}")
+    return _parsed(name.strip(), backbone)
+
+
 def _expanded(name, backbone):
     if isinstance(name, Variant):
         return [name]
@@ -139,6 +155,8 @@ def _names_of_family(name):
         return [f"{score}+softmax" for score in members("score")]
     if name == "all-alignments":
         return [f"additive+{alignment}" for alignment in members("alignment")]
+    if name == "all-poolings":
+        return list(baselines())
     if name == "all":
         pairs = itertools.product(members("score"), members("alignment"))
         return [*CONTROLS, *(f"{score}+{alignment}" for score, alignment in pairs)]
@@ -147,7 +165,8 @@ def _names_of_family(name):
 
 def _parsed(name, backbone):
     kind, at, layers = name.partition("@")
-    settings = dict(CONTROLS[kind]) if kind in CONTROLS else _pair(name, kind)
+    known = baselines() | CONTROLS
+    settings = dict(known[kind]) if kind in known else _pair(name, kind)
     if at:
         if kind == "plain":
             raise invalid("The plain network cannot attend to layers.", "plain", f"variants={name!r}")
@@ -159,7 +178,7 @@ def _pair(name, kind):
     score, plus, alignment = kind.partition("+")
     if not plus:
         pairs = [f"{score}+softmax" for score in members("score")]
-        choices = [*CONTROLS, *FAMILIES, *pairs, "<score>+<alignment>", "<score>+<alignment>@<layer>"]
+        choices = [*CONTROLS, *baselines(), *FAMILIES, *pairs, "<score>+<alignment>", "<score>+<alignment>@<layer>"]
         raise unknown("variant", name, choices, "variants")
     for family, part in (("score", score), ("alignment", alignment)):
         if part not in members(family):

@@ -54,7 +54,8 @@ INSIDE = {
     "metrics": [{"answers", "flips", "influence", "resampling"}, {"table"}],
     "runs": [{"data", "folder"}, {"run"}],
     "layers": [
-        {"domains", "wide", "preprocessing", "queries", "normalization", "pooling", "gates"},
+        {"domains", "map_layer", "wide", "preprocessing", "queries", "normalization"},
+        {"pooling", "gates"},
         {"score", "alignment", "regularization"},
         {"heads", "masks"},
         {"attention"},

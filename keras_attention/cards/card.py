@@ -55,12 +55,24 @@ def is_card(card):
             and _all(str, *card["class_names"], card["created"])
             and _all(int, card["image_size"])
             and card.get("resize", "stretch") in RESIZES
-            and _all(str, *(part[key] for part in card["attention"] for key in ("layer", "score", "alignment")))
+            and _all(str, *(part["layer"] for part in card["attention"]))
+            and all(_all(str, *names_of(part)) for part in card["attention"])
             and _all((int, float, type(None)), *((card["result"] or {}).get(name) for name in ("accuracy", "count")))
             and all(_is_format(form) for form in forms)
         )
     except (AttributeError, KeyError, TypeError):
         return False
+
+
+def looks_by(part):
+    """What makes a map, from its entry in a card: a score and an alignment joined by +, or the name of another."""
+    return "+".join(names_of(part))
+
+
+def names_of(part):
+    """The names of what makes a map, from its entry in a card."""
+    pair = "score" in part or "alignment" in part
+    return [part[family] for family in (("score", "alignment") if pair else ("pooling", "gate")) if pair or family in part]
 
 
 def _is_format(form):

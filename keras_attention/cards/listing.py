@@ -4,7 +4,7 @@ import pathlib
 import warnings
 
 from keras_attention.atomic import TEMPORARY, replacing
-from keras_attention.cards.card import CARD, read_card
+from keras_attention.cards.card import CARD, looks_by, read_card
 from keras_attention.text import cell, number
 
 FOLDER = "saved_models"
@@ -87,7 +87,7 @@ def _row(folder, card):
     names = [f"{name} {form['quantized'] or ''}".strip() for name, form in card["formats"].items()]
     layers = {}
     for part in card["attention"]:
-        layers.setdefault(f"{part['score']}+{part['alignment']}", []).append(part["layer"])
+        layers.setdefault(looks_by(part), []).append(part["layer"])
     parts = [f"{pair}@{'+'.join(names)}" for pair, names in layers.items()]
     return [
         folder.name,

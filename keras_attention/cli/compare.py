@@ -37,6 +37,9 @@ variants, separated by commas:
   additive+softmax                any score with any alignment, see `keras-attention list`
   scaled_dot+sparsemax@block4_pool
                                   the same with other attended layers, joined by +
+  gem, simpool, abmil, ep         a pooling instead of attention
+  se, cbam, eca                   gates after each pooling of the backbone; with --freeze, of the attended features
+  all-poolings                    all seven of these
   all-scores, all-alignments      every score with softmax, additive with every alignment
   all                             the controls, and every score with every alignment
 plain and multiscale, the references of all differences, are added if missing.

@@ -1,4 +1,4 @@
-"""`keras-attention list`: the score functions, the alignments and the backbones."""
+"""`keras-attention list`: the score functions, the alignments, the poolings, the gates and the backbones."""
 
 import textwrap
 
@@ -11,14 +11,15 @@ def add(commands):
     """Declares the command."""
     return commands.add_parser(
         "list",
-        help="list the score functions and alignments with their formulas and options, and the backbones",
-        description="Lists the score functions, the alignments and the backbones; each goes with all of the others.",
+        help="list the score functions, alignments, poolings and gates with their formulas and options, and the backbones",
+        description="Lists the score functions, the alignments and the backbones, each of which goes with all of the "
+        "others, and the poolings and gates that attention is compared with.",
     )
 
 
 def run(options):
     """Runs the command."""
-    for family in ("score", "alignment"):
+    for family in ("score", "alignment", "pooling", "gate"):
         _print(family, lambda layer: layer.options)
     _print("backbone", lambda backbone: {"attend": ",".join(backbone.attend), "query": backbone.query})
 

@@ -29,7 +29,8 @@ trains the winner on train and validation, measures it on test, draws where it l
 it does so on cluttered_digits."""
 EXAMPLES = """\
 names of what is searched:
-  score, alignment        see `keras-attention list`; score may also be none or uniform, the controls
+  score, alignment        see `keras-attention list`; score may also be none or uniform, the controls,
+                          or a pooling or a gate to compare attention with, such as gem or se
   additive.activation …   options of a score or an alignment, tried with that one only
   attend                  attended layers; several are joined by +: block3_pool+block4_pool
   units, normalize, num_heads, dropout, learning_rate
@@ -163,13 +164,21 @@ def _require_value(config, name, value):
     """Raises `ValueError` for an unknown score, alignment or layer."""
     settings = {}
     if name in ("score", "alignment"):
-        settings = {name: None if (name, value) == ("score", "none") else value, f"{name}_options": {}}
+        settings = {**_without_attention(name, value), f"{name}_options": {}}
     elif name == "attend":
         settings = {name: tuple(str(value).split("+"))}
     try:
         config.with_settings(**settings)
     except (TypeError, ValueError) as error:
         raise ValueError(f"`{name}` cannot be {value!r}. {error}") from error
+
+
+def _without_attention(name, value):
+    """The settings of a value of the score that is none, or the name of a baseline; of any other, the value itself."""
+    from keras_attention.variants import baselines
+
+    known = {"none": {"score": None}} | baselines()
+    return known.get(value, {name: value}) if name == "score" else {name: value}
 
 
 def _check_empty(given):

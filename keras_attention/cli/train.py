@@ -23,6 +23,8 @@ def add(commands):
     group = parser.add_argument_group("run")
     group.add_argument("--run", metavar="DIR", help="folder of the run (default runs/<data>-<score>…)")
     text = "start from the settings in a file: best.json of a search, or config.json of a run"
+    text = "a network by the name that `compare` gives it, such as dot+sparsemax, gem or se@block4_pool, instead of flags"
+    group.add_argument("--variant", metavar="NAME", help=text)
     group.add_argument("--from", dest="from_file", metavar="FILE", help=text)
     either = group.add_mutually_exclusive_group()
     either.add_argument("--resume", action="store_true", help="continue the run in that folder")
@@ -92,7 +94,27 @@ def _config(options):
     from keras_attention.config import TrainConfig
 
     begin = settings_from(options.from_file) if hasattr(options, "from_file") else TrainConfig()
-    return begin.with_settings(**given_settings(options))
+    return _with_given(begin, options)
+
+
+def _with_given(begin, options):
+    return begin.with_settings(**_given(options, begin))
+
+
+def _given(options, begin):
+    """The given settings, with those of `--variant`, for a run that begins from some settings."""
+    from keras_attention.arguments import invalid
+    from keras_attention.variants import named_variant
+
+    given = given_settings(options)
+    if not hasattr(options, "variant"):
+        return given
+    settings = named_variant(options.variant, given.get("backbone", begin.backbone)).settings
+    for name in settings:
+        if name in given:
+            what = f"The variant {options.variant!r} sets `{name}` already."
+            raise invalid(what, f"`variant` or `{name}`, not both", f"{name}={given[name]!r}")
+    return settings | given
 
 
 def _folder(options, config):
@@ -103,7 +125,7 @@ def _on_top_of_the_saved(options, config, folder):
     """The settings of the run in the folder with the given ones, or `config` if it has not begun."""
     from keras_attention.runs import Run
 
-    return config if Run(folder).abandoned else Run(folder).config.with_settings(**given_settings(options))
+    return config if Run(folder).abandoned else _with_given(Run(folder).config, options)
 
 
 def settings_from(path):

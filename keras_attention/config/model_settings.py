@@ -3,7 +3,7 @@
 import dataclasses
 
 from keras_attention.config.checks import Layers, MemberOf, OneOf, Options, Truth, integer, number
-from keras_attention.config.rules import DISAGREEMENT, UNIFORM
+from keras_attention.config.rules import AVERAGE, DISAGREEMENT, UNIFORM
 from keras_attention.config.setting import setting
 from keras_attention.members import members
 
@@ -51,6 +51,34 @@ class ModelSettings:
         "options of the alignment, such as estimator=reinforce",
         "KEY=VALUE",
         flag="--alignment-option",
+    )
+    pooling: str = setting(
+        AVERAGE,
+        MemberOf("pooling", (AVERAGE,)),
+        "what pools the attended layers of the multi-scale head, where the score is {none}: average, or a pooling of "
+        "`keras-attention list`",
+        "NAME",
+    )
+    pooling_options: dict = setting(
+        {},
+        Options(what="option of the pooling"),
+        "options of the pooling, such as units=64",
+        "KEY=VALUE",
+        flag="--pooling-option",
+    )
+    feature_gate: str | None = setting(
+        None,
+        MemberOf("gate", optional=True),
+        "gate after each pooling of the backbone, see `keras-attention list`; with `freeze`, of the attended features "
+        "alone, on their way to the head",
+        "NAME",
+    )
+    feature_gate_options: dict = setting(
+        {},
+        Options(what="option of the gate"),
+        "options of the gate, such as reduction=8",
+        "KEY=VALUE",
+        flag="--feature-gate-option",
     )
     attend: tuple | None = setting(
         None, Layers(), "attended layers; without any, the plain network", "A,B", usual="the usual ones of the backbone"
@@ -104,6 +132,18 @@ class ModelSettings:
         return bool(self.attend) and self.score not in (None, UNIFORM)
 
     @property
+    def kind(self):
+        """What is between the feature maps and the head, in the words that name a variant of a comparison."""
+        if not self.attend:
+            pair = "plain"
+        elif self.score is None:
+            pair = "multiscale" if self.pooling == AVERAGE else self.pooling
+        else:
+            pair = self.score if self.score == UNIFORM else f"{self.score}+{self.alignment}"
+        gated = [] if self.feature_gate is None else [self.feature_gate]
+        return "+".join(gated if gated and pair == "multiscale" else [*gated, pair])
+
+    @property
     def network_width(self):
         """The width of the backbone: the setting, or if `None`, the width that fits the weights."""
         return self.width or (1.0 if self.weights else NARROW)
@@ -124,6 +164,18 @@ class ModelSettings:
         if self.score in (None, UNIFORM):
             return None if self.score is None else UniformScore()
         return SCORES.make(self.score, self.score_options, **({"units": self.units} if self.units else {}))
+
+    def make_pooling(self):
+        """A new pooling, as the settings say; `None` for the average."""
+        from keras_attention.layers import POOLINGS
+
+        return None if self.pooling == AVERAGE else POOLINGS.make(self.pooling, self.pooling_options)
+
+    def make_feature_gate(self):
+        """A new gate, as the settings say; `None` if there is none."""
+        from keras_attention.layers import GATES
+
+        return None if self.feature_gate is None else GATES.make(self.feature_gate, self.feature_gate_options)
 
     def make_map_regularizers(self):
         """New regularizers of each map, and the rate of the disagreement of all maps, as the settings say."""

@@ -6,7 +6,11 @@ from keras_attention.members import members
 WHOLE_BACKBONE = "all"
 UNIFORM = "uniform"  # the control that gives every position the same weight
 DISAGREEMENT = "disagreement"  # a regularizer of the maps of several layers
-OF_A_VARIANT = ("score", "alignment", "score_options", "alignment_options")  # the variants of a comparison set them
+AVERAGE = "average"  # the pooling of the multi-scale head
+# Setting of a family of layers → the setting of their options; the variants of a comparison set them.
+OPTIONS_OF = {family: f"{family}_options" for family in ("score", "alignment", "pooling", "feature_gate")}
+OF_A_VARIANT = (*OPTIONS_OF, *OPTIONS_OF.values())
+FAMILY = {"feature_gate": "gate"}  # setting → the family of its members, if the names differ
 POOL = "_pool"  # may be left out of the value of `freeze`
 
 
@@ -25,7 +29,19 @@ def check_rules(config):
 
 def _network(config):
     no_score = config.score in (None, UNIFORM) and bool(config.score_options)
-    return ((no_score, "score_options", "The controls have no score options.", "another `score`"),)
+    pools, gates = config.pooling != AVERAGE, config.feature_gate is not None
+    beside, nothing = pools and config.score is not None, not config.attend
+    attends = "at least one layer in `attend`"
+    frozen = gates and nothing and bool(config.freeze)
+    no_pooling, no_gate = config.pooling_options and not pools, config.feature_gate_options and not gates
+    return (
+        (no_score, "score_options", "The controls have no score options.", "another `score`"),
+        (beside, "pooling", "A pooling takes the place of attention.", "`score=None`"),
+        (pools and nothing, "pooling", "A pooling needs attended layers.", attends),
+        (frozen, "feature_gate", "A frozen backbone leaves only attended features to gate.", attends),
+        (no_pooling, "pooling_options", "The average has no options.", "another `pooling`"),
+        (no_gate, "feature_gate_options", "There is no gate.", "`feature_gate`"),
+    )
 
 
 def _fine_tuning(config):
@@ -94,7 +110,8 @@ def _check_regularizers(config):
 
 
 def _check_options(config):
-    for family, name in (("score", config.score), ("alignment", config.alignment)):
+    for setting, options in OPTIONS_OF.items():
+        family, name = FAMILY.get(setting, setting), getattr(config, setting)
         if name in members(family):  # unlike a control
-            for option in getattr(config, f"{family}_options"):
+            for option in getattr(config, options):
                 require_option(family, name, option, members(family)[name].options)

@@ -7,7 +7,7 @@ from keras_attention.arguments import invalid, require_choice, unknown
 from keras_attention.config.checks import CUSTOM
 from keras_attention.config.data_settings import DataSettings
 from keras_attention.config.model_settings import DEFAULT_BACKBONE, ModelSettings
-from keras_attention.config.rules import DISAGREEMENT, POOL, UNIFORM, WHOLE_BACKBONE, check_rules
+from keras_attention.config.rules import AVERAGE, DISAGREEMENT, POOL, UNIFORM, WHOLE_BACKBONE, check_rules
 from keras_attention.config.setting import settings_of, with_arguments
 from keras_attention.config.training_settings import TrainingSettings
 from keras_attention.config.weight_settings import WeightSettings
@@ -75,13 +75,15 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
             self.try_layers()
 
     def try_layers(self):
-        """Makes the score and the alignment, and raises what they refuse; it loads Keras, which takes seconds.
+        """Makes the score, the alignment, the pooling and the gate, and raises what they refuse; it loads Keras, which takes seconds.
 
         It is done for all settings that are made once Keras is loaded.
         """
         with kept():  # a layer that samples draws a seed when it is made
             self.make_score()
             self.make_alignment()
+            self.make_pooling()
+            self.make_feature_gate()
 
     @property
     def freezes_all(self):
@@ -122,11 +124,7 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
     @property
     def name(self):
         """A short name for a run: data, backbone unless it is the default, score and alignment."""
-        if not self.attend:
-            return f"{self.subject}-plain"
-        if not self.attends:
-            return f"{self.subject}-{self.score or 'multiscale'}"
-        return f"{self.subject}-{self.score}-{self.alignment}"
+        return f"{self.subject}-{self.kind.replace('+', '-')}"
 
     def to_dict(self):
         """The settings as plain data, as JSON holds them."""
@@ -175,7 +173,8 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
     def as_variant(self, **settings):
         """A copy with other settings, for one of several networks that share the remaining settings.
 
-        Settings of attention are dropped for a network without attention, and settings of several maps for one map.
+        Settings of attention are dropped for a network without attention, settings of several maps for one map, and the
+        pooling for a network without a multi-scale head.
         """
         settings = self._following_backbone(settings)
         attend, score = (settings.get(name, getattr(self, name)) for name in ("attend", "score"))
@@ -185,6 +184,8 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         elif len(attend) == 1:
             rates = {name: rate for name, rate in self.map_regularizers.items() if name != DISAGREEMENT}
             left_out = {"map_regularizers": rates}
+        if not attend or score is not None:
+            left_out |= {"pooling": AVERAGE, "pooling_options": {}}
         return dataclasses.replace(self, **left_out | settings)
 
     def differences(self, other):

@@ -14,7 +14,6 @@ from keras_attention.export.decoding import SQUARES
 from keras_attention.export.saved_model import ENDPOINTS
 from keras_attention.export.writing import figures_of
 from keras_attention.files import write_json
-from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.models.grids import map_grids
 from keras_attention.models.outputs import LABELS, LOGITS, PROBABILITIES, attended_layer, attention_layers
 from keras_attention.report.rendering import load_template
@@ -88,13 +87,12 @@ def _place(grid):
 
 
 def attention_of(model):
-    """The attended layer, score, alignment, number of heads and grid of each attention layer of a model."""
+    """The attended layer, the names of the parts, the number of heads and the grid of each layer with a map of a model."""
     grids = map_grids(model)
     return [
         {
             "layer": name,
-            "score": SCORES.name_of(layer.score),
-            "alignment": ALIGNMENTS.name_of(layer.alignment),
+            **layer.kind,
             "heads": layer.num_heads,
             "grid": grids[name].get_config(),
         }

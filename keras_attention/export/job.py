@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_attention.arguments import invalid, reason
 from keras_attention.atomic import remove_leftovers, replacing
-from keras_attention.cards import CARD, FORMATS, check_force, check_formats, is_card
+from keras_attention.cards import CARD, FORMATS, check_force, check_formats, is_card, looks_by
 from keras_attention.cards.formats import STATIC
 from keras_attention.export.benchmark import benchmark as measure_formats
 from keras_attention.export.benchmark import bytes_of, table, title_of
@@ -175,7 +175,7 @@ def _write(name, graph, folder, quantize, examples, calibration, force):
 
 
 def _cannot_hold(form, graph, error):
-    pairs = [f"{part['score']} with {part['alignment']} on {part['layer']}" for part in attention_of(graph.reference)]
+    pairs = [f"{looks_by(part)} on {part['layer']}" for part in attention_of(graph.reference)]
     problem = f"{form.title} cannot hold this model: {reason(error).rstrip('.')}."
     if quantized := quantized_layers(graph.reference):
         problem = f"{form.title} cannot hold layers that `Model.quantize` has changed."

@@ -57,6 +57,7 @@ from keras_attention.layers.gates import (
     Gate,
     SqueezeExcitation,
 )
+from keras_attention.layers.map_layer import MapLayer
 from keras_attention.layers.pooling import (
     POOLINGS,
     EfficientProbing,
@@ -124,6 +125,7 @@ __all__ = [
     "LocalPredictiveAlignment",
     "MapDisagreement",
     "MapEntropy",
+    "MapLayer",
     "MapRegularizer",
     "MapSpread",
     "MapTotalVariation",

@@ -6,12 +6,13 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import invalid, require_integer
+from keras_attention.layers.map_layer import MapLayer
 from keras_attention.registry import Registry
 
 GATES = Registry("gate")
 
 
-class Gate(keras.layers.Layer):
+class Gate(MapLayer):
     """Base of the gates, feature map → feature map of the same shape, each number times one from 0 to 1.
 
     Call arguments:
@@ -35,6 +36,12 @@ class Gate(keras.layers.Layer):
     >>> np.asarray(ScaleGate()(np.ones((1, 1, 1, 2), "float32")))
     array([[[[0.5, 0.5]]]], dtype=float32)
     """
+
+    has_map = False
+
+    @property
+    def kind(self):
+        return {"gate": GATES.name_of(self)}
 
     def build(self, features_shape):
         if len(features_shape) != 4:
@@ -125,6 +132,8 @@ class ConvolutionalBlockAttention(ReducingGate):
     Reference:
         Woo, Park, Lee, Kweon, *CBAM: Convolutional Block Attention Module*, ECCV 2018, eqs. 1 to 3.
     """
+
+    has_map = averages = True
 
     def __init__(self, reduction=16, kernel_size=7, **kwargs):
         super().__init__(reduction, **kwargs)

@@ -6,18 +6,19 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import invalid, require_integer, require_number
+from keras_attention.layers.map_layer import MapLayer
 from keras_attention.registry import Registry
 
 POOLINGS = Registry("pooling")
 EPSILON = 1e-6
 
 
-class Pooling(keras.layers.Layer):
+class Pooling(MapLayer):
     """Base of the poolings, feature map → one vector; a subclass overrides `pool`.
 
     Weights of positions are computed in float32 under any dtype policy.
 
-    `has_map` says whether the weights of the positions can be returned.
+    A pooling without weights of the positions sets `has_map` to `False`.
 
     Call arguments:
         features: `(B, H, W, C)`.
@@ -25,7 +26,7 @@ class Pooling(keras.layers.Layer):
 
     Returns:
         `(B, C)` in the compute dtype. With `return_attention_scores`, a pair of it and the map in float32, `(B, H, W)`,
-        or `(B, Q, H, W)` for Q queries; its weights sum to 1.
+        or `(B, Q, H, W)` for Q > 1 queries; its weights sum to 1.
 
     Raises:
         ValueError: features of another rank, or `return_attention_scores` of a pooling without a map.
@@ -42,7 +43,9 @@ class Pooling(keras.layers.Layer):
     array([[0., 3.]], dtype=float32)
     """
 
-    has_map = True
+    @property
+    def kind(self):
+        return {"pooling": POOLINGS.name_of(self)}
 
     def call(self, features, return_attention_scores=False):
         if len(features.shape) != 4:
@@ -55,7 +58,8 @@ class Pooling(keras.layers.Layer):
         pooled = ops.cast(pooled, self.compute_dtype)
         if not return_attention_scores:
             return pooled
-        return pooled, ops.reshape(weights, (batch, *weights.shape[1:-1], height, width))
+        heads = () if self.num_heads == 1 else (self.num_heads,)
+        return pooled, ops.reshape(weights, (batch, *heads, height, width))
 
     def pool(self, features):
         """`(B, n, C)` → `(B, C)`, and the weights `(B, n)` or `(B, Q, n)`, in float32; `None` without a map."""
@@ -237,6 +241,11 @@ class EfficientProbing(Pooling):
         super().__init__(**kwargs)
         self.queries = require_integer("queries", queries, at_least=1)
 
+    @property
+    def num_heads(self):
+        """Q: each query weighs its own part of the channels."""
+        return self.queries
+
     def build(self, features_shape):
         channels = features_shape[-1]
         if channels % self.queries:
@@ -249,11 +258,13 @@ class EfficientProbing(Pooling):
 
     def pool(self, features):
         query = ops.cast(self.query, self.compute_dtype)
-        weights = _softmax(ops.einsum("qc,bnc->bqn", query, features) / math.sqrt(features.shape[-1]))
+        scores = ops.matmul(features, ops.transpose(query)) / math.sqrt(features.shape[-1])
+        weights = _softmax(ops.swapaxes(scores, 1, 2))
         batch, count, channels = ops.shape(features)
         parts = ops.reshape(self.value(features), (batch, count, self.queries, channels // self.queries))
-        pooled = ops.einsum("bqn,bnqc->bqc", weights, ops.cast(parts, "float32"))
-        return ops.reshape(pooled, (batch, channels)), weights
+        # By products, as LiteRT and OpenVINO fail at the reshaping by which TensorFlow computes an `einsum` of these.
+        values = ops.transpose(ops.cast(parts, "float32"), (0, 2, 1, 3))
+        return ops.reshape(ops.matmul(weights[:, :, None], values), (batch, channels)), weights
 
     def get_config(self):
         return {**super().get_config(), "queries": self.queries}

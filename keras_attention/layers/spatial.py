@@ -6,6 +6,7 @@ from keras import ops
 from keras_attention.arguments import invalid, require_choice, require_integer, require_number
 from keras_attention.layers.alignment import ALIGNMENTS, SampledAlignment
 from keras_attention.layers.attention import another_seed, mean_shares
+from keras_attention.layers.map_layer import MapLayer
 from keras_attention.layers.normalization import NORMALIZATIONS, make_normalizations
 from keras_attention.layers.regularization import map_regularizers
 from keras_attention.layers.score import SCORES
@@ -15,7 +16,7 @@ PROJECTIONS = ("query_projection", "key_projection")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class SpatialAttention(keras.layers.Layer):
+class SpatialAttention(MapLayer):
     """Attention over the positions of a feature map; its weights, laid out as (H, W), show where it looks.
 
     Keys and values are the features at each position. The query is one vector for all positions; or K vectors, each of
@@ -108,6 +109,25 @@ class SpatialAttention(keras.layers.Layer):
         if self.score.blind and self.normalize != "none":
             name = SCORES.name_of(self.score)
             raise invalid(f"`{name}` compares nothing to normalize.", '`normalize="none"`', f"normalize={normalize!r}")
+
+    @property
+    def kind(self):
+        return {"score": SCORES.name_of(self.score), "alignment": ALIGNMENTS.name_of(self.alignment)}
+
+    @property
+    def averages(self):
+        """Whether each weight is from 0 to 1 by itself, as the alignment says."""
+        return self.alignment.averages
+
+    @property
+    def varies(self):
+        """Whether the map follows from a score, and may have any weights."""
+        return not (self.score.blind or self.alignment.chooses)
+
+    @property
+    def maps_each_class(self):
+        """Whether the query is several vectors, such as those of the classes."""
+        return len(self.input[0].shape) == 3
 
     @property
     def projects(self):

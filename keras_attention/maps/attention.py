@@ -9,7 +9,7 @@ from keras_attention.arguments import require_choice
 from keras_attention.maps.classifier import Classifier, check_images, in_batches
 from keras_attention.maps.placed import place, resize_maps
 from keras_attention.models.grids import map_grids
-from keras_attention.models.outputs import require_attention_layers
+from keras_attention.models.outputs import gives_map, require_attention_layers
 
 RESOLUTIONS = ("map", "image")
 KINDS = ("weights", "probabilities", "choice")
@@ -19,7 +19,7 @@ def attention_maps(model, images, resolution="map", per_head=False, kind="weight
     """The maps of a model with attention layers.
 
     Args:
-        model: any functional model with `SpatialAttention` layers, such as `attention_classifier` builds, or one loaded
+        model: any functional model with `SpatialAttention` layers or others with maps, such as `attention_classifier` builds, or one loaded
             from a file.
         images: `(B, height, width, 3)` from 0 to 255, as the model takes them.
         resolution: `"map"` for the positions of the attended layers, or `"image"` for the size of the images; maps are
@@ -89,7 +89,7 @@ class AttentionMaps:
         require_choice("resolution", resolution, RESOLUTIONS)
         require_choice("kind", kind, KINDS)
         images = check_images(self.model, images)
-        in_graph = kind == "weights" and all(isinstance(layer.output, (tuple, list)) for layer in self.layers.values())
+        in_graph = kind == "weights" and all(gives_map(layer) for layer in self.layers.values())
         maps = self._from_graph(images, batch_size) if in_graph else self._from_inputs(images, kind, batch_size)
         maps = self._of_classes(maps, images, class_index, batch_size)
         for name, layer in self.layers.items():
@@ -105,7 +105,7 @@ class AttentionMaps:
 
     @functools.cached_property
     def _inputs(self):
-        return keras.Model(self.model.input, {name: list(layer.input) for name, layer in self.layers.items()})
+        return keras.Model(self.model.input, {name: keras.tree.flatten(layer.input) for name, layer in self.layers.items()})
 
     @functools.cached_property
     def _classifier(self):
@@ -125,7 +125,7 @@ class AttentionMaps:
 
     def _of_classes(self, maps, images, class_index, batch_size):
         """The maps, with only the wanted classes for each layer that has one query for each class."""
-        per_class = [name for name, layer in self.layers.items() if len(layer.input[0].shape) == 3]
+        per_class = [name for name, layer in self.layers.items() if layer.maps_each_class]
         if not per_class:
             return maps
         classes, rows = self._classifier.classes(images, class_index, batch_size), np.arange(len(images))

@@ -94,7 +94,7 @@ def default_layers(model):
     >>> default_layers(VGG16BN((64, 64, 3), width=0.25))
     (('block3_pool', 'block4_pool'), 'block5_pool')
     """
-    listed, usual = feature_layers(model), _usual(model)
+    listed, usual = feature_layers(model), usual_layers(model)
     *before, query = usual
     return tuple(name for name in before if name in listed)[-2:] or tuple(listed)[-1:], query
 
@@ -114,16 +114,16 @@ def find_map(model, name, argument="layer"):
         feature_layers(model)  # raises the error
     found = matching(model, name)
     if not found:
-        raise unknown("layer", name, _usual(model), argument)
+        raise unknown("layer", name, usual_layers(model), argument)
     if len(found) > 1:
         paths = ", ".join("/".join(place.path) for place in found)
         raise invalid(f"Several layers are called {name!r}.", f"one of: {paths}", f"{argument}={name!r}")
     (place,) = found
     if place.output is None:
         what = f"Layer {name!r} must give one feature map, and be called once."
-        raise invalid(what, f"one of: {', '.join(_usual(model))}", f"{argument}={name!r}")
+        raise invalid(what, f"one of: {', '.join(usual_layers(model))}", f"{argument}={name!r}")
     if len(place.output.shape) != 4:
-        what, expected = f"Layer {name!r} must give a feature map.", f"one of: {', '.join(_usual(model))}"
+        what, expected = f"Layer {name!r} must give a feature map.", f"one of: {', '.join(usual_layers(model))}"
         raise invalid(what, expected, f"output shape={place.output.shape}")
     return place
 
@@ -265,7 +265,7 @@ def usual_names(names, others):
     return pools if len(pools) > 2 and names[-1] == pools[-1] else tuple(others)
 
 
-def _usual(model):
+def usual_layers(model):
     """The layers of a model that are usually attended: its poolings, or the last layer of each stride.
 
     If several branches have a stride, this is the last layer that all of them join in.

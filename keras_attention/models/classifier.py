@@ -6,8 +6,11 @@ from keras import layers
 from keras_attention.arguments import invalid, require_integer, require_number
 from keras_attention.layers import LearnedQueries, MapDisagreement, SpatialAttention
 from keras_attention.layers.alignment import ALIGNMENTS
+from keras_attention.layers.gates import GATES
+from keras_attention.layers.pooling import POOLINGS
 from keras_attention.layers.score import SCORES
 from keras_attention.models.backbone import default_layers, find_map, require_functional
+from keras_attention.models.gated import gated, named, with_gates
 from keras_attention.models.head import activate, class_logits, join, joint_logits
 from keras_attention.models.nested import with_outputs_of
 from keras_attention.models.outputs import map_output, plain_name
@@ -32,6 +35,9 @@ def attention_classifier(
     map_regularizer=None,
     disagreement=0.0,
     normalize="none",
+    pooling=None,
+    feature_gate=None,
+    gate_backbone=True,
     name=None,
 ):
     """A classifier that attends to some feature maps of a backbone, with another feature map as the query.
@@ -45,7 +51,9 @@ def attention_classifier(
 
     Two controls are built by the same call. `attend=()` gives the plain network, which uses only the average of the
     query map. `score=None` gives the multiscale network, which uses the averages of the attended layers instead of
-    their contexts; it separates the effect of more features from that of attention.
+    their contexts; it separates the effect of more features from that of attention. What the field compares attention
+    with is built by it too: `score=None, pooling="simpool"` takes a pooling in place of the averages, and
+    `score=None, feature_gate="se"` the averages of gated features.
 
     Args:
         backbone: a functional `keras.Model` over images, such as `VGG16BN`, a model of `keras.applications`, or a
@@ -67,6 +75,14 @@ def attention_classifier(
         disagreement: rate of a `MapDisagreement` of the maps of all attended layers; 0 adds none.
         normalize: `"layer"`, `"batch"` or `"none"`, what gives queries and features unit variance before the score; see
             `SpatialAttention`.
+        pooling: with `score=None`, what pools each attended layer: a name in `POOLINGS`, a pooling, or its config;
+            `None` is the average. The map of a pooling is called as that of an attention layer.
+        feature_gate: a name in `GATES`, a gate, or its config, for a gate after each pooling P of the backbone, or after
+            the last layer of each stride. It is called `gate_<P>`, and whatever comes after it, in the backbone and in
+            the head, sees the gated features. If nothing else makes a map of an attended layer, its gate is called
+            `attention_<F>` instead and gives its map, if it has one.
+        gate_backbone: `False` gates the attended features alone, on their way to the head, and leaves the backbone as it
+            is, as a frozen one needs.
         name: name of the model.
 
     Returns:
@@ -75,8 +91,8 @@ def attention_classifier(
 
     Raises:
         TypeError: a backbone that is not functional.
-        ValueError: a layer that the backbone does not have or that gives no map; a number out of range;
-            `query="classes"` with `pool_query`, or without a score or an attended layer; `disagreement` with fewer
+        ValueError: a layer that the backbone does not have or that gives no map; a number out of range; a pooling with
+            a score or without an attended layer; gates of the attended features without an attended layer; `query="classes"` with `pool_query`, or without a score or an attended layer; `disagreement` with fewer
             than two maps.
 
     Example:
@@ -93,7 +109,12 @@ def attention_classifier(
     """
     require_integer("num_classes", num_classes, at_least=2)
     require_number("dropout", dropout, at_least=0, below=1)
-    backbone, features, query_map = _features(backbone, attend, query)
+    pooling = _checked_pooling(pooling, score)
+    gates = feature_gate and (GATES.get(feature_gate), gate_backbone, score is None and not (pooling and pooling.has_map))
+    backbone, features, query_map = _features(backbone, attend, query, gates)
+    if not features and (pooling or (gates and not gate_backbone)):
+        what = "A pooling" if pooling else "A gate of attended features"
+        raise invalid(f"{what} needs an attended layer.", "at least one layer in `attend`", "attend=()")
     if query == CLASSES:
         _check_class_queries(features, score, pool_query)
         pooled, queries = [], [LearnedQueries(num_classes, name=f"queries_{name}")(map_) for name, map_ in features]
@@ -107,14 +128,28 @@ def attention_classifier(
         "map_regularizer": map_regularizer,
         "normalize": normalize,
     }
-    contexts, maps = _contexts(features, queries, score, alignment, options)
+    if score is None:
+        contexts, maps = [_pooled(pooling, *pair) for pair in features], []
+    else:
+        contexts, maps = _contexts(features, queries, score, alignment, options)
     joined = _with_disagreement(join([*pooled, *contexts], dropout), maps, disagreement)
     logits = (class_logits if query == CLASSES else joint_logits)(joined, num_classes)
     return _model(backbone, activate(logits, activation), name or "attention_classifier")
 
 
-def _features(backbone, attend, query):
-    """The backbone with all these maps as its tensors, pairs of each attended layer and its map, and the query map."""
+def _checked_pooling(pooling, score):
+    """A layer that each attended layer gets a new one of; `None` for the average."""
+    if pooling is not None and score is not None:
+        raise invalid("A pooling takes the place of attention.", "`score=None` with `pooling`", f"score={score!r}")
+    return None if pooling is None else POOLINGS.get(pooling)
+
+
+def _features(backbone, attend, query, gates):
+    """The backbone with all these maps as its tensors, pairs of each attended layer and its map, and the query map.
+
+    `gates` is `None`, or a gate, whether it is for the backbone, and whether it gives its map. Maps of gated layers are
+    those after the gate.
+    """
     if attend is None or query is None:
         attend_default, query_default = default_layers(require_functional(backbone, "backbone"))
         attend, query = (attend_default if attend is None else attend), query or query_default
@@ -122,15 +157,20 @@ def _features(backbone, attend, query):
     found = [find_map(backbone, name, "attend") for name in names]
     if query != CLASSES:
         found.append(find_map(backbone, query, "query"))
-    backbone, maps = with_outputs_of(backbone, [place.path for place in found])
+    paths = [place.path for place in found]
+    gate, of_backbone, shows = gates or (None, False, False)
+    if of_backbone:
+        backbone, places = with_gates(backbone, gate, paths[: len(names)] if shows else ())
+        paths = [places.get(path, path) for path in paths]
+    backbone, maps = with_outputs_of(backbone, paths)
     pairs = [(plain_name(name), map_) for name, map_ in zip(names, maps, strict=False)]
+    if gate and not of_backbone:
+        pairs = [(name, gated(gate, name, map_, shows and gate.has_map)) for name, map_ in pairs]
     return backbone, pairs, None if query == CLASSES else maps[-1]
 
 
 def _contexts(features, queries, score, alignment, options):
-    """The context and the attention map of each attended layer; without a score, its average and no attention map."""
-    if score is None:
-        return [_average(map_, name) for name, map_ in features], []
+    """The context and the attention map of each attended layer."""
     pairs = []
     for (name, map_), query in zip(features, queries, strict=True):
         parts = _fresh(SCORES, score), _fresh(ALIGNMENTS, alignment)
@@ -157,6 +197,15 @@ def _model(backbone, output, name):
     model = keras.Model(backbone.inputs[0], output, name=name)
     rewarded = any(needs_reward(layer) for layer in model._flatten_layers(include_self=False))
     return ReinforceModel(model.input, model.output, name=name) if rewarded else model
+
+
+def _pooled(pooling, name, features):
+    """The vector of an attended layer without attention: its average, or what a new layer of this kind gives."""
+    if pooling is None:
+        return _average(features, name)
+    if not pooling.has_map:
+        return named(pooling, f"pooled_{name}")(features)
+    return named(pooling, map_output(name))(features, return_attention_scores=True)[0]
 
 
 def _average(features, name):

@@ -3,15 +3,15 @@
 import keras
 from keras import ops
 
-from keras_attention.models.outputs import LOGITS, attention_layers, map_output
+from keras_attention.models.outputs import LOGITS, attention_layers, gives_map, map_output
 
 
 def watched_blocks(model):
-    """Attended layer → its `SpatialAttention`, of those whose maps follow from a score and may have any weights."""
+    """Attended layer → its `MapLayer`, of those whose maps follow from the features and may have any weights."""
     return {
         name: layer
         for name, layer in attention_layers(model).items()
-        if not (layer.score.blind or layer.alignment.chooses) and isinstance(layer.output, (tuple, list))
+        if layer.varies and gives_map(layer)
     }
 
 

@@ -156,7 +156,7 @@ def map_grids(model, size=None):
     {'block3_pool': (9, 9), 'block4_pool': (4, 4)}
     """
     grids = _all_grids(model, size)
-    attended = {name: layer.input[1] for name, layer in attention_layers(model).items()}
+    attended = {name: layer.attended for name, layer in attention_layers(model).items()}
     return {name: grids[id(features)] for name, features in attended.items() if grids.get(id(features))}
 
 
@@ -264,7 +264,8 @@ def _moved(layer, grid):
             *(axis.resized(count, _ratio(layer, wanted, axes)) for axis, count in zip(axes, wanted, strict=True))
         )
     size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
-    if isinstance(layer, keras.layers.Conv2DTranspose) or size is None or len(_pair(size)) != 2:
+    windowed = hasattr(layer, "strides") and not isinstance(layer, keras.layers.Conv2DTranspose)
+    if not windowed or size is None or len(_pair(size)) != 2:
         return None
     windows = zip(_pair(size), _pair(layer.strides or size), _pair(getattr(layer, "dilation_rate", 1)), strict=True)
     return Grid(*(axis.windows(*two, layer.padding, one) for axis, (*two, one) in zip(axes, windows, strict=True)))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_attention.arguments import invalid
-from keras_attention.layers import SpatialAttention
+from keras_attention.layers import Gate, MapLayer
 from keras_attention.models.nested import graph_of, has_graph
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
@@ -37,9 +37,19 @@ def map_outputs(outputs):
 
 
 def attention_layers(model):
-    """Attended layer → its `SpatialAttention`, in the order of the model; empty if there is none."""
+    """Attended layer → the `MapLayer` with its map, in the order of the model; empty if there is none."""
     layers = getattr(model, "layers", ())
-    return {attended_layer(layer.name): layer for layer in layers if isinstance(layer, SpatialAttention)}
+    return {attended_layer(layer.name): layer for layer in layers if isinstance(layer, MapLayer) and shows_map(layer)}
+
+
+def shows_map(layer):
+    """Whether a `MapLayer` is there for its map: a gate, which also changes the features, is if it gives its map."""
+    return layer.has_map and (not isinstance(layer, Gate) or gives_map(layer))
+
+
+def gives_map(layer):
+    """Whether the map of a layer is a tensor of the model."""
+    return isinstance(layer.output, (tuple, list))
 
 
 def require_attention_layers(model):
@@ -51,7 +61,7 @@ def require_attention_layers(model):
     found = attention_layers(model)
     if not found:
         name = getattr(model, "name", repr(model))
-        raise invalid("The model must have attention layers.", "a model with `SpatialAttention` layers", name)
+        raise invalid("The model must have attention layers.", "a model with `SpatialAttention` layers, or others with maps", name)
     return found
 
 
@@ -79,7 +89,7 @@ def attention_outputs(model):
     maps = {
         layer.name: layer.output[1] if layer.num_heads == 1 else keras.ops.mean(layer.output[1], axis=1)
         for layer in attention_layers(model).values()
-        if isinstance(layer.output, (tuple, list))
+        if gives_map(layer)
     }
     found = {layer.name: layer.output for layer in model.layers if layer.name in (LOGITS, PROBABILITIES)}
     found = (found if LOGITS in found else _of_output(model.output)) | found

@@ -151,7 +151,7 @@ def mask_losses(model, attend=None):
             raise unknown("attended layer", name, attention, "attend")
     wanted = {name: layer for name, layer in attention.items() if attend is None or name in attend}
     grids = map_grids(model)
-    kinds = {name: MaskDice if layer.alignment.averages else MaskOverlap for name, layer in wanted.items()}
+    kinds = {name: MaskDice if layer.averages else MaskOverlap for name, layer in wanted.items()}
     return {map_output(name): kind(grids.get(name)) for name, kind in kinds.items()}
 
 

@@ -88,8 +88,11 @@ def _describe(config, dataset, model, precision):
     if dataset.skipped:
         lines.append(f"        {counted(len(dataset.skipped), 'file')} skipped, which cannot be read")
     attends = " and ".join(config.attend)
-    kind = f"{config.score} + {config.alignment} on {attends}" if config.score else f"{attends} without attention"
-    kind = kind if config.attend else "no attention"
+    gated = config.with_settings(feature_gate=None, feature_gate_options={})
+    kind = gated.kind.replace("+", " + ") + (f" on {attends}" if attends else ", no attention")
+    if config.feature_gate:
+        where = "on the attended features" if config.freeze else "after each pooling"
+        kind = f"{config.feature_gate} {where}, {kind}"
     size = f"{model.count_params():,} parameters, {precision}"
     lines.append(f"model   {config.backbone}, width {config.network_width:g}, {kind}: {size}")
     if config.supervise_attention:

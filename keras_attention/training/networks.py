@@ -70,6 +70,9 @@ def build_model(config, dataset, backbone=None):
             dropout=config.dropout,
             map_regularizer=map_regularizers,
             disagreement=disagreement,
+            pooling=config.make_pooling(),
+            feature_gate=config.make_feature_gate(),
+            gate_backbone=config.freeze is None,
             name=f"{config.backbone}_attention",
         )
 

@@ -35,6 +35,7 @@ SHARE_OF_MEMORY = 0.5  # of what is free, for the steps of all heads
 # Settings that change neither which images a step sees, in which order, nor their features.
 OWN = (
     *("score", "alignment", "score_options", "alignment_options", "attend", "units", "num_heads", "pool_query"),
+    *("pooling", "pooling_options", "feature_gate", "feature_gate_options"),
     *("normalize", "map_regularizers", "attention_dropout", "dropout", "epochs", "stop_after", "learning_rate"),
     *("optimizer", "weight_decay", "schedule", "step_epochs", "step_factor", "warmup_epochs", "clip_norm", "loss"),
     *("focal_gamma", "class_weights", "label_smoothing", "monitor", "patience", "flips"),

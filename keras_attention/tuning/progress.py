@@ -103,7 +103,7 @@ def described(settings):
         if settings.get(name) not in (None, 0.0, "none") and (name, settings[name]) != ("num_heads", 1):
             parts.append(form.format(settings[name]))
     usual = {"score", "alignment", "score_options", "alignment_options", "attend"}
-    usual |= {"units", "normalize", "num_heads", "dropout", "learning_rate"}
+    usual |= {"pooling", "feature_gate", "units", "normalize", "num_heads", "dropout", "learning_rate"}
     others = {name: value for name, value in settings.items() if name not in usual}
     return ", ".join([*parts, *(f"{name} {_short(value)}" for name, value in others.items())])
 
@@ -114,7 +114,7 @@ def _short(value):
 
 def _network(settings):
     if settings["score"] in (None, UNIFORM):
-        return settings["score"] or "multiscale"
+        return settings["score"] or settings.get("feature_gate") or settings.get("pooling") or "multiscale"
     score, alignment = (settings[name] + _options(settings[f"{name}_options"]) for name in ("score", "alignment"))
     return f"{score}+{alignment}"
 

@@ -11,10 +11,10 @@ from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.layers.domains import Choices, Range
 from keras_attention.models import BACKBONES
 from keras_attention.models.backbone import NOMINAL_SIDE, feature_layers, find_map
+from keras_attention.variants import baselines
 
 NONE = "none"  # as on the command line: no attention if it is the score, no projection if it is the units
 MULTISCALE = NONE
-CONTROLS = (MULTISCALE, UNIFORM)
 JOIN = "+"  # joins the layers of one choice
 
 # The hyperparameters of every network besides its attended layers, and those of networks with attention besides the
@@ -67,8 +67,8 @@ class Space:
 
     @property
     def attending(self):
-        """The scores to choose from, without the controls."""
-        return [score for score in self.values("score") if score not in CONTROLS]
+        """The scores to choose from, without the controls and the baselines."""
+        return [score for score in self.values("score") if score not in without_attention()]
 
     @property
     def layers(self):
@@ -93,10 +93,10 @@ class Space:
         score_options = self._draw_options(hp, "score", score)
         with self._only_for(hp, "score", self.attending):
             alignment_options = self._draw_options(hp, "alignment", with_attention["alignment"])
-        settings = {"score": None if score == MULTISCALE else score, **found}
+        settings = {**without_attention().get(score, {"score": score}), **found}
         settings["attend"] = tuple(settings["attend"].split(JOIN))
         settings |= {"score_options": {}, "alignment_options": {}, "alignment": "softmax"}
-        if score in CONTROLS:
+        if score in without_attention():
             return settings
         units = with_attention["units"]
         with_attention["units"] = None if units == NONE else int(units)
@@ -203,7 +203,7 @@ class Space:
             family = "score" if member in SCORES else "alignment"
             return {family: member, f"{family}_options": self._given_options(family, member) | {option: value}}
         if name in FAMILIES:
-            return {name: None if value == MULTISCALE else value, f"{name}_options": {}}
+            return {**without_attention().get(value, {name: value}), f"{name}_options": {}}
         if name == "units":
             return {name: None if value == NONE else int(value) if isinstance(value, str) else value}
         return {name: tuple(value.split(JOIN)) if name == "attend" else value}
@@ -224,6 +224,11 @@ class Space:
             if layer not in self._channels:
                 backbone = BACKBONES.make(self.config.backbone, NOMINAL_SIDE, self.config.network_width)
                 find_map(backbone, layer, "attend")  # raises an error that lists its layers
+
+
+def without_attention():
+    """Value of the score → settings of a network without attention: of the controls, and of the baselines."""
+    return {MULTISCALE: {"score": None}, UNIFORM: {"score": UNIFORM}} | baselines()
 
 
 def _attended(backbone):

@@ -163,8 +163,7 @@ class TrialRunner:
     def _run(self, config):
         """The folder of a network, named after its settings; in an older search, that of the same settings."""
         digest = hashlib.sha256(_identity(config).to_json().encode()).hexdigest()[:8]
-        with_attention = config.score not in (None, UNIFORM)
-        name = f"{config.score}+{config.alignment}" if with_attention else config.score or "multiscale"
+        name = config.kind
         run = Run(self.folder / "networks" / f"{name}-{digest}" / f"seed-{config.seed}")
         return run if run.folder.parent.exists() else self._of_older_name(config, name) or run
 
