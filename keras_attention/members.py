@@ -1,8 +1,8 @@
 """What can be chosen by name, as known without loading Keras, which takes seconds.
 
-`members.json` is what the registries say of the scores, the alignments, the poolings, the gates, the regularizers of maps and
-the backbones of this package. `python docs/tools/members.py` writes it, and a test compares it with them. As soon as the registries are
-loaded, as custom members need, they themselves are asked.
+`members.json` is what the registries say of the scores, the alignments, the poolings, the gates, the regularizers of
+maps and the backbones of this package. `python docs/tools/members.py` writes it, and a test compares it with them. As
+soon as the registries are loaded, as custom members need, they themselves are asked.
 """
 
 import functools

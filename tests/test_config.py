@@ -38,6 +38,8 @@ OTHERS = {
     "alignment": "hard",
     "score_options": {"temperature": 3.0},
     "alignment_options": {"estimator": "reinforce"},
+    "feature_gate": "se",
+    "feature_gate_options": {"reduction": 4},
     "attend": ("stage2_relu",),
     "units": 7,
     "normalize": "batch",
@@ -75,6 +77,7 @@ OTHERS = {
 pytestmark = pytest.mark.usefixtures("small_cnn")
 
 APART = {"allow_duplicates": True, "class_weights": "balanced", "cache_features": False, "train_on_validation": True}
+APART |= {"pooling": "ep", "pooling_options": {"queries": 2}}
 
 
 def exactly(wrong, expected, received):
@@ -97,6 +100,8 @@ def test_json():
     assert settings == OTHERS | {"attend": ["stage2_relu"], "class_weights": "none", "cache_features": True} | {
         "train_on_validation": False,
         "allow_duplicates": False,
+        "pooling": "average",
+        "pooling_options": {},
     }
 
 
@@ -167,6 +172,11 @@ NAMES = {
     "plain without a score": ({"attend": (), "score": None}, "cluttered_digits-plain"),
     "no score": ({"score": None}, "cluttered_digits-multiscale"),
     "uniform": ({"score": "uniform"}, "cluttered_digits-uniform"),
+    "pooling": ({"score": None, "pooling": "gem"}, "cluttered_digits-gem"),
+    "gate": ({"score": None, "feature_gate": "se"}, "cluttered_digits-se"),
+    "gated attention": ({"feature_gate": "se"}, "cluttered_digits-se-additive-softmax"),
+    "gated and pooled": ({"score": None, "pooling": "ep", "feature_gate": "se"}, "cluttered_digits-se-ep"),
+    "gated plain": ({"attend": (), "feature_gate": "se"}, "cluttered_digits-se-plain"),
     "folder": ({"data": "../photos/skin/"}, "photos-skin-additive-softmax"),
     "absolute folder": ({"data": "/photos/skin"}, "photos-skin-additive-softmax"),
     "here": ({"data": "."}, "data-additive-softmax"),
@@ -186,6 +196,9 @@ def test_name(case):
 def test_options_reach_the_layers():
     config = TrainConfig(**OTHERS)
     assert config.make_score().temperature == 3.0
+    assert config.make_feature_gate().reduction == 4
+    assert TrainConfig(score=None, pooling="ep", pooling_options={"queries": 2}).make_pooling().queries == 2
+    assert (TrainConfig().make_pooling(), TrainConfig().make_feature_gate()) == (None, None)
     assert config.make_alignment().estimator == "reinforce"
     assert TrainConfig(units=7).make_score().units == 7
     assert TrainConfig(units=7, score_options={"units": 5}).make_score().units == 5
@@ -359,6 +372,11 @@ USELESS = {
         FROZEN | {"freeze": "block3", "augment": "crop", "views": 3},
         "`views` needs a cache of augmented images.",
     ),
+    "a pooling beside a score": ({"pooling": "gem"}, "A pooling takes the place of attention. Expected `score=None`."),
+    "a pooling of nothing": ({"score": None, "pooling": "gem", "attend": ()}, "A pooling needs attended layers."),
+    "a gate of nothing": (FROZEN | {"feature_gate": "se", "attend": ()}, "A frozen backbone leaves only attended"),
+    "options of the average": ({"score": None, "pooling_options": {"power": 2}}, "The average has no options."),
+    "options of no gate": ({"feature_gate_options": {"reduction": 2}}, "There is no gate."),
     "balanced twice": ({"class_weights": "balanced", "sampling": "balanced"}, "Rare classes would count twice"),
 }
 

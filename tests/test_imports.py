@@ -90,7 +90,7 @@ INSIDE = {
         {"job"},
     ],
     "comparison": [
-        {"spread", "family", "looks", "datasets", "defaults"},
+        {"spread", "family", "looks", "datasets", "defaults", "rates"},
         {"contrasts", "plan"},
         {"chances", "design"},
         {"verdicts"},

@@ -3,10 +3,12 @@
 import re
 
 import pytest
+from seams import assert_three_parts
 
 from keras_attention import TrainConfig
 from keras_attention.comparison import DEFAULT_VARIANTS, Variant, make_variants
-from keras_attention.layers import ALIGNMENTS, SCORES, UniformScore
+from keras_attention.layers import ALIGNMENTS, GATES, POOLINGS, SCORES, UniformScore
+from keras_attention.variants import named_variant
 
 BASE = TrainConfig(score="additive", score_options={"activation": "relu"}, units=9)
 
@@ -24,6 +26,8 @@ def named(*names):
         ("additive+softmax", {"score": "additive", "alignment": "softmax"}),
         ("dot+entmax@block4_pool", {"score": "dot", "alignment": "entmax", "attend": ("block4_pool",)}),
         ("multiscale@block2_pool+block4_relu1", {"score": None, "attend": ("block2_pool", "block4_relu1")}),
+        ("gem", {"score": None, "pooling": "gem", "feature_gate": None}),
+        ("se@block4_pool", {"score": None, "pooling": "average", "feature_gate": "se", "attend": ("block4_pool",)}),
         ("uniform@block3_pool", {"score": "uniform", "alignment": "softmax", "attend": ("block3_pool",)}),
     ],
 )
@@ -40,6 +44,7 @@ def test_the_families_follow_the_registries():
     assert list(alignments) == ["plain", "multiscale", *(f"additive+{alignment}" for alignment in ALIGNMENTS)]
     both = named("all-scores", "all-alignments")
     assert len(both) == 2 + len(SCORES) + len(ALIGNMENTS) - 1
+    assert list(named("all-poolings")) == ["plain", "multiscale", *POOLINGS, *GATES]
     everything = named("all")
     assert list(everything)[:3] == ["plain", "multiscale", "uniform"]
     assert len(everything) == 3 + len(SCORES) * len(ALIGNMENTS)
@@ -61,6 +66,27 @@ def test_options_stay_with_their_score_only():
     assert mine.config(BASE).units == 9
 
 
+def test_a_baseline_belongs_to_its_variant_alone():
+    """Whatever the settings that are shared, the controls have none, and attention has no pooling."""
+    base = TrainConfig(score=None, pooling="ep", pooling_options={"queries": 2}, feature_gate="se")
+    others = named("multiscale", "plain", "additive+softmax", "gem", "eca")
+    configs = {name: variant.config(base) for name, variant in others.items()}
+    assert {name: (config.pooling, config.feature_gate) for name, config in configs.items()} == {
+        "multiscale": ("average", None),
+        "plain": ("average", None),
+        "additive+softmax": ("average", None),
+        "gem": ("gem", None),
+        "eca": ("average", "eca"),
+    }
+    assert not any(config.pooling_options or config.feature_gate_options for config in configs.values())
+    assert {config.kind for config in configs.values()} == set(others)
+
+
+def test_one_network_by_its_name():
+    assert named_variant(" se ").settings == named("se")["se"].settings
+    assert_three_parts(lambda: named_variant("all-poolings"), "names several networks", "variant='all-poolings'")
+
+
 def test_uniform_has_no_parameters_of_its_own():
     assert isinstance(named("uniform")["uniform"].config(BASE).make_score(), UniformScore)
 
@@ -68,7 +94,10 @@ def test_uniform_has_no_parameters_of_its_own():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("plane", "Unknown variant 'plane' (did you mean 'plain'?). Expected one of: plain, multiscale, uniform, all-"),
+        (
+            "plane",
+            "Unknown variant 'plane' (did you mean 'plain'?). Expected one of: plain, multiscale, uniform, gem, ",
+        ),
         ("softmax", "Unknown variant 'softmax'"),
         ("aditive+softmax", "Unknown score in the variant 'aditive+softmax': 'aditive' (did you mean 'additive'?)."),
         ("dot+softmaxx", "Unknown alignment in the variant 'dot+softmaxx': 'softmaxx' (did you mean 'softmax'?)."),

@@ -15,6 +15,7 @@ __all__ = [
     "format_of",
     "is_card",
     "list_models",
+    "looks_by",
     "models_table",
     "needs",
     "read_card",

@@ -72,7 +72,9 @@ def looks_by(part):
 def names_of(part):
     """The names of what makes a map, from its entry in a card."""
     pair = "score" in part or "alignment" in part
-    return [part[family] for family in (("score", "alignment") if pair else ("pooling", "gate")) if pair or family in part]
+    return [
+        part[family] for family in (("score", "alignment") if pair else ("pooling", "gate")) if pair or family in part
+    ]
 
 
 def _is_format(form):

@@ -22,7 +22,7 @@ from keras_attention.sources import EMBEDDED, require_source, split_sources
 # The settings that the name of a variant gives, and one that leaves no images to choose the best epoch by.
 NOT_SHARED = (*OF_A_VARIANT, "train_on_validation")
 # Flags that say which runs each variant gets, besides the seeds.
-HOW_MANY = ("margin", "until", "max_seeds", "minutes", "choose", "confirm", "resplit", "folds")
+HOW_MANY = ("margin", "until", "max_seeds", "minutes", "choose", "confirm", "resplit", "folds", "tune")
 WHERE = ("jobs", "backend", "scheduler")  # where the runs take place
 DESCRIPTION = """\
 Trains several networks with several seeds under equal conditions, and says with intervals whether attention helped.
@@ -81,6 +81,8 @@ def add(commands):
     group.add_argument("--resplit", action="store_true", default=None, help=text)
     text = "cross-validation: each of K folds of a folder of images is the test split of a seed in turn"
     group.add_argument("--folds", type=int, metavar="K", help=text)
+    text = "try each run with N learning rates, and take the best by validation (default 1)"
+    group.add_argument("--tune", type=int, metavar="N", help=text)
     text = "runs at the same time, in processes (default 1; without --data and a GPU as many as cores, up to 4)"
     group.add_argument("--jobs", type=int, metavar="N", help=text)
     group.add_argument(

@@ -11,7 +11,7 @@ def add(commands):
     """Declares the command."""
     return commands.add_parser(
         "list",
-        help="list the score functions, alignments, poolings and gates with their formulas and options, and the backbones",
+        help="list the score functions, alignments, poolings and gates with their formulas, and the backbones",
         description="Lists the score functions, the alignments and the backbones, each of which goes with all of the "
         "others, and the poolings and gates that attention is compared with.",
     )

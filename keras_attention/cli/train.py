@@ -23,7 +23,9 @@ def add(commands):
     group = parser.add_argument_group("run")
     group.add_argument("--run", metavar="DIR", help="folder of the run (default runs/<data>-<score>…)")
     text = "start from the settings in a file: best.json of a search, or config.json of a run"
-    text = "a network by the name that `compare` gives it, such as dot+sparsemax, gem or se@block4_pool, instead of flags"
+    text = (
+        "a network by the name that `compare` gives it, such as dot+sparsemax, gem or se@block4_pool, instead of flags"
+    )
     group.add_argument("--variant", metavar="NAME", help=text)
     group.add_argument("--from", dest="from_file", metavar="FILE", help=text)
     either = group.add_mutually_exclusive_group()

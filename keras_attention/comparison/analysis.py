@@ -26,7 +26,8 @@ def summarize(comparison, plan, errors=(), rule=None):
     Returns:
         A dictionary: `metric`, the figure that decides, and `more_is_better`; `verdict`, a list of sentences; `rules`;
         `in_short`, questions with their answers; `to_settle`, what would settle what is open; `level` of this look, the
-        seeds of the `looks` before it, the `level_left` for later ones, and `margin`; `pooled`, all variants with
+        seeds of the `looks` before it, the `level_left` for later ones, and `margin`; `tune`, the number of learning
+        rates of which each run took the best; `pooled`, all variants with
         attention together against each reference; `power` of the design; `variants`, a list with the `runs`, the
         `metrics`, the `differences` to each reference, the `chances`, the `spread`, the `maps` and the `cost` of each
         variant; `failures`; `images`, the number of test images; `class_names`.
@@ -57,6 +58,7 @@ def summarize(comparison, plan, errors=(), rule=None):
         "level_left": max(0.0, rule.level - sum((rule.looks | {len(plan.seed_numbers): level}).values())),
         "looks": sorted(rule.looks),
         "margin": rule.margin,
+        "tune": plan.tune,
         "same_images": rule.same_images,
         "held_out_ratio": rule.held_out_ratio,
         "older_rule": comparison.has_older_verdict,
@@ -164,7 +166,14 @@ def _of_run(run, seed, monitor):
     metrics = run.metrics
     names = (*METRICS, "epochs", "best_epoch", "seconds", "parameters")
     validation = {"validation": metrics["validation"].get(monitor)}
-    return {"seed": seed, "folder": str(run.folder), **{name: metrics.get(name) for name in names}, **validation}
+    rate = {"learning_rate": run.config.learning_rate}
+    return {
+        "seed": seed,
+        "folder": str(run.folder),
+        **rate,
+        **{name: metrics.get(name) for name in names},
+        **validation,
+    }
 
 
 def _curve(run, monitor):

@@ -46,6 +46,7 @@ def compare(
     confirm=None,
     resplit=None,
     folds=None,
+    tune=None,
 ):
     """Trains several networks with several seeds under equal conditions, and says whether attention helped.
 
@@ -85,6 +86,9 @@ def compare(
             images that the seeds share.
         folds: into how many folds the images of a folder are split, each of which is the test split of a seed in turn;
             `seeds` is then the number of folds if `None`.
+        tune: how many learning rates each run is tried with, each √10 times the one below and those of `config` among
+            them; the one with the best validation figure is the run, so that no variant is favoured by a rate that
+            suits it. If `None`, 1.
         confirm: how many fresh seeds the chosen variants get; 7 if `None`. Only with `choose`, instead of `seeds`.
 
     Returns:
@@ -112,7 +116,7 @@ def compare(
     check_backend(jobs, backend, scheduler)
     tell = teller(verbose)
     asked = seeds_asked(seeds, until, max_seeds, minutes, choose, confirm)
-    asked |= {"costs": costs, "margin": margin, "resplit": resplit, "folds": folds}
+    asked |= {"costs": costs, "margin": margin, "resplit": resplit, "folds": folds, "tune": tune}
     comparison, plan, dataset, backbone = prepared(config, variants, run, resume, overwrite, asked)
     if minutes is not None and plan.max_seeds is None:
         raise invalid("`minutes` limits how long seeds are added.", "`until` as well", f"minutes={minutes}")
@@ -240,7 +244,7 @@ def _run_all(comparison, runs, plan, tell, jobs, backend, scheduler):
     """
     members, variants = foreign_members(), {variant.name: variant for variant in plan.variants}
     tasks = [
-        Task(name, plan.config_of(variants[name], seed), str(run.folder.resolve()), members)
+        Task(name, plan.config_of(variants[name], seed), str(run.folder.resolve()), members, plan.tune)
         for name, seed in runs
         if not (run := comparison.run(name, seed)).finished
     ]

@@ -9,7 +9,7 @@ from keras_attention.metrics import METRICS
 from keras_attention.variants import Variant
 
 MOST_SEEDS = 1000
-PLAIN = ("seeds", "costs", "margin", "max_seeds", "choose", "resplit", "folds")
+PLAIN = ("seeds", "costs", "margin", "max_seeds", "choose", "resplit", "folds", "tune")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Plan:
         margin: the difference up to which two variants are the same; `None` if that is not asked.
         max_seeds: up to how many seeds are added until the verdict is settled; `None` if none are added.
         resplit: whether each seed draws its own split of the images, so that the verdict is on data like these.
+        tune: how many learning rates each run is tried with, of which its validation images choose one.
         folds: into how many folds the images are split, each of which is the test split of a seed in turn.
         choose: how many variants are chosen by one run each, before the seeds; `None` if all get all seeds.
 
@@ -41,10 +42,12 @@ class Plan:
     choose: int | None = None
     resplit: bool = False
     folds: int | None = None
+    tune: int = 1
 
     def __post_init__(self):
         require_integer("seeds", self.seeds, at_least=1, at_most=MOST_SEEDS)
         require_truth("costs", self.costs)
+        require_integer("tune", self.tune, at_least=1)
         require_truth("resplit", self.resplit)
         _require_margin(self)
         _require_stages(self)
@@ -116,7 +119,7 @@ class Plan:
 
     def _require_same_question(self, other):
         """Raises `ValueError` for a margin or a choice made after figures were seen, which would not keep its level."""
-        for name in ("margin", "choose", "resplit", "folds"):
+        for name in ("margin", "choose", "resplit", "folds", "tune"):
             mine, given = getattr(self, name), getattr(other, name)
             if mine != given and not (name == "margin" and mine is None):
                 raise invalid(f"`{name}` differs from that of the comparison.", f"{name}={mine}", f"{name}={given}")

@@ -2,8 +2,9 @@
 
 import time
 
+from keras_attention.comparison.rates import rates_around
 from keras_attention.metrics import METRICS
-from keras_attention.text import counted, time_left
+from keras_attention.text import counted, listed, time_left
 
 
 def announce(comparison, plan, dataset, jobs=1, resume=False):
@@ -12,6 +13,9 @@ def announce(comparison, plan, dataset, jobs=1, resume=False):
     lines = [dataset.described]
     lines.append(f"compare {', '.join(variant.name for variant in plan.variants)}")
     lines.append(f"        {_how_many(comparison, plan, resume)}{at_once}, in {plan.config.precision}")
+    if plan.tune > 1:
+        rates = listed([f"{rate:g}" for rate in rates_around(plan.config.learning_rate, plan.tune)], plan.tune)
+        lines.append(f"tune    each run takes the best of the learning rates {rates} by {plan.config.monitor}")
     if plan.margin is not None:
         lines.append(f"margin  {plan.margin}: a difference in {METRICS[plan.metric].title} up to that does not count")
     lines.append(f"folder  {comparison.folder}")

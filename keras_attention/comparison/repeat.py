@@ -70,7 +70,10 @@ def _how_many(plan):
     else:
         seeds = ["--seeds", plan.seeds]
     splits = ["--resplit"] if plan.resplit else [] if plan.folds is None else ["--folds", plan.folds]
-    return [str(word) for word in [*seeds, *splits, *([] if plan.margin is None else ["--margin", plan.margin])]]
+    tuned = [] if plan.tune == 1 else ["--tune", plan.tune]
+    return [
+        str(word) for word in [*seeds, *splits, *tuned, *([] if plan.margin is None else ["--margin", plan.margin])]
+    ]
 
 
 def _arguments(config):

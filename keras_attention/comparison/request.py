@@ -114,5 +114,6 @@ def _usual(asked, config, variants):
         "choose": choose,
         "costs": True,
         "resplit": False,
+        "tune": 1,
         "margin": DEFAULT_MARGIN if asks_the_default(config) else None,
     }

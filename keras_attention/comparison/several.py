@@ -21,7 +21,7 @@ from keras_attention.text import teller
 OWN = ("config", "variants", "run", "resume", "overwrite", "verbose")
 OPTIONS = tuple(name for name in inspect.signature(compare).parameters if name not in OWN)
 SPENDING = ("seeds", "until", "max_seeds", "minutes", "choose", "confirm")  # how the seeds are spent
-QUESTION = ("costs", "margin", "resplit", "folds")
+QUESTION = ("costs", "margin", "resplit", "folds", "tune")
 
 
 @kept()
@@ -46,7 +46,8 @@ def compare_datasets(
         overwrite: whether a comparison in the folder may be replaced.
         verbose: whether to print what `compare` prints, and the answer on each data set.
         **options: the other arguments of `compare`, for each data set by itself: `seeds`, `jobs`, `backend`,
-            `scheduler`, `costs`, `margin`, `until`, `max_seeds`, `minutes`, `choose`, `confirm`, `resplit`, `folds`.
+            `scheduler`, `costs`, `margin`, `until`, `max_seeds`, `minutes`, `choose`, `confirm`, `resplit`, `folds`,
+            `tune`.
 
     Returns:
         The `DatasetsComparison`: its folder holds `report.html`, `report.md`, `summary.json`, and the comparisons.

@@ -14,8 +14,9 @@ import traceback
 
 from keras_attention.arguments import named_line
 from keras_attention.atomic import alone, remove, replacing
+from keras_attention.comparison.rates import candidates, choose
 from keras_attention.config import TrainConfig
-from keras_attention.layers import ALIGNMENTS, MAP_REGULARIZERS, SCORES
+from keras_attention.layers import ALIGNMENTS, GATES, MAP_REGULARIZERS, POOLINGS, SCORES
 from keras_attention.models import BACKBONES, Backbone
 from keras_attention.own_process import call_in_own_process
 from keras_attention.registry import PACKAGE
@@ -24,7 +25,9 @@ from keras_attention.training import train, train_together, what_is_shared
 
 ATTEMPTS = 2
 KILLED = "its process was killed each time"
-REGISTRIES = {registry.family: registry for registry in (SCORES, ALIGNMENTS, MAP_REGULARIZERS, BACKBONES)}
+REGISTRIES = {
+    registry.family: registry for registry in (SCORES, ALIGNMENTS, POOLINGS, GATES, MAP_REGULARIZERS, BACKBONES)
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,14 +38,16 @@ class Task:
         variant: the name of the variant.
         config: the settings of the run.
         folder: the folder of the run.
-        members: scores, alignments, regularizers of maps and backbones from outside the package, as
+        members: scores, alignments, poolings, gates, regularizers of maps and backbones from outside the package, as
             `(family, name, member)`, for processes that do not know them.
+        learning_rates: how many are tried; the run is the one with the best validation figure.
     """
 
     variant: str
     config: TrainConfig
     folder: str
     members: tuple = ()
+    learning_rates: int = 1
 
     def beside(self, suffix):
         """The path of a file next to the folder of the run."""
@@ -65,7 +70,7 @@ class Outcome:
 
 
 def foreign_members():
-    """Scores, alignments, regularizers of maps and backbones that were registered outside the package."""
+    """Members of the families that were registered outside the package."""
     return tuple(
         (family, name, member)
         for family, registry in REGISTRIES.items()
@@ -102,14 +107,29 @@ def run_task(task):
 def run_group(tasks):
     """Does several tasks, their runs trained together; returns their `Outcome`s.
 
-    What fails together is tried alone. A group of one is `run_task`.
+    What fails together is tried alone. A group of one is `run_task`. Of several learning rates a run takes the best.
     """
+    if any(task.learning_rates > 1 for task in tasks):
+        return _best_of_rates(tasks)
     if len(tasks) == 1:
         return [run_task(tasks[0])]
     began = time.monotonic()
     failed = _attempt_together(tasks)
     seconds = (time.monotonic() - began) / len(tasks)
     return [run_task(task) if task.folder in failed else Outcome(task, seconds) for task in tasks]
+
+
+def _best_of_rates(tasks):
+    """The `Outcome`s of tasks of which each is tried with several learning rates, all trained together."""
+    began = time.monotonic()
+    register_members(tasks[0].members)
+    tried = [each for task in tasks if not Run(task.folder).finished for each in candidates(task)]
+    clear_attempts([each for each in tried if not Run(each.folder).finished])
+    outcomes = [outcome for group in grouped(tried) for outcome in run_group(group)]
+    errors = {outcome.task.folder: outcome.error for outcome in outcomes if outcome.error}
+    found = [choose(task, errors) for task in tasks]
+    seconds = (time.monotonic() - began) / len(tasks)
+    return [Outcome(task, seconds, error) for task, error in zip(tasks, found, strict=True)]
 
 
 def _attempt_together(tasks):

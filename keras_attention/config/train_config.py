@@ -75,7 +75,7 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
             self.try_layers()
 
     def try_layers(self):
-        """Makes the score, the alignment, the pooling and the gate, and raises what they refuse; it loads Keras, which takes seconds.
+        """Makes the layers that the settings name, and raises what they refuse; it loads Keras, which takes seconds.
 
         It is done for all settings that are made once Keras is loaded.
         """

@@ -87,7 +87,7 @@ def _place(grid):
 
 
 def attention_of(model):
-    """The attended layer, the names of the parts, the number of heads and the grid of each layer with a map of a model."""
+    """The attended layer, the parts, the number of heads and the grid of each layer of a model with a map."""
     grids = map_grids(model)
     return [
         {

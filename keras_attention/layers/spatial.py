@@ -40,13 +40,21 @@ class SpatialAttention(MapLayer):
         map_regularizer: a `keras.regularizers.Regularizer` of the map, such as `MapEntropy`; a name in
             `MAP_REGULARIZERS`; its config; or a list of them. Each call adds its value for the returned maps to the
             loss.
+        query_per_head: whether each of K query vectors is the query of one of K heads, and weighs that head's channels;
+            otherwise each is compared by all heads.
+        gate: whether the context is gated by the query: c ⊙ σ(W q + b), with the average of a query map, or of the
+            queries of the heads.
+        registers: number R of learned keys without a place, to which weight may go that no position deserves; each has
+            a learned value too, 0 at the start. The keys are learned as they are compared, after `normalize`. Weights
+            are aligned over positions and registers together, and the map is of the positions alone. The query of a
+            register is the average of a query map.
         normalize: what gives queries and keys unit variance before the score, after the projection to `units` if there
             is one, for each head: `"layer"` over the dimensions of each vector, `"batch"` each dimension over the batch
             and its positions, with a learned factor for each dimension; `"none"` leaves them as they are. A query map
             is normalized on its own grid.
 
     Call arguments:
-        query: `(B, dq)`, or `(B, K, dq)`, or `(B, h, w, dq)`.
+        query: `(B, dq)`, or `(B, K, dq)`, or `(B, h, w, dq)`; with `query_per_head`, `(B, h, dq)` for h heads.
         features: `(B, H, W, C)`.
         return_attention_scores: whether to return the map too.
         training: whether dropout is on, and whether an alignment that samples may do so.
@@ -58,8 +66,9 @@ class SpatialAttention(MapLayer):
 
     Raises:
         ValueError: features or a query of another rank, a query map over a feature map of unknown size, a number of
-            channels that is not a multiple of `num_heads`, heads that would all be the same, or `normalize` with a
-            score that compares nothing.
+            channels that is not a multiple of `num_heads`, heads that would all be the same, `normalize` with a score
+            that compares nothing, `registers` below 0 or with an alignment by places, or
+            `query_per_head` and another number of queries than heads.
 
     Example:
 
@@ -74,7 +83,9 @@ class SpatialAttention(MapLayer):
     Reference:
         Query map: Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019. Query vector:
         Jetley et al., *Learn to Pay Attention*, ICLR 2018. Normalized queries and keys: Dehghani et al., *Scaling
-        Vision Transformers to 22 Billion Parameters*, ICML 2023, sec. 2.
+        Vision Transformers to 22 Billion Parameters*, ICML 2023, sec. 2. Gate: Qiu et al., *Gated Attention for Large
+        Language Models*, NeurIPS 2025, sec. 2.2, of the query, after the weighted sum. Registers: Darcet et al.,
+        *Vision Transformers Need Registers*, ICLR 2024.
     """
 
     def __init__(
@@ -87,6 +98,9 @@ class SpatialAttention(MapLayer):
         seed=None,
         map_regularizer=None,
         normalize="none",
+        query_per_head=False,
+        gate=False,
+        registers=0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -106,6 +120,13 @@ class SpatialAttention(MapLayer):
         self.query_projection = self.key_projection = None
         self.normalize = require_choice("normalize", normalize, NORMALIZATIONS)
         self.query_normalizations, self.key_normalizations = [], []
+        self.query_per_head = bool(query_per_head)
+        self.gate, self.registers = bool(gate), require_integer("registers", registers, at_least=0)
+        if self.registers and self.alignment.placed:
+            name = ALIGNMENTS.name_of(self.alignment)
+            raise invalid(
+                f"`{name}` weighs by places, which registers lack.", "`registers=0`", f"registers={registers}"
+            )
         if self.score.blind and self.normalize != "none":
             name = SCORES.name_of(self.score)
             raise invalid(f"`{name}` compares nothing to normalize.", '`normalize="none"`', f"normalize={normalize!r}")
@@ -126,8 +147,8 @@ class SpatialAttention(MapLayer):
 
     @property
     def maps_each_class(self):
-        """Whether the query is several vectors, such as those of the classes."""
-        return len(self.input[0].shape) == 3
+        """Whether the query is several vectors for each head, such as those of the classes."""
+        return len(self.input[0].shape) == 3 and not self.query_per_head
 
     @property
     def projects(self):
@@ -144,6 +165,7 @@ class SpatialAttention(MapLayer):
 
     def build(self, query_shape, features_shape):
         _check_shapes(query_shape, features_shape)
+        self._check_queries(query_shape)
         key_shape = (features_shape[0], None, features_shape[-1])
         single_query_shape = (query_shape[0], 1, query_shape[-1])
         given = query_shape, features_shape
@@ -157,8 +179,27 @@ class SpatialAttention(MapLayer):
         self.head_scores = self._make_head_scores(query_shape, key_shape)
         self._check_heads(features_shape[-1])
         if not self.alignment.built:
-            keys = None if None in features_shape[1:3] else features_shape[1] * features_shape[2]
+            places = None if None in features_shape[1:3] else features_shape[1] * features_shape[2]
+            keys = places and places + self.registers
             self.alignment.build((features_shape[0], self.num_heads, 1, keys), single_query_shape)
+
+        self._build_registers(key_shape[-1], features_shape[-1])
+        if self.gate:
+            options = {"activation": "sigmoid", "name": "context_gate", "dtype": self.dtype_policy}
+            self.context_gate = keras.layers.Dense(features_shape[-1], **options)
+            self.context_gate.build(single_query_shape[::2])
+
+    def _build_registers(self, dimension, channels):
+        if not self.registers:
+            return
+        self.register_keys = self.add_weight(
+            name="register_keys",
+            shape=(self.num_heads, self.registers, dimension),
+            initializer=keras.initializers.RandomNormal(stddev=0.02),
+        )
+        self.register_values = self.add_weight(
+            name="register_values", shape=(self.registers, channels), initializer="zeros"
+        )
 
     def _build_normalizations(self, query_shape, key_shape):
         """One of the queries and one of the keys; for each head, if each has a projection."""
@@ -185,7 +226,7 @@ class SpatialAttention(MapLayer):
                 f"a divisor of {channels}",
                 f"num_heads={self.num_heads}",
             )
-        alike = not self.projects and not self.score.variables and not self.score.blind
+        alike = not (self.projects or self.score.variables or self.score.blind or self.query_per_head)
         if self.num_heads > 1 and alike:
             name = SCORES.name_of(self.score)
             raise invalid(
@@ -194,12 +235,17 @@ class SpatialAttention(MapLayer):
                 f"score={name!r}, units=None",
             )
 
+    def _check_queries(self, query_shape):
+        if self.query_per_head and (len(query_shape) != 3 or query_shape[1] != self.num_heads):
+            expected = f"a query of shape (batch, {self.num_heads}, dimension)"
+            raise invalid("Each head must have one query.", expected, f"query shape={tuple(query_shape)}")
+
     def call(self, query, features, return_attention_scores=False, training=None):
         weights = self.alignment(
             self._scores(query, features),
             training=training,
             grid=ops.shape(features)[1:3],
-            query=_alignment_query(query),
+            query=self._alignment_query(query),
             finite=self.score.finite,
             **self._policy_scores(query, features, training),
         )
@@ -209,6 +255,8 @@ class SpatialAttention(MapLayer):
         shares = mean_shares(weights) if self.alignment.averages else weights
         dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
         context = self._context(dropped, query, features)
+        if self.gate:
+            context = context * self.context_gate(ops.mean(query, axis=1) if self.query_per_head else _single(query))
         return (context, attention_map) if return_attention_scores else context
 
     def policy(self, query, features):
@@ -249,28 +297,59 @@ class SpatialAttention(MapLayer):
         """Weights `(B, h, [K,] 1, H·W)` → `(B, [h,] [K,] H, W)`."""
         batch, height, width, _ = ops.shape(features)
         heads = () if self.num_heads == 1 else (self.num_heads,)
-        return ops.reshape(weights, (batch, *heads, *_query_axis(query), height, width))
+        if self.registers:
+            weights = weights[..., : -self.registers]
+        return ops.reshape(weights, (batch, *heads, *self._query_axis(query), height, width))
+
+    def _query_axis(self, query):
+        """`(K,)` for a query of K vectors for each head, else `()`."""
+        return (ops.shape(query)[1],) if len(query.shape) == 3 and not self.query_per_head else ()
+
+    def _alignment_query(self, query):
+        """For alignments that depend on the query: `(B, 1 or h, 1, dq)`, or for K query vectors `(B, 1, K, 1, dq)`."""
+        if self.query_per_head:
+            return query[:, :, None]
+        return query[:, None, :, None] if len(query.shape) == 3 else _single(query)[:, None, None]
 
     def _context(self, shares, query, features):
         """Shares `(B, h, [K,] 1, H·W)` → `(B, [K,] C)`."""
         batch, height, width, channels = ops.shape(features)
-        query_axis = _query_axis(query)
-        shares = ops.reshape(shares, (batch, self.num_heads, *(query_axis or (1,)), height * width))
+        query_axis = self._query_axis(query)
+        shares = ops.reshape(shares, (batch, self.num_heads, *(query_axis or (1,)), height * width + self.registers))
         parts = ops.swapaxes(ops.matmul(shares, self._values(features)), 1, 2)  # (B, K, h, C/h)
         return ops.reshape(parts, (batch, *query_axis, channels))
 
     def _values(self, features):
-        """The values of each head, `(B, h, H·W, C/h)`."""
+        """The values of each head, `(B, h, H·W + R, C/h)`."""
         batch, height, width, channels = ops.shape(features)
-        groups = (batch, height * width, self.num_heads, channels // self.num_heads)
-        return ops.moveaxis(ops.reshape(features, groups), 2, 1)
+        values = ops.reshape(features, (batch, height * width, channels))
+        if self.registers:
+            values = ops.concatenate([values, _of_each(self.register_values, features)], axis=1)
+        groups = (batch, height * width + self.registers, self.num_heads, channels // self.num_heads)
+        return ops.moveaxis(ops.reshape(values, groups), 2, 1)
 
     def _scores(self, query, features):
-        """Scores of every position for each head, `(B, h, 1, H·W)`, or for K query vectors `(B, h, K, 1, H·W)`."""
+        """Scores of all keys for each head, `(B, h, 1, H·W + R)`, or for K query vectors `(B, h, K, 1, H·W + R)`."""
         queries = self._for_heads(query, self.query_projection, self.query_normalizations)
         keys = self._for_heads(features, self.key_projection, self.key_normalizations)
+        if self.query_per_head:
+            queries = [query[:, head] for head, query in enumerate(queries)]
         heads = [self._scores_of_head(*head) for head in zip(self.head_scores, queries, keys, strict=True)]
+        if self.registers:
+            heads = [
+                ops.concatenate([head, self._of_registers(*each)], -1) for head, *each in self._each(heads, queries)
+            ]
         return ops.stack(heads, axis=1)
+
+    def _each(self, heads, queries):
+        return zip(heads, self.head_scores, queries, range(self.num_heads), strict=True)
+
+    def _of_registers(self, score, query, head):
+        """Scores of the registers, `(B, 1, R)`, or for K query vectors `(B, K, 1, R)`."""
+        keys = _of_each(self.register_keys[head], query)
+        if len(query.shape) == 3:
+            return ops.expand_dims(score(query, keys), -2)
+        return score(ops.expand_dims(_single(query), 1), keys)
 
     def _for_heads(self, tensor, projection, normalizations):
         """What each head compares: its part of the projection, normalized."""
@@ -315,7 +394,7 @@ class SpatialAttention(MapLayer):
         return (context, attention_map) if return_attention_scores else context
 
     def compute_output_shape(self, query_shape, features_shape):
-        query_axis = (query_shape[1],) if len(query_shape) == 3 else ()
+        query_axis = (query_shape[1],) if len(query_shape) == 3 and not self.query_per_head else ()
         return (features_shape[0], *query_axis, features_shape[-1])
 
     def get_config(self):
@@ -329,6 +408,9 @@ class SpatialAttention(MapLayer):
             "seed": self.seed,
             "map_regularizer": [keras.saving.serialize_keras_object(one) for one in self.map_regularizers],
             "normalize": self.normalize,
+            "query_per_head": self.query_per_head,
+            "gate": self.gate,
+            "registers": self.registers,
             **{
                 name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self._quantized_projections()
             },
@@ -348,17 +430,14 @@ class SpatialAttention(MapLayer):
         return layer
 
 
-def _query_axis(query):
-    """`(K,)` for a query of K vectors, else `()`."""
-    return (ops.shape(query)[1],) if len(query.shape) == 3 else ()
+def _single(query):
+    """The query as it is, or for a map, with a query at every position, their average `(B, dq)`."""
+    return ops.mean(query, axis=(1, 2)) if len(query.shape) == 4 else query
 
 
-def _alignment_query(query):
-    """The query for alignments that depend on it: `(B, 1, 1, dq)`, or for K query vectors `(B, 1, K, 1, dq)`."""
-    if len(query.shape) == 3:
-        return query[:, None, :, None]
-    # A query map has a query at every position; its average is the query of the whole map.
-    return (ops.mean(query, axis=(1, 2)) if len(query.shape) == 4 else query)[:, None, None]
+def _of_each(vectors, tensor):
+    """Learned vectors `(R, d)` for each image of a batch, `(B, R, d)`, in the dtype of a tensor of the batch."""
+    return ops.broadcast_to(ops.cast(vectors, tensor.dtype), (ops.shape(tensor)[0], *vectors.shape))
 
 
 def _require_sampled(alignment):

@@ -19,8 +19,8 @@ def attention_maps(model, images, resolution="map", per_head=False, kind="weight
     """The maps of a model with attention layers.
 
     Args:
-        model: any functional model with `SpatialAttention` layers or others with maps, such as `attention_classifier` builds, or one loaded
-            from a file.
+        model: any functional model with `SpatialAttention` layers or others with maps, such as `attention_classifier`
+            builds, or one loaded from a file.
         images: `(B, height, width, 3)` from 0 to 255, as the model takes them.
         resolution: `"map"` for the positions of the attended layers, or `"image"` for the size of the images; maps are
             then resized as by `resize_maps`.
@@ -105,7 +105,9 @@ class AttentionMaps:
 
     @functools.cached_property
     def _inputs(self):
-        return keras.Model(self.model.input, {name: keras.tree.flatten(layer.input) for name, layer in self.layers.items()})
+        return keras.Model(
+            self.model.input, {name: keras.tree.flatten(layer.input) for name, layer in self.layers.items()}
+        )
 
     @functools.cached_property
     def _classifier(self):

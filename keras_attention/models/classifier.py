@@ -3,20 +3,20 @@
 import keras
 from keras import layers
 
-from keras_attention.arguments import invalid, require_integer, require_number
+from keras_attention.arguments import invalid, require_integer, require_number, unknown
 from keras_attention.layers import LearnedQueries, MapDisagreement, SpatialAttention
 from keras_attention.layers.alignment import ALIGNMENTS
 from keras_attention.layers.gates import GATES
 from keras_attention.layers.pooling import POOLINGS
 from keras_attention.layers.score import SCORES
 from keras_attention.models.backbone import default_layers, find_map, require_functional
-from keras_attention.models.gated import gated, named, with_gates
+from keras_attention.models.gated import Gates, named
 from keras_attention.models.head import activate, class_logits, join, joint_logits
 from keras_attention.models.nested import with_outputs_of
 from keras_attention.models.outputs import map_output, plain_name
 from keras_attention.models.reinforce import ReinforceModel, needs_reward
 
-CLASSES = "classes"
+CLASSES, LEARNED = "classes", "learned"
 
 
 def attention_classifier(
@@ -38,6 +38,8 @@ def attention_classifier(
     pooling=None,
     feature_gate=None,
     gate_backbone=True,
+    gate=False,
+    registers=0,
     name=None,
 ):
     """A classifier that attends to some feature maps of a backbone, with another feature map as the query.
@@ -47,7 +49,8 @@ def attention_classifier(
     [average of the query map | context of F₁ | context of F₂ | …].
 
     With `query="classes"` each class has a learned query for each F, and therefore a separate map and context. Its
-    logit is w·[context of F₁ | context of F₂ | …] + b, with separate weights w and b for each class.
+    logit is w·[context of F₁ | context of F₂ | …] + b, with separate weights w and b for each class. With
+    `query="learned"` each head has a learned query for each F; the head then uses the average of the usual query map.
 
     Two controls are built by the same call. `attend=()` gives the plain network, which uses only the average of the
     query map. `score=None` gives the multiscale network, which uses the averages of the attended layers instead of
@@ -62,7 +65,7 @@ def attention_classifier(
         attend: names of the attended layers, or one name; `feature_layers` lists the possible ones. If `None`, those of
             `default_layers`.
         query: name of the layer whose map is the query, which may differ from the attended layers in size and channels;
-            or `"classes"`. If `None`, that of `default_layers`.
+            `"classes"`; or `"learned"`. If `None`, that of `default_layers`.
         score: a name in `SCORES`, a score layer, its config, or `None`. Each attended layer gets a separate score.
         alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
         units: dimension in which query and features are compared; see `SpatialAttention`.
@@ -77,12 +80,15 @@ def attention_classifier(
             `SpatialAttention`.
         pooling: with `score=None`, what pools each attended layer: a name in `POOLINGS`, a pooling, or its config;
             `None` is the average. The map of a pooling is called as that of an attention layer.
-        feature_gate: a name in `GATES`, a gate, or its config, for a gate after each pooling P of the backbone, or after
-            the last layer of each stride. It is called `gate_<P>`, and whatever comes after it, in the backbone and in
-            the head, sees the gated features. If nothing else makes a map of an attended layer, its gate is called
-            `attention_<F>` instead and gives its map, if it has one.
-        gate_backbone: `False` gates the attended features alone, on their way to the head, and leaves the backbone as it
-            is, as a frozen one needs.
+        feature_gate: a name in `GATES`, a gate, or its config, for a gate after each pooling P of the backbone, or
+            after the last layer of each stride. It is called `gate_<P>`, and whatever comes after it, in the backbone
+            and in the head, sees the gated features. If nothing else makes a map of an attended layer, its gate is
+            called `attention_<F>` instead and gives its map, if it has one.
+            The layers of the backbone are called again for it, so that their `output` stays that without gates.
+        gate_backbone: `False` gates the attended features alone, on their way to the head, and leaves the backbone as
+            it is, as a frozen one needs.
+        gate, registers: whether each context is gated by the query, and the number of keys without a place; see
+            `SpatialAttention`.
         name: name of the model.
 
     Returns:
@@ -92,8 +98,8 @@ def attention_classifier(
     Raises:
         TypeError: a backbone that is not functional.
         ValueError: a layer that the backbone does not have or that gives no map; a number out of range; a pooling with
-            a score or without an attended layer; gates of the attended features without an attended layer; `query="classes"` with `pool_query`, or without a score or an attended layer; `disagreement` with fewer
-            than two maps.
+            a score or without an attended layer; gates of the attended features without any; learned queries with
+            `pool_query`, or without a score or an attended layer; `disagreement` with fewer than two maps.
 
     Example:
 
@@ -109,64 +115,71 @@ def attention_classifier(
     """
     require_integer("num_classes", num_classes, at_least=2)
     require_number("dropout", dropout, at_least=0, below=1)
-    pooling = _checked_pooling(pooling, score)
-    gates = feature_gate and (GATES.get(feature_gate), gate_backbone, score is None and not (pooling and pooling.has_map))
+    require_integer("num_heads", num_heads, at_least=1)
+    gates = _gates(feature_gate, gate_backbone, score, pooling)
     backbone, features, query_map = _features(backbone, attend, query, gates)
-    if not features and (pooling or (gates and not gate_backbone)):
-        what = "A pooling" if pooling else "A gate of attended features"
-        raise invalid(f"{what} needs an attended layer.", "at least one layer in `attend`", "attend=()")
-    if query == CLASSES:
-        _check_class_queries(features, score, pool_query)
-        pooled, queries = [], [LearnedQueries(num_classes, name=f"queries_{name}")(map_) for name, map_ in features]
-    else:
-        pooled = [_average(query_map, "query")]
-        queries = [pooled[0] if pool_query else query_map] * len(features)
-    options = {
-        "units": units,
-        "dropout": attention_dropout,
-        "num_heads": num_heads,
-        "map_regularizer": map_regularizer,
-        "normalize": normalize,
-    }
+    pooled = [] if query == CLASSES else [_average(query_map, "query")]
     if score is None:
+        _check_without_score(query, features, pooling)
         contexts, maps = [_pooled(pooling, *pair) for pair in features], []
     else:
+        _check_with_score(query, features, pooling, pool_query)
+        queries = _queries(query, features, [*pooled, query_map][0 if pool_query else -1], num_classes, num_heads)
+        options = {
+            "units": units,
+            "dropout": attention_dropout,
+            "num_heads": num_heads,
+            "map_regularizer": map_regularizer,
+            "normalize": normalize,
+            "query_per_head": query == LEARNED,
+            "gate": gate,
+            "registers": registers,
+        }
         contexts, maps = _contexts(features, queries, score, alignment, options)
     joined = _with_disagreement(join([*pooled, *contexts], dropout), maps, disagreement)
     logits = (class_logits if query == CLASSES else joint_logits)(joined, num_classes)
     return _model(backbone, activate(logits, activation), name or "attention_classifier")
 
 
-def _checked_pooling(pooling, score):
-    """A layer that each attended layer gets a new one of; `None` for the average."""
-    if pooling is not None and score is not None:
-        raise invalid("A pooling takes the place of attention.", "`score=None` with `pooling`", f"score={score!r}")
-    return None if pooling is None else POOLINGS.get(pooling)
+def _gates(feature_gate, gate_backbone, score, pooling):
+    """The `Gates`, which give their maps if nothing else makes one; `None` without a gate."""
+    if feature_gate is None:
+        return None
+    if isinstance(feature_gate, str) and feature_gate not in GATES:
+        raise unknown("gate", feature_gate, GATES, "feature_gate")
+    give_maps = score is None and (pooling is None or not POOLINGS.get(pooling).has_map)
+    return Gates(GATES.get(feature_gate), gate_backbone, give_maps)
 
 
 def _features(backbone, attend, query, gates):
     """The backbone with all these maps as its tensors, pairs of each attended layer and its map, and the query map.
 
-    `gates` is `None`, or a gate, whether it is for the backbone, and whether it gives its map. Maps of gated layers are
-    those after the gate.
+    Maps of gated layers are those after the gate. Without a layer as the query, its map is that of the usual one.
     """
-    if attend is None or query is None:
+    if attend is None or query in (None, LEARNED):
         attend_default, query_default = default_layers(require_functional(backbone, "backbone"))
-        attend, query = (attend_default if attend is None else attend), query or query_default
+        attend = attend_default if attend is None else attend
+        query = query_default if query in (None, LEARNED) else query
     names = (attend,) if isinstance(attend, str) else tuple(attend)
     found = [find_map(backbone, name, "attend") for name in names]
     if query != CLASSES:
         found.append(find_map(backbone, query, "query"))
     paths = [place.path for place in found]
-    gate, of_backbone, shows = gates or (None, False, False)
-    if of_backbone:
-        backbone, places = with_gates(backbone, gate, paths[: len(names)] if shows else ())
-        paths = [places.get(path, path) for path in paths]
+    if gates and gates.in_backbone:
+        backbone, paths = gates.added_to(backbone, paths, len(names))
     backbone, maps = with_outputs_of(backbone, paths)
     pairs = [(plain_name(name), map_) for name, map_ in zip(names, maps, strict=False)]
-    if gate and not of_backbone:
-        pairs = [(name, gated(gate, name, map_, shows and gate.has_map)) for name, map_ in pairs]
+    if gates and not gates.in_backbone:
+        pairs = gates.of_features(pairs)
     return backbone, pairs, None if query == CLASSES else maps[-1]
+
+
+def _queries(query, features, query_map, num_classes, num_heads):
+    """What each attended layer is asked: learned vectors, or the query map or its average."""
+    if query not in (CLASSES, LEARNED):
+        return [query_map] * len(features)
+    count = num_classes if query == CLASSES else num_heads
+    return [LearnedQueries(count, name=f"queries_{name}")(map_) for name, map_ in features]
 
 
 def _contexts(features, queries, score, alignment, options):
@@ -200,27 +213,39 @@ def _model(backbone, output, name):
 
 
 def _pooled(pooling, name, features):
-    """The vector of an attended layer without attention: its average, or what a new layer of this kind gives."""
+    """The vector of an attended layer without attention: its average, or what a new pooling of this kind gives."""
     if pooling is None:
         return _average(features, name)
-    if not pooling.has_map:
-        return named(pooling, f"pooled_{name}")(features)
-    return named(pooling, map_output(name))(features, return_attention_scores=True)[0]
+    kind = POOLINGS.get(pooling)
+    if not kind.has_map:
+        return named(kind, f"pooled_{name}")(features)
+    return named(kind, map_output(name))(features, return_attention_scores=True)[0]
 
 
 def _average(features, name):
     return layers.GlobalAveragePooling2D(data_format="channels_last", name=f"pooled_{name}")(features)
 
 
-def _check_class_queries(features, score, pool_query):
+def _check_without_score(query, features, pooling):
+    if query in (CLASSES, LEARNED):
+        raise invalid(
+            "Learned queries need a score.", f"a score with `query={query!r}`", f"query={query!r}, score=None"
+        )
+    if pooling is not None and not features:
+        raise invalid("A pooling needs an attended layer.", "at least one layer in `attend`", "attend=()")
+
+
+def _check_with_score(query, features, pooling, pool_query):
+    learned = query in (CLASSES, LEARNED)
     checks = (
-        (pool_query, "`pool_query=True` needs a query map to average.", "`pool_query=False`", "pool_query=True"),
-        (not features, "Queries of the classes need an attended layer.", "at least one layer in `attend`", "attend=()"),
-        (score is None, "Queries of the classes need a score.", "a score", "score=None"),
+        (pooling is not None, "A pooling takes the place of attention.", "`score=None`", f"pooling={pooling!r}"),
+        (learned and pool_query, "There is no query map to average.", "`pool_query=False`", "pool_query=True"),
+        (learned and not features, "Learned queries need an attended layer.", "a layer in `attend`", "attend=()"),
     )
     for wrong, what, expected, received in checks:
         if wrong:
-            raise invalid(what, f'{expected} with `query="classes"`', f'query="classes", {received}')
+            of_query = f" with `query={query!r}`" if learned else ""
+            raise invalid(what, f"{expected}{of_query}", f"query={query!r}, {received}" if learned else received)
 
 
 def _fresh(registry, identifier):

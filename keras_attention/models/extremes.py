@@ -8,11 +8,7 @@ from keras_attention.models.outputs import LOGITS, attention_layers, gives_map, 
 
 def watched_blocks(model):
     """Attended layer → its `MapLayer`, of those whose maps follow from the features and may have any weights."""
-    return {
-        name: layer
-        for name, layer in attention_layers(model).items()
-        if layer.varies and gives_map(layer)
-    }
+    return {name: layer for name, layer in attention_layers(model).items() if layer.varies and gives_map(layer)}
 
 
 def with_extremes(model):

@@ -1,35 +1,59 @@
 """Gates in a backbone: each follows one of its layers, so that whatever comes after it sees the gated features."""
 
+import dataclasses
+
+import keras
+
+from keras_attention.arguments import invalid
 from keras_attention.models.backbone import feature_layers, find_map, usual_layers
 from keras_attention.models.nested import with_calls
 from keras_attention.models.outputs import map_output, plain_name
 
 
-def with_gates(backbone, gate, mapped=()):
-    """The same backbone with a gate after each of its poolings, or after the last layer of each stride.
+@dataclasses.dataclass(frozen=True)
+class Gates:
+    """Gates of a kind for a backbone, or for its attended features.
 
     Args:
-        backbone: a functional Keras model over images, whose layers are shared.
-        gate: a gate; each of these layers gets a new one of its kind.
-        mapped: paths of the layers whose gate gives its map, if it has one; layers of a model inside the backbone give
-            none.
-
-    Returns:
-        The backbone, and the path of each of these layers → the path of its gate.
+        gate: a gate; each gated layer gets a new one of its kind.
+        in_backbone: whether a gate follows each pooling of the backbone, or the last layer of each stride; otherwise
+            the attended features are gated on their way to the head, and the backbone stays as it is.
+        give_maps: whether gates of attended layers give their maps, if they have one.
     """
-    gates, places, strides = {}, {}, {name: layer.stride for name, layer in feature_layers(backbone).items()}
-    # A layer of stride 1 comes before all that the backbone learns to see, such as one that scales the images.
-    for path in (find_map(backbone, name).path for name in usual_layers(backbone) if strides.get(name) != 1):
-        name = plain_name("/".join(path))
-        shows = gate.has_map and path in mapped and len(path) == 1
-        gates[path] = named(gate, map_output(name) if shows else f"gate_{name}"), shows
-        places[path] = (*path[:-1], gates[path][0].name)
-    return _with_layers_after(backbone, gates), places
 
+    gate: keras.layers.Layer
+    in_backbone: bool
+    give_maps: bool
 
-def gated(gate, name, features, shows):
-    """The features of an attended layer after a new gate of a kind; the backbone stays as it is."""
-    return _then(lambda map_: map_, named(gate, map_output(name) if shows else f"gate_{name}"), shows)(features)
+    def added_to(self, backbone, paths, attended):
+        """The backbone with the gates, whose other layers are shared, and the paths with those of gates instead.
+
+        Args:
+            backbone: a functional Keras model over images.
+            paths: paths of layers, of which the first `attended` are attended.
+            attended: their number.
+        """
+        gates, places, mapped = {}, {}, paths[:attended]
+        strides = {name: layer.stride for name, layer in feature_layers(backbone).items()}
+        # A layer of stride 1 comes before all that the backbone learns to see, such as one that scales the images.
+        for path in (find_map(backbone, name).path for name in usual_layers(backbone) if strides.get(name) != 1):
+            # A layer of a model inside the backbone gives no tensor of the classifier.
+            gates[path] = self._new("/".join(path), path in mapped and len(path) == 1)
+            places[path] = (*path[:-1], gates[path][0].name)
+        return _with_layers_after(backbone, gates), [places.get(path, path) for path in paths]
+
+    def of_features(self, features):
+        """Pairs of an attended layer and its map, with the maps after new gates."""
+        if not features:
+            what = "Gates of the attended features need an attended layer."
+            raise invalid(what, "at least one layer in `attend`, or `gate_backbone=True`", "attend=()")
+        return [(name, _gated(map_, *self._new(name, True))) for name, map_ in features]
+
+    def _new(self, layer, attended):
+        """A new gate of a layer, and whether it gives its map."""
+        shows = attended and self.give_maps and self.gate.has_map
+        name = map_output(layer) if shows else f"gate_{plain_name(layer)}"
+        return named(self.gate, name), shows
 
 
 def named(layer, name):
@@ -52,10 +76,9 @@ def _with_layers_after(model, following):
 
 def _then(layer, gate, shows):
     """A function that calls a layer, and then its gate."""
+    return lambda *arguments, **options: _gated(layer(*arguments, **options), gate, shows)
 
-    def call(*arguments, **options):
-        features = layer(*arguments, **options)
-        # The map is a tensor of the model only if it is asked for.
-        return gate(features, return_attention_scores=True)[0] if shows else gate(features)
 
-    return call
+def _gated(features, gate, shows):
+    # The map is a tensor of the model only if it is asked for.
+    return gate(features, return_attention_scores=True)[0] if shows else gate(features)

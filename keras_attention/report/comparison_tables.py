@@ -10,6 +10,7 @@ RUN_COLUMNS = (
     "seed",
     *METRICS,
     "validation",
+    "learning_rate",
     "best_epoch",
     "epochs",
     "seconds",

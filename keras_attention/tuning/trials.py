@@ -19,7 +19,6 @@ import numpy as np
 
 from keras_attention.arguments import invalid, named_line
 from keras_attention.atomic import alone, remove, replacing
-from keras_attention.config import UNIFORM
 from keras_attention.files import read_json, write_json
 from keras_attention.memory import released
 from keras_attention.metrics import MONITORS

@@ -8,9 +8,10 @@ import seams
 from keras_attention import VGG16BN, Run, TrainConfig, train
 from keras_attention.memory import free_memory
 from keras_attention.training import train_together, what_is_shared
-from keras_attention.variants import make_variants
+from keras_attention.variants import make_variants, named_variant
 
 NAMES = ["additive+softmax@block2_pool", "additive+reinforced"]
+BASELINES = ["simpool", "cbam"]  # one of each kind that has a map
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +98,22 @@ def test_each_is_what_it_is_alone_in_bfloat16(configs, alone, tmp_path):
         assert {layer.compute_dtype for layer in model._flatten_layers(include_self=False)} == {"float32"}
 
 
+def test_baselines_are_what_they_are_alone(config, alone, tmp_path):
+    """And each has the map of what it is, measured as that of attention is."""
+    several = {name: named_variant(name).config(config) for name in BASELINES}
+    for name, run in trained(several, tmp_path).items():
+        require_same(run, alone(several[name]))
+        assert list(run.metrics["pointing_game"])[:2] == ["block3_pool", "block4_pool"]
+        assert run.config.kind == name
+
+
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore:The maps of")  # those of `dot` begin as a single 1
-@pytest.mark.parametrize("family", ["all-scores", "all-alignments"])
-def test_every_score_and_every_alignment_are_what_they_are_alone(family, config, alone, tmp_path):
+@pytest.mark.parametrize("family", ["all-scores", "all-alignments", "all-poolings"])
+def test_every_member_is_what_it_is_alone(family, config, alone, tmp_path):
     configs = {variant.name: variant.config(config) for variant in make_variants([family])}
+    if "ep" in configs:  # the channels of the narrow network have no common divisor
+        configs["ep"] = configs["ep"].with_settings(pooling_options={"queries": 1})
     for name, run in trained(configs, tmp_path).items():
         require_same(run, alone(configs[name]))
 

@@ -24,6 +24,7 @@ class Alignment(WideLayer):
 
     `normalized` says whether a row sums to 1. `averages` says how weights and values make the context: if `False`, it
     is Σ a·v; if `True`, it is the mean of a·v over the visible keys, so that its size does not depend on their number.
+    `placed` says that the weights depend on where the keys are, so that a key without a place can have none.
     `chooses` says that a key is either chosen or not, by design, so that no training warns of a single 1.
 
     Call arguments:
@@ -56,6 +57,7 @@ class Alignment(WideLayer):
 
     normalized = True
     chooses = False
+    placed = False
     search_space = {}
 
     @property

@@ -45,6 +45,8 @@ class LocalMonotonicAlignment(Alignment):
 
     search_space = {"window": Choices((3, 5, 7))}
 
+    placed = True
+
     def __init__(self, window=7, **kwargs):
         super().__init__(**kwargs)
         for size in window if isinstance(window, (tuple, list)) else (window,):
@@ -113,6 +115,7 @@ class LocalPredictiveAlignment(Alignment):
         eqs. 9 and 10 ("local-p").
     """
 
+    placed = True
     normalized = False
     averages = False
 

@@ -87,7 +87,7 @@ class SampledAlignment(Alignment):
         raise NotImplementedError(f"{type(self).__name__} must define `choice`, the most probable sample of a row.")
 
     def keep_sample(self, log_probability, entropy, cost=None):
-        """Keeps what a call sampled: sums `(B, ..., Tq, Tk)` to one number per example; `cost` is `(B,)` already."""
+        """Keeps what a call sampled: sums `(B, ...)` to one number per example; `cost` is `(B,)` already."""
         if not self.is_rewarded:
             warnings.warn(
                 f"`{ALIGNMENTS.name_of(self)}` samples, but nothing rewards it: its scores will not learn. Build the "
@@ -192,14 +192,17 @@ class HardAlignment(SampledAlignment):
     def align(self, scores, training=None):
         if not training:
             return self.choice(scores)
-        # The key with the largest score after adding Gumbel noise is a sample of softmax(e).
-        noisy = scores - ops.log(-ops.log(self.random_numbers(scores)))
-        choice = ops.stop_gradient(self.choice(noisy))
         if not self.needs_reward:
-            smooth = softmax(noisy, self.temperature)
+            # The key with the largest score after adding Gumbel noise is a sample of softmax(e).
+            noisy = scores - ops.log(-ops.log(self.random_numbers(scores)))
+            choice, smooth = ops.stop_gradient(self.choice(noisy)), softmax(noisy, self.temperature)
             return choice + (smooth - ops.stop_gradient(smooth))
         logarithms = ops.log_softmax(self.with_policy_gradient(scores))
-        self.keep_sample(choice * logarithms, -ops.exp(logarithms) * logarithms)
+        probabilities = ops.exp(logarithms)
+        # So is the first of events that come at these rates, which takes no second logarithm.
+        waits = -ops.log(self.random_numbers(scores))
+        choice = ops.stop_gradient(self.choice(probabilities / waits))
+        self.keep_sample(choice * logarithms, -probabilities * logarithms)
         return choice
 
     def get_config(self):
@@ -259,21 +262,23 @@ class ReinforcedAlignment(SampledAlignment):
     def align(self, scores, training=None):
         if not training:
             return softmax(ops.where(self.choice(scores) > 0, scores, HIDDEN))
-        kept = ops.stop_gradient(self.probabilities(scores)) > self.random_numbers(scores)
-        self._keep_subset(self.with_policy_gradient(scores), kept)
+        visible = scores > HIDDEN
+        logits = self._logits(self.with_policy_gradient(scores))
+        probabilities = ops.sigmoid(logits)
+        kept = ops.logical_and(visible, ops.stop_gradient(probabilities) > self.random_numbers(scores))
+        self._keep_subset(logits, probabilities, kept, ops.cast(visible, scores.dtype))
         return softmax(ops.where(_or_largest(kept, scores), scores, HIDDEN))
 
     def _logits(self, scores):
         # The base class gives a hidden key the lowest finite score, which could become infinite when it is scaled.
         return self.policy_scale * ops.where(scores > HIDDEN, scores, 0.0) + self.policy_bias
 
-    def _keep_subset(self, scores, kept):
+    def _keep_subset(self, logits, probabilities, kept, visible):
         # log π = l − log(1 + exp(l)) and log(1 − π) = −log(1 + exp(l)): more exact than by π, which is rounded.
-        logits, visible = self._logits(scores), ops.cast(scores > HIDDEN, scores.dtype)
         chosen = ops.cast(kept, logits.dtype)
-        normalizer = visible * ops.softplus(logits)
-        log_probability = chosen * logits - normalizer
-        entropy = normalizer - visible * ops.sigmoid(logits) * logits
+        normalizer = _dot(visible, ops.softplus(logits))
+        log_probability = _dot(chosen, logits) - normalizer
+        entropy = normalizer - _dot(visible * probabilities, logits)
         share = ops.sum(chosen, axis=-1) / ops.maximum(ops.sum(visible, axis=-1), 1)
         self.keep_sample(log_probability, entropy, self.keep_cost * mean_examples(share))
 
@@ -286,6 +291,11 @@ def _or_largest(kept, scores):
     nothing = ops.logical_not(ops.any(kept, axis=-1, keepdims=True))
     largest = scores >= ops.max(scores, axis=-1, keepdims=True)
     return ops.stop_gradient(ops.logical_or(kept, ops.logical_and(largest, nothing)))
+
+
+def _dot(one, other):
+    """Σ one · other over the keys."""
+    return ops.sum(one * other, axis=-1)
 
 
 def _sum_examples(values):

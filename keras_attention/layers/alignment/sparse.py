@@ -1,8 +1,8 @@
 """Alignments that give most keys a weight of exactly 0: sparsemax and entmax.
 
-Each finds a threshold by a loop without gradient, and then takes one step of Newton's method from it. At the solution
-that step changes no value, but its derivative is that of the solution itself (the implicit function theorem). The
-gradient is therefore exact although the loop is not differentiated.
+Each finds a threshold by a loop without gradient. The gradient is then that of the solution itself, which the implicit
+function theorem gives from the weights: it is exact although the loop is not differentiated, and costs three passes
+over the scores.
 """
 
 import math
@@ -42,9 +42,9 @@ class SparsemaxAlignment(Alignment):
 
 def _sparsemax(scores):
     shifted = _below_largest(scores, reach=1.0)
-    constant = ops.stop_gradient(shifted)
-    threshold = _climb(_sparsemax_step, constant, _lowest_threshold(constant, power=1.0))
-    return ops.relu(shifted - _sparsemax_step(shifted, ops.stop_gradient(threshold)))
+    threshold = _climb(_sparsemax_step, shifted, _lowest_threshold(shifted, power=1.0))
+    above = ops.cast(shifted > threshold, shifted.dtype)
+    return _with_gradient(ops.relu(shifted - _sparsemax_step(shifted, threshold)), above, scores)
 
 
 def _sparsemax_step(shifted, threshold):
@@ -116,28 +116,26 @@ class EntmaxAlignment(Alignment):
 
 def _entmax_15(scores):
     halves = _below_largest(scores / 2, reach=1.0)
-    constant = ops.stop_gradient(halves)
-    threshold = ops.stop_gradient(_climb(_entmax_15_step, constant, _lowest_threshold(constant, power=0.5)))
+    threshold = _climb(_entmax_15_step, halves, _lowest_threshold(halves, power=0.5))
     # The closed form over the keys above the threshold: the smaller root of Σ (e/2 − τ)² = 1.
-    above = ops.cast(constant > threshold, halves.dtype)
+    above = ops.cast(halves > threshold, halves.dtype)
     count = ops.maximum(ops.sum(above, axis=-1, keepdims=True), 1)
     mean = ops.sum(above * halves, axis=-1, keepdims=True) / count
     spread = ops.sum(above * ops.square(halves - mean), axis=-1, keepdims=True)
-    # Σ √a = count · root is at least 1, so without rounding the root would always be above 0.
-    root = ops.sqrt(ops.maximum((1 - spread) / count, 1e-12))
-    return ops.square(ops.relu(halves - (mean - root)))
+    roots = ops.relu(halves - (mean - ops.sqrt(ops.maximum(1 - spread, 0) / count)))
+    return _with_gradient(ops.square(roots), roots, scores)
 
 
 def _entmax_15_step(halves, threshold):
-    """Newton's step for Σ max(e/2 − τ, 0)² = 1."""
+    """Newton's step for √(Σ max(e/2 − τ, 0)²) = 1, which is nearer to a straight line than its square."""
     above = ops.relu(halves - threshold)
-    excess = ops.sum(ops.square(above), axis=-1, keepdims=True) - 1
-    return threshold + excess / (2 * ops.sum(above, axis=-1, keepdims=True))
+    total = ops.sum(ops.square(above), axis=-1, keepdims=True)
+    return threshold + (total - ops.sqrt(total)) / ops.sum(above, axis=-1, keepdims=True)
 
 
 CLOSED = {1.5: _entmax_15, 2: _sparsemax}
 # Up to this α the level λ is more exact, above it the threshold τ; see the two functions.
-NEAR_SOFTMAX = 1.3
+NEAR_SOFTMAX = 1.25
 
 
 def _entmax_by_threshold(scores, order):
@@ -146,31 +144,37 @@ def _entmax_by_threshold(scores, order):
     Nearly equal scores have a τ near 0, where it has many digits, so that it is known which keys are above it: these
     have a part in the gradient, however small their weights are.
     """
-    order = ops.cast(order, scores.dtype)
-    fixed = ops.stop_gradient(order)
-    scaled = order * _below_largest(scores, reach=1 / fixed)
-    constant = ops.stop_gradient(scaled)
+    learned = ops.cast(order, scores.dtype) if ops.is_tensor(order) else None
+    fixed = order if learned is None else ops.stop_gradient(learned)
+    scaled = _below_largest(fixed * scores, reach=1.0)
     step = partial(_threshold_step, order=fixed)
-    threshold = _climb(step, constant, _lowest_threshold(constant, power=fixed), digits=0.6, relative=True)
-    threshold = ops.stop_gradient(threshold)
-    # One step of Newton's method. Its slope is constant, so that its numerator carries the gradient.
-    weights, slope = _root(scaled - threshold, order)
-    excess = ops.sum(weights, axis=-1, keepdims=True) - 1
-    return _root(scaled - (threshold + excess / ops.stop_gradient(slope)), order)[0]
+    threshold = step(scaled, _climb(step, scaled, _threshold_of_near(scaled, power=fixed), digits=0.4, relative=True))
+    weights, derivatives = _root(scaled - threshold, fixed)
+    return _with_gradient(weights, derivatives, scores, learned)
 
 
 def _threshold_step(scaled, threshold, order):
-    """Newton's step for Σ max(z − τ, 0)^(1/order) = 1."""
-    weights, slope = _root(scaled - threshold, order)
-    return threshold + (ops.sum(weights, axis=-1, keepdims=True) - 1) / slope
+    """Newton's step for (Σ max(z − τ, 0)^(1/order))^order = 1, a norm and therefore convex."""
+    weights, derivatives = _root(scaled - threshold, order)
+    return threshold + order * _norm_step(weights, derivatives, order)
 
 
 def _root(difference, order):
-    """max(x, 0)^(1/order), and the sum of its derivatives over the keys."""
+    """p = max(x, 0)^(1/order), and p/x, which is order times its derivative."""
     above = difference > 0
     base = ops.where(above, difference, 1.0)
     weights = ops.where(above, ops.exp(ops.log(base) / order), 0.0)
-    return weights, ops.sum(weights / (base * order), axis=-1, keepdims=True)
+    return weights, weights / base
+
+
+def _norm_step(weights, derivatives, order):
+    """(S − S^(1−order)) / (order·Σ p′) with S = Σ p: Newton's step for S^order = 1, in units of the scores.
+
+    Far from the solution it goes much further than the step for S = 1, as S is a high power there.
+    """
+    total = ops.sum(weights, axis=-1, keepdims=True)
+    step = -total * ops.expm1(-order * ops.log(total)) / order
+    return step / ops.sum(derivatives, axis=-1, keepdims=True)
 
 
 def _entmax_by_level(scores, order):
@@ -180,36 +184,52 @@ def _entmax_by_level(scores, order):
     logarithm of Σ exp(e); τ itself would lose its digits there.
     """
     shifted = _below_largest(scores, reach=1 / order)
-    constant = ops.stop_gradient(shifted)
-    keys = ops.cast(ops.shape(shifted)[-1], shifted.dtype)
-    highest = -ops.expm1(-order * ops.log(keys)) / order  # λ of equal scores
-    lowest = ops.maximum(ops.mean(constant, axis=-1, keepdims=True) + highest, 0.0)
-    solution = ops.stop_gradient(_climb(partial(_level_step, order=order), constant, lowest, digits=0.6))
-    # One step of Newton's method. Its slope is constant, so that its numerator carries the gradient.
-    weights, slope = _power(shifted - solution, order)
-    excess = ops.sum(weights, axis=-1, keepdims=True) - 1
-    slope = ops.stop_gradient(ops.sum(slope, axis=-1, keepdims=True))
-    return _power(shifted - (solution + excess / slope), order)[0]
+    lowest = (1 + _threshold_of_near(order * shifted, power=order)) / order
+    step = partial(_level_step, order=order)
+    solution = step(shifted, _climb(step, shifted, lowest, digits=0.4))
+    return _with_gradient(*_power(shifted - solution, order), scores)
 
 
 def _level_step(shifted, level, order):
-    """Newton's step for Σ max(1 + order·(e − λ), 0)^(1/order) = 1."""
-    weights, slope = _power(shifted - level, order)
-    excess = ops.sum(weights, axis=-1, keepdims=True) - 1
-    return level + excess / ops.sum(slope, axis=-1, keepdims=True)
+    """Newton's step for (Σ max(1 + order·(e − λ), 0)^(1/order))^order = 1; for order → 0, for log Σ exp(e − λ) = 0."""
+    return level + _norm_step(*_power(shifted - level, order), order)
 
 
 def _power(difference, order):
     """max(1 + order·x, 0)^(1/order), which is exp(x) as order → 0, and its derivative."""
-    inside = order * difference > -1
-    scaled = ops.where(inside, order * difference, 0.0)
+    scaled = order * difference
+    inside = scaled > -1
+    scaled = ops.where(inside, scaled, 0.0)
     power = ops.where(inside, ops.exp(ops.log1p(scaled) / order), 0.0)
     return power, power / (1 + scaled)
 
 
+def _with_gradient(weights, derivatives, scores, order=None):
+    """The weights p of a row, with the gradient of the solution: ∂pᵢ/∂eⱼ = uᵢ(δᵢⱼ − uⱼ/Σu), with u the derivatives.
+
+    With an order that is learned, α − 1, also ∂p/∂α (Correia et al. 2019, prop. 1). The weights, the derivatives and
+    the order's are constants here; changes of 0 carry the gradients.
+    """
+    change, total = scores - ops.stop_gradient(scores), ops.sum(derivatives, axis=-1, keepdims=True)
+    mean = ops.sum(derivatives * change, axis=-1, keepdims=True) / total
+    weights = weights + derivatives * (change - mean)
+    if order is None:
+        return weights
+    return weights + (order - ops.stop_gradient(order)) * _derivative_to_order(weights, derivatives / total, order)
+
+
+def _derivative_to_order(weights, shares, order):
+    weights, order = ops.stop_gradient(weights), ops.stop_gradient(order)
+    surprise = -weights * ops.log(ops.where(weights > 0, weights, 1.0))
+    return (weights - shares) / order**2 + (surprise - shares * ops.sum(surprise, axis=-1, keepdims=True)) / order
+
+
 def _below_largest(scores, reach):
-    """Scores minus the largest of their row, at least −2·reach: keys more than `reach` below it get weight 0 anyway."""
-    return ops.maximum(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)), -2 * reach)
+    """Scores minus the largest of their row, without gradient, and at least −2·reach: keys more than `reach` below it
+    get weight 0 anyway.
+    """
+    scores = ops.stop_gradient(scores)
+    return ops.maximum(scores - ops.max(scores, axis=-1, keepdims=True), -2 * reach)
 
 
 def _lowest_threshold(shifted, power):
@@ -218,11 +238,21 @@ def _lowest_threshold(shifted, power):
     return ops.maximum(ops.mean(shifted, axis=-1, keepdims=True) - keys**-power, -1.0)
 
 
+def _threshold_of_near(shifted, power):
+    """As `_lowest_threshold`, and that of the keys in the upper half of what may get weight alone, which is often
+    higher. It costs less than a step with a power.
+    """
+    near = ops.cast(shifted > -0.5, shifted.dtype)
+    count = ops.sum(near, axis=-1, keepdims=True)
+    of_near = ops.sum(near * shifted, axis=-1, keepdims=True) / count - count**-power
+    return ops.maximum(_lowest_threshold(shifted, power), of_near)
+
+
 def _climb(step, shifted, threshold, digits=1.0, relative=False):
     """Repeats a Newton step, which climbs to the solution from below, until no row climbs any more.
 
-    `digits` is the share of the digits that must be correct, with `relative` of the threshold's own: about ½ is enough
-    if one more step, which doubles the number of correct digits, follows.
+    It ends when a step changes no more than digits beyond a share of all, `digits`, with `relative` of the threshold's
+    own. Each step doubles the number of correct digits, so that 0.4 is enough if one more step follows.
     """
     tolerance = 4 * float(np.finfo(keras.backend.standardize_dtype(shifted.dtype)).eps) ** digits
 
