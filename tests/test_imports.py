@@ -66,7 +66,7 @@ INSIDE = {
         {"outputs"},
         {"grids", "focal", "rates", "extremes"},
         {"backbone"},
-        {"calibration", "weights", "head", "reinforce", "supervision"},
+        {"calibration", "weights", "head", "reinforce", "supervision", "gated"},
         {"classifier", "vgg"},
         {"backbones"},
     ],

@@ -9,12 +9,13 @@ import sys
 import pytest
 
 from keras_attention import ALIGNMENTS, SCORES
-from keras_attention.layers import MAP_REGULARIZERS, Score
+from keras_attention.layers import GATES, MAP_REGULARIZERS, POOLINGS, Score
 from keras_attention.members import REGISTRIES, members
 from keras_attention.models import BACKBONES
 
 ROOT = pathlib.Path(__file__).parent.parent
-FAMILIES = {"score": SCORES, "alignment": ALIGNMENTS, "map_regularizer": MAP_REGULARIZERS, "backbone": BACKBONES}
+FAMILIES = {"score": SCORES, "alignment": ALIGNMENTS, "pooling": POOLINGS, "gate": GATES}
+FAMILIES |= {"map_regularizer": MAP_REGULARIZERS, "backbone": BACKBONES}
 # A program with its arguments, in one interpreter, as JSON: exit codes, and which modules were imported.
 AT_ONCE = """
 import json, sys

@@ -29,7 +29,7 @@ def test_rates_are_around_the_given_one(rate, count, rates):
 
 @pytest.fixture
 def task(tmp_path):
-    config = TrainConfig(monitor="val_loss", epochs=1)
+    config = TrainConfig(monitor="val_loss", epochs=1, learning_rate=1e-3)
     return Task("plain", config, str(tmp_path / "runs" / "plain" / "seed-0"), learning_rates=3)
 
 
@@ -64,14 +64,15 @@ def test_a_rate_that_fails_is_not_chosen(task):
 
 def test_a_run_fails_if_all_of_its_rates_do(task):
     tried = candidates(task)
+    Run(task.folder).folder.parent.mkdir(parents=True)
     assert choose(task, {each.folder: f"error at {each.config.learning_rate:g}" for each in tried}) == (
         "error at 0.000316"
     )
     assert not Run(task.folder).finished
 
 
-def test_a_comparison_with_rates(tmp_path, data_dir):
-    config = TrainConfig(data_options={"count": 60}, data_dir=data_dir, image_size=32, width=0.05, units=8, epochs=1)
+def test_a_comparison_with_rates(tmp_path):
+    config = TrainConfig(data_options={"count": 60}, data_dir=tmp_path, image_size=32, width=0.05, units=8, epochs=1)
     options = {"seeds": 1, "run": tmp_path / "compared", "costs": False, "verbose": False}
     compared = compare(config, "plain", tune=2, **options)
     for name in ("plain", "multiscale"):

@@ -16,7 +16,7 @@ from PIL import Image
 from keras_attention.cli import main, parser
 from keras_attention.cli import train as train_command
 from keras_attention.config import TrainConfig
-from keras_attention.layers import ALIGNMENTS, SCORES
+from keras_attention.layers import ALIGNMENTS, GATES, POOLINGS, SCORES
 
 COMMAND = [sys.executable, "-m", "keras_attention"]
 
@@ -54,8 +54,42 @@ def test_exit_codes_of_the_parser(arguments, code, capsys):
 def test_list_names_every_member_with_its_formula(capsys):
     assert main(["list"]) == 0
     printed = capsys.readouterr().out
-    for name, formula in {**SCORES.formulas(), **ALIGNMENTS.formulas()}.items():
+    for name, formula in {
+        **SCORES.formulas(),
+        **ALIGNMENTS.formulas(),
+        **POOLINGS.formulas(),
+        **GATES.formulas(),
+    }.items():
         assert any(name in line and formula in line for line in printed.splitlines())
+
+
+def test_a_variant_becomes_settings():
+    def config(*given):
+        return train_command._config(parser().parse_args(["train", *given]))
+
+    assert config("--variant", "dot+sparsemax@block4_pool", "--units", "9") == TrainConfig(
+        score="dot", alignment="sparsemax", attend=("block4_pool",), units=9
+    )
+    assert config("--variant", "se", "--feature-gate-option", "reduction=4").kind == "se"
+    assert config("--variant", "plain").attend == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--variant gemm", "Unknown variant 'gemm' (did you mean 'gem'?)."),
+        ("--variant all-scores", "'all-scores' names several networks. Expected one of them"),
+        (
+            "--variant gem --score dot",
+            "The variant 'gem' sets --score already. Expected --variant or --score, not both.",
+        ),
+        ("--pooling gem", "A pooling takes the place of attention. Expected --score none. Received: --pooling gem."),
+        ("--feature-gate see", "Unknown feature_gate 'see' (did you mean 'se'?)."),
+    ],
+)
+def test_a_variant_that_cannot_be(given, said, capsys):
+    assert main(["train", *given.split()]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_flags_become_settings():

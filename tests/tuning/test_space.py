@@ -9,7 +9,9 @@ import seams
 
 from keras_attention import ALIGNMENTS, SCORES, TrainConfig
 from keras_attention.layers.domains import Choices, Range
-from keras_attention.tuning.space import CONTROLS, Space, draw
+from keras_attention.tuning.progress import _network
+from keras_attention.tuning.space import Space, draw
+from keras_attention.variants import baselines
 
 MEMBERS = [(registry, name) for registry in (SCORES, ALIGNMENTS) for name in registry]
 every_member = pytest.mark.parametrize(("registry", "name"), MEMBERS, ids=[name for _, name in MEMBERS])
@@ -60,11 +62,21 @@ def test_inactive_hyperparameters_have_no_values(config):
     assert "softmax.temperature" in {each.name for each in hp.space}
 
 
-@pytest.mark.parametrize("control", CONTROLS)
+@pytest.mark.parametrize("control", ["none", "uniform"])
 def test_controls_can_be_among_the_scores(control, config):
     settings = Space(config, fix={"score": control}).settings(keras_tuner.HyperParameters())
     assert settings["score"] == (None if control == "none" else control)
     assert dataclasses.replace(config, **settings).alignment == "softmax"
+
+
+@pytest.mark.parametrize("name", baselines())
+def test_baselines_can_be_among_the_scores(name, config):
+    space = Space(config, choose={"score": ["additive", name]})
+    assert space.attending == ["additive"]
+    settings = space.settings(hyperparameters(space, score=name))
+    assert config.as_variant(**settings).kind == name
+    assert config.as_variant(**space.settings(hyperparameters(space, score="additive"))).kind == "additive+softmax"
+    assert _network(settings) == name
 
 
 def test_what_is_fixed_has_one_value_and_what_is_chosen_those(config):
