@@ -161,7 +161,8 @@ class Registry(Members):
         """What `keras_attention.members` knows of a member: its formula, its options, and those that a search tries."""
         cls = self._members[name]
         formula = inspect.getdoc(cls).split("\n")[0]
-        return {"description": formula, "options": self.options(cls), "searched": tuple(self.search_space(cls))}
+        facts = {"description": formula, "options": self.options(cls), "searched": tuple(self.search_space(cls))}
+        return facts | ({"has_map": cls.has_map} if hasattr(cls, "has_map") else {})
 
 
 def require_classes(path):

@@ -107,7 +107,7 @@ def _deviations_of_mean(values):
 def _judged(plan, figures, images, rule):
     """Name of a metric → the `Judged` of all variants, for the metrics that a run has."""
     attending = [
-        variant.name for variant in plan.variants if variant.config(plan.config).attends and not variant.is_control
+        variant.name for variant in plan.variants if variant.config(plan.config).weighs and not variant.is_control
     ]
     judged = {}
     for name, metric in METRICS.items():
@@ -139,7 +139,7 @@ def _of_variant(comparison, plan, variant, runs, own, judged):
     references = [reference for reference in REFERENCES if reference != name]
     return {
         "name": name,
-        "attends": variant.config(plan.config).attends,
+        "attends": variant.config(plan.config).weighs,
         "control": variant.is_control,
         "runs": [_of_run(run, seed, plan.config.monitor) for seed, run in runs.items()],
         "metrics": of_metrics("mean"),

@@ -151,7 +151,7 @@ def _require_stages(plan):
                 f"seeds from 2 to {plan.max_seeds}",
                 f"`seeds={plan.seeds}` and `max_seeds={plan.max_seeds}`",
             )
-        if not any(variant.config(plan.config).attends for variant in plan.variants):
+        if not any(variant.config(plan.config).weighs for variant in plan.variants):
             raise invalid(
                 "`until` adds seeds until attention is judged, and no variant attends to anything.",
                 "a score and an alignment, such as additive+softmax, among `variants`",

@@ -132,6 +132,12 @@ class ModelSettings:
         return bool(self.attend) and self.score not in (None, UNIFORM)
 
     @property
+    def weighs(self):
+        """Whether the network weighs positions or channels by what it sees: by attention, a gate, or a pooling."""
+        pools = self.pooling != AVERAGE and members("pooling")[self.pooling].has_map
+        return self.attends or self.feature_gate is not None or pools
+
+    @property
     def kind(self):
         """What is between the feature maps and the head, in the words that name a variant of a comparison."""
         if not self.attend:
