@@ -13,6 +13,7 @@ import itertools
 import pathlib
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from keras_attention import Comparison
 
@@ -27,15 +28,6 @@ def means(comparison):
     }
 
 
-def rank_correlation(first, second):
-    """Spearman's; equal figures share their mean rank."""
-    ranks = [
-        np.array([(values < each).sum() + ((values == each).sum() - 1) / 2 for each in values])
-        for values in (first, second)
-    ]
-    return float(np.corrcoef(*ranks)[0, 1])
-
-
 def compare_orders(first, second):
     """Prints the rank correlations of two comparisons, and how far each variant moved."""
     mine, others = means(first), means(second)
@@ -43,7 +35,7 @@ def compare_orders(first, second):
     print(f"{first.folder.name} and {second.folder.name}: {len(shared)} variants of both")
     for title, names in (("all", shared), ("without controls", [name for name in shared if not mine[name][1]])):
         values = [np.array([found[name][0] for name in names]) for found in (mine, others)]
-        print(f"  rank correlation, {title}: {rank_correlation(*values):+.2f}")
+        print(f"  rank correlation, {title}: {spearmanr(*values).statistic:+.2f}")
     for name in sorted(shared, key=lambda name: -abs(others[name][0] - mine[name][0])):
         print(f"  {name:28} {mine[name][0]:.3f} → {others[name][0]:.3f} ({others[name][0] - mine[name][0]:+.3f})")
 
