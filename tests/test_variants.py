@@ -82,6 +82,14 @@ def test_a_baseline_belongs_to_its_variant_alone():
     assert {config.kind for config in configs.values()} == set(others)
 
 
+def test_what_counts_as_attention_in_an_answer():
+    """What weighs positions or channels by what it sees; `gem` takes the same mean whatever it sees."""
+    weighs = {name: variant.config(TrainConfig()).weighs for name, variant in named("all-poolings", "uniform").items()}
+    others = dict.fromkeys(("plain", "multiscale", "uniform", "gem"), False)
+    assert weighs == dict.fromkeys(("simpool", "abmil", "ep", "se", "cbam", "eca"), True) | others
+    assert TrainConfig().weighs
+
+
 def test_one_network_by_its_name():
     assert named_variant(" se ").settings == named("se")["se"].settings
     assert_three_parts(lambda: named_variant("all-poolings"), "names several networks", "variant='all-poolings'")
