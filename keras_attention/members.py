@@ -37,8 +37,8 @@ def members(family):
 
     Returns:
         The mapping. A value has the attributes `description` and, of a layer, `options`, each with its default, and
-        `searched`, those that a search tries; of a pooling or a gate `has_map` as well; of a backbone `attend`, `query`, `layers`, `usual_layers` and
-        `smallest_image`, as in `Backbone`.
+        `searched`, those that a search tries; of a pooling or a gate `has_map` as well; of a backbone `attend`,
+        `query`, `layers`, `usual_layers` and `smallest_image`, as in `Backbone`.
 
     Example:
 

@@ -126,9 +126,9 @@ class Registry(Members):
 
     def options(self, cls):
         """Constructor argument of a member → its default; arguments of the class first, then those of its bases."""
-        bases = [base for base in cls.__mro__ if issubclass(base, self.base) and base is not self.base]
+        bases = cls.__mro__[: cls.__mro__.index(self.base)]
         arguments = {}
-        for base in (base for base in bases if "__init__" in vars(base)):
+        for base in (base for base in bases if "__init__" in vars(base)):  # not one that it inherits from Keras
             for name, parameter in inspect.signature(base.__init__).parameters.items():
                 if parameter.default is not inspect.Parameter.empty:
                     arguments.setdefault(name, parameter.default)

@@ -29,6 +29,12 @@ def baselines():
     return poolings | {name: MULTISCALE | {"feature_gate": name} for name in members("gate")}
 
 
+def name_without_score(settings):
+    """The name of a network that has no score, from its settings: of a baseline, or `multiscale`."""
+    pooling = settings.get("pooling", AVERAGE)
+    return settings.get("feature_gate") or ("multiscale" if pooling == AVERAGE else pooling)
+
+
 @dataclasses.dataclass(frozen=True)
 class Variant:
     """One of the networks of a comparison.
@@ -139,7 +145,7 @@ def named_variant(name, backbone=DEFAULT_BACKBONE):
     """One `Variant` by its name, as `make_variants` reads it; raises `ValueError` for a name that does not exist."""
     if name.strip() in FAMILIES:
         raise invalid(f"{name!r} names several networks.", "one of them, such as additive+softmax", f"variant={name!r}")
-    return _parsed(name.strip(), backbone)
+    return _parsed(name.strip(), backbone, "variant")
 
 
 def _expanded(name, backbone):
@@ -163,33 +169,34 @@ def _names_of_family(name):
     return [name]
 
 
-def _parsed(name, backbone):
+def _parsed(name, backbone, argument="variants"):
     kind, at, layers = name.partition("@")
     known = baselines() | CONTROLS
-    settings = dict(known[kind]) if kind in known else _pair(name, kind)
+    settings = dict(known[kind]) if kind in known else _pair(name, kind, argument)
     if at:
         if kind == "plain":
-            raise invalid("The plain network cannot attend to layers.", "plain", f"variants={name!r}")
-        settings["attend"] = _layers(name, layers, backbone)
+            raise invalid("The plain network cannot attend to layers.", "plain", f"{argument}={name!r}")
+        settings["attend"] = _layers(name, layers, backbone, argument)
     return Variant(name, settings)
 
 
-def _pair(name, kind):
+def _pair(name, kind, argument):
     score, plus, alignment = kind.partition("+")
     if not plus:
         pairs = [f"{score}+softmax" for score in members("score")]
-        choices = [*CONTROLS, *baselines(), *FAMILIES, *pairs, "<score>+<alignment>", "<score>+<alignment>@<layer>"]
-        raise unknown("variant", name, choices, "variants")
+        several = FAMILIES if argument == "variants" else ()
+        choices = [*CONTROLS, *baselines(), *several, *pairs, "<score>+<alignment>", "<score>+<alignment>@<layer>"]
+        raise unknown("variant", name, choices, argument)
     for family, part in (("score", score), ("alignment", alignment)):
         if part not in members(family):
-            raise unknown(f"{family} in the variant {name!r}:", part, members(family), "variants", CUSTOM)
+            raise unknown(f"{family} in the variant {name!r}:", part, members(family), argument, CUSTOM)
     return {"score": score, "alignment": alignment}
 
 
-def _layers(name, text, backbone):
+def _layers(name, text, backbone, argument):
     layers, known = tuple(text.split("+")), members("backbone")[backbone]
     for layer in layers if known.layers else ():
         if layer not in known.layers:
             what = f"layer in the variant {name!r} (several are joined by +):"
-            raise unknown(what, layer, known.usual_layers, "variants")
+            raise unknown(what, layer, known.usual_layers, argument)
     return layers

@@ -193,6 +193,28 @@ def test_name(case):
     assert "/" not in name
 
 
+@pytest.mark.parametrize(
+    ("settings", "has"),
+    [
+        ({}, True),
+        ({"score": "uniform"}, False),
+        ({"score": None}, False),
+        ({"score": None, "pooling": "gem"}, False),
+        ({"score": None, "pooling": "simpool"}, True),
+        ({"score": None, "feature_gate": "se"}, False),
+        ({"score": None, "feature_gate": "cbam"}, True),
+        ({"score": None, "feature_gate": "cbam", "attend": ()}, False),
+    ],
+)
+def test_what_has_maps_can_be_taught(settings, has):
+    """And a variant keeps what masks teach, if it has maps at all."""
+    base = TrainConfig(supervise_attention=0.3, map_regularizers={"disagreement": 0.1})
+    variant = base.as_variant(**settings)
+    assert TrainConfig(**settings).has_maps is has
+    assert variant.supervise_attention == (0.3 if has else None)
+    assert bool(variant.map_regularizers) is (settings == {})
+
+
 def test_options_reach_the_layers():
     config = TrainConfig(**OTHERS)
     assert config.make_score().temperature == 3.0

@@ -56,7 +56,7 @@ def is_card(card):
             and _all(int, card["image_size"])
             and card.get("resize", "stretch") in RESIZES
             and _all(str, *(part["layer"] for part in card["attention"]))
-            and all(_all(str, *names_of(part)) for part in card["attention"])
+            and all(names_of(part) and _all(str, *names_of(part)) for part in card["attention"])
             and _all((int, float, type(None)), *((card["result"] or {}).get(name) for name in ("accuracy", "count")))
             and all(_is_format(form) for form in forms)
         )
@@ -71,10 +71,7 @@ def looks_by(part):
 
 def names_of(part):
     """The names of what makes a map, from its entry in a card."""
-    pair = "score" in part or "alignment" in part
-    return [
-        part[family] for family in (("score", "alignment") if pair else ("pooling", "gate")) if pair or family in part
-    ]
+    return [name for family, name in part.items() if family not in ("layer", "heads", "grid")]
 
 
 def _is_format(form):

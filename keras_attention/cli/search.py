@@ -22,7 +22,7 @@ from keras_attention.sources import EMBEDDED, require_source
 # Settings that are searched; a flag for one of them fixes it.
 SEARCHED = ("score", "alignment", "attend", "units", "normalize", "num_heads", "dropout", "learning_rate")
 # Settings that a search decides itself.
-NOT_SHARED = ("stop_after", "train_on_validation")
+NOT_SHARED = ("stop_after", "train_on_validation", "pooling", "pooling_options", "feature_gate", "feature_gate_options")
 DESCRIPTION = """\
 Searches over scores, alignments, their options and dimensions with KerasTuner, by a metric of the validation split;
 trains the winner on train and validation, measures it on test, draws where it looks, and exports it. Without arguments

@@ -23,11 +23,9 @@ def add(commands):
     group = parser.add_argument_group("run")
     group.add_argument("--run", metavar="DIR", help="folder of the run (default runs/<data>-<score>…)")
     text = "start from the settings in a file: best.json of a search, or config.json of a run"
-    text = (
-        "a network by the name that `compare` gives it, such as dot+sparsemax, gem or se@block4_pool, instead of flags"
-    )
-    group.add_argument("--variant", metavar="NAME", help=text)
     group.add_argument("--from", dest="from_file", metavar="FILE", help=text)
+    text = "a network by the name that `compare` gives it, such as dot+sparsemax, gem or se@block4_pool"
+    group.add_argument("--variant", metavar="NAME", help=text)
     either = group.add_mutually_exclusive_group()
     either.add_argument("--resume", action="store_true", help="continue the run in that folder")
     either.add_argument("--overwrite", action="store_true", help="replace the run in that folder")
@@ -100,23 +98,20 @@ def _config(options):
 
 
 def _with_given(begin, options):
-    return begin.with_settings(**_given(options, begin))
-
-
-def _given(options, begin):
-    """The given settings, with those of `--variant`, for a run that begins from some settings."""
+    """The settings that a run begins from, for the network of `--variant`, and on top of them the given ones."""
     from keras_attention.arguments import invalid
     from keras_attention.variants import named_variant
 
     given = given_settings(options)
     if not hasattr(options, "variant"):
-        return given
-    settings = named_variant(options.variant, given.get("backbone", begin.backbone)).settings
-    for name in settings:
+        return begin.with_settings(**given)
+    begin = begin.with_settings(**{name: given[name] for name in given if name == "backbone"})
+    variant = named_variant(options.variant, begin.backbone)
+    for name in variant.settings:
         if name in given:
             what = f"The variant {options.variant!r} sets `{name}` already."
             raise invalid(what, f"`variant` or `{name}`, not both", f"{name}={given[name]!r}")
-    return settings | given
+    return variant.config(begin).with_settings(**given)
 
 
 def _folder(options, config):

@@ -5,6 +5,7 @@ import numpy as np
 from keras_attention.comparison.contrasts import JointModel
 from keras_attention.comparison.images import held_out_ratio, share_images
 from keras_attention.comparison.judging import Judged, as_data
+from keras_attention.comparison.rates import failed_rates
 from keras_attention.comparison.settling import add_minutes
 from keras_attention.comparison.verdicts import Rule
 from keras_attention.comparison.words import conclusions, in_short, rules, what_would_settle
@@ -166,7 +167,7 @@ def _of_run(run, seed, monitor):
     metrics = run.metrics
     names = (*METRICS, "epochs", "best_epoch", "seconds", "parameters")
     validation = {"validation": metrics["validation"].get(monitor)}
-    rate = {"learning_rate": run.config.learning_rate}
+    rate = {"learning_rate": run.config.learning_rate, "failed_rates": failed_rates(run)}
     return {
         "seed": seed,
         "folder": str(run.folder),

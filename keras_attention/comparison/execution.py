@@ -91,7 +91,7 @@ def _in_processes(groups, jobs):
                         del pending[outcome.task.folder]
                     yield outcomes
         except TerminatedWorkerError:
-            begun = [task for task in pending.values() if task.beside("attempts").exists()]
+            begun = [task for task in pending.values() if task.begun]
             for task in begun or list(pending.values())[:jobs]:
                 del pending[task.folder]
                 yield [_alone(task)]

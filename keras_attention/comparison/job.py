@@ -86,7 +86,7 @@ def compare(
             images that the seeds share.
         folds: into how many folds the images of a folder are split, each of which is the test split of a seed in turn;
             `seeds` is then the number of folds if `None`.
-        tune: how many learning rates each run is tried with, each √10 times the one below and those of `config` among
+        tune: how many learning rates each run is tried with, each √10 times the one below and that of `config` among
             them; the one with the best validation figure is the run, so that no variant is favoured by a rate that
             suits it. If `None`, 1.
         confirm: how many fresh seeds the chosen variants get; 7 if `None`. Only with `choose`, instead of `seeds`.

@@ -5,8 +5,8 @@ import math
 import os
 import pathlib
 
-from keras_attention.atomic import alone, remove
-from keras_attention.files import write_json
+from keras_attention.atomic import remove
+from keras_attention.files import read_json, write_json
 from keras_attention.metrics import METRICS
 from keras_attention.runs import Run
 
@@ -29,7 +29,7 @@ def rates_around(rate, count):
 
 def candidates(task):
     """The tasks of a run with each of its learning rates, in one folder beside that of the run."""
-    beside = _place(task)
+    beside = place_of_rates(task.folder)
     return [
         dataclasses.replace(
             task,
@@ -44,6 +44,8 @@ def candidates(task):
 def choose(task, errors):
     """Makes the candidate with the best validation figure the run of a task, and removes the others.
 
+    Of equal figures the one whose rate is nearest to that of the task counts. Who calls it holds the lock of the task.
+
     Args:
         task: the task, whose candidates were carried out.
         errors: the folder of each candidate that failed → its error.
@@ -51,31 +53,49 @@ def choose(task, errors):
     Returns:
         The error of the first candidate if none finished, else `None`.
     """
-    tried, monitor = candidates(task), task.config.monitor
-    with alone(task.beside("lock")):
-        if Run(task.folder).finished:
-            return None
-        figures = {each.config.learning_rate: _figure(Run(each.folder), monitor) for each in tried}
+    tried, monitor, own = candidates(task), task.config.monitor, math.log(task.config.learning_rate)
+    if not Run(task.folder).finished:
+        figures = {each.folder: _figure(each, monitor) for each in tried}
         finished = [each for each in tried if Run(each.folder).finished]
         if not finished:
             return next((errors[each.folder] for each in tried if each.folder in errors), "no learning rate was tried")
-        best = max(finished, key=lambda each: _order(figures[each.config.learning_rate], monitor))
-        rows = [{"learning_rate": rate, monitor: figure} for rate, figure in figures.items()]
+        nearest = sorted(finished, key=lambda each: abs(math.log(each.config.learning_rate) - own))
+        best = max(nearest, key=lambda each: _order(figures[each.folder], monitor))
+        rows = [
+            {"learning_rate": each.config.learning_rate, monitor: figures[each.folder]}
+            | ({"error": errors[each.folder]} if each.folder in errors else {})
+            for each in tried
+        ]
         write_json(Run(best.folder).folder / FILE, rows)
         remove(task.folder)  # what a kill left of it
         os.replace(best.folder, task.folder)
-        remove(_place(task))
+    remove(place_of_rates(task.folder))
     return None
 
 
-def _place(task):
-    folder = pathlib.Path(task.folder)
+def failed_rates(run):
+    """How many learning rates of a run failed; 0 if it was tried with one."""
+    path = run.folder / FILE
+    return sum("error" in row for row in read_json(path)) if path.exists() else 0
+
+
+def place_of_rates(folder):
+    """The folder of the candidates of a run, from the folder of the run."""
+    folder = pathlib.Path(folder)
     return folder.parent / "rates" / folder.name
 
 
-def _figure(run, monitor):
-    """The validation figure of the best epoch; `None` if the run failed or the figure is not defined."""
-    return run.metrics["validation"].get(monitor) if run.finished else None
+def _figure(task, monitor):
+    """The validation figure of the best epoch of a candidate; `None` if it failed, or the figure is not defined.
+
+    A file that cannot be read, as after a full disk, is as if the run had not finished.
+    """
+    run = Run(task.folder)
+    try:
+        return run.metrics["validation"].get(monitor) if run.finished else None
+    except ValueError:
+        remove(run.folder / "metrics.json")
+        return None
 
 
 def _order(figure, monitor):

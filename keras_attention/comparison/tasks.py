@@ -14,7 +14,7 @@ import traceback
 
 from keras_attention.arguments import named_line
 from keras_attention.atomic import alone, remove, replacing
-from keras_attention.comparison.rates import candidates, choose
+from keras_attention.comparison.rates import candidates, choose, place_of_rates
 from keras_attention.config import TrainConfig
 from keras_attention.layers import ALIGNMENTS, GATES, MAP_REGULARIZERS, POOLINGS, SCORES
 from keras_attention.models import BACKBONES, Backbone
@@ -48,6 +48,11 @@ class Task:
     folder: str
     members: tuple = ()
     learning_rates: int = 1
+
+    @property
+    def begun(self):
+        """Whether a process began with it and has not ended it."""
+        return self.beside("attempts").exists() or any(place_of_rates(self.folder).glob("*.attempts"))
 
     def beside(self, suffix):
         """The path of a file next to the folder of the run."""
@@ -123,11 +128,15 @@ def _best_of_rates(tasks):
     """The `Outcome`s of tasks of which each is tried with several learning rates, all trained together."""
     began = time.monotonic()
     register_members(tasks[0].members)
-    tried = [each for task in tasks if not Run(task.folder).finished for each in candidates(task)]
-    clear_attempts([each for each in tried if not Run(each.folder).finished])
-    outcomes = [outcome for group in grouped(tried) for outcome in run_group(group)]
-    errors = {outcome.task.folder: outcome.error for outcome in outcomes if outcome.error}
-    found = [choose(task, errors) for task in tasks]
+    with contextlib.ExitStack() as locks:
+        for task in tasks:
+            pathlib.Path(task.folder).parent.mkdir(parents=True, exist_ok=True)
+            locks.enter_context(alone(task.beside("lock")))
+        tried = [each for task in tasks if not Run(task.folder).finished for each in candidates(task)]
+        clear_attempts([each for each in tried if not Run(each.folder).finished])
+        outcomes = [outcome for group in grouped(tried) for outcome in run_group(group)]
+        errors = {outcome.task.folder: outcome.error for outcome in outcomes if outcome.error}
+        found = [choose(task, errors) for task in tasks]
     seconds = (time.monotonic() - began) / len(tasks)
     return [Outcome(task, seconds, error) for task, error in zip(tasks, found, strict=True)]
 

@@ -134,8 +134,17 @@ class ModelSettings:
     @property
     def weighs(self):
         """Whether the network weighs positions or channels by what it sees: by attention, a gate, or a pooling."""
-        pools = self.pooling != AVERAGE and members("pooling")[self.pooling].has_map
-        return self.attends or self.feature_gate is not None or pools
+        return self.attends or self.feature_gate is not None or self._pools_by_a_map
+
+    @property
+    def has_maps(self):
+        """Whether the network has maps that can be learned: of attention, of a pooling, or of gates alone."""
+        gates = self.feature_gate is not None and members("gate")[self.feature_gate].has_map
+        return self.attends or self._pools_by_a_map or (gates and self.score is None and bool(self.attend))
+
+    @property
+    def _pools_by_a_map(self):
+        return self.pooling != AVERAGE and members("pooling")[self.pooling].has_map
 
     @property
     def kind(self):

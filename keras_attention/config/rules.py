@@ -79,7 +79,7 @@ def _maps(config):
     learned, without = "`attend`, and a `score` that learns", not config.attends
     two = "at least two layers in `attend`"
     return (
-        (teaches and without, "supervise_attention", "There must be attention to teach.", learned),
+        (teaches and not config.has_maps, "supervise_attention", "There must be attention to teach.", learned),
         (regularizes and without, "map_regularizers", "There must be attention to regularize.", learned),
         (alone, "map_regularizers", "Disagreement needs at least two maps.", two),
     )

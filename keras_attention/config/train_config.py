@@ -7,7 +7,7 @@ from keras_attention.arguments import invalid, require_choice, unknown
 from keras_attention.config.checks import CUSTOM
 from keras_attention.config.data_settings import DataSettings
 from keras_attention.config.model_settings import DEFAULT_BACKBONE, ModelSettings
-from keras_attention.config.rules import AVERAGE, DISAGREEMENT, POOL, UNIFORM, WHOLE_BACKBONE, check_rules
+from keras_attention.config.rules import AVERAGE, DISAGREEMENT, POOL, WHOLE_BACKBONE, check_rules
 from keras_attention.config.setting import settings_of, with_arguments
 from keras_attention.config.training_settings import TrainingSettings
 from keras_attention.config.weight_settings import WeightSettings
@@ -178,15 +178,16 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         """
         settings = self._following_backbone(settings)
         attend, score = (settings.get(name, getattr(self, name)) for name in ("attend", "score"))
-        left_out = {}
-        if not attend or score in (None, UNIFORM):
-            left_out = {"supervise_attention": None, "map_regularizers": {}}
-        elif len(attend) == 1:
-            rates = {name: rate for name, rate in self.map_regularizers.items() if name != DISAGREEMENT}
-            left_out = {"map_regularizers": rates}
+        left_out = {"supervise_attention": None, "map_regularizers": {}}
         if not attend or score is not None:
             left_out |= {"pooling": AVERAGE, "pooling_options": {}}
-        return dataclasses.replace(self, **left_out | settings)
+        bare = dataclasses.replace(self, **left_out | settings)
+        kept = {"supervise_attention": self.supervise_attention} if bare.has_maps else {}
+        if bare.attends:
+            several = len(attend) > 1
+            rates = self.map_regularizers.items()
+            kept["map_regularizers"] = {name: rate for name, rate in rates if several or name != DISAGREEMENT}
+        return dataclasses.replace(bare, **kept | settings)
 
     def differences(self, other):
         """Name → (value here, value in `other`) of every setting that differs."""

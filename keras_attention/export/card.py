@@ -8,7 +8,7 @@ from importlib import metadata
 from scipy.stats import binomtest
 
 from keras_attention import __version__
-from keras_attention.cards import CARD, FORMATS, sha256
+from keras_attention.cards import CARD, FORMATS, names_of, sha256
 from keras_attention.export.benchmark import measured_on, rows_of
 from keras_attention.export.decoding import SQUARES
 from keras_attention.export.saved_model import ENDPOINTS
@@ -60,7 +60,7 @@ def write_card(folder, name, graph, written, training=None, result=None, data=No
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     write_json(folder / CARD, card)
-    about = {"formats": FORMATS, "accuracy": _accuracy(result), "squares": _squares(graph)}
+    about = {"formats": FORMATS, "accuracy": _accuracy(result), "squares": _squares(graph), "names_of": names_of}
     about["compared"] = list(_compared(card["formats"]))
     if benchmark:
         about |= {"rows": list(rows_of(benchmark)), "measured_on": measured_on(benchmark)}

@@ -43,7 +43,16 @@ class MapLayer(keras.layers.Layer):
         """Whether each of several queries, such as those of the classes, has a separate map."""
         return False
 
+    def check(self, features, return_attention_scores):
+        """Raises `ValueError` for features of another rank, and if a map is asked for that the layer does not have."""
+        if len(features.shape) != 4:
+            raise invalid("The features must be a feature map.", "(batch, height, width, channels)", features.shape)
+        if return_attention_scores and not self.has_map:
+            name = " + ".join(self.kind.values())
+            raise invalid(f"`{name}` has no map.", "`return_attention_scores=False`", "return_attention_scores=True")
+
     def compute_output_spec(self, features, return_attention_scores=False):
+        self.check(features, return_attention_scores)
         output = keras.KerasTensor(self.compute_output_shape(features.shape), dtype=self.compute_dtype)
         if not return_attention_scores:
             return output

@@ -48,11 +48,7 @@ class Pooling(MapLayer):
         return {"pooling": POOLINGS.name_of(self)}
 
     def call(self, features, return_attention_scores=False):
-        if len(features.shape) != 4:
-            raise invalid("The features must be a feature map.", "(batch, height, width, channels)", features.shape)
-        if return_attention_scores and not self.has_map:
-            name = POOLINGS.name_of(self)
-            raise invalid(f"`{name}` has no map.", "`return_attention_scores=False`", "return_attention_scores=True")
+        self.check(features, return_attention_scores)
         batch, height, width, channels = ops.shape(features)
         pooled, weights = self.pool(ops.reshape(features, (batch, height * width, channels)))
         pooled = ops.cast(pooled, self.compute_dtype)

@@ -84,8 +84,9 @@ class SpatialAttention(MapLayer):
         Query map: Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019. Query vector:
         Jetley et al., *Learn to Pay Attention*, ICLR 2018. Normalized queries and keys: Dehghani et al., *Scaling
         Vision Transformers to 22 Billion Parameters*, ICML 2023, sec. 2. Gate: Qiu et al., *Gated Attention for Large
-        Language Models*, NeurIPS 2025, sec. 2.2, of the query, after the weighted sum. Registers: Darcet et al.,
-        *Vision Transformers Need Registers*, ICLR 2024.
+        Language Models*, NeurIPS 2025, sec. 2.2, of the query, after the weighted sum. Registers: the
+        persistent vectors of Sukhbaatar et al., *Augmenting Self-attention with Persistent Memory*, 2019, arXiv
+        1907.01470, for the purpose of Darcet et al., *Vision Transformers Need Registers*, ICLR 2024.
     """
 
     def __init__(
@@ -264,7 +265,7 @@ class SpatialAttention(MapLayer):
 
         For `hard` these are softmax(e), and 1 at the largest score. For `reinforced` they are the probability
         σ(s·e + b) that a position is kept, and 1 at each position where this is above ½, or, if there is none, at the
-        largest score.
+        largest score. Registers take part like positions.
 
         Args:
             query, features: as in a call.

@@ -135,9 +135,9 @@ class AttentionMaps:
         return maps | {name: np.moveaxis(maps[name], -3, 1)[rows, classes] for name in per_class}
 
 
-def _computed(layer, kind, query, features):
+def _computed(layer, kind, *inputs):
     if kind == "weights":
-        found = layer(query, features, return_attention_scores=True)[1]
+        found = layer(*inputs, return_attention_scores=True)[1]
     else:
-        found = layer.policy(query, features)[KINDS.index(kind) - 1]
+        found = layer.policy(*inputs)[KINDS.index(kind) - 1]
     return keras.ops.convert_to_numpy(found)

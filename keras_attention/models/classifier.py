@@ -236,16 +236,18 @@ def _check_without_score(query, features, pooling):
 
 
 def _check_with_score(query, features, pooling, pool_query):
+    if pooling is not None:
+        raise invalid(
+            "A pooling takes the place of attention.", "`score=None`, and a layer as `query`", f"pooling={pooling!r}"
+        )
     learned = query in (CLASSES, LEARNED)
     checks = (
-        (pooling is not None, "A pooling takes the place of attention.", "`score=None`", f"pooling={pooling!r}"),
         (learned and pool_query, "There is no query map to average.", "`pool_query=False`", "pool_query=True"),
         (learned and not features, "Learned queries need an attended layer.", "a layer in `attend`", "attend=()"),
     )
     for wrong, what, expected, received in checks:
         if wrong:
-            of_query = f" with `query={query!r}`" if learned else ""
-            raise invalid(what, f"{expected}{of_query}", f"query={query!r}, {received}" if learned else received)
+            raise invalid(what, f"{expected} with `query={query!r}`", f"query={query!r}, {received}")
 
 
 def _fresh(registry, identifier):

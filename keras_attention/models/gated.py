@@ -37,8 +37,8 @@ class Gates:
         strides = {name: layer.stride for name, layer in feature_layers(backbone).items()}
         # A layer of stride 1 comes before all that the backbone learns to see, such as one that scales the images.
         for path in (find_map(backbone, name).path for name in usual_layers(backbone) if strides.get(name) != 1):
-            # A layer of a model inside the backbone gives no tensor of the classifier.
-            gates[path] = self._new("/".join(path), path in mapped and len(path) == 1)
+            # Tensors of a model inside the backbone are found by calling its layers again, which makes another map.
+            gates[path] = self._new("/".join(path), path in mapped and all(len(each) == 1 for each in paths))
             places[path] = (*path[:-1], gates[path][0].name)
         return _with_layers_after(backbone, gates), [places.get(path, path) for path in paths]
 

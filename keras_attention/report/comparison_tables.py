@@ -11,6 +11,7 @@ RUN_COLUMNS = (
     *METRICS,
     "validation",
     "learning_rate",
+    "failed_rates",
     "best_epoch",
     "epochs",
     "seconds",

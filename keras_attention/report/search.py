@@ -4,6 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
+from keras_attention.variants import name_without_score
+
 
 def search_figure(trials, monitor, more_is_better=True):
     """Four plots of the trials of a search.
@@ -43,8 +45,12 @@ def search_figure(trials, monitor, more_is_better=True):
 
 def _groups(trials, setting, values, full):
     """Value of a setting → (the figures of its trials, whether each trial is full)."""
-    unset = {"score": "multiscale"}.get(setting)
-    names = np.array([trial["settings"][setting] or unset for trial in trials], dtype=object)
+    found = [trial["settings"] for trial in trials]
+    if setting == "score":
+        names = [each["score"] or name_without_score(each) for each in found]
+    else:
+        names = [each[setting] for each in found]
+    names = np.array(names, dtype=object)
     return {name: (values[names == name], full[names == name]) for name in dict.fromkeys(names)}
 
 

@@ -88,8 +88,8 @@ def _describe(config, dataset, model, precision):
     if dataset.skipped:
         lines.append(f"        {counted(len(dataset.skipped), 'file')} skipped, which cannot be read")
     attends = " and ".join(config.attend)
-    gated = config.with_settings(feature_gate=None, feature_gate_options={})
-    kind = gated.kind.replace("+", " + ") + (f" on {attends}" if attends else ", no attention")
+    without_gate = config.with_settings(feature_gate=None, feature_gate_options={})
+    kind = without_gate.kind.replace("+", " + ") + (f" on {attends}" if attends else ", no attention")
     if config.feature_gate:
         where = "on the attended features" if config.freeze else "after each pooling"
         kind = f"{config.feature_gate} {where}, {kind}"

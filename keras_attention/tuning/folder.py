@@ -16,6 +16,7 @@ from keras_attention.members import TUNERS
 from keras_attention.metrics import MONITORS
 from keras_attention.runs import Run, WorkFolder
 from keras_attention.tuning.trials import COMPLETED, TrialResult
+from keras_attention.variants import name_without_score
 
 LOCK = "search.lock"
 OPTIONS = ("score_options", "alignment_options")
@@ -220,7 +221,8 @@ def _row(trial):
     attributes = ("trial", "status", "worker", "repeats", "best_epoch", "epochs", "seconds", "parameters")
     settings = {name: _cell(value) for name, value in trial.settings.items()}
     if "score" in settings:
-        settings["score"] = settings["score"] or "none"
+        name = name_without_score(trial.settings)
+        settings["score"] = settings["score"] or ("none" if name == "multiscale" else name)
     cells = {name: getattr(trial, name) for name in attributes} | {"seconds": round(trial.seconds, 2)}
     return cells | trial.figures | settings | {"error": trial.error}
 

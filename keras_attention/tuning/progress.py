@@ -6,6 +6,7 @@ from keras_attention.config import UNIFORM
 from keras_attention.metrics import MONITORS
 from keras_attention.text import time_left
 from keras_attention.tuning.trials import COMPLETED, FAILED, SKIPPED
+from keras_attention.variants import name_without_score
 
 LONGEST_ERROR = 160
 
@@ -114,7 +115,7 @@ def _short(value):
 
 def _network(settings):
     if settings["score"] in (None, UNIFORM):
-        return settings["score"] or settings.get("feature_gate") or settings.get("pooling") or "multiscale"
+        return settings["score"] or name_without_score(settings)
     score, alignment = (settings[name] + _options(settings[f"{name}_options"]) for name in ("score", "alignment"))
     return f"{score}+{alignment}"
 

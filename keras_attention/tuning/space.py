@@ -203,7 +203,8 @@ class Space:
             family = "score" if member in SCORES else "alignment"
             return {family: member, f"{family}_options": self._given_options(family, member) | {option: value}}
         if name in FAMILIES:
-            return {**without_attention().get(value, {name: value}), f"{name}_options": {}}
+            known = without_attention() if name == "score" else {}
+            return {**known.get(value, {name: value}), f"{name}_options": {}}
         if name == "units":
             return {name: None if value == NONE else int(value) if isinstance(value, str) else value}
         return {name: tuple(value.split(JOIN)) if name == "attend" else value}

@@ -7,7 +7,7 @@ import seams
 
 from keras_attention import TrainConfig, compare
 from keras_attention.comparison.plan import Plan
-from keras_attention.comparison.rates import FILE, candidates, choose, rates_around
+from keras_attention.comparison.rates import FILE, candidates, choose, failed_rates, place_of_rates, rates_around
 from keras_attention.comparison.tasks import Task, run_group
 from keras_attention.files import write_json
 from keras_attention.runs import Run
@@ -55,11 +55,45 @@ def test_the_best_on_validation_is_the_run(task):
     assert choose(task, {}) is None  # once more, as after a kill
 
 
-def test_a_rate_that_fails_is_not_chosen(task):
+def test_of_equal_figures_the_nearest_rate_counts(task):
+    for each in candidates(task):
+        finish(each, 0.5)
+    assert choose(task, {}) is None
+    assert Run(task.folder).config.learning_rate == 1e-3
+
+
+def test_a_rate_that_fails_is_not_chosen_and_is_told(task):
     tried = candidates(task)
     finish(tried[0], 0.9)
     assert choose(task, {tried[2].folder: "FloatingPointError"}) is None
+    run = Run(task.folder)
+    assert run.config.learning_rate == 3.16e-4
+    assert json.loads((run.folder / FILE).read_text())[2]["error"] == "FloatingPointError"
+    assert failed_rates(run) == 1
+
+
+def test_a_candidate_that_cannot_be_read_is_not_chosen(task):
+    tried = candidates(task)
+    for each in tried[:2]:
+        finish(each, 0.5)
+    (Run(tried[1].folder).folder / "metrics.json").write_text("{")
+    assert choose(task, {}) is None
     assert Run(task.folder).config.learning_rate == 3.16e-4
+
+
+def test_what_a_kill_left_beside_a_chosen_run_is_removed(task):
+    finish(task, 0.5)
+    finish(candidates(task)[0], 0.4)
+    assert choose(task, {}) is None
+    assert Run(task.folder).metrics["validation"]["val_loss"] == 0.5
+    assert not place_of_rates(task.folder).exists()
+
+
+def test_a_run_whose_candidates_have_begun_has_begun(task):
+    assert not task.begun
+    place_of_rates(task.folder).mkdir(parents=True)
+    (place_of_rates(task.folder) / "0.001.attempts").write_text("1")
+    assert task.begun
 
 
 def test_a_run_fails_if_all_of_its_rates_do(task):

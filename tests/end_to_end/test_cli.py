@@ -75,9 +75,26 @@ def test_a_variant_becomes_settings():
 
 
 @pytest.mark.parametrize(
+    ("begin", "variant", "expected"),
+    [
+        ({"score": None, "feature_gate": "se"}, "plain", {"attend": (), "score": None}),
+        ({"score": None, "pooling": "gem"}, "multiscale", {"score": None}),
+        ({"score": None, "pooling": "gem"}, "additive+softmax", {}),
+        ({"score_options": {"activation": "relu"}}, "dot+softmax", {"score": "dot"}),
+        ({"score_options": {"activation": "relu"}}, "gem", {"score": None, "pooling": "gem"}),
+    ],
+)
+def test_a_variant_replaces_the_network_of_the_settings_it_begins_from(begin, variant, expected, tmp_path):
+    (tmp_path / "config.json").write_text(TrainConfig(**begin).to_json())
+    given = ["train", "--from", str(tmp_path / "config.json"), "--variant", variant]
+    assert train_command._config(parser().parse_args(given)) == TrainConfig(**expected)
+
+
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         ("--variant gemm", "Unknown variant 'gemm' (did you mean 'gem'?)."),
+        ("--variant dot+softmax@pool", "Received: --variant dot+softmax@pool."),
         ("--variant all-scores", "'all-scores' names several networks. Expected one of them"),
         (
             "--variant gem --score dot",

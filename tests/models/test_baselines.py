@@ -114,6 +114,33 @@ def test_gates_of_a_model_inside_the_backbone(images):
     assert not np.allclose(before, numpy(model(images)), atol=1e-5)
 
 
+def test_maps_of_gates_beside_an_attended_model_inside(images):
+    """The gate of the outer layer shows no map, as it would be that of another call."""
+    inner = VGG16BN((16, 16, 8), width=0.05)
+    image = keras.Input((SIZE, SIZE, 3))
+    first = keras.layers.Conv2D(8, 3, 2, padding="same", name="first")(image)
+    backbone = keras.Model(image, inner(first))
+    model = attention_classifier(backbone, 3, ("first", "block2_pool"), "block3_pool", None, feature_gate="cbam")
+    outputs = attention_outputs(model)(images)
+    assert list(outputs) == ["logits"]
+    np.testing.assert_allclose(numpy(outputs["logits"]), numpy(model(images)), atol=1e-6)
+
+
+def test_maps_are_not_sampled(images):
+    model = build("simpool")
+    assert_three_parts(lambda: attention_maps(model, images, kind="choice"), "one that samples", "simpool")
+
+
+def test_the_map_of_a_pooling_in_any_model(images):
+    """It is computed if the model does not give it."""
+    image = keras.Input((SIZE, SIZE, 3))
+    features = keras.layers.Conv2D(4, 3, name="features")(image)
+    model = keras.Model(image, keras.layers.Dense(3)(POOLINGS["abmil"](name="attention_features")(features)))
+    maps = attention_maps(model, images)
+    assert maps["features"].shape == (2, SIZE - 2, SIZE - 2)
+    np.testing.assert_allclose(maps["features"].sum(axis=(1, 2)), 1, atol=1e-5)
+
+
 def test_gates_go_with_attention(images):
     model = attention_classifier(VGG16BN((SIZE, SIZE, 3), width=0.05), 3, units=8, feature_gate="cbam")
     assert sorted(attention_outputs(model).output) == ["attention_block3_pool", "attention_block4_pool", "logits"]

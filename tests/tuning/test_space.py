@@ -79,6 +79,12 @@ def test_baselines_can_be_among_the_scores(name, config):
     assert _network(settings) == name
 
 
+@pytest.mark.parametrize("value", ["gem", "se", "none"])
+def test_baselines_are_no_alignments(value, config):
+    with pytest.raises(ValueError, match=f"`alignment` cannot be '{value}'"):
+        Space(config, choose={"alignment": ["softmax", value]})
+
+
 def test_what_is_fixed_has_one_value_and_what_is_chosen_those(config):
     fix = {"score": "additive", "units": 64, "additive.activation": "relu", "attend": ("block2_pool", "block4_pool")}
     space = Space(config, fix, {"alignment": ["softmax", "hard"], "dropout": [0, 0.25], "hard.temperature": 2})
