@@ -5,7 +5,7 @@ import numpy as np
 from keras_attention.comparison.contrasts import JointModel
 from keras_attention.comparison.images import held_out_ratio, share_images
 from keras_attention.comparison.judging import Judged, as_data
-from keras_attention.comparison.rates import failed_rates
+from keras_attention.comparison.rates import failed_rates, rate_of
 from keras_attention.comparison.settling import add_minutes
 from keras_attention.comparison.verdicts import Rule
 from keras_attention.comparison.words import conclusions, in_short, rules, what_would_settle
@@ -131,7 +131,7 @@ def _by_reference(found):
 
 
 def _of_variant(comparison, plan, variant, runs, own, judged):
-    name = variant.name
+    name, config = variant.name, variant.config(plan.config)
 
     def of_metrics(kind):
         found = {metric: getattr(each, kind)(name) for metric, each in judged.items()}
@@ -140,9 +140,9 @@ def _of_variant(comparison, plan, variant, runs, own, judged):
     references = [reference for reference in REFERENCES if reference != name]
     return {
         "name": name,
-        "attends": variant.config(plan.config).weighs,
+        "attends": config.weighs,
         "control": variant.is_control,
-        "runs": [_of_run(run, seed, plan.config.monitor) for seed, run in runs.items()],
+        "runs": [_of_run(run, seed, plan.config.monitor, config.learning_rate) for seed, run in runs.items()],
         "metrics": of_metrics("mean"),
         "differences": {reference: {} for reference in references} | _by_reference(of_metrics("differences")),
         "chances": of_metrics("chances"),
@@ -163,11 +163,11 @@ def _let_decisions_stand(variants, decisions, plan):
                 difference |= {"verdict": decision["verdict"], "decided_with": decision["seeds"], "settled": True}
 
 
-def _of_run(run, seed, monitor):
+def _of_run(run, seed, monitor, rate):
     metrics = run.metrics
     names = (*METRICS, "epochs", "best_epoch", "seconds", "parameters")
     validation = {"validation": metrics["validation"].get(monitor)}
-    rate = {"learning_rate": run.config.learning_rate, "failed_rates": failed_rates(run)}
+    rate = {"learning_rate": rate_of(run) or rate, "failed_rates": failed_rates(run)}
     return {
         "seed": seed,
         "folder": str(run.folder),

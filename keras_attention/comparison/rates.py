@@ -73,6 +73,11 @@ def choose(task, errors):
     return None
 
 
+def rate_of(run):
+    """The learning rate that was chosen for a run; `None` if it was tried with one."""
+    return run.config.learning_rate if (run.folder / FILE).exists() else None
+
+
 def failed_rates(run):
     """How many learning rates of a run failed; 0 if it was tried with one."""
     path = run.folder / FILE

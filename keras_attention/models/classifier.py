@@ -17,6 +17,7 @@ from keras_attention.models.outputs import map_output, plain_name
 from keras_attention.models.reinforce import ReinforceModel, needs_reward
 
 CLASSES, LEARNED = "classes", "learned"
+ASKERS = {CLASSES: "Queries of the classes", LEARNED: "Learned queries"}  # queries that are no layer
 
 
 def attention_classifier(
@@ -176,7 +177,7 @@ def _features(backbone, attend, query, gates):
 
 def _queries(query, features, query_map, num_classes, num_heads):
     """What each attended layer is asked: learned vectors, or the query map or its average."""
-    if query not in (CLASSES, LEARNED):
+    if query not in ASKERS:
         return [query_map] * len(features)
     count = num_classes if query == CLASSES else num_heads
     return [LearnedQueries(count, name=f"queries_{name}")(map_) for name, map_ in features]
@@ -227,9 +228,9 @@ def _average(features, name):
 
 
 def _check_without_score(query, features, pooling):
-    if query in (CLASSES, LEARNED):
+    if query in ASKERS:
         raise invalid(
-            "Learned queries need a score.", f"a score with `query={query!r}`", f"query={query!r}, score=None"
+            f"{ASKERS[query]} need a score.", f'a score with `query="{query}"`', f'query="{query}", score=None'
         )
     if pooling is not None and not features:
         raise invalid("A pooling needs an attended layer.", "at least one layer in `attend`", "attend=()")
@@ -237,17 +238,18 @@ def _check_without_score(query, features, pooling):
 
 def _check_with_score(query, features, pooling, pool_query):
     if pooling is not None:
-        raise invalid(
-            "A pooling takes the place of attention.", "`score=None`, and a layer as `query`", f"pooling={pooling!r}"
-        )
-    learned = query in (CLASSES, LEARNED)
+        expected = "`score=None`, and a layer as `query`"
+        raise invalid("A pooling takes the place of attention.", expected, f"pooling={pooling!r}")
+    if query not in ASKERS:
+        return
+    no_layer = f"{ASKERS[query]} need an attended layer."
     checks = (
-        (learned and pool_query, "There is no query map to average.", "`pool_query=False`", "pool_query=True"),
-        (learned and not features, "Learned queries need an attended layer.", "a layer in `attend`", "attend=()"),
+        (pool_query, "`pool_query=True` needs a query map to average.", "`pool_query=False`", "pool_query=True"),
+        (not features, no_layer, "at least one layer in `attend`", "attend=()"),
     )
     for wrong, what, expected, received in checks:
         if wrong:
-            raise invalid(what, f"{expected} with `query={query!r}`", f"query={query!r}, {received}")
+            raise invalid(what, f'{expected} with `query="{query}"`', f'query="{query}", {received}')
 
 
 def _fresh(registry, identifier):

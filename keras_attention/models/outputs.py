@@ -61,9 +61,7 @@ def require_attention_layers(model):
     found = attention_layers(model)
     if not found:
         name = getattr(model, "name", repr(model))
-        raise invalid(
-            "The model must have attention layers.", "a model with `SpatialAttention` layers, or others with maps", name
-        )
+        raise invalid("The model must have attention layers.", "a model with `SpatialAttention` layers", name)
     return found
 
 

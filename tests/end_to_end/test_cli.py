@@ -101,7 +101,7 @@ def test_a_variant_replaces_the_network_of_the_settings_it_begins_from(begin, va
             "The variant 'gem' sets --score already. Expected --variant or --score, not both.",
         ),
         ("--pooling gem", "A pooling takes the place of attention. Expected --score none. Received: --pooling gem."),
-        ("--feature-gate see", "Unknown feature_gate 'see' (did you mean 'se'?)."),
+        ("--feature-gate see", "Unknown feature gate 'see' (did you mean 'se'?)."),
     ],
 )
 def test_a_variant_that_cannot_be(given, said, capsys):

@@ -260,7 +260,7 @@ def test_a_model_that_a_format_cannot_hold_is_named_by_its_pair(part, refused, m
     message = refused(ValueError, "litert")
     start = "LiteRT cannot hold this model: <unknown>:0: error: failed to legalize operation xxx"
     assert message.startswith(start)
-    assert message.endswith(". Expected another format. Received: additive with softmax on block3_pool.")
+    assert message.endswith(". Expected another format. Received: additive+softmax on block3_pool.")
     assert len(message) < 500
 
 

@@ -154,9 +154,9 @@ WRONG = [
     ({"feature_gate": "see"}, "Unknown gate", "feature_gate='see'"),
     ({"feature_gate": "se", "gate_backbone": False, "attend": ()}, "Gates of the attended", "attend=()"),
     ({"score": None, "pooling": "gem", "attend": "block9_pool"}, "Unknown layer", "attend='block9_pool'"),
-    ({"query": "learned", "score": None}, "Learned queries need a score", "query='learned', score=None"),
-    ({"query": "learned", "pool_query": True}, "no query map", "query='learned', pool_query=True"),
-    ({"query": "learned", "attend": ()}, "Learned queries need", "query='learned', attend=()"),
+    ({"query": "learned", "score": None}, "Learned queries need a score", 'query="learned", score=None'),
+    ({"query": "learned", "pool_query": True}, "`pool_query=True` needs", 'query="learned", pool_query=True'),
+    ({"query": "learned", "attend": ()}, "Learned queries need", 'query="learned", attend=()'),
     ({"query": "learned", "num_heads": 0}, "`num_heads`", "num_heads=0"),
     ({"registers": -1}, "`registers`", "registers=-1"),
 ]
