@@ -114,15 +114,16 @@ def test_gates_of_a_model_inside_the_backbone(images):
     assert not np.allclose(before, numpy(model(images)), atol=1e-5)
 
 
-def test_maps_of_gates_beside_an_attended_model_inside(images):
+def test_maps_of_gates_beside_an_attended_layer_of_a_model_inside(images):
     """The gate of the outer layer shows no map, as it would be that of another call."""
-    inner = VGG16BN((16, 16, 8), width=0.05)
-    image = keras.Input((SIZE, SIZE, 3))
-    first = keras.layers.Conv2D(8, 3, 2, padding="same", name="first")(image)
-    backbone = keras.Model(image, inner(first))
-    model = attention_classifier(backbone, 3, ("first", "block2_pool"), "block3_pool", None, feature_gate="cbam")
+    inner, image = VGG16BN((SIZE, SIZE, 3), width=0.05), keras.Input((SIZE, SIZE, 3))
+    last = keras.layers.Conv2D(4, 1, 1, name="last")(inner(image))
+    model = attention_classifier(
+        keras.Model(image, last), 3, ("block2_pool", "last"), "block3_pool", None, feature_gate="cbam"
+    )
     outputs = attention_outputs(model)(images)
     assert list(outputs) == ["logits"]
+    assert "gate_last" in [layer.name for layer in model.layers]
     np.testing.assert_allclose(numpy(outputs["logits"]), numpy(model(images)), atol=1e-6)
 
 
