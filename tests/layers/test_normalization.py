@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from keras import ops
 from seams import assert_three_parts
 
@@ -12,6 +13,7 @@ from keras_attention.layers.normalization import NORMALIZATIONS
 
 BATCH, HEIGHT, WIDTH, CHANNELS, DIMENSION, UNITS = 3, 4, 5, 12, 7, 6
 KINDS = [kind for kind in NORMALIZATIONS if kind != "none"]
+SHAPES = {"vector": (DIMENSION,), "map": (2, 3, DIMENSION), "several": (4, DIMENSION)}  # of the query
 
 
 def numpy(tensor):
@@ -100,10 +102,11 @@ def test_each_head_is_normalized_alone(kind, query, features):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("shape", [(DIMENSION,), (2, 3, DIMENSION), (4, DIMENSION)], ids=["vector", "map", "several"])
-@pytest.mark.parametrize("score", ["dot", "concat"])
-def test_it_learns_and_comes_back(kind, shape, score, features, rng, reload):
+@pytest.mark.parametrize("form", some_now(SHAPES, "map"))
+@pytest.mark.parametrize("score", some_now(["dot", "concat"], "dot"))
+def test_it_learns_and_comes_back(kind, form, score, features, rng, reload):
     """Every weight moves in a step, the learned factors too; a saved model gives the same."""
+    shape = SHAPES[form]
     inputs = keras.Input(shape), keras.Input(features.shape[1:])
     context, maps = SpatialAttention(score, units=UNITS, num_heads=2, normalize=kind)(
         *inputs, return_attention_scores=True

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from seams import assert_three_parts
 
 from keras_attention.layers import GATES, POOLINGS
@@ -54,7 +55,7 @@ def test_over_features_it_is_the_same_network(name, images):
     np.testing.assert_allclose(numpy(head(tuple(features))), numpy(model(images)), atol=1e-6)
 
 
-@every_baseline
+@pytest.mark.parametrize("name", some_now(BASELINES, "simpool", "cbam"))
 def test_it_reloads_and_learns(name, images, tmp_path):
     model = build(name)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

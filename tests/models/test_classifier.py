@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from keras import layers, ops
 from seams import assert_three_parts
 
@@ -15,6 +16,7 @@ CLASSES, UNITS, IMAGES, SIDE = 3, 7, 5, 32
 STAR = [(score, "softmax") for score in SCORES] + [("additive", name) for name in ALIGNMENTS if name != "softmax"]
 if keras.backend.backend() != "tensorflow":  # where every layer on its own compiles
     STAR = [("additive", "softmax"), ("cosine", "entmax"), ("general", "local_predictive")]
+STAR_NOW = "-".join(STAR[-1])  # one of those, for every change
 every_member = pytest.mark.parametrize(("score", "alignment"), STAR, ids=["-".join(pair) for pair in STAR])
 
 
@@ -201,7 +203,7 @@ def test_the_parameters_are_those_of_yan_et_al():
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 15_184_964 - 4_224
 
 
-@pytest.mark.parametrize(("score", "alignment"), STAR[-len(ALIGNMENTS) :])
+@pytest.mark.parametrize(("score", "alignment"), some_now(STAR[-len(ALIGNMENTS) :], STAR_NOW))
 def test_every_alignment_trains(score, alignment, images, labels):
     model = attention_classifier(vgg(), CLASSES, score=score, alignment=alignment, units=UNITS)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 
 from keras_attention.layers import SCORES, SpatialAttention
 from keras_attention.maps import entropy
@@ -32,7 +33,7 @@ def assert_even(found):
 
 @pytest.mark.portable
 @pytest.mark.parametrize("kind", ["layer", "batch"])
-@pytest.mark.parametrize("scale", [1e-2, 1.0, 1e2])
+@pytest.mark.parametrize("scale", some_now([1e-2, 1.0, 1e2], "100.0"))
 @pytest.mark.parametrize("layer", LAYERS)
 def test_of_random_features_of_any_scale(layer, scale, kind, rng):
     side, channels = LAYERS[layer]

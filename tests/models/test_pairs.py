@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from keras import ops
 
 from keras_attention.layers import ALIGNMENTS, SCORES, HardAlignment, SpatialAttention
@@ -51,7 +52,7 @@ def outputs_of(model, inputs):
     return model(inputs) if keras.backend.backend() == "tensorflow" else model.predict(inputs, verbose=0)
 
 
-@every_kind
+@pytest.mark.parametrize("kind", some_now(KINDS, "softmax", "reinforced"))
 def test_every_pair_learns_and_leaves(kind, rng, tmp_path):
     """Three steps lower the loss and change every weight; a saved model keeps what was learned."""
     query, features, outputs = all_scores_with(kind)
