@@ -94,7 +94,7 @@ def test_a_variant_replaces_the_network_of_the_settings_it_begins_from(begin, va
     ("given", "said"),
     [
         ("--variant gemm", "Unknown variant 'gemm' (did you mean 'gem'?)."),
-        ("--variant dot+softmax@pool", "Received: --variant dot+softmax@pool."),
+        ("--variant dot+softmax@pool", "Unknown layer in the variant 'dot+softmax@pool'"),
         ("--variant all-scores", "'all-scores' names several networks. Expected one of them"),
         (
             "--variant gem --score dot",
