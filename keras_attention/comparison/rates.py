@@ -1,5 +1,6 @@
 """Learning rates of a run: each variant gets as many, and its validation images choose one."""
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -69,7 +70,10 @@ def choose(task, errors):
         write_json(Run(best.folder).folder / FILE, rows)
         remove(task.folder)  # what a kill left of it
         os.replace(best.folder, task.folder)
-    remove(place_of_rates(task.folder))
+    place = place_of_rates(task.folder)
+    remove(place)
+    with contextlib.suppress(OSError):  # there is none, or it holds the candidates of other seeds
+        place.parent.rmdir()
     return None
 
 
