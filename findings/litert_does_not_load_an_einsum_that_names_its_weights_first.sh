@@ -23,13 +23,14 @@ def loaded(function):
     """What the LiteRT file of a function gives for two images, or the error at which it does not load."""
     traced = tf.function(function, input_signature=[tf.TensorSpec((None, 16, 8))])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced.get_concrete_function()])
-    interpreter = tf.lite.Interpreter(model_content=converter.convert())
-    place = interpreter.get_input_details()[0]["index"]
+    file = converter.convert()
     try:
-        interpreter.resize_tensor_input(place, features.shape)
-        interpreter.allocate_tensors()
+        interpreter = tf.lite.Interpreter(model_content=file)
     except ValueError as error:
         return str(error).split("\n")[0]
+    place = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(place, features.shape)
+    interpreter.allocate_tensors()
     interpreter.set_tensor(place, features)
     interpreter.invoke()
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
