@@ -4,8 +4,8 @@
     keras-attention compare … --variants all-scores,all-alignments --normalize layer --run runs/layer
     python benchmarks/order_of_variants.py runs/none runs/layer
 
-For each two comparisons Spearman's rank correlation of the mean figures of the variants that both have, for all and for
-those that are no control; and how far the figure of each variant moved, those that moved most first.
+For each pair of comparisons it prints Spearman's rank correlation of the mean figures of their common variants, with
+and without the controls, and then how far the figure of each variant moved, with the largest move first.
 """
 
 import argparse

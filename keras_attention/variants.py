@@ -29,6 +29,11 @@ def baselines():
     return poolings | {name: MULTISCALE | {"feature_gate": name} for name in members("gate")}
 
 
+def without_attention():
+    """Value of the score in a search → the settings of a control or a baseline, which have no score that compares."""
+    return {"none": {"score": None}, UNIFORM: {"score": UNIFORM}} | baselines()
+
+
 def name_without_score(settings):
     """The name of a network that has no score, from its settings: of a baseline, or `multiscale`."""
     pooling = settings.get("pooling", AVERAGE)

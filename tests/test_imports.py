@@ -54,7 +54,7 @@ INSIDE = {
     "metrics": [{"answers", "flips", "influence", "resampling"}, {"table"}],
     "runs": [{"data", "folder"}, {"run"}],
     "layers": [
-        {"domains", "map_layer", "wide", "preprocessing", "queries", "normalization"},
+        {"domains", "map_layer", "wide", "preprocessing", "queries", "query_shapes", "normalization"},
         {"pooling", "gates"},
         {"score", "alignment", "regularization"},
         {"heads", "masks"},

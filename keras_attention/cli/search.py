@@ -162,23 +162,18 @@ def _require_hyperparameter(name):
 
 def _require_value(config, name, value):
     """Raises `ValueError` for an unknown score, alignment or layer."""
+    from keras_attention.variants import without_attention
+
     settings = {}
     if name in ("score", "alignment"):
-        settings = {**_without_attention(name, value), f"{name}_options": {}}
+        known = without_attention() if name == "score" else {}
+        settings = {**known.get(value, {name: value}), f"{name}_options": {}}
     elif name == "attend":
         settings = {name: tuple(str(value).split("+"))}
     try:
         config.with_settings(**settings)
     except (TypeError, ValueError) as error:
         raise ValueError(f"`{name}` cannot be {value!r}. {error}") from error
-
-
-def _without_attention(name, value):
-    """The settings of a value of the score that is none, or the name of a baseline; of any other, the value itself."""
-    from keras_attention.variants import baselines
-
-    known = {"none": {"score": None}} | baselines()
-    return known.get(value, {name: value}) if name == "score" else {name: value}
 
 
 def _check_empty(given):

@@ -48,8 +48,7 @@ class LearnedQueries(keras.layers.Layer):
         )
 
     def call(self, features):
-        queries = ops.cast(self.queries, self.compute_dtype)
-        return ops.broadcast_to(queries, (ops.shape(features)[0], *queries.shape))
+        return of_each(self.queries, features)
 
     def compute_output_spec(self, features):
         return keras.KerasTensor(self.compute_output_shape(features.shape), dtype=self.compute_dtype)
@@ -60,6 +59,11 @@ class LearnedQueries(keras.layers.Layer):
     def get_config(self):
         initializer = keras.initializers.serialize(self.initializer)
         return {**super().get_config(), "count": self.count, "initializer": initializer}
+
+
+def of_each(vectors, tensor):
+    """Learned vectors `(K, d)` for each image of a batch, `(B, K, d)`, in the dtype of a tensor of the batch."""
+    return ops.broadcast_to(ops.cast(vectors, tensor.dtype), (ops.shape(tensor)[0], *vectors.shape))
 
 
 def _require_channels(shape):

@@ -8,6 +8,8 @@ from keras_attention.layers.alignment import ALIGNMENTS, SampledAlignment
 from keras_attention.layers.attention import another_seed, mean_shares
 from keras_attention.layers.map_layer import MapLayer
 from keras_attention.layers.normalization import NORMALIZATIONS, make_normalizations
+from keras_attention.layers.queries import of_each
+from keras_attention.layers.query_shapes import check_shapes, resize, single
 from keras_attention.layers.regularization import map_regularizers
 from keras_attention.layers.score import SCORES
 from keras_attention.registry import PACKAGE
@@ -165,7 +167,7 @@ class SpatialAttention(MapLayer):
                 getattr(self, name).build(shape)
 
     def build(self, query_shape, features_shape):
-        _check_shapes(query_shape, features_shape)
+        check_shapes(query_shape, features_shape)
         self._check_queries(query_shape)
         key_shape = (features_shape[0], None, features_shape[-1])
         single_query_shape = (query_shape[0], 1, query_shape[-1])
@@ -183,12 +185,14 @@ class SpatialAttention(MapLayer):
             places = None if None in features_shape[1:3] else features_shape[1] * features_shape[2]
             keys = places and places + self.registers
             self.alignment.build((features_shape[0], self.num_heads, 1, keys), single_query_shape)
-
         self._build_registers(key_shape[-1], features_shape[-1])
+        self._build_gate(single_query_shape[-1], features_shape[-1])
+
+    def _build_gate(self, dimension, channels):
         if self.gate:
             options = {"activation": "sigmoid", "name": "context_gate", "dtype": self.dtype_policy}
-            self.context_gate = keras.layers.Dense(features_shape[-1], **options)
-            self.context_gate.build(single_query_shape[::2])
+            self.context_gate = keras.layers.Dense(channels, **options)
+            self.context_gate.build((None, dimension))
 
     def _build_registers(self, dimension, channels):
         if not self.registers:
@@ -257,7 +261,7 @@ class SpatialAttention(MapLayer):
         dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
         context = self._context(dropped, query, features)
         if self.gate:
-            context = context * self.context_gate(ops.mean(query, axis=1) if self.query_per_head else _single(query))
+            context = context * self.context_gate(ops.mean(query, axis=1) if self.query_per_head else single(query))
         return (context, attention_map) if return_attention_scores else context
 
     def policy(self, query, features):
@@ -310,7 +314,7 @@ class SpatialAttention(MapLayer):
         """For alignments that depend on the query: `(B, 1 or h, 1, dq)`, or for K query vectors `(B, 1, K, 1, dq)`."""
         if self.query_per_head:
             return query[:, :, None]
-        return query[:, None, :, None] if len(query.shape) == 3 else _single(query)[:, None, None]
+        return query[:, None, :, None] if len(query.shape) == 3 else single(query)[:, None, None]
 
     def _context(self, shares, query, features):
         """Shares `(B, h, [K,] 1, H·W)` → `(B, [K,] C)`."""
@@ -325,7 +329,7 @@ class SpatialAttention(MapLayer):
         batch, height, width, channels = ops.shape(features)
         values = ops.reshape(features, (batch, height * width, channels))
         if self.registers:
-            values = ops.concatenate([values, _of_each(self.register_values, features)], axis=1)
+            values = ops.concatenate([values, of_each(self.register_values, features)], axis=1)
         groups = (batch, height * width + self.registers, self.num_heads, channels // self.num_heads)
         return ops.moveaxis(ops.reshape(values, groups), 2, 1)
 
@@ -347,10 +351,10 @@ class SpatialAttention(MapLayer):
 
     def _of_registers(self, score, query, head):
         """Scores of the registers, `(B, 1, R)`, or for K query vectors `(B, K, 1, R)`."""
-        keys = _of_each(self.register_keys[head], query)
+        keys = of_each(self.register_keys[head], query)
         if len(query.shape) == 3:
             return ops.expand_dims(score(query, keys), -2)
-        return score(ops.expand_dims(_single(query), 1), keys)
+        return score(ops.expand_dims(single(query), 1), keys)
 
     def _for_heads(self, tensor, projection, normalizations):
         """What each head compares: its part of the projection, normalized."""
@@ -377,7 +381,7 @@ class SpatialAttention(MapLayer):
         """`(B, 1, H·W)`, or for K query vectors `(B, K, 1, H·W)`."""
         batch, height, width, dimension = ops.shape(key)
         if len(query.shape) == 4:
-            query = _resize(score.project_query(query), key.shape[1:3])
+            query = resize(score.project_query(query), key.shape[1:3])
             return ops.reshape(score.pair(query, score.project_key(key)), (batch, 1, height * width))
         keys = ops.reshape(key, (batch, height * width, dimension))
         if len(query.shape) == 2:
@@ -431,42 +435,8 @@ class SpatialAttention(MapLayer):
         return layer
 
 
-def _single(query):
-    """The query as it is, or for a map, with a query at every position, their average `(B, dq)`."""
-    return ops.mean(query, axis=(1, 2)) if len(query.shape) == 4 else query
-
-
-def _of_each(vectors, tensor):
-    """Learned vectors `(R, d)` for each image of a batch, `(B, R, d)`, in the dtype of a tensor of the batch."""
-    return ops.broadcast_to(ops.cast(vectors, tensor.dtype), (ops.shape(tensor)[0], *vectors.shape))
-
-
 def _require_sampled(alignment):
     if not isinstance(alignment, SampledAlignment):
         name = ALIGNMENTS.name_of(alignment)
         sampled = ", ".join(name for name, cls in ALIGNMENTS.items() if issubclass(cls, SampledAlignment))
         raise invalid("The alignment must be one that samples.", f"one of: {sampled}", f"alignment={name!r}")
-
-
-def _resize(query_map, size):
-    if tuple(query_map.shape[1:3]) == tuple(size):
-        return query_map
-    return ops.image.resize(query_map, size, interpolation="bilinear", data_format="channels_last")
-
-
-def _check_shapes(query_shape, features_shape):
-    received = f"query shape={tuple(query_shape)}, features shape={tuple(features_shape)}"
-    if len(features_shape) != 4:
-        raise invalid(
-            "The features must be a feature map.", "features of shape (batch, height, width, channels)", received
-        )
-    if len(query_shape) not in (2, 3, 4):
-        raise invalid(
-            "The query must be a vector, several vectors or a map.",
-            "a query of shape (batch, dimension), (batch, queries, dimension) or (batch, height, width, dimension)",
-            received,
-        )
-    if None not in (query_shape[0], features_shape[0]) and query_shape[0] != features_shape[0]:
-        raise invalid("Query and features must have the same batch size.", "one batch size", received)
-    if len(query_shape) == 4 and None in (*query_shape[1:3], *features_shape[1:3]):
-        raise invalid("A query map needs feature maps of known size.", "known heights and widths", received)

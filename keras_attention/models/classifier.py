@@ -17,7 +17,7 @@ from keras_attention.models.outputs import map_output, plain_name
 from keras_attention.models.reinforce import ReinforceModel, needs_reward
 
 CLASSES, LEARNED = "classes", "learned"
-ASKERS = {CLASSES: "Queries of the classes", LEARNED: "Learned queries"}  # queries that are no layer
+ASKERS = {CLASSES: "Queries of the classes", LEARNED: "Learned queries"}  # query → its name in errors
 
 
 def attention_classifier(
@@ -55,9 +55,9 @@ def attention_classifier(
 
     Two controls are built by the same call. `attend=()` gives the plain network, which uses only the average of the
     query map. `score=None` gives the multiscale network, which uses the averages of the attended layers instead of
-    their contexts; it separates the effect of more features from that of attention. What the field compares attention
-    with is built by it too: `score=None, pooling="simpool"` takes a pooling in place of the averages, and
-    `score=None, feature_gate="se"` the averages of gated features.
+    their contexts; it separates the effect of more features from that of attention. Baselines are
+    built by it too: `score=None, pooling="simpool"` pools each attended layer instead of averaging it, and
+    `score=None, feature_gate="se"` averages gated features.
 
     Args:
         backbone: a functional `keras.Model` over images, such as `VGG16BN`, a model of `keras.applications`, or a

@@ -6,12 +6,11 @@ import functools
 import math
 
 from keras_attention.arguments import invalid, unknown
-from keras_attention.config import UNIFORM
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.layers.domains import Choices, Range
 from keras_attention.models import BACKBONES
 from keras_attention.models.backbone import NOMINAL_SIDE, feature_layers, find_map
-from keras_attention.variants import baselines
+from keras_attention.variants import without_attention
 
 NONE = "none"  # as on the command line: no attention if it is the score, no projection if it is the units
 MULTISCALE = NONE
@@ -225,11 +224,6 @@ class Space:
             if layer not in self._channels:
                 backbone = BACKBONES.make(self.config.backbone, NOMINAL_SIDE, self.config.network_width)
                 find_map(backbone, layer, "attend")  # raises an error that lists its layers
-
-
-def without_attention():
-    """Value of the score → settings of a network without attention: of the controls, and of the baselines."""
-    return {MULTISCALE: {"score": None}, UNIFORM: {"score": UNIFORM}} | baselines()
 
 
 def _attended(backbone):
