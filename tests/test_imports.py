@@ -55,7 +55,7 @@ INSIDE = {
     "runs": [{"data", "folder"}, {"run"}],
     "layers": [
         {"domains", "map_layer", "wide", "preprocessing", "queries", "query_shapes", "normalization"},
-        {"pooling", "gates"},
+        {"pooling", "gates", "registers"},
         {"score", "alignment", "regularization"},
         {"heads", "masks"},
         {"attention"},

@@ -8,8 +8,8 @@ from keras_attention.layers.alignment import ALIGNMENTS, SampledAlignment
 from keras_attention.layers.attention import another_seed, mean_shares
 from keras_attention.layers.map_layer import MapLayer
 from keras_attention.layers.normalization import NORMALIZATIONS, make_normalizations
-from keras_attention.layers.queries import of_each
 from keras_attention.layers.query_shapes import check_shapes, resize, single
+from keras_attention.layers.registers import Registers
 from keras_attention.layers.regularization import map_regularizers
 from keras_attention.layers.score import SCORES
 from keras_attention.registry import PACKAGE
@@ -185,7 +185,7 @@ class SpatialAttention(MapLayer):
             places = None if None in features_shape[1:3] else features_shape[1] * features_shape[2]
             keys = places and places + self.registers
             self.alignment.build((features_shape[0], self.num_heads, 1, keys), single_query_shape)
-        self._build_registers(key_shape[-1], features_shape[-1])
+        self._build_registers(key_shape, features_shape)
         self._build_gate(single_query_shape[-1], features_shape[-1])
 
     def _build_gate(self, dimension, channels):
@@ -194,17 +194,11 @@ class SpatialAttention(MapLayer):
             self.context_gate = keras.layers.Dense(channels, **options)
             self.context_gate.build((None, dimension))
 
-    def _build_registers(self, dimension, channels):
-        if not self.registers:
-            return
-        self.register_keys = self.add_weight(
-            name="register_keys",
-            shape=(self.num_heads, self.registers, dimension),
-            initializer=keras.initializers.RandomNormal(stddev=0.02),
-        )
-        self.register_values = self.add_weight(
-            name="register_values", shape=(self.registers, channels), initializer="zeros"
-        )
+    def _build_registers(self, key_shape, features_shape):
+        if self.registers:
+            options = {"name": "register", "dtype": self.dtype_policy}
+            self.register_layer = Registers(self.registers, self.num_heads, **options)
+            self.register_layer.build(key_shape, features_shape)
 
     def _build_normalizations(self, query_shape, key_shape):
         """One of the queries and one of the keys; for each head, if each has a projection."""
@@ -329,7 +323,7 @@ class SpatialAttention(MapLayer):
         batch, height, width, channels = ops.shape(features)
         values = ops.reshape(features, (batch, height * width, channels))
         if self.registers:
-            values = ops.concatenate([values, of_each(self.register_values, features)], axis=1)
+            values = self.register_layer.append_values(values)
         groups = (batch, height * width + self.registers, self.num_heads, channels // self.num_heads)
         return ops.moveaxis(ops.reshape(values, groups), 2, 1)
 
@@ -341,20 +335,10 @@ class SpatialAttention(MapLayer):
             queries = [query[:, head] for head, query in enumerate(queries)]
         heads = [self._scores_of_head(*head) for head in zip(self.head_scores, queries, keys, strict=True)]
         if self.registers:
-            heads = [
-                ops.concatenate([head, self._of_registers(*each)], -1) for head, *each in self._each(heads, queries)
-            ]
+            each = enumerate(zip(self.head_scores, queries, strict=True))
+            others = [self.register_layer.scores(head, *score_and_query) for head, score_and_query in each]
+            heads = [ops.concatenate(pair, -1) for pair in zip(heads, others, strict=True)]
         return ops.stack(heads, axis=1)
-
-    def _each(self, heads, queries):
-        return zip(heads, self.head_scores, queries, range(self.num_heads), strict=True)
-
-    def _of_registers(self, score, query, head):
-        """Scores of the registers, `(B, 1, R)`, or for K query vectors `(B, K, 1, R)`."""
-        keys = of_each(self.register_keys[head], query)
-        if len(query.shape) == 3:
-            return ops.expand_dims(score(query, keys), -2)
-        return score(ops.expand_dims(single(query), 1), keys)
 
     def _for_heads(self, tensor, projection, normalizations):
         """What each head compares: its part of the projection, normalized."""

@@ -100,7 +100,7 @@ def test_registers_take_weight_that_no_position_gets(form, features, queries):
     # A dot product, so that the registers are as further positions for a single query.
     asked = query.mean(axis=(1, 2)) if form == "map" else query
     asked = asked if form == "vectors" else asked[:, None]
-    scores = asked @ weight(layer, "register_keys")[0].T
+    scores = asked @ weight(layer, "register/keys")[0].T
     if form == "map":
         alone = build(query, features, "dot")
         places = numpy(alone._scores(query, features))[:, 0]
@@ -110,7 +110,7 @@ def test_registers_take_weight_that_no_position_gets(form, features, queries):
     shown = weights[..., :-REGISTERS].reshape(BATCH, -1, HEIGHT, WIDTH)
     np.testing.assert_allclose(attention_map.reshape(shown.shape), shown, atol=1e-5)
     values = np.concatenate(
-        [features.reshape(BATCH, -1, CHANNELS), np.stack([weight(layer, "register_values")] * BATCH)], axis=1
+        [features.reshape(BATCH, -1, CHANNELS), np.stack([weight(layer, "register/values")] * BATCH)], axis=1
     )
     np.testing.assert_allclose(context.reshape(BATCH, -1, CHANNELS), weights @ values, atol=1e-5)
     assert (attention_map.sum(axis=(-2, -1)) < 1).all()
