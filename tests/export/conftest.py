@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import seams
 from PIL import Image
 
 from keras_attention.config import TrainConfig
@@ -23,11 +22,8 @@ def _tensorflow():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _shallow_backbone():
-    """One convolution in each block: a network of the same layout that is traced in a third of the time."""
-    with pytest.MonkeyPatch.context() as patched:
-        seams.shallow_backbone(patched)
-        yield
+def _shallow_backbone(shallow_backbone):
+    """All models of this folder are shallow, also those of other fixtures."""
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,8 @@ from keras_attention.features import cache as cache_module
 from keras_attention.models import VGG16BN, freeze, unfreeze
 from keras_attention.training import fill_cache
 
+pytestmark = pytest.mark.usefixtures("shallow_backbone")
+
 LAYERS = ("block3_pool", "block5_pool")
 COUNTS = {"train": 150, "validation": 5, "test": 3}  # the first fills two shards and a part of a third
 ROWS = np.array([149, 0, 70, 70, 63, 64])

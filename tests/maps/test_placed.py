@@ -23,6 +23,8 @@ from keras_attention.maps.pictures import overlay
 from keras_attention.maps.placed import place
 from keras_attention.models import VGG16BN, Axis, Grid, attention_classifier, map_grids
 
+pytestmark = pytest.mark.usefixtures("shallow_backbone")
+
 SIDES = [75, 110, 127, 128]
 every_side = pytest.mark.parametrize("side", SIDES)
 

@@ -16,7 +16,7 @@ POOLS = [f"block{number}_pool" for number in range(1, 6)]
 BASELINES = {name: {"pooling": name} for name in POOLINGS} | {name: {"feature_gate": name} for name in GATES}
 SHOWN = ("simpool", "abmil", "ep", "cbam")  # those with maps
 every_baseline = pytest.mark.parametrize("name", BASELINES)
-pytestmark = pytest.mark.portable
+pytestmark = [pytest.mark.portable, pytest.mark.usefixtures("shallow_backbone")]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,8 @@ def test_over_features_it_is_the_same_network(name, images):
 @pytest.mark.parametrize("name", some_now(BASELINES, "simpool", "cbam"))
 def test_it_reloads_and_learns(name, images, tmp_path):
     model = build(name)
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, run_eagerly=keras.backend.backend() == "tensorflow")
     before = model.get_weights()
     model.fit(images, np.array([0, 1]), epochs=1, verbose=0)
     names = [weight.path for weight in model.trainable_variables]

@@ -7,6 +7,8 @@ from keras import ops
 
 from keras_attention.models import VGG16BN, attention_classifier, calibrate_batch_norm
 
+pytestmark = pytest.mark.usefixtures("shallow_backbone")
+
 COUNT = 13
 
 

@@ -14,6 +14,8 @@ from keras_attention import TrainConfig
 from keras_attention.layers import ALIGNMENTS, SCORES, SpatialAttention
 from keras_attention.models import VGG16BN, ReinforceModel
 
+pytestmark = pytest.mark.usefixtures("shallow_backbone")
+
 IMAGES, CLASSES, STEPS, SIZE, WIDTH, SEED = 4, 4, 3, 32, 0.0625, 4
 ATTENDED, QUERY = "block3_pool", "block5_pool"
 # Their first scores are often, and here for all images, so far apart that the map is a single 1, through which

@@ -21,6 +21,8 @@ from keras_attention.models import (
 )
 from keras_attention.models.supervision import pooled_masks
 
+pytestmark = pytest.mark.usefixtures("shallow_backbone")
+
 HEIGHT, WIDTH, CLASSES, IMAGES = 12, 10, 3, 8
 LOSSES = {"dice": MaskDice, "overlap": MaskOverlap}
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
@@ -186,6 +188,7 @@ def compiled(model, attend=None, weight=1.0):
     maps = mask_losses(model, attend)
     losses = {"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True), **maps}
     supervised.compile(keras.optimizers.Adam(0.02), losses, loss_weights={"logits": 1.0, **dict.fromkeys(maps, weight)})
+    supervised.optimizer.build(supervised.trainable_variables)  # or TensorFlow traces the first step twice
     return supervised
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_attention.models import VGG16BN
+from keras_attention.layers import AdditiveScore
+from keras_attention.models import VGG16BN, attention_classifier
 from keras_attention.models.layout import IMAGENET_MEAN, IMAGENET_STD, LAYER_NAMES
 
 TINY = 0.05
@@ -130,3 +131,10 @@ def test_a_width_out_of_range(width):
     expected = f"`width` is out of range. Expected a number above 0. Received: width={width!r}."
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         VGG16BN((32, 32, 3), width=width)
+
+
+def test_with_attention_it_has_the_parameters_of_yan_et_al():
+    score = AdditiveScore(256, activation="relu", use_bias=False, use_output_bias=True, kernel_initializer="he_normal")
+    model = attention_classifier(VGG16BN((32, 32, 3)), 2, score=score, alignment="sigmoid")
+    # Keras's VGG16 also has biases of the convolutions, 4,224 numbers that batch normalization would cancel.
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 15_184_964 - 4_224
