@@ -12,12 +12,12 @@ NEARLY_ALL = 0.95  # of the validation images
 # weights that differ by so little come from scores that differ by 0.001; those of an untrained score differ by more.
 NEARLY_ONE = 0.999
 KINDS = {
-    "one-hot": "a single 1, so that almost no gradient reaches the score, which may never learn where to look",
-    "even": "even, so that the block takes the average of all positions, as it would without a score",
+    "one-hot": "a single 1, so that almost no gradient reaches what they follow from, and they may never move",
+    "even": "even, so that the block takes the average of all positions, as it would without attention",
 }
 ADVICE = {
-    "one-hot": "Scores of smaller size, such as scaled_dot or additive, or an alignment such as softmax, often help.",
-    "even": "Another score, more epochs or a higher learning rate often help.",
+    "one-hot": "Normalized queries and keys, another score such as additive, or an alignment such as softmax may help.",
+    "even": "Another score or pooling, more epochs or a higher learning rate often help.",
 }
 
 
