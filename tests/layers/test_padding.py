@@ -35,10 +35,15 @@ def values(rng):
     return rng.normal(size=(BATCH, KEYS, DIMENSION)).astype("float32")
 
 
-@pytest.mark.portable
-@every_place
+@pytest.mark.parametrize(
+    ("queries", "place"),
+    [
+        pytest.param(queries, place, marks=pytest.mark.portable if (queries, place) == (3, "scattered") else [])
+        for queries in (1, 3, 9)
+        for place in PLACES
+    ],
+)
 @every_alignment
-@pytest.mark.parametrize("queries", [1, 3, 9])
 def test_masked_keys_are_as_if_they_were_not_there(queries, alignment, place, values, rng):
     layer, query = Attention("scaled_dot", alignment), rng.normal(size=(BATCH, queries, DIMENSION)).astype("float32")
     context, weights = layer(query, values, return_attention_scores=True)

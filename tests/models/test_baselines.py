@@ -16,7 +16,7 @@ POOLS = [f"block{number}_pool" for number in range(1, 6)]
 BASELINES = {name: {"pooling": name} for name in POOLINGS} | {name: {"feature_gate": name} for name in GATES}
 SHOWN = ("simpool", "abmil", "ep", "cbam")  # those with maps
 every_baseline = pytest.mark.parametrize("name", BASELINES)
-pytestmark = [pytest.mark.portable, pytest.mark.usefixtures("shallow_backbone")]
+pytestmark = pytest.mark.usefixtures("shallow_backbone")
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,7 @@ def numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
+@pytest.mark.portable
 @every_baseline
 def test_it_gives_its_maps_if_it_has_any(name, images):
     model = build(name)
@@ -55,6 +56,7 @@ def test_over_features_it_is_the_same_network(name, images):
     np.testing.assert_allclose(numpy(head(tuple(features))), numpy(model(images)), atol=1e-6)
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("name", some_now(BASELINES, "simpool", "cbam"))
 def test_it_reloads_and_learns(name, images, tmp_path):
     model = build(name)
@@ -171,6 +173,7 @@ def test_what_cannot_be_built_is_refused(options, wrong, received):
     assert_three_parts(lambda: attention_classifier(backbone, 3, **options), wrong, received)
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("heads", [1, 2])
 def test_learned_queries_are_one_for_each_head(heads, images):
     model = attention_classifier(
