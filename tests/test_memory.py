@@ -93,7 +93,7 @@ def test_a_model_from_inside_is_of_use_outside():
     assert model.fit(*data, verbose=0).history["loss"][0] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_leaves_no_graph(config, tmp_path):
     before = len(graphs_of_training())
     train(config, tmp_path / "run", verbose=0, export=False)

@@ -39,7 +39,7 @@ def test_functions_take_turns(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("frozen", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_variant_beside_the_plain_network(frozen, monkeypatch):
     seams.shallow_backbone(monkeypatch)
     seams.seconds_of_measuring_a_cost(monkeypatch, 0.1)

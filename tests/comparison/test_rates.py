@@ -105,6 +105,7 @@ def test_a_run_fails_if_all_of_its_rates_do(task):
     assert not Run(task.folder).finished
 
 
+@pytest.mark.long
 def test_a_comparison_with_rates(tmp_path, monkeypatch):
     seams.shallow_backbone(monkeypatch)
     config = TrainConfig(data_options={"count": 60}, data_dir=tmp_path, image_size=32, width=0.05, units=8, epochs=1)

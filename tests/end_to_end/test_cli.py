@@ -149,7 +149,7 @@ def interrupt(process):
     raise AssertionError("The process does not end.")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_train_resume_and_predict(data_dir, tmp_path, image, capsys):
     """The story as far as it needs processes of its own: one that Ctrl-C ends, and one that nothing was loaded in."""
     folder = tmp_path / "run"

@@ -164,6 +164,7 @@ def test_settings_of_training_take_effect(settings, tuned, tmp_path):
         assert number == 0 or not np.allclose(rows[-2], rows[-1], rtol=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("only_training")
 def test_balanced_sampling_and_views_train_from_the_cache(tuned, tmp_path):
     config = tuned(freeze="all", sampling="balanced", augment="crop", views=2)

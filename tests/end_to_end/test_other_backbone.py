@@ -43,7 +43,7 @@ def options_of(*arguments):
     return parser().parse_args(arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_train_explain_export_and_resume(small, tmp_path, monkeypatch, capsys):
     config = small()
     assert config.name == "cluttered_digits-small_cnn-additive-softmax"

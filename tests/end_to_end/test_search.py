@@ -113,6 +113,7 @@ def test_a_search_that_was_cut_off_goes_on(searched, settings, tmp_path, fitted,
     assert f"again   keras-attention train --from {record.best_path}" in printed
 
 
+@pytest.mark.long
 def test_more_trials_after_the_last(copied, fitted, capsys):
     before = copied.trials
     assert main(["search", "--resume", "--run", str(copied.folder), "--max-trials", "4"]) == 0

@@ -89,6 +89,7 @@ def test_each_run_is_what_it_is_alone(configs, alone, tmp_path):
         assert not (runs[name].folder / "backup").exists()
 
 
+@pytest.mark.long
 def test_each_is_what_it_is_alone_in_bfloat16(configs, alone, tmp_path):
     several = {name: configs[name].with_settings(precision="mixed_bfloat16") for name in NAMES[:1]}
     for name, run in trained(several, tmp_path).items():
@@ -98,6 +99,7 @@ def test_each_is_what_it_is_alone_in_bfloat16(configs, alone, tmp_path):
         assert {layer.compute_dtype for layer in model._flatten_layers(include_self=False)} == {"float32"}
 
 
+@pytest.mark.long
 def test_baselines_are_what_they_are_alone(config, alone, tmp_path):
     """And each has the map of what it is, measured as that of attention is."""
     several = {name: named_variant(name).config(config) for name in BASELINES}
@@ -161,6 +163,7 @@ def test_a_run_that_diverges_stops_none_of_the_others(config, configs, alone, tm
     require_same(Run(tmp_path / "good"), alone(several["good"]))
 
 
+@pytest.mark.long
 def test_more_than_the_memory_takes_are_trained_in_groups(configs, alone, tmp_path, monkeypatch):
     """A step of two heads over 1 + 4 + 16 positions and one over 1 + 64, with 16 images and 7 units, keeps 383 kB."""
     seams.free_memory(monkeypatch, lambda: 600_000)

@@ -50,6 +50,7 @@ def test_a_finished_run_holds_what_it_says(finished):
     assert len(finished.history()) == 2
 
 
+@pytest.mark.long
 def test_a_run_that_stops_early_is_the_beginning_of_a_whole_one(finished, tiny, tmp_path, only_training):
     run = train(tiny(stop_after=1), tmp_path / "run", verbose=0)
     assert run.history() == finished.history()[:1]
@@ -117,6 +118,7 @@ def test_how_even_the_maps_were_before_training_and_are_after(finished, tiny):
             assert course[layer][when] == pytest.approx(entropy(outputs[f"attention_{layer}"]).mean(), abs=2e-4)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_pictures")
 def test_an_interrupted_run_resumes_to_the_same_end(finished, tiny, tmp_path, monkeypatch):
     folder = tmp_path / "interrupted"
@@ -132,6 +134,7 @@ def test_an_interrupted_run_resumes_to_the_same_end(finished, tiny, tmp_path, mo
     assert not (folder / "backup").exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("only_training")
 def test_a_run_that_is_interrupted_in_its_first_epoch_resumes(finished, tiny, tmp_path, monkeypatch):
     folder = tmp_path / "early"
@@ -300,6 +303,7 @@ def photo_folder(tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_pictures")
 def test_a_folder_without_masks_trains_and_counts_what_it_skipped(photo_folder, tiny, tmp_path):
     config = tiny(data=str(photo_folder), data_options={}, data_dir=None, epochs=1)

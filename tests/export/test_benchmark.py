@@ -54,12 +54,14 @@ def test_pointing_counts_the_maps_against_the_masks(colour_model, coloured, tmp_
         assert all(0.5 <= value < 1 for value in row["pointing_game"].values())
 
 
+@pytest.mark.long
 def test_a_run_is_measured_on_its_validation_images(untrained_run, tmp_path, capsys):
     assert main(["export", str(untrained_run.folder), "--out", str(tmp_path / "out"), "--benchmark"]) == 0
     out = capsys.readouterr().out
     assert "Accuracy and pointing are of 4 images of the validation split." in out
 
 
+@pytest.mark.long
 def test_without_data_there_are_times_and_sizes_only(untrained_run, tmp_path, capsys, monkeypatch):
     seams.data_of_an_exported_run(monkeypatch, lambda *_: load(str(tmp_path / "nowhere")))
     with pytest.warns(UserWarning, match="compared on noise, and the benchmark has times and sizes only, because"):

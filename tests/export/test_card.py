@@ -111,6 +111,7 @@ def test_the_files_are_those_of_the_folder(exported):
     assert "endpoints" not in card["formats"]["onnx"]
 
 
+@pytest.mark.long
 def test_every_snippet_runs_as_it_stands(exported):
     folder, _ = exported
     snippets = re.findall(r"```python\n(.*?)```", (folder / "card.md").read_text("utf-8"), re.DOTALL)

@@ -103,6 +103,7 @@ def rounded_in_litert(path, kind):
     return [kinds[each["inputs"][0]] == np.int8 for each in operations]
 
 
+@pytest.mark.long
 def test_litert_rounds_nothing_outside_the_part(parts):
     """Its converter would round the weights of a softmax to steps of 1/256, whatever the part."""
     interpreter = Interpreter(str(parts("litert")["convolutions"]))
@@ -183,6 +184,7 @@ def export_on_grey(model, coloured, out, **options):
     return export_model(model, out, NAMES, "onnx", quantize="int8", **given, **options)
 
 
+@pytest.mark.long
 def test_a_wrong_calibration_is_refused_unless_it_is_forced(colour_model, coloured, tmp_path):
     with pytest.raises(RuntimeError, match=r"^onnx int8 is refused\. The exported model .* Nothing was written\.$"):
         export_on_grey(colour_model, coloured, tmp_path / "out")
@@ -288,6 +290,7 @@ def run(colour_model, coloured, tmp_path_factory):
     return made
 
 
+@pytest.mark.long
 def test_a_run_calibrates_on_its_training_images(run, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["export", str(run.folder), "--out", str(out), "--format", "onnx", "--quantize", "int8"]) == 0

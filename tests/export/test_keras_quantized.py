@@ -38,6 +38,7 @@ def images(rng):
     return rng.integers(0, 256, (4, 16, 16, 3)).astype("float32")
 
 
+@pytest.mark.long
 def test_it_is_read_explained_and_exported(quantized, images, tmp_path):
     model, path = quantized("int8")
     expected = model.predict(images, verbose=0)

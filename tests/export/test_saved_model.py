@@ -266,6 +266,7 @@ def test_a_value_just_beyond_a_limit_is_not_told_as_the_limit(plain, images):
     assert not str(raised.value).endswith("Received: 0.0001.")
 
 
+@pytest.mark.long
 def test_an_export_replaces_an_older_one(tiny_model, tmp_path):
     for names in (["a", "b", "c"], ["x", "y", "z"]):
         export_model(tiny_model(attend=()), tmp_path / "out", names)

@@ -169,7 +169,7 @@ GRAPHS = {name: (name, True, None) for name in MEMBERS} | {
 
 
 @on_tensorflow
-@pytest.mark.parametrize("case", some_now(GRAPHS, "additive", "activation with weights", "all compiled"))
+@pytest.mark.parametrize("case", some_now(GRAPHS, "additive", "activation with weights"))
 def test_a_graph_gives_the_gradients_of_the_whole_table(case, rng, monkeypatch, small_tiles):
     import tensorflow as tf
 
@@ -189,7 +189,7 @@ def test_a_graph_gives_the_gradients_of_the_whole_table(case, rng, monkeypatch, 
 
 
 @on_tensorflow
-@pytest.mark.parametrize("training", [True, None])
+@pytest.mark.parametrize("training", [True, pytest.param(None, marks=pytest.mark.long)])
 def test_a_graph_gives_gradients_of_gradients(training, rng, monkeypatch, small_tiles):
     import tensorflow as tf
 
@@ -217,6 +217,7 @@ def functions_of_xla(traced):
     return sum("_XlaMustCompile" in each.attr and each.attr["_XlaMustCompile"].b for each in definitions)
 
 
+@pytest.mark.long
 @on_tensorflow
 def test_only_what_is_trained_is_compiled(small_tiles, monkeypatch):
     import tensorflow as tf

@@ -52,7 +52,7 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     "alignment",
     [
         HardAlignment("reinforce", seed=1),
-        HardAlignment("straight_through", seed=1),
+        pytest.param(HardAlignment("straight_through", seed=1), marks=pytest.mark.long),
         ReinforcedAlignment(keep_cost=0.3, seed=1),
     ],
     ids=["hard by reinforce", "straight through", "reinforced"],

@@ -192,7 +192,7 @@ def compiled(model, attend=None, weight=1.0):
     return supervised
 
 
-@pytest.mark.parametrize("alignment", [pytest.param("sigmoid", marks=pytest.mark.slow), "softmax"])
+@pytest.mark.parametrize("alignment", [pytest.param("sigmoid", marks=pytest.mark.long), "softmax"])
 def test_fit_by_the_names_of_the_outputs(alignment, data):
     images, labels, masks = data
     model = classifier(alignment)
@@ -216,7 +216,7 @@ def test_one_attended_layer_alone(data):
     assert "attention_conv2_loss" not in history
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_compiled_model_is_saved_and_goes_on(data, reload):
     images, labels, masks = data
     supervised = compiled(classifier("softmax"))

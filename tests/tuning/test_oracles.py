@@ -5,6 +5,7 @@ import pathlib
 
 import keras_tuner
 import pytest
+from cases import some_now
 
 from keras_attention.members import TUNERS
 from keras_attention.tuning.hypermodel import AttentionHyperModel
@@ -71,7 +72,7 @@ def test_a_space_that_is_exhausted_ends_the_search(tuner, tune):
 
 
 @every_tuner
-@pytest.mark.parametrize("moment", ["_save_trial", "save", "update_trial", "end_trial"])
+@pytest.mark.parametrize("moment", some_now(["_save_trial", "save", "update_trial", "end_trial"], "end_trial"))
 def test_a_kill_at_any_moment_loses_no_trial_and_doubles_none(tuner, moment, tune, monkeypatch):
     few = {"max_trials": 6, "fix": NARROW}
     undisturbed = [(result.trial, result.settings) for result in results(tune(tuner, "undisturbed", **few))]
