@@ -182,7 +182,7 @@ def _gradients(function, *arrays):
     elif backend == "jax":
         import jax
 
-        found = jax.grad(function, argnums=tuple(range(len(tensors))))(*tensors)
+        found = jax.jit(jax.grad(function, argnums=tuple(range(len(tensors)))))(*tensors)
     else:
         raise NotImplementedError(f"Write the gradient of the {backend} backend here.")
     return [keras.ops.convert_to_numpy(gradient) for gradient in found]
