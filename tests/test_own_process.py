@@ -46,6 +46,7 @@ def test_a_process_that_dies_is_told():
         call_in_own_process(die)
 
 
+@pytest.mark.long
 def test_the_processes_of_one_machine_share_its_cores():
     def threads_of(threads):
         import tensorflow as tf

@@ -212,7 +212,7 @@ class Links(html.parser.HTMLParser):
             self.links.append(dict(attributes)["href"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_comparison_on_several_data_sets(written, folders, tmp_path, capsys):
     done = written({"additive": 1.5})
     found = run(folders, tmp_path, verbose=True)

@@ -146,6 +146,7 @@ def test_a_run_that_is_interrupted_in_its_first_epoch_resumes(finished, tiny, tm
     np.testing.assert_allclose(rows_of(resumed), rows_of(finished), rtol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("only_training")
 def test_a_failure_between_two_files_leaves_a_run_that_resumes(finished, tiny, tmp_path, monkeypatch):
     def fail(*arguments, **options):

@@ -42,6 +42,7 @@ def test_every_format_is_measured_beside_keras(colour_model, coloured, tmp_path,
     assert "| format | MB | ms, batch of 1 | ms, batch of 32 | accuracy | pointing block3_pool |" in text
 
 
+@pytest.mark.long
 def test_pointing_counts_the_maps_against_the_masks(colour_model, coloured, tmp_path):
     images, labels = coloured(6, seed=1)
     masks = np.zeros((6, 32, 32, 1), "uint8")

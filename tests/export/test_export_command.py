@@ -33,6 +33,7 @@ def inside(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.long
 def test_several_formats_with_a_line_each(untrained_run, inside, capsys):
     (inside / "saved_models").mkdir()
     asked = ["--format", "litert, onnx,litert", "--quantize", "dynamic"]

@@ -44,6 +44,7 @@ def plain():
     return keras.Model(inputs, network(normalized))
 
 
+@pytest.mark.long
 def test_calibrated_features_are_those_of_the_plain_network(images, plain):
     expected = plain.predict(images, verbose=0)
     backbone = VGG16BN((SIDE, SIDE, 3), WEIGHTS)
