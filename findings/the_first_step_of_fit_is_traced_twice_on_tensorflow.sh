@@ -2,9 +2,9 @@
 # keras 3.15.1 on tensorflow 2.21.0: the first `fit` of a compiled model traces its training step twice. The optimizer's
 # weights are made while the first trace runs, and tf.function traces again what made a variable. One line before `fit`,
 # `model.optimizer.build(model.trainable_variables)`, leaves one trace, and the same weights come out. For a network of 13
-# convolutions with batch normalization on small images that is more than half of the time of the first epoch.
+# convolutions with batch normalization on small images that is half of the time of the first epoch.
 #
-# Seen: traces 2 and 1; the first fit without the line took 2.1 to 2.6 times as long as with it; equal weights.
+# Seen: traces 2 and 1; the first fit without the line took 2.0 times as long as with it; equal weights.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
