@@ -184,5 +184,7 @@ def _gradients(function, *arrays):
 
         found = jax.jit(jax.grad(function, argnums=tuple(range(len(tensors)))))(*tensors)
     else:
-        raise NotImplementedError(f"Write the gradient of the {backend} backend here.")
+        tensors = [tensor.detach().requires_grad_() for tensor in tensors]
+        function(*tensors).backward()
+        found = [keras.ops.zeros_like(each) if each.grad is None else each.grad for each in tensors]
     return [keras.ops.convert_to_numpy(gradient) for gradient in found]

@@ -154,6 +154,7 @@ def joint(maps, grids, size=None):
 
 def _read(maps, grid, target):
     """The values of maps `(..., H, W)` at the positions of another grid."""
+    maps = keras.ops.convert_to_tensor(maps)
     if grid != target:
         maps = _along(_along(maps, grid.columns, target.columns, -1), grid.rows, target.rows, -2)
     return maps
@@ -168,7 +169,7 @@ def _along(maps, axis, target, number):
     share = (places - low).astype("float32").reshape(-1, *(1,) * (-1 - number))
     lower, upper = keras.ops.take(maps, low, axis=number), keras.ops.take(maps, high, axis=number)
     # Two equal values give exactly the same value between them, so that ties stay ties.
-    return lower + (upper - lower) * share
+    return lower + (upper - lower) * keras.ops.cast(share, lower.dtype)
 
 
 def _plain(maps):

@@ -78,7 +78,9 @@ def test_tiles_give_the_gradients(make, rng, gradients, small_tiles):
     def gradient(table):
         def value(query, key, *weights):
             with keras.StatelessScope(list(zip(layer.trainable_variables, weights, strict=True))):
-                return ops.sum(factors * table(layer.project_query(query), layer.project_key(key)))
+                return ops.sum(
+                    ops.convert_to_tensor(factors) * table(layer.project_query(query), layer.project_key(key))
+                )
 
         return gradients(value, *arrays, *weights)
 

@@ -122,7 +122,8 @@ def test_the_pixels_of_a_map_are_deleted_where_it_lies():
     """The class is that of the pixels of one position alone, so that deleting these first removes it at once."""
     side, (maps, mask) = 75, one_cell(75, 16, 2, 1)
     image = keras.Input((side, side, 3))
-    seen = keras.layers.Lambda(lambda values: keras.ops.mean(values * mask[0, :, :, None], axis=(1, 2, 3)), (1,))(image)
+    position = keras.ops.convert_to_tensor(mask[0, :, :, None], "float32")
+    seen = keras.layers.Lambda(lambda values: keras.ops.mean(values * position, axis=(1, 2, 3)), (1,))(image)
     two = keras.ops.stack([seen, 0 * seen], axis=-1)
     model = keras.Model(image, keras.layers.Reshape((2,))(two))
     images = np.where(mask[..., None], 255.0, 0.0).repeat(3, -1)
