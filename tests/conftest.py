@@ -24,6 +24,7 @@ from keras_attention.models import BACKBONES
 # What takes a training to make, and is made once in every process that uses it.
 TRAINED = ("finished", "compared", "searched")
 TRAININGS = "tests/end_to_end/"
+SEED = 7
 SHARED = pathlib.Path(__file__).parents[2] / "shared"
 
 
@@ -52,10 +53,17 @@ def pytest_collection_modifyitems(items):
     items.sort(key=rank)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef):
+    """What several tests share is made from the same seed too, whatever ran before it."""
+    if fixturedef.scope != "function":
+        keras.utils.set_random_seed(SEED)
+
+
 @pytest.fixture(autouse=True)
 def same_start():
     """Every test starts from one seed and float32, whatever ran before it."""
-    keras.utils.set_random_seed(7)
+    keras.utils.set_random_seed(SEED)
     keras.config.set_dtype_policy("float32")
     yield
     keras.config.set_dtype_policy("float32")

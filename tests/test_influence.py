@@ -76,6 +76,7 @@ def test_an_image_more_of_another_run_says_how_both_vary(answers, rng):
     assert found == pytest.approx(expected, rel=0.2)
 
 
+@pytest.mark.long
 def test_a_metric_without_influence_values_is_resampled(answers):
     """As a metric is that follows the recipe of CONTRIBUTING, with nothing but `of`."""
     metric = Metric(name="balanced_accuracy", title="", of=lambda each: float(each.by_class[1][:3].mean()))

@@ -122,6 +122,7 @@ def test_settings_are_the_same_before_keras_is_loaded():
     assert TrainConfig.from_json(done.stdout) == TrainConfig()
 
 
+@pytest.mark.long
 def test_a_wrong_value_of_an_option_is_found_before_the_data_at_the_latest(tmp_path):
     program = """
 from keras_attention import TrainConfig

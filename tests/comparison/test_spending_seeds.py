@@ -43,6 +43,7 @@ def test_seeds_are_added_until_the_differences_are_settled(written, tmp_path):
     assert "helps" in results_table(found.summary)
 
 
+@pytest.mark.long
 def test_seeds_end_as_soon_as_all_is_settled(written, tmp_path):
     done = written({"additive": 2.0})
     found = run(tmp_path, ["additive+softmax"], until="settled")
@@ -101,7 +102,7 @@ def folder(tmp_path, rng):
 @pytest.mark.parametrize(
     ("options", "ratio"),
     [
-        pytest.param({"resplit": True, "seeds": 4}, 24 / 112, marks=pytest.mark.slow, id="resplit"),
+        pytest.param({"resplit": True, "seeds": 4}, 24 / 112, marks=pytest.mark.long, id="resplit"),
         pytest.param({"folds": 4}, 40 / 96, marks=pytest.mark.long, id="folds"),
     ],
 )
@@ -163,6 +164,7 @@ def test_seeds_are_not_added_for_controls_alone(tmp_path):
     assert not (tmp_path / "it").exists()
 
 
+@pytest.mark.long
 def test_a_margin_makes_the_same_a_verdict(written, tmp_path):
     written({"additive": 1.0})
     found = run(tmp_path, ["additive+softmax"], seeds=6, margin=0.1)

@@ -134,6 +134,7 @@ def test_two_missing_splits_are_a_fifth_of_train(numbered, found):
     assert sorted(itertools.chain(*parts.values())) == list(range(40))
 
 
+@pytest.mark.long
 def test_named_splits_stay_as_they_are(numbered, found):
     data = numbered("all")
     assert data.notes == ()
@@ -142,6 +143,7 @@ def test_named_splits_stay_as_they_are(numbered, found):
     assert sorted(parts["train"]) == list(range(40))
 
 
+@pytest.mark.long
 def test_the_size_is_that_of_the_data_if_it_has_one(numbered):
     assert numbered("square", image_size=None).image_size == 19
     assert numbered("usual", image_size=None).image_size == 224
@@ -167,6 +169,7 @@ def test_masks_keep_the_aspect_of_their_images(numbered, found, read):
         assert (images == np.array(numbers)[:, None, None, None]).all()
 
 
+@pytest.mark.long
 def test_a_split_that_is_too_large_for_memory_is_the_same(numbered, read, monkeypatch):
     kept = []
     for memory in (split_module.MEMORY_FOR_A_SPLIT, 0):

@@ -21,6 +21,7 @@ def test_the_same_options_give_the_same_images(digits, read, tmp_path):
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_another_seed_gives_other_images(digits, read, tmp_path):
     other = load("cluttered_digits", data_dir=tmp_path, seed=1, **SMALLEST)
     for split in SPLITS:
@@ -58,6 +59,7 @@ def test_options(tmp_path, read):
     assert not (bright & ~inside).any()
 
 
+@pytest.mark.long
 def test_more_test_images_change_no_other(digits, tmp_path, read):
     more = load("cluttered_digits", data_dir=tmp_path, **SMALLEST, test_count=30)
     assert [more.split(split).count for split in SPLITS] == [60, 10, 30]

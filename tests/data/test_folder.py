@@ -480,7 +480,7 @@ for closed in (root / "a" / "003.png", masks / "a" / "004.png", masks / "b"):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(bool(POWERLESS) and shutil.which("setpriv") is None, reason="root may read everything")
 def test_what_may_not_be_read_is_called_that(with_masks):
     root, masks = with_masks({"a": 30, "b": 30})

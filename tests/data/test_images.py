@@ -250,7 +250,7 @@ for path in sys.argv[1:]:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_damaged_files_are_read_without_complaints_that_do_not_name_them(colours, tmp_path):
     jpeg, exif = encoded(colours, "jpeg"), b"Exif\0\0II*\0\x08\0\0\0"
     cut = jpeg[:2] + b"\xff\xe1\x00" + bytes([2 + len(exif)]) + exif + jpeg[2:]

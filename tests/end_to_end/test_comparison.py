@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import seams
+from cases import some_now
 
 from keras_attention import Comparison, TrainConfig, compare
 from keras_attention.cli import main
@@ -142,6 +143,7 @@ def test_no_cluster_is_one_message(settings, tmp_path, monkeypatch):
         compare(settings, run=tmp_path / "a", backend="dask", scheduler="tcp://127.0.0.1:9", verbose=False)
 
 
+@pytest.mark.long
 def test_runs_that_fail_stop_none_of_the_others(copied, monkeypatch, capsys):
     comparison = copied(("additive+softmax", 1), ("plain", 0))
     train = seams.training_of_a_task()
@@ -257,7 +259,7 @@ def test_the_command_without_flags_is_that_of_the_library(monkeypatch, tmp_path,
     assert set(usual) - set(given) == {"verbose"}
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", some_now(BAD, *(BAD.keys() - {"network"})))
 def test_bad_input_is_one_line_and_nothing_begins(case, data_dir, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments, message = BAD[case]

@@ -134,6 +134,7 @@ def test_each_ends_on_its_own(config, alone, tmp_path):
     assert [len(run.history()) for run in runs.values()][0:2] == [3, 1]
 
 
+@pytest.mark.long
 def test_what_was_cut_off_goes_on_from_its_last_epoch(configs, alone, tmp_path, monkeypatch):
     """A kill in the middle of an epoch's end leaves some of the runs an epoch behind."""
     keep, names = seams.end_of_an_epoch(), list(configs)

@@ -161,7 +161,7 @@ def test_a_failure_between_two_files_leaves_a_run_that_resumes(finished, tiny, t
     assert resumed.finished
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_kill_9_in_the_second_epoch_loses_nothing(tiny, tmp_path, only_training):
     """A real process, really killed; its end is that of an undisturbed run."""
     config = tiny(epochs=3, data_options={"count": 600, "clutter": 2})

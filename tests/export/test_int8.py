@@ -213,6 +213,7 @@ def test_one_image_in_a_hundred_may_be_lost(lost, passes):
     assert bool([*seams.problems_of_an_export()(deviation, "int8")]) != passes
 
 
+@pytest.mark.long
 def test_a_file_that_gains_little_is_warned_of(colour_model, coloured, tmp_path, monkeypatch):
     seams.least_speed_in_8_bits(monkeypatch, 1e6)
     images = coloured(9)[0]
@@ -307,6 +308,7 @@ def test_a_run_calibrates_on_its_training_images(run, tmp_path, capsys):
     assert "compared with the Keras model on images of the validation split" in text
 
 
+@pytest.mark.long
 def test_data_that_are_gone_are_asked_for(run, tmp_path, capsys, monkeypatch):
     home, moved = run.folder.parent, tmp_path / "elsewhere"
     (home / "colours").rename(moved)

@@ -188,7 +188,7 @@ def refused(tmp_path, older, tiny_model):
     return refuse
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", some_now(FORMATS, "litert"))
 def test_a_file_that_disagrees_is_refused(name, refused, monkeypatch):
     seams.tolerance_of(monkeypatch, None, -1.0)
     message = refused(RuntimeError, name)

@@ -457,6 +457,7 @@ def test_training_batches_have_the_order_of_the_images(features, dataset, backbo
     assert features.steps_per_epoch(8) == dataset.steps_per_epoch(8) == 18
 
 
+@pytest.mark.long
 def test_validation_is_trained_on_after_train_where_it_is_wanted(tmp_path, backbone, dataset, expected):
     both = dataclasses.replace(dataset, trains_on_validation=True)
     features = FeatureDataset(both, FeatureCache(tmp_path, backbone, LAYERS))
@@ -472,6 +473,7 @@ def test_validation_is_trained_on_after_train_where_it_is_wanted(tmp_path, backb
         np.testing.assert_array_equal(labels, expected_labels)
 
 
+@pytest.mark.long
 def test_training_takes_all_views(tmp_path, backbone, dataset):
     features = FeatureDataset(dataset, FeatureCache(tmp_path, backbone, LAYERS), "crop", 3)
     sums = [{float(row.sum()) for row in store.read(np.arange(150))[0]} for store in features.views]

@@ -90,7 +90,7 @@ def test_tiles_give_the_gradients(make, rng, gradients, small_tiles):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("eagerly", [False, True])
+@pytest.mark.parametrize("eagerly", some_now([False, True], "True"))
 def test_a_model_of_any_length_trains_in_tiles(eagerly, rng, small_tiles):
     ends = []
     for tiled in (True, False):
@@ -171,7 +171,7 @@ GRAPHS = {name: (name, True, None) for name in MEMBERS} | {
 
 
 @on_tensorflow
-@pytest.mark.parametrize("case", some_now(GRAPHS, "additive", "activation with weights"))
+@pytest.mark.parametrize("case", some_now(GRAPHS, "additive"))
 def test_a_graph_gives_the_gradients_of_the_whole_table(case, rng, monkeypatch, small_tiles):
     import tensorflow as tf
 

@@ -58,7 +58,9 @@ def test_maps_of_any_size(score, alignment, rng):
         assert maps.shape == (batch, *size)
 
 
-@pytest.mark.parametrize("options", [{"num_heads": 2}, {"feature_wise": True}, {"dropout": 0.5}], ids=str)
+@pytest.mark.parametrize(
+    "options", some_now([{"num_heads": 2}, {"feature_wise": True}, {"dropout": 0.5}], "{'dropout': 0.5}")
+)
 def test_forms_of_attention(options, rng):
     query, value = keras.Input((None, 4)), keras.Input((None, 4))
     model = keras.Model([query, value], Attention("additive", **options)(query, value))
@@ -66,6 +68,7 @@ def test_forms_of_attention(options, rng):
         agree(model, *(rng.normal(size=(batch, length, 4)).astype("float32") for length in (queries, keys)))
 
 
+@pytest.mark.long
 def test_maps_of_any_two_sizes_disagree(rng):
     query, features = keras.Input((4,)), keras.Input((None, None, 4))
     both = [features, layers.MaxPooling2D(2)(features)]

@@ -122,6 +122,7 @@ def test_the_best_threshold_of_the_split(report, model, arrays):
         assert scores[round(100 * report.thresholds[name])] == pytest.approx(max(scores), rel=1e-3)
 
 
+@pytest.mark.long
 def test_chunks_give_what_the_whole_gives(report, model, arrays, monkeypatch, capsys):
     seams.images_in_a_chunk(monkeypatch, BATCH)  # the second chunk has no perturbed image
     found = measure(model, arrays, verbose=1, **OPTIONS)

@@ -164,6 +164,7 @@ def test_a_model_of_any_size_has_the_grid_of_its_images(rng):
         assert maps["block4_pool"].grid == grid(side, 16)
 
 
+@pytest.mark.long
 def test_all_measures_use_the_grids(model, images):
     masks = np.zeros((4, 75, 75), "uint8")
     masks[:, 8:40, 16:56] = 1

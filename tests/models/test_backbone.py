@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from keras import layers, ops
 
 from keras_attention.models import (
@@ -31,10 +32,8 @@ BACKBONES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow if name == "resnet50" else pytest.mark.long) for name in BACKBONES],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", some_now(BACKBONES, "resnet50"))
 def test_keras_applications(name, rng):
     make, attend, query = BACKBONES[name]
     backbone = make(weights=None, include_top=False, input_shape=(64, 64, 3))

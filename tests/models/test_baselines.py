@@ -57,7 +57,7 @@ def test_over_features_it_is_the_same_network(name, images):
 
 
 @pytest.mark.portable
-@pytest.mark.parametrize("name", some_now(BASELINES, "simpool", "cbam"))
+@pytest.mark.parametrize("name", some_now(BASELINES, "cbam"))
 def test_it_reloads_and_learns(name, images, tmp_path):
     model = build(name)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

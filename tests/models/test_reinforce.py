@@ -51,7 +51,7 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 @pytest.mark.parametrize(
     "alignment",
     [
-        HardAlignment("reinforce", seed=1),
+        pytest.param(HardAlignment("reinforce", seed=1), marks=pytest.mark.long),
         pytest.param(HardAlignment("straight_through", seed=1), marks=pytest.mark.long),
         ReinforcedAlignment(keep_cost=0.3, seed=1),
     ],

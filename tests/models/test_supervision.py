@@ -228,6 +228,7 @@ def test_a_compiled_model_is_saved_and_goes_on(data, reload):
     loaded.fit(images, targets, verbose=0)
 
 
+@pytest.mark.long
 def test_attention_that_samples_is_rewarded_for_its_map(data):
     """The loss of the maps, times its weight, is a part of the reward."""
     images, labels, masks = data

@@ -48,7 +48,7 @@ def settings_of(found):
     return [result.settings for result in found]
 
 
-@every_tuner
+@pytest.mark.parametrize("tuner", some_now(TUNERS, "grid", "random"))
 def test_the_same_seed_gives_the_same_trials(tuner, tune):
     # A Gaussian process over few dimensions, as it takes its time.
     few = (
@@ -71,7 +71,7 @@ def test_a_space_that_is_exhausted_ends_the_search(tuner, tune):
     assert {result.settings["score"] for result in found} == {"dot", "general"}
 
 
-@every_tuner
+@pytest.mark.parametrize("tuner", some_now(TUNERS, "grid"))
 @pytest.mark.parametrize("moment", some_now(["_save_trial", "save", "update_trial", "end_trial"], "end_trial"))
 def test_a_kill_at_any_moment_loses_no_trial_and_doubles_none(tuner, moment, tune, monkeypatch):
     few = {"max_trials": 6, "fix": NARROW}
