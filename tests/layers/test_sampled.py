@@ -127,14 +127,32 @@ def test_masked_keys_are_never_drawn(make):
     weights = numpy(layer(np.zeros((1000, 1, 4), "float32"), mask=mask, training=True))
     assert (weights[..., ~mask] == 0).all()
     np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-6)
-    log_probability, entropy, _ = layer._kept.sample
-    # Two keys with equal probabilities, or two independent draws with probability σ(1).
-    keep = 1 / (1 + np.exp(-1))
-    coin = -keep * np.log(keep) - (1 - keep) * np.log(1 - keep)
-    np.testing.assert_allclose(numpy(entropy), np.log(2) if isinstance(layer, HardAlignment) else 2 * coin, rtol=1e-5)
-    assert np.isfinite(numpy(log_probability)).all()
     hidden = numpy(layer(np.zeros((3, 1, 4), "float32"), mask=np.zeros(4, "bool"), training=True))
     assert (hidden == 0).all()
+
+
+@pytest.mark.parametrize("make", [lambda: HardAlignment("reinforce", seed=3), lambda: ReinforcedAlignment(seed=3)])
+@pytest.mark.parametrize("hidden", [[1, 3], [0, 1, 2, 3]], ids=["some", "all"])
+def test_masked_keys_change_no_policy(make, hidden, gradients):
+    """Their scores get no gradient, and the others the one that they get without them."""
+    layer, mask = rewarded(make()), ~np.isin(np.arange(4), hidden)
+    alone = rewarded(make())
+
+    def value(layer, **mask):
+        return lambda scores: ops.sum(task_loss_of_no_sample(layer, scores, **mask))
+
+    found = gradients(value(layer, mask=mask), SCORES.astype("float32")[None, None])[0][0, 0]
+    assert (found[~mask] == 0).all()
+    if mask.any():
+        (expected,) = gradients(value(alone), SCORES.astype("float32")[None, None, mask])
+        np.testing.assert_allclose(found[mask], expected[0, 0], rtol=1e-5, atol=1e-7)
+
+
+def task_loss_of_no_sample(layer, scores, **mask):
+    """What the entropy alone adds to the loss: the reward is 0, whatever was drawn."""
+    layer.keep_cost = 0.0
+    layer(scores, training=True, **mask)
+    return layer.reinforce_loss(ops.zeros(1))
 
 
 def test_reinforce_of_hard_is_the_enumerated_gradient(gradients):

@@ -70,13 +70,11 @@ class SampledAlignment(Alignment):
     def over_visible(self, function, scores, mask=None, finite=False):
         return super().over_visible(lambda visible: with_nan(function(visible), visible), scores, mask, finite)
 
-    def with_policy_gradient(self, scores):
-        """The same scores, with the gradient of the policy flowing through `policy_scores` if given."""
-        policy_scores = self._kept.policy_scores
-        if policy_scores is None:
-            return scores
-        policy_scores = ops.cast(ops.where(ops.isfinite(policy_scores), policy_scores, 0.0), scores.dtype)
-        return ops.stop_gradient(scores - policy_scores) + policy_scores
+    def policy_scores_of(self, scores):
+        """The scores through which the gradient of the policy flows, 0 for hidden keys: the call's `policy_scores`."""
+        policy_scores = scores if self._kept.policy_scores is None else self._kept.policy_scores
+        # The base class gives a hidden key the lowest finite score, which could become infinite when it is scaled.
+        return ops.where(scores > HIDDEN, ops.cast(policy_scores, scores.dtype), 0.0)
 
     def probabilities(self, scores):
         """The policy: the probability of each key for finite scores `(..., Tq, Tk)`, in the same shape."""
@@ -87,7 +85,10 @@ class SampledAlignment(Alignment):
         raise NotImplementedError(f"{type(self).__name__} must define `choice`, the most probable sample of a row.")
 
     def keep_sample(self, log_probability, entropy, cost=None):
-        """Keeps what a call sampled: sums `(B, ...)` to one number per example; `cost` is `(B,)` already."""
+        """Keeps what a call sampled: sums `(B, ...)` to one number per example; `cost` is `(B,)` already.
+
+        Only the gradients of `log_probability` and `entropy` count, so that any values with the same ones will do.
+        """
         if not self.is_rewarded:
             warnings.warn(
                 f"`{ALIGNMENTS.name_of(self)}` samples, but nothing rewards it: its scores will not learn. Build the "
@@ -197,12 +198,15 @@ class HardAlignment(SampledAlignment):
             noisy = scores - ops.log(-ops.log(self.random_numbers(scores)))
             choice, smooth = ops.stop_gradient(self.choice(noisy)), softmax(noisy, self.temperature)
             return choice + (smooth - ops.stop_gradient(smooth))
-        logarithms = ops.log_softmax(self.with_policy_gradient(scores))
+        logarithms = ops.log_softmax(ops.stop_gradient(scores))
         probabilities = ops.exp(logarithms)
         # So is the first of events that come at these rates, which takes no second logarithm.
-        waits = -ops.log(self.random_numbers(scores))
-        choice = ops.stop_gradient(self.choice(probabilities / waits))
-        self.keep_sample(choice * logarithms, -probabilities * logarithms)
+        choice = ops.stop_gradient(self.choice(probabilities / -ops.log(self.random_numbers(scores))))
+        # ∂ log p(chosen) / ∂e = chosen − p, and ∂H / ∂e = −p (log p + H).
+        surprise = probabilities * logarithms
+        entropy_gradient = probabilities * ops.sum(surprise, axis=-1, keepdims=True) - surprise
+        policy = self.policy_scores_of(scores)
+        self.keep_sample(_dot(choice - probabilities, policy), _dot(entropy_gradient, policy))
         return choice
 
     def get_config(self):
@@ -254,7 +258,8 @@ class ReinforcedAlignment(SampledAlignment):
         self.policy_bias = self.add_weight(name="policy_bias", shape=(), initializer=bias)
 
     def probabilities(self, scores):
-        return ops.where(scores > HIDDEN, ops.sigmoid(self._logits(scores)), 0.0)
+        visible = scores > HIDDEN
+        return ops.where(visible, ops.sigmoid(self._logits(ops.where(visible, scores, 0.0))), 0.0)
 
     def choice(self, scores):
         return ops.cast(_or_largest(self.probabilities(scores) > 0.5, scores), scores.dtype)
@@ -263,24 +268,20 @@ class ReinforcedAlignment(SampledAlignment):
         if not training:
             return softmax(ops.where(self.choice(scores) > 0, scores, HIDDEN))
         visible = scores > HIDDEN
-        logits = self._logits(self.with_policy_gradient(scores))
-        probabilities = ops.sigmoid(logits)
-        kept = ops.logical_and(visible, ops.stop_gradient(probabilities) > self.random_numbers(scores))
-        self._keep_subset(logits, probabilities, kept, ops.cast(visible, scores.dtype))
+        logits = self._logits(self.policy_scores_of(scores))
+        fixed = ops.stop_gradient(logits)
+        probabilities = ops.where(visible, ops.sigmoid(fixed), 0.0)
+        kept = probabilities > self.random_numbers(scores)
+        chosen = ops.cast(kept, scores.dtype)
+        # ∂ log p(subset) / ∂l = chosen − π, and ∂H / ∂l = −l π (1 − π).
+        entropy_gradient = fixed * probabilities * (probabilities - 1)
+        share = ops.sum(chosen, axis=-1) / ops.maximum(ops.sum(ops.cast(visible, scores.dtype), axis=-1), 1)
+        cost = self.keep_cost * mean_examples(share)
+        self.keep_sample(_dot(chosen - probabilities, logits), _dot(entropy_gradient, logits), cost)
         return softmax(ops.where(_or_largest(kept, scores), scores, HIDDEN))
 
     def _logits(self, scores):
-        # The base class gives a hidden key the lowest finite score, which could become infinite when it is scaled.
-        return self.policy_scale * ops.where(scores > HIDDEN, scores, 0.0) + self.policy_bias
-
-    def _keep_subset(self, logits, probabilities, kept, visible):
-        # log π = l − log(1 + exp(l)) and log(1 − π) = −log(1 + exp(l)): more exact than by π, which is rounded.
-        chosen = ops.cast(kept, logits.dtype)
-        normalizer = _dot(visible, ops.softplus(logits))
-        log_probability = _dot(chosen, logits) - normalizer
-        entropy = normalizer - _dot(visible * probabilities, logits)
-        share = ops.sum(chosen, axis=-1) / ops.maximum(ops.sum(visible, axis=-1), 1)
-        self.keep_sample(log_probability, entropy, self.keep_cost * mean_examples(share))
+        return self.policy_scale * scores + self.policy_bias
 
     def get_config(self):
         return {**super().get_config(), "keep_cost": self.keep_cost, "initial_bias": self.initial_bias}
