@@ -131,28 +131,40 @@ def test_masked_keys_are_never_drawn(make):
     assert (hidden == 0).all()
 
 
-@pytest.mark.parametrize("make", [lambda: HardAlignment("reinforce", seed=3), lambda: ReinforcedAlignment(seed=3)])
-@pytest.mark.parametrize("hidden", [[1, 3], [0, 1, 2, 3]], ids=["some", "all"])
-def test_masked_keys_change_no_policy(make, hidden, gradients):
-    """Their scores get no gradient, and the others the one that they get without them."""
-    layer, mask = rewarded(make()), ~np.isin(np.arange(4), hidden)
-    alone = rewarded(make())
-
-    def value(layer, **mask):
-        return lambda scores: ops.sum(task_loss_of_no_sample(layer, scores, **mask))
-
-    found = gradients(value(layer, mask=mask), SCORES.astype("float32")[None, None])[0][0, 0]
-    assert (found[~mask] == 0).all()
-    if mask.any():
-        (expected,) = gradients(value(alone), SCORES.astype("float32")[None, None, mask])
-        np.testing.assert_allclose(found[mask], expected[0, 0], rtol=1e-5, atol=1e-7)
+def entropy_of_hard(scores):
+    shares = softmax(scores)
+    return -np.sum(shares * np.log(shares))
 
 
-def task_loss_of_no_sample(layer, scores, **mask):
-    """What the entropy alone adds to the loss: the reward is 0, whatever was drawn."""
-    layer.keep_cost = 0.0
-    layer(scores, training=True, **mask)
-    return layer.reinforce_loss(ops.zeros(1))
+def entropy_of_reinforced(scores):
+    keep = 1 / (1 + np.exp(-(scores + 1)))
+    return -np.sum(keep * np.log(keep) + (1 - keep) * np.log(1 - keep))
+
+
+# The alignment whose samples cost nothing, and the entropy of its policy.
+ENTROPIES = {
+    "hard": (lambda: HardAlignment("reinforce", entropy_bonus=0.5, seed=3), entropy_of_hard),
+    "reinforced": (lambda: ReinforcedAlignment(keep_cost=0, entropy_bonus=0.5, seed=3), entropy_of_reinforced),
+}
+
+
+@pytest.mark.parametrize("name", ENTROPIES)
+@pytest.mark.parametrize("hidden", [[], [1, 3], [0, 1, 2, 3]], ids=str)
+def test_the_entropy_is_that_of_the_visible_keys(name, hidden, gradients):
+    """Its gradient alone is left where no sample is rewarded; that of a hidden key is 0."""
+    make, entropy = ENTROPIES[name]
+    layer, visible = rewarded(make()), ~np.isin(np.arange(4), hidden)
+
+    def value(scores):
+        layer(scores, mask=visible, training=True)
+        return ops.sum(layer.reinforce_loss(ops.zeros(1)))
+
+    (found,) = gradients(value, SCORES.astype("float32")[None, None])
+    expected = np.zeros(4)
+    if visible.any():
+        expected[visible] = -0.5 * numerical_gradient(entropy, SCORES[visible])
+    np.testing.assert_allclose(found[0, 0], expected, rtol=1e-4, atol=1e-6)
+    assert (found[0, 0][~visible] == 0).all()
 
 
 def test_reinforce_of_hard_is_the_enumerated_gradient(gradients):

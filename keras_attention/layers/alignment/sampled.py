@@ -269,16 +269,17 @@ class ReinforcedAlignment(SampledAlignment):
             return softmax(ops.where(self.choice(scores) > 0, scores, HIDDEN))
         visible = scores > HIDDEN
         logits = self._logits(self.policy_scores_of(scores))
-        fixed = ops.stop_gradient(logits)
-        probabilities = ops.where(visible, ops.sigmoid(fixed), 0.0)
+        probabilities = ops.where(visible, ops.sigmoid(ops.stop_gradient(logits)), 0.0)
         kept = probabilities > self.random_numbers(scores)
-        chosen = ops.cast(kept, scores.dtype)
+        self._keep_subset(logits, probabilities, ops.cast(kept, scores.dtype), ops.cast(visible, scores.dtype))
+        return softmax(ops.where(_or_largest(kept, scores), scores, HIDDEN))
+
+    def _keep_subset(self, logits, probabilities, chosen, visible):
         # ∂ log p(subset) / ∂l = chosen − π, and ∂H / ∂l = −l π (1 − π).
-        entropy_gradient = fixed * probabilities * (probabilities - 1)
-        share = ops.sum(chosen, axis=-1) / ops.maximum(ops.sum(ops.cast(visible, scores.dtype), axis=-1), 1)
+        entropy_gradient = ops.stop_gradient(logits) * probabilities * (probabilities - 1)
+        share = ops.sum(chosen, axis=-1) / ops.maximum(ops.sum(visible, axis=-1), 1)
         cost = self.keep_cost * mean_examples(share)
         self.keep_sample(_dot(chosen - probabilities, logits), _dot(entropy_gradient, logits), cost)
-        return softmax(ops.where(_or_largest(kept, scores), scores, HIDDEN))
 
     def _logits(self, scores):
         return self.policy_scale * scores + self.policy_bias
