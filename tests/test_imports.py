@@ -54,10 +54,10 @@ INSIDE = {
     "metrics": [{"answers", "flips", "influence", "resampling"}, {"table"}],
     "runs": [{"data", "folder"}, {"run"}],
     "layers": [
-        {"domains", "map_layer", "wide", "preprocessing", "queries", "query_shapes", "normalization"},
+        {"domains", "map_layer", "wide", "preprocessing", "queries", "query_shapes"},
         {"pooling", "gates", "registers"},
         {"score", "alignment", "regularization"},
-        {"heads", "masks"},
+        {"heads", "masks", "normalization"},
         {"attention"},
         {"spatial"},
     ],

@@ -32,6 +32,7 @@ CONFIG = TrainConfig(
     epochs=3,
     flips="both",
     map_regularizers={"spread": 0.01, "entropy": 0.02, "disagreement": -0.1},
+    normalize="none",
 )
 OLDER_REGULARIZERS = {"spread": "sparsity", "disagreement": "agreement"}
 # The order in which older files have the settings that have moved since.

@@ -90,8 +90,8 @@ class ModelSettings:
         "N",
     )
     normalize: str = setting(
-        "none",
-        OneOf(("none", "layer", "batch")),
+        "layer",
+        OneOf(("layer", "batch", "none")),
         "what gives queries and keys unit variance before the score: layer (over the dimensions of each vector), batch "
         "(each dimension over the images and positions) or none",
         "NAME",

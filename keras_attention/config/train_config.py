@@ -140,7 +140,7 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
         if not isinstance(settings, dict):
             raise invalid("The settings must be a JSON object.", '{"name": value, …}', settings)
         settings = with_current_names(settings)
-        settings = with_older_start(settings) if is_older(settings) else settings
+        settings = {"normalize": "none"} | with_older_start(settings) if is_older(settings) else settings
         for name in settings:
             if name not in settings_of(cls):
                 raise unknown("setting", name, settings_of(cls))

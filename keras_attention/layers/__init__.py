@@ -12,26 +12,27 @@ the literature is a pair of them, given to `Attention` (sequences) or `SpatialAt
 | Luong et al.: global, concat | `Attention("concat")` | vectors |
 | Luong et al.: local-m | `Attention("general", "local_monotonic")` | vectors |
 | Luong et al.: local-p | `Attention("general", "local_predictive")` | vectors |
-| Xu et al., ICML 2015: soft | `SpatialAttention("additive")` | vector |
-| Xu et al.: hard | `SpatialAttention("additive", HardAlignment("reinforce"))` | vector |
+| Xu et al., ICML 2015: soft | `SpatialAttention("additive", normalize="none")` | vector |
+| Xu et al.: hard | `SpatialAttention("additive", HardAlignment("reinforce"), normalize="none")` | vector |
 | Martins, Astudillo, ICML 2016 | `Attention("additive", "sparsemax")` | vectors |
 | Vaswani et al., NIPS 2017: scaled dot-product | `Attention("scaled_dot")` | vectors |
 | Vaswani et al.: multi-head | `Attention("scaled_dot", num_heads=4)` | vectors |
-| Lin et al., ICLR 2017: structured self-attention | `SpatialAttention(AdditiveScore(use_bias=False))` | learned |
-| Jetley et al., ICLR 2018: dot-product compatibility | `SpatialAttention("dot", units=16)` | vector |
+| Lin et al., 2017: self-attention | `SpatialAttention(AdditiveScore(use_bias=False), normalize="none")` | learned |
+| Jetley et al., ICLR 2018: dot-product compatibility | `SpatialAttention("dot", units=16, normalize="none")` | vector |
 | Shen et al., AAAI 2018: multi-dimensional | `Attention("additive", feature_wise=True)` | vectors |
 | Shen et al., IJCAI 2018: reinforced self-attention | `Attention("additive", "reinforced")` | vectors |
-| Yan, Kawahara, Hamarneh, IPMI 2019: gate | `SpatialAttention(YAN, "sigmoid")` | map |
+| Yan, Kawahara, Hamarneh, IPMI 2019: gate | `SpatialAttention(YAN, "sigmoid", normalize="none")` | map |
 | Peters, Niculae, Martins, ACL 2019 | `Attention("general", "entmax")` | vectors |
-| Amos, Koltun, Kolter, 2019: limited multi-label projection | `SpatialAttention("additive", "budget")` | vector |
+| Amos et al., 2019: multi-label projection | `SpatialAttention("additive", "budget", normalize="none")` | vector |
 | Miller, 2023: attention off by one | `Attention("scaled_dot", "softmax1")` | vectors |
-| Psomas et al., ICCV 2023: SimPool | `SpatialAttention("scaled_dot", units=16)` | average |
+| Psomas et al., ICCV 2023: SimPool | `SpatialAttention("scaled_dot", units=16, normalize="none")` | average |
 
 A query is a sequence of vectors, one vector for all positions, a map with a vector for each position, vectors that are
 learned (`LearnedQueries`), or the average of the features themselves. YAN is the score
 `AdditiveScore(256, activation="relu", use_bias=False, use_output_bias=True)`. What is outside the pair is left to the
 network: the recurrent decoders of Bahdanau and Luong; the projection of the query alone in Jetley; layer normalization
-and the power mean of the values in SimPool.
+and the power mean of the values in SimPool. Without `normalize="none"`, `SpatialAttention` brings query and keys to
+unit variance first.
 """
 
 from keras_attention.layers.alignment import (

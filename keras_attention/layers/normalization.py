@@ -2,9 +2,26 @@
 
 import keras
 
-NORMALIZATIONS = ("none", "layer", "batch")
+from keras_attention.arguments import invalid, require_choice
+from keras_attention.layers.score import SCORES
+
+NORMALIZATIONS = ("layer", "batch", "none")
 EPSILON = 1e-6  # small beside the variance of any features that are not all equal
 MOMENTUM = 0.9  # of the statistics of batches, which few steps must fill
+
+
+def normalization_for(score, normalize):
+    """The kind of normalization for a score: `None` is `"layer"`, or `"none"` if the score compares nothing.
+
+    Raises:
+        ValueError: an unknown kind, or one for a score that compares nothing.
+    """
+    if normalize is None:
+        return "none" if score.blind else "layer"
+    if score.blind and normalize != "none":
+        name = SCORES.name_of(score)
+        raise invalid(f"`{name}` compares nothing to normalize.", '`normalize="none"`', f"normalize={normalize!r}")
+    return require_choice("normalize", normalize, NORMALIZATIONS)
 
 
 def make_normalizations(kind, count, **options):

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from keras_attention.arguments import invalid, require_choice, require_integer, require_number
+from keras_attention.arguments import invalid, require_integer, require_number
 from keras_attention.layers.alignment import ALIGNMENTS, SampledAlignment
 from keras_attention.layers.attention import another_seed, mean_shares
 from keras_attention.layers.map_layer import MapLayer
-from keras_attention.layers.normalization import NORMALIZATIONS, make_normalizations
+from keras_attention.layers.normalization import make_normalizations, normalization_for
 from keras_attention.layers.query_shapes import check_shapes, resize, single
 from keras_attention.layers.registers import Registers
 from keras_attention.layers.regularization import map_regularizers
@@ -53,7 +53,7 @@ class SpatialAttention(MapLayer):
         normalize: what gives queries and keys unit variance before the score, after the projection to `units` if there
             is one, for each head: `"layer"` over the dimensions of each vector, `"batch"` each dimension over the batch
             and its positions, with a learned factor for each dimension; `"none"` leaves them as they are. A query map
-            is normalized on its own grid.
+            is normalized on its own grid. `None` is `"layer"`, or `"none"` for a score that compares nothing.
 
     Call arguments:
         query: `(B, dq)`, or `(B, K, dq)`, or `(B, h, w, dq)`; with `query_per_head`, `(B, h, dq)` for h heads.
@@ -100,7 +100,7 @@ class SpatialAttention(MapLayer):
         num_heads=1,
         seed=None,
         map_regularizer=None,
-        normalize="none",
+        normalize=None,
         query_per_head=False,
         gate=False,
         registers=0,
@@ -121,7 +121,7 @@ class SpatialAttention(MapLayer):
         self.map_regularizers = map_regularizers(map_regularizer)
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
         self.query_projection = self.key_projection = None
-        self.normalize = require_choice("normalize", normalize, NORMALIZATIONS)
+        self.normalize = normalization_for(self.score, normalize)
         self.query_normalizations, self.key_normalizations = [], []
         self.query_per_head = bool(query_per_head)
         self.gate, self.registers = bool(gate), require_integer("registers", registers, at_least=0)
@@ -130,9 +130,6 @@ class SpatialAttention(MapLayer):
             raise invalid(
                 f"`{name}` weighs by places, which registers lack.", "`registers=0`", f"registers={registers}"
             )
-        if self.score.blind and self.normalize != "none":
-            name = SCORES.name_of(self.score)
-            raise invalid(f"`{name}` compares nothing to normalize.", '`normalize="none"`', f"normalize={normalize!r}")
 
     @property
     def kind(self):

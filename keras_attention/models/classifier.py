@@ -35,7 +35,7 @@ def attention_classifier(
     activation=None,
     map_regularizer=None,
     disagreement=0.0,
-    normalize="none",
+    normalize=None,
     pooling=None,
     feature_gate=None,
     gate_backbone=True,
@@ -77,8 +77,8 @@ def attention_classifier(
         activation: `"softmax"` or `"sigmoid"`, for a model whose output is probabilities; `None` leaves the logits.
         map_regularizer: regularizer of the maps of each attention layer; see `SpatialAttention`.
         disagreement: rate of a `MapDisagreement` of the maps of all attended layers; 0 adds none.
-        normalize: `"layer"`, `"batch"` or `"none"`, what gives queries and features unit variance before the score; see
-            `SpatialAttention`.
+        normalize: `"layer"`, `"batch"` or `"none"`, what gives queries and features unit variance before the score;
+            `None` is `"layer"`, for a score that compares; see `SpatialAttention`.
         pooling: with `score=None`, what pools each attended layer: a name in `POOLINGS`, a pooling, or its config;
             `None` is the average. The map of a pooling is called as that of an attention layer.
         feature_gate: a name in `GATES`, a gate, or its config, for a gate after each pooling P of the backbone, or
@@ -112,7 +112,7 @@ def attention_classifier(
     Reference:
         Yan, Kawahara, Hamarneh, *Melanoma Recognition via Visual Attention*, IPMI 2019, fig. 1. Its settings are
         `score=AdditiveScore(256, activation="relu", use_bias=False, use_output_bias=True,
-        kernel_initializer="he_normal")` and `alignment="sigmoid"`.
+        kernel_initializer="he_normal")`, `alignment="sigmoid"` and `normalize="none"`.
     """
     require_integer("num_classes", num_classes, at_least=2)
     require_number("dropout", dropout, at_least=0, below=1)

@@ -89,6 +89,10 @@ def _shortened(error):
     return error if len(error) <= LONGEST_ERROR else f"{error[:LONGEST_ERROR]}…"
 
 
+# Values that need no mention.
+USUAL = {"normalize": "layer", "num_heads": 1, "dropout": 0.0}
+
+
 def described(settings):
     """The settings of a trial as a short text."""
     if not settings:
@@ -96,12 +100,12 @@ def described(settings):
     parts = [_network(settings), "+".join(settings["attend"])]
     for name, form in (
         ("units", "{} units"),
-        ("normalize", "normalized by {}"),
+        ("normalize", "normalize {}"),
         ("num_heads", "{} heads"),
         ("dropout", "dropout {:g}"),
         ("learning_rate", "rate {:g}"),
     ):
-        if settings.get(name) not in (None, 0.0, "none") and (name, settings[name]) != ("num_heads", 1):
+        if settings.get(name) not in (None, USUAL.get(name)):
             parts.append(form.format(settings[name]))
     usual = {"score", "alignment", "score_options", "alignment_options", "attend"}
     usual |= {"pooling", "feature_gate", "units", "normalize", "num_heads", "dropout", "learning_rate"}

@@ -24,7 +24,7 @@ EVERYWHERE = {
 }
 WITH_ATTENTION = {
     "units": Range(32, 512, step=2, logarithmic=True),
-    "normalize": Choices(("none", "layer")),
+    "normalize": Choices(("layer", "none")),
     "num_heads": Choices((1, 2, 4)),
 }
 FAMILIES = {"score": SCORES, "alignment": ALIGNMENTS}

@@ -134,9 +134,8 @@ def test_half_precision(policy, query, features):
 
 
 def test_files_without_the_key_are_not_normalized(query, features):
-    layer = SpatialAttention("dot", units=UNITS)
-    config = layer.get_config()
-    assert config.pop("normalize") == "none"
+    config = SpatialAttention("dot", units=UNITS).get_config()
+    assert config.pop("normalize") == "layer"
     assert SpatialAttention.from_config(config).normalize == "none"
 
 

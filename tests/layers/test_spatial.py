@@ -86,7 +86,7 @@ def test_the_reference_interpolation_is_that_of_half_pixel_centres():
 @pytest.mark.parametrize(("height", "width"), [(HEIGHT, WIDTH), (2, 1)], ids=["finer", "coarser"])
 def test_additive_and_softmax(asked_by, height, width, features, queries):
     features, query = features[:, :height, :width], queries[asked_by]
-    layer = build(SpatialAttention("additive", "softmax", units=UNITS), query, features)
+    layer = build(SpatialAttention("additive", "softmax", units=UNITS, normalize="none"), query, features)
     context, attention_map = layer(query, features, return_attention_scores=True)
     weights = values(layer)
     whole = query[:, None, None] if asked_by == "vector" else resize(query, height, width)
@@ -99,7 +99,7 @@ def test_additive_and_softmax(asked_by, height, width, features, queries):
 @every_query
 def test_dot_in_projected_dimensions(asked_by, features, queries):
     query = queries[asked_by]
-    layer = build(SpatialAttention("dot", "softmax", units=UNITS), query, features)
+    layer = build(SpatialAttention("dot", "softmax", units=UNITS, normalize="none"), query, features)
     _, attention_map = layer(query, features, return_attention_scores=True)
     weights = values(layer)
     assert {name: weight.shape for name, weight in weights.items()} == {
@@ -114,7 +114,7 @@ def test_dot_in_projected_dimensions(asked_by, features, queries):
 def test_the_gate_of_yan_et_al(features, queries):
     query = queries["map"]
     score = AdditiveScore(UNITS, activation="relu", use_bias=False, use_output_bias=True)
-    layer = build(SpatialAttention(score, "sigmoid"), query, features)
+    layer = build(SpatialAttention(score, "sigmoid", normalize="none"), query, features)
     context, attention_map = layer(query, features, return_attention_scores=True)
     weights = values(layer)
     # R = φ(ReLU(W_f F + up(W_g G))), projected before it is upsampled; A = σ(R); context = mean(A·F).
@@ -129,7 +129,7 @@ def test_the_gate_of_yan_et_al(features, queries):
 @every_score
 def test_projecting_before_upsampling_is_projecting_after(score, features, queries):
     query = queries["map"]
-    layer = build(SpatialAttention(score, "softmax", units=UNITS), query, features)
+    layer = build(SpatialAttention(score, "softmax", units=UNITS, normalize="none"), query, features)
     upsampled = resize(query, HEIGHT, WIDTH).astype("float32")
     for before, after in zip(outputs(layer, query, features), outputs(layer, upsampled, features), strict=True):
         np.testing.assert_allclose(before, after, rtol=1e-4, atol=1e-6)
@@ -243,7 +243,9 @@ def test_dropout_drops_positions_in_training_only(alignment, queries):
     # As many channels as positions, each 1 at one position: the context shows the weights that multiply the features.
     features = np.broadcast_to(np.eye(35, dtype="float32").reshape(1, 7, 5, 35), (BATCH, 7, 5, 35))
     query = queries["map"]
-    layer = build(SpatialAttention("additive", alignment, units=UNITS, dropout=0.4, seed=29), query, features)
+    layer = build(
+        SpatialAttention("additive", alignment, units=UNITS, dropout=0.4, seed=29, normalize="none"), query, features
+    )
     resting = numpy(layer(query, features))
     np.testing.assert_array_equal(numpy(layer(query, features, training=False)), resting)
     context, attention_map = outputs(layer, query, features, training=True)
@@ -284,20 +286,20 @@ def test_a_vector_asks_a_map_of_any_size(score, alignment, features, queries):
 
 @pytest.mark.parametrize("score", ["additive", AdditiveScore], ids=["name", "class"])
 def test_units_are_those_of_a_score_that_has_them(score, features, queries):
-    layer = build(SpatialAttention(score, units=UNITS), queries["map"], features)
+    layer = build(SpatialAttention(score, units=UNITS, normalize="none"), queries["map"], features)
     assert layer.score.units == UNITS
     assert sorted(values(layer)) == ["bias", "key_kernel", "output_kernel", "query_kernel"]
 
 
 def test_a_score_given_as_an_instance_keeps_its_own(features, queries):
-    layer = build(SpatialAttention(AdditiveScore(3), units=UNITS), queries["map"], features)
+    layer = build(SpatialAttention(AdditiveScore(3), units=UNITS, normalize="none"), queries["map"], features)
     assert layer.score.units == 3
     assert sorted(values(layer)) == ["bias", "key_kernel", "output_kernel", "query_kernel"]
 
 
 def test_without_units_a_score_has_its_default_and_nothing_is_projected(features, queries):
     assert SpatialAttention("additive").score.units == AdditiveScore().units
-    layer = build(SpatialAttention("dot"), queries["map"][..., :CHANNELS], features)
+    layer = build(SpatialAttention("dot", normalize="none"), queries["map"][..., :CHANNELS], features)
     assert layer.weights == []
 
 
@@ -370,11 +372,11 @@ def test_the_uniform_score_gives_even_weights_and_the_plain_average(alignment, a
 def test_a_head_is_attention_over_its_part_of_the_channels(score, alignment, units, asked_by, queries, rng):
     heads, channels = 3, 15
     query, features = queries[asked_by], rng.normal(size=(BATCH, HEIGHT, WIDTH, channels)).astype("float32")
-    layer = build(SpatialAttention(score, alignment, units, num_heads=heads), query, features)
+    layer = build(SpatialAttention(score, alignment, units, num_heads=heads, normalize="none"), query, features)
     context, maps = outputs(layer, query, features)
     assert (context.shape, maps.shape) == ((BATCH, channels), (BATCH, heads, HEIGHT, WIDTH))
     for head, part in enumerate(np.split(np.arange(channels), heads)):
-        single = SpatialAttention(score, alignment, units)
+        single = SpatialAttention(score, alignment, units, normalize="none")
         single.build(query.shape, features.shape)
         single.alignment.set_weights(layer.alignment.get_weights())
         single.score.set_weights(layer.head_scores[head].get_weights())

@@ -54,7 +54,7 @@ def weight(layer, name):
 
 
 def test_each_head_asks_its_query_of_its_channels(features, queries):
-    layer = build(queries["vectors"], features, "scaled_dot", num_heads=HEADS, query_per_head=True)
+    layer = build(queries["vectors"], features, "scaled_dot", num_heads=HEADS, query_per_head=True, normalize="none")
     context, maps = outputs(layer, queries["vectors"], features)
     keys = features.reshape(BATCH, -1, CHANNELS).astype("float64")
     weights = softmax(np.einsum("bqc,bnc->bqn", queries["vectors"], keys) / np.sqrt(CHANNELS))
@@ -70,7 +70,7 @@ def test_with_the_query_of_each_head_it_is_efficient_probing_of_the_same_values(
     learned = rng.normal(size=(HEADS, CHANNELS)).astype("float32")
     probing.set_weights([learned, np.eye(CHANNELS)])
     query = np.broadcast_to(learned, (BATCH, HEADS, CHANNELS))
-    layer = SpatialAttention("scaled_dot", num_heads=HEADS, query_per_head=True)
+    layer = SpatialAttention("scaled_dot", num_heads=HEADS, query_per_head=True, normalize="none")
     for ours, theirs in zip(
         layer(query, features, return_attention_scores=True),
         probing(features, return_attention_scores=True),
@@ -95,14 +95,14 @@ def test_the_context_is_gated_by_the_query(form, features, queries):
 @pytest.mark.parametrize("form", ["vector", "vectors", "map"])
 def test_registers_take_weight_that_no_position_gets(form, features, queries):
     query = queries[form]
-    layer = build(query, features, "dot", registers=REGISTERS)
+    layer = build(query, features, "dot", registers=REGISTERS, normalize="none")
     context, attention_map = outputs(layer, query, features)
     # A dot product, so that the registers are as further positions for a single query.
     asked = query.mean(axis=(1, 2)) if form == "map" else query
     asked = asked if form == "vectors" else asked[:, None]
     scores = asked @ weight(layer, "register/keys")[0].T
     if form == "map":
-        alone = build(query, features, "dot")
+        alone = build(query, features, "dot", normalize="none")
         places = numpy(alone._scores(query, features))[:, 0]
     else:
         places = np.einsum("bqd,bnd->bqn", asked, features.reshape(BATCH, -1, CHANNELS))
