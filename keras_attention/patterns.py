@@ -6,6 +6,7 @@ from keras_attention.arguments import invalid
 
 COLOUR = 2**24  # colours are numbers from here on, so that none equals a grey
 PATTERN = "re:"
+COLUMN_ROLES = ("image", "label", "group", "split", "mask")  # see `keras_attention.data.tables.columns`
 RESIZES = ("stretch", "crop", "pad")  # see `keras_attention.data.images.resized`
 HELP = "the values inside a mask, such as 1,3 or 128-255 or #ff0000 (default: all but 0, which must be one)"
 
@@ -45,6 +46,14 @@ def parse_fold(text):
     if not slash or not (number.isdecimal() and count.isdecimal()) or not 1 <= int(number) <= int(count) >= 2:
         raise invalid("`fold` must be one of at least two folds.", "a text such as 2/5", f"fold={text!r}")
     return int(number), int(count)
+
+
+def check_group(text):
+    """Raises `ValueError` unless a text is the name of a column, or `re:PATTERN` as `parse_group` takes it."""
+    if not str(text):
+        raise invalid("`group` must not be empty.", "a column of a table, or re: and a pattern of paths", "group=''")
+    if str(text).startswith(PATTERN):
+        parse_group(text)
 
 
 def parse_group(text):

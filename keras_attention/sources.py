@@ -15,21 +15,29 @@ IMAGE_SUFFIXES = frozenset(
         *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif", ".hif"),
     )
 )
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 ARCHIVES = (".zip", ".tar", ".7z", ".rar", ".tgz", ".gz", ".bz2", ".xz", ".zst")
 
 
 def require_source(source, masks=None, group=None):
-    """Raises `ValueError` if the source must be the path of a folder, and there is no such folder.
+    """Raises `ValueError` if the source must be the path of a folder or a table, and there is none.
 
     Args:
         source: the text or the path. What may be the name of a data set of TensorFlow Datasets passes.
         masks, group: as of `keras_attention.data.load`; they come with folders alone.
     """
-    if os.path.isdir(source) or str(source) == EMBEDDED:
+    if os.path.isdir(source) or str(source) == EMBEDDED or is_table(source):
         return
+    if os.fspath(source).lower().endswith(TABLES) and not os.path.exists(source):
+        raise invalid("There is no such table.", "an existing file", f"data={os.fspath(source)!r}")
     comes_with_folders = (masks is not None or group is not None) and os.sep in os.fspath(source)
     if os.path.isfile(source) or comes_with_folders or _is_a_path(source):
         raise no_folder(source, "data", "There is no such folder.")
+
+
+def is_table(source):
+    """Whether a source is the path of a table of images."""
+    return os.path.isfile(source) and os.fspath(source).lower().endswith(TABLES)
 
 
 def no_folder(path, argument, missing):

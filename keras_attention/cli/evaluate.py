@@ -3,7 +3,7 @@
 import json
 
 from keras_attention.cli.paths import add_model, require_model
-from keras_attention.cli.settings import require_names, require_values
+from keras_attention.cli.settings import add_table, given_of_table, require_names, require_values
 from keras_attention.members import SPLITS
 from keras_attention.patterns import HELP
 
@@ -19,8 +19,9 @@ def add(commands):
     add_model(parser)
     parser.add_argument("--data", metavar="SOURCE", help="as in `train` (default: the data of the model)")
     parser.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets keeps data sets")
+    add_table(parser)
     parser.add_argument(
-        "--masks", metavar="DIR", help="for a folder of images: the folder of their masks, a parallel tree"
+        "--masks", metavar="DIR", help="for images in files: the folder of their masks, a parallel tree"
     )
     parser.add_argument("--mask-values", metavar="VALUES", help=HELP)
     parser.add_argument("--split", metavar="NAME", default="test", help="train, validation, test (default)")
@@ -39,7 +40,8 @@ def run(options):
     from keras_attention.files import write_json
 
     names = ("data", "data_dir", "masks", "mask_values", "split", "batch_size", "flips")
-    figures = evaluate(options.model, **{name: getattr(options, name) for name in names}, verbose=1)
+    given = {name: getattr(options, name) for name in names} | given_of_table(options)
+    figures = evaluate(options.model, **given, verbose=1)
     if options.out:
         write_json(options.out, figures)
     print(json.dumps(figures, indent=2, ensure_ascii=False) if options.json else table(figures))

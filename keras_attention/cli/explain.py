@@ -3,7 +3,7 @@
 import sys
 
 from keras_attention.cli.paths import add_model, require_model
-from keras_attention.cli.settings import require_names, require_values
+from keras_attention.cli.settings import OF_A_TABLE, add_table, given_of_table, require_names, require_values
 from keras_attention.members import PICTURE_FORMATS, SPLITS
 from keras_attention.patterns import HELP
 from keras_attention.text import shown
@@ -19,7 +19,7 @@ def add(commands):
     )
     add_model(parser)
     text = "image files and folders (default: the images of --data, or of the run's data)"
-    parser.add_argument("images", metavar="IMAGE", nargs="*", help=text)
+    parser.add_argument("paths", metavar="IMAGE", nargs="*", help=text)
     parser.add_argument("--out", metavar="DIR", help="folder for the results (default <run>/explain, else explain)")
     text = "folder of masks, with the paths of a folder of images, or the stems of single images"
     parser.add_argument("--masks", metavar="DIR", help=text)
@@ -52,6 +52,7 @@ def _add_measures(group):
 def _add_data(group):
     group.add_argument("--data", metavar="SOURCE", help="as in `train` (default: the data of the run)")
     group.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets keeps data sets")
+    add_table(group)
     group.add_argument("--split", metavar="NAME", help="train, validation, test (default)")
 
 
@@ -70,12 +71,12 @@ def run(options):
         given["split"] = options.split
     if options.measure:
         given |= {name: getattr(options, name) for name in MEASURES if getattr(options, name) is not None}
-        print(measure_to_folder(options.model, options.images, layer=_layer(options), **given).table())
+        print(measure_to_folder(options.model, options.paths, layer=_layer(options), **given).table())
         return 0
     if options.limit is not None:
         given["limit"] = options.limit
     given |= {"attend": _list(options.attend), "formats": _list(options.formats), "maps": options.maps}
-    done = explain(options.model, options.images, **given)
+    done = explain(options.model, options.paths, **given)
     for reason in done.skipped:
         print(f"keras-attention: skipped: {shown(reason)}", file=sys.stderr)
     return int(bool(done.skipped))
@@ -95,9 +96,9 @@ def check(options):
         if getattr(options, name) is not None:
             with_it = "without `measure`" if options.measure else "with `measure`"
             raise invalid(f"`{name}` has no effect here.", f"`{name}` {with_it}", f"{name}={getattr(options, name)!r}")
-    if options.images:
-        for name in ("data", "data_dir", "split", "limit"):
-            if getattr(options, name) is not None:
+    if options.paths:
+        for name in ("data", "data_dir", *OF_A_TABLE, "split", "limit"):
+            if getattr(options, name):
                 raise invalid(f"`{name}` has no effect if images are named.", "images or data", f"`{name}`")
     elif options.masks and not options.data:
         raise invalid("`masks` needs images, or `data`.", "one of them", f"masks={options.masks!r}")
@@ -113,7 +114,7 @@ def _data(options):
     predictor = load_predictor(options.model)
     how = {"image_size": predictor.image_size, "resize": predictor.resize}
     given = {name: getattr(options, name) for name in ("data_dir", "masks", "mask_values")}
-    return load(options.data, **given, **how)
+    return load(options.data, **given, **given_of_table(options), **how)
 
 
 def _layer(options):

@@ -8,7 +8,10 @@ import pathlib
 import sys
 
 from keras_attention.cli.paths import add_model, require_model
+from keras_attention.cli.settings import add_table, given_of_table, require_values
 from keras_attention.text import UNSEEN, shown
+
+OF_THE_FILES = ("images", "columns")  # settings of a table that say which files are meant
 
 
 def add(commands):
@@ -21,7 +24,9 @@ def add(commands):
     )
     add_model(parser)
     text = "image files, folders of them (with all subfolders), and quoted patterns such as 'photos/**/*.jpg'"
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help=text)
+    parser.add_argument("paths", metavar="IMAGE", nargs="*", help=text)
+    parser.add_argument("--data", metavar="TABLE", help="instead: the images of a table, as in `train`")
+    add_table(parser, OF_THE_FILES)
     form = parser.add_mutually_exclusive_group()
     text = "one JSON object per line, with the probability of each class"
     form.add_argument("--json", action="store_true", help=text)
@@ -37,9 +42,23 @@ def add(commands):
 
 def check(options):
     """Raises `ValueError` for numbers and paths that cannot be right."""
-    from keras_attention.arguments import require_integer
+    from keras_attention.arguments import invalid, require_integer
+    from keras_attention.sources import TABLES, is_table
 
     require_model(options)
+    require_values(options, "data", "images")
+    if bool(options.paths) == (options.data is not None):
+        received = "both" if options.paths else "neither"
+        raise invalid("There must be images, or `data`.", "paths of images, or a table of them", received)
+    if options.data is not None and not is_table(options.data):
+        raise invalid(
+            f"{shown(options.data)} is not a table.", f"an existing {', '.join(TABLES)}", f"data={options.data!r}"
+        )
+    for name in OF_THE_FILES:
+        if options.paths and getattr(options, name):
+            raise invalid(f"`{name}` needs `data`.", "both of them", f"{name}={getattr(options, name)!r}")
+    for path in filter(is_table, options.paths):
+        raise invalid(f"{shown(path)} is a table.", "`data` for a table", repr(path))
     require_integer("top", options.top, at_least=1)
     require_integer("batch_size", options.batch_size, at_least=1)
     if options.out is not None:
@@ -49,10 +68,13 @@ def check(options):
 def run(options):
     """Runs the command; returns 1 if some images could not be read."""
     from keras_attention.models.outputs import PROBABILITIES
-    from keras_attention.prediction import find_images, load_predictor, predict_files
+    from keras_attention.prediction import find_images, images_of_table, load_predictor, predict_files
 
     predictor = load_predictor(options.model)
-    sources = find_images(options.images)
+    if options.data is None:
+        sources = find_images(options.paths)
+    else:
+        sources = images_of_table(options.data, **given_of_table(options, OF_THE_FILES))
     with _output(options.out) as file, _progress(len(sources), options.out) as (count, say):
         write, failed = _writer(options, predictor.class_names, file), 0
         for prediction in predict_files(predictor, sources, options.batch_size):

@@ -14,6 +14,22 @@ def add_settings(parser, without=()):
             each.add_to(groups[each.group])
 
 
+# Settings of a table of images, which commands take that do not train.
+OF_A_TABLE = ("images", "columns", "zeros")
+
+
+def add_table(parser, names=OF_A_TABLE):
+    """Declares flags that say how a table of images is read."""
+    for name in names:
+        settings_of(TrainConfig)[name].add_to(parser)
+
+
+def given_of_table(options, names=OF_A_TABLE):
+    """The settings of a table that are given on the command line, by name."""
+    given = {name: settings_of(TrainConfig)[name].given(getattr(options, name)) for name in names}
+    return {name: value for name, value in given.items() if value}
+
+
 def given_settings(options):
     """The settings that are given on the command line."""
     settings = settings_of(TrainConfig)

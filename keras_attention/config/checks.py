@@ -7,6 +7,7 @@ Keras.
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Callable
 
 from keras_attention.arguments import (
@@ -19,8 +20,10 @@ from keras_attention.arguments import (
     unknown,
 )
 from keras_attention.members import members
+from keras_attention.patterns import COLUMN_ROLES
 
 NONE = "none"  # on the command line
+BETWEEN_COLUMNS = re.compile(rf",(?=(?:{'|'.join(COLUMN_ROLES)})=)")
 CUSTOM = ", or a custom one, whose module must be imported first (by --plugin FILE on the command line)"
 
 
@@ -233,12 +236,54 @@ class Options(Check):
         option, equals, value = text.partition("=")
         if not option or not equals:
             raise ValueError(text)
-        return option, self.value.parse(value) if isinstance(self.value, Number) else plain_value(value)
+        return {option: self.value.parse(value) if isinstance(self.value, Number) else plain_value(value)}
+
+    def joined(self, parts):
+        """The dictionary of all texts of the command line, each parsed; of one name that is given twice the last."""
+        return {name: value for part in parts for name, value in part.items()}
 
     def words(self, value):
         if isinstance(self.value, Number):
             return [f"{name}={word}" for name, option in value.items() for word in self.value.words(option)]
         return [f"{name}={option if isinstance(option, str) else json.dumps(option)}" for name, option in value.items()]
+
+
+class Columns(Options):
+    """Which columns of a table are what: role → the name of a column; of labels also several."""
+
+    def __init__(self):
+        super().__init__(COLUMN_ROLES, what="column")
+
+    def __call__(self, name, value):
+        if isinstance(value, dict):
+            for role, column in value.items():
+                several = role == "label" and isinstance(column, (list, tuple)) and column
+                if not all(isinstance(each, str) and each for each in (column if several else (column,))):
+                    raise invalid("A column must be named.", "the name of a column", f"{name}[{role!r}]={column!r}")
+            value = {role: list(each) if isinstance(each, tuple) else each for role, each in value.items()}
+        return super().__call__(name, value)
+
+    def parse(self, text):
+        """The columns of a text such as `image=name,label=dx`; a comma may also be part of the name of a column."""
+        found = [re.fullmatch(r"(\w+)=(.+)", part, re.DOTALL) for part in BETWEEN_COLUMNS.split(text)]
+        if None in found:
+            raise ValueError(text)
+        return self.joined({each[1]: each[2]} for each in found)
+
+    def joined(self, parts):
+        """As of options, but names of several labels are kept."""
+        found = {}
+        for role, column in (pair for part in parts for pair in part.items()):
+            several = [*_several(found.get(role, ())), *_several(column)]
+            found[role] = several if role == "label" and len(several) > 1 else column
+        return found
+
+    def words(self, value):
+        return [f"{role}={column}" for role, columns in value.items() for column in _several(columns)]
+
+
+def _several(value):
+    return (value,) if isinstance(value, str) else value
 
 
 def plain_value(text):

@@ -2,14 +2,15 @@
 
 import dataclasses
 
-from keras_attention.config.checks import OneOf, Options, Path, Source, Text, Truth, integer
+from keras_attention.config.checks import Columns, OneOf, Options, Path, Source, Text, Truth, integer
 from keras_attention.config.setting import setting
 from keras_attention.metrics import FLIPS
-from keras_attention.patterns import RESIZES, parse_fold, parse_group, parse_values
+from keras_attention.patterns import RESIZES, check_group, parse_fold, parse_values
 
 # The settings that say which images there are, in which splits, and with which pixels and masks.
 OF_THE_IMAGES = (
-    *("data", "data_dir", "data_options", "masks", "mask_values", "label", "allow_duplicates", "group"),
+    *("data", "data_dir", "data_options", "images", "columns", "zeros", "masks", "mask_values", "label"),
+    *("allow_duplicates", "group"),
     *("image_size", "resize", "split_seed", "fold"),
 )
 
@@ -21,7 +22,26 @@ class DataSettings:
     GROUP = "data"
 
     data: str = setting(
-        "cluttered_digits", Source(), "cluttered_digits, a folder of images, or a name of TensorFlow Datasets", "SOURCE"
+        "cluttered_digits",
+        Source(),
+        "cluttered_digits, a folder of images, a table of images, or a name of TensorFlow Datasets",
+        "SOURCE",
+    )
+    images: str | None = setting(
+        None, Path(), "for a table of images: the folder of the images", "DIR", usual="that of the table"
+    )
+    columns: dict = setting(
+        {},
+        Columns(),
+        "for a table of images: which columns are what, such as image=name,label=dx,group=patient; one of 0 and 1 for "
+        "each class: label=A,label=B; not to be used: mask=none",
+        "ROLE=NAME",
+    )
+    zeros: str | None = setting(
+        None,
+        Text(str),
+        "for a table with a column of 0 and 1 for each class: the class of images with a 0 in all of them",
+        "CLASS",
     )
     data_dir: str | None = setting(
         None, Path(), "where TensorFlow Datasets keeps data sets", "DIR", usual="its usual folder"
@@ -34,7 +54,7 @@ class DataSettings:
         flag="--data-option",
     )
     masks: str | None = setting(
-        None, Path(), "for a folder of images: the folder of their masks, a parallel tree; or `beside` them", "DIR"
+        None, Path(), "for images in files: the folder of their masks, a parallel tree; or `beside` them", "DIR"
     )
     label: str | None = setting(
         None, Text(str), "for a data set of TensorFlow Datasets with several labels: the one to learn", "NAME"
@@ -51,9 +71,10 @@ class DataSettings:
     )
     group: str | None = setting(
         None,
-        Text(parse_group),
-        "for a folder of images: what groups them, a pattern of their paths; a group stays on one side of every split",
-        "re:PATTERN",
+        Text(check_group),
+        "for images in files: what groups them, a column of their table or a pattern of their paths; a group stays on "
+        "one side of every split",
+        "COLUMN|re:PATTERN",
     )
     image_size: int | None = setting(
         None,
@@ -74,7 +95,7 @@ class DataSettings:
     fold: str | None = setting(
         None,
         Text(parse_fold),
-        "for a folder of images: its K-th of N stratified parts is the test split, for cross-validation",
+        "for images in files: the K-th of N stratified parts is the test split, for cross-validation",
         "K/N",
         usual="a test split of 15 %, if the folder has none",
     )

@@ -73,7 +73,7 @@ class Setting:
         Raises:
             ValueError: an option that is not a name and a value.
         """
-        return dict(map(self._option, value)) if isinstance(self.check, Options) else value
+        return self.check.joined(map(self._option, value or ())) if isinstance(self.check, Options) else value
 
     def _option(self, text):
         try:

@@ -6,6 +6,7 @@ folders, with the same names in most. If a folder can be read in two ways, it is
 
 import collections
 import dataclasses
+import os
 import pathlib
 
 from keras_attention.arguments import invalid
@@ -21,22 +22,32 @@ class Layout:
     """What a folder holds.
 
     Args:
-        root: the folder, below which the paths of masks are those of images.
+        home: the folder that was given, or that of the table.
+        root: the folder below which the names of images are, and the paths of masks are those of images.
         files: split → pairs of a path and the number of its class; if there are no splits, all are in train.
         class_names: the classes, sorted.
         has_splits: whether the folder has splits of its own.
         mask_of: the path of an image → that of the mask beside it.
         passed: why files were passed over → their number.
-        notes: sentences on how the folder was read.
+        name: the name of the data.
+        notes: sentences on how they were read.
+        groups: the path of an image → its group; `None` without groups.
+        grouped_by: the column that the groups are from.
+        own_masks: the path of an image → those of its masks, as a table gives them; `None` if it does not.
     """
 
+    home: pathlib.Path
     root: pathlib.Path
     files: dict
     class_names: list
     has_splits: bool
     mask_of: dict
     passed: collections.Counter
+    name: str
     notes: tuple = ()
+    groups: dict | None = None
+    grouped_by: str | None = None
+    own_masks: dict | None = None
 
 
 def read_layout(folder):
@@ -66,7 +77,15 @@ def read_layout(folder):
     listing.passed[UNLABELLED] += len(listing.images) - used
     # A split that has a folder lists under `None` the images in it that lie in no class folder.
     has_splits = len(splits) > 1 or "train" not in splits or None in splits["train"]
-    return Layout(root, files, class_names, has_splits, listing.mask_of, listing.passed, notes)
+    home = pathlib.Path(folder)
+    about = {"name": _named(home), "notes": notes}
+    return Layout(home, root, files, class_names, has_splits, listing.mask_of, listing.passed, **about)
+
+
+def _named(folder):
+    """The last part of the path as it was given, of which no link is followed; of `images` the part before."""
+    path = pathlib.Path(os.path.abspath(folder))
+    return path.name if path.name not in ("images", "data") else path.parent.name
 
 
 def _notes(root, splits, files, class_names, left_out, below):

@@ -20,37 +20,36 @@ TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 ORIENTATION = 0x0112
 
 
-def masks_of(layout, root, masks):
+def masks_of(layout, masks):
     """Image path → paths of its masks, and the paths of the images without a mask.
 
     Args:
-        layout: the `Layout` of a folder.
-        root: the folder.
-        masks: the folder of the masks, `"beside"`, or `None`.
+        layout: the `Layout`.
+        masks: the folder of the masks, `"beside"`, or `None` for those that the layout names itself, if it does.
 
     Raises:
         ValueError: as `pair_with_masks`.
     """
     if masks is None:
-        return {}, ()
-    if str(masks) == BESIDE:
-        return _masks_beside(layout, root)
-    return pair_with_masks(layout.files, (layout.root, root), pathlib.Path(masks))
-
-
-def _masks_beside(layout, root):
-    """As `pair_with_masks`, for masks that lie beside their images."""
-    paths = [path for pairs in layout.files.values() for path, _ in pairs]
+        return ({}, ()) if layout.own_masks is None else _masks_among(layout, layout.own_masks)
+    if str(masks) != BESIDE:
+        return pair_with_masks(layout.files, (layout.root, layout.home), pathlib.Path(masks))
     if not layout.mask_of:
         raise invalid(
-            f"No mask lies beside an image in {root}.",
+            f"No mask lies beside an image in {layout.home}.",
             "such as a_mask.png or masks/a.png beside a.png",
             "masks='beside'",
         )
-    mask_of = {path: layout.mask_of[path] for path in paths if path in layout.mask_of}
+    return _masks_among(layout, layout.mask_of)
+
+
+def _masks_among(layout, known):
+    """As `pair_with_masks`, for masks whose paths are known."""
+    paths = [path for pairs in layout.files.values() for path, _ in pairs]
+    mask_of = {path: known[path] for path in paths if path in known}
     for path, masks in mask_of.items():
         for mask in masks:
-            _check_shape(path, mask, mask.relative_to(root))
+            _check_shape(path, mask, mask.relative_to(layout.home) if mask.is_relative_to(layout.home) else mask)
     return mask_of, [path for path in paths if path not in mask_of]
 
 

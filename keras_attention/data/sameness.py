@@ -51,13 +51,13 @@ class Sameness:
     Args:
         read: split → what was read: `names`, `labels` and `digests` of the scaled images.
         root: the folder below which the names are.
-        group: a compiled pattern, or `None`.
+        groups: split → the group of each image, or `None`.
     """
 
-    def __init__(self, read, root, group=None):
+    def __init__(self, read, root, groups=None):
         self.read = read
         self.keys = _keys(read, root)
-        self.groups = None if group is None else {split: groups_of(each.names, group) for split, each in read.items()}
+        self.groups = groups
 
     def units(self, split):
         """The number of the unit of each image of a split."""

@@ -32,7 +32,18 @@ OF_THE_DATA = (*OF_THE_IMAGES, "train_on_validation")
 
 
 def evaluate(
-    model, data=None, data_dir=None, masks=None, split="test", batch_size=32, flips="none", verbose=0, mask_values=None
+    model,
+    data=None,
+    data_dir=None,
+    masks=None,
+    split="test",
+    batch_size=32,
+    flips="none",
+    verbose=0,
+    mask_values=None,
+    images=None,
+    columns=None,
+    zeros=None,
 ):
     """Measures a saved model on a split of a data set.
 
@@ -48,6 +59,7 @@ def evaluate(
         flips: `"none"`; `"horizontal"` or `"both"` add `with_flips`, figures averaged over flipped copies.
         verbose: whether to print on standard error which data are used, with a progress bar on a terminal.
         mask_values: the values inside a mask, as in `keras_attention.data.load`.
+        images, columns, zeros: how a table of images is read, as in `keras_attention.data.load`.
 
     Returns:
         The figures under their names in `metrics.json` of a run: `accuracy`, `macro_f1`, `roc_auc`,
@@ -78,6 +90,7 @@ def evaluate(
     require_integer("batch_size", batch_size, at_least=1)
     predictor = load_predictor(model)
     given = {"data_dir": data_dir, "masks": masks, "mask_values": mask_values}
+    given |= {"images": images, "columns": columns, "zeros": zeros}
     dataset = _dataset(model, predictor, data, split, verbose, **given)
     _check_fit(model, predictor, dataset)
     count = dataset.split(split).count
@@ -127,7 +140,7 @@ def _dataset(model, predictor, data, split, verbose, **given):
         if given:
             raise invalid(
                 "An `ImageDataset` already has its folder and its masks.",
-                "neither `data_dir` nor `masks` nor `mask_values`",
+                f"none of {', '.join(f'`{name}`' for name in given)}",
                 given,
             )
         return data
@@ -190,11 +203,11 @@ def _told(dataset, verbose):
 
 
 def _is_same(data, source):
-    """Whether data are those that the model was trained on: of one name, or in one folder, however it is written."""
+    """Whether data are those of the training: of one name, or in one folder or table, however it is written."""
     if not isinstance(data, (str, pathlib.Path)):
         return False
     path = pathlib.Path(data)
-    return str(data) == source or (path.is_dir() and path.resolve() == pathlib.Path(source).resolve())
+    return str(data) == source or (path.exists() and path.resolve() == pathlib.Path(source).resolve())
 
 
 def _has_moved(data, settings, home):

@@ -8,6 +8,7 @@ import pathlib
 
 from keras_attention.arguments import invalid
 from keras_attention.data.listing import list_images
+from keras_attention.data.tables import Manifest
 from keras_attention.prediction.reading import no_access, no_file
 
 
@@ -57,6 +58,29 @@ def find_images(paths):
         for source in _sources_of(os.fspath(path)):
             found.setdefault(_place(source.path), source)
     return list(found.values())
+
+
+def images_of_table(table, images=None, columns=None):
+    """The images of a table, in its order, as a list of `Source`; labels are not needed.
+
+    Args:
+        table: the path of a table, as in `keras_attention.data.load`.
+        images, columns: the folder of the images, and role → column, as there.
+
+    Raises:
+        ValueError: a file that is not a table, or an image that does not exist.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention.prediction import images_of_table
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> (folder / "a.png").touch()
+    >>> _ = (folder / "table.csv").write_text("image\\na\\n")
+    >>> [pathlib.Path(source.path).name for source in images_of_table(folder / "table.csv")]
+    ['a.png']
+    """
+    return [Source(str(path)) for path in Manifest(path=table, images=images, columns=columns or {}).paths()]
 
 
 def _place(path):

@@ -13,8 +13,8 @@ from keras_attention.files import read_json, write_json
 
 IMAGES_OF_A_RUN = "images.json"
 DATA_SETTINGS = (  # of a `TrainConfig`: which data are read, and how
-    *("data", "data_dir", "masks", "mask_values", "image_size", "resize", "split_seed", "fold"),
-    *("allow_duplicates", "group", "label", "data_options"),
+    *("data", "data_dir", "images", "columns", "zeros", "masks", "mask_values", "image_size", "resize"),
+    *("split_seed", "fold", "allow_duplicates", "group", "label", "data_options"),
 )
 _LAST = []  # inside `read_once` a dictionary, with how the last data were named and the data
 

@@ -560,7 +560,7 @@ ERRORS = {
     "no train": (
         {"test/a": 3, "test/b": 3, "val/a": 3},
         "{root} has no train split.",
-        "a folder train",
+        "training images",
         "splits validation, test",
     ),
     "too few to split": (

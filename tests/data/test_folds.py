@@ -79,5 +79,7 @@ def test_a_fold_that_does_not_exist(fold, pictures):
 
 
 def test_only_a_folder_has_folds():
-    with pytest.raises(ValueError, match=r"^`fold` needs a folder of images\. .* Received: cluttered_digits\.$"):
+    with pytest.raises(
+        ValueError, match=r"^`fold` needs a folder or a table of images\. .* Received: cluttered_digits\.$"
+    ):
         load("cluttered_digits", fold="1/5")

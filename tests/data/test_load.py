@@ -59,7 +59,11 @@ NO_FOLDERS = {"cluttered_digits": "cluttered_digits", "cifar10": "cifar10", "pat
 @pytest.mark.parametrize("source", NO_FOLDERS.values(), ids=NO_FOLDERS)
 def test_masks_need_a_folder_of_images(source, tmp_path):
     is_path = isinstance(source, pathlib.Path) or (isinstance(source, str) and "/" in source)
-    wrong = "There is no such folder. Expected an existing folder" if is_path else "`masks` needs a folder of images."
+    wrong = (
+        "There is no such folder. Expected an existing folder"
+        if is_path
+        else "`masks` needs a folder or a table of images."
+    )
     with pytest.raises(ValueError, match=f"^{wrong}") as error:
         load(source, masks=tmp_path)
     assert len(str(error.value)) < 200

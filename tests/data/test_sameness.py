@@ -112,19 +112,21 @@ def test_a_pattern_that_misses_paths_is_refused(pictures):
         load(pictures({"a": 18, "b": 18}), image_size=32, group="re:lesion")
 
 
-ALL = "a pattern with at least 3 groups in a class"
+def test_groups_may_hold_several_classes(pictures):
+    data = load(pictures({"a": 18, "b": 18}), image_size=32, group="re:p\\d")
+    names = [{name.rpartition("/")[2] for name in data.files[split]} for split in SPLITS]
+    assert sum(map(len, names)) == 18
+    assert [data.split(split).count for split in SPLITS] == [24, 6, 6]
+
+
+ALL = "at least 3 groups with images of each class"
 TOO_FEW = {
     "one group": ("re:p", "`group` puts all 36 images in one group.", "1 group"),
     "one for a class": ("re:^b|^a/p\\d", "`group` puts all 18 images of the class 'b' in one group.", "7 groups"),
     "two for a class": (
         "re:^b/p0|^b|^a/p\\d",
-        "`group` puts the images of the class 'b' in only 2 groups.",
+        "`group` puts the 18 images of the class 'b' in only 2 groups.",
         "8 groups",
-    ),
-    "shared": (
-        "re:p\\d",
-        "`group` puts the images of the class 'b' in groups with images of other classes.",
-        "6 groups",
     ),
 }
 

@@ -235,7 +235,7 @@ BAD = {
     "option without a value": (["--score-option", "units"], "--score-option KEY=VALUE"),
     "option of another score": (["--score", "dot", "--score-option", "activation=relu"], "activation"),
     "resume": (["--resume"], "holds no run"),
-    "masks": (["--masks", "here"], "--masks needs a folder of images"),
+    "masks": (["--masks", "here"], "--masks needs a folder or a table of images"),
 }
 
 

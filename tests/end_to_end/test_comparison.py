@@ -236,7 +236,7 @@ BAD = {
     "seeds": (["--seeds", "0"], "--seeds is out of range. Expected an integer at least 1"),
     "jobs": (["--jobs", "0"], "--jobs is out of range"),
     "backend": (["--backend", "dask"], "--backend dask needs --scheduler."),
-    "masks": (["--masks", "here"], "--masks needs a folder of images"),
+    "masks": (["--masks", "here"], "--masks needs a folder or a table of images"),
     "resume": (["--resume"], "holds no comparison"),
     "metric": (["--monitor", "val_f2"], "Unknown monitor 'val_f2'"),
 }

@@ -285,7 +285,7 @@ def test_a_bar_is_shown_on_a_terminal(finished, dataset, monkeypatch, capsys):
     [
         (["--data", ""], "--data must not be empty"),
         (["--out", "/dev/null"], "must be a regular file"),
-        (["--masks", "nowhere"], "--masks needs a folder of images"),
+        (["--masks", "nowhere"], "--masks needs a folder or a table of images"),
         (["--data", "./nowhere"], "There is no such folder"),
     ],
 )

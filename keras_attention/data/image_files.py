@@ -1,9 +1,8 @@
-"""A folder of images → `ImageDataset`: `<root>/<split>/<class>/*` or `<root>/<class>/*`, masks beside or in a tree."""
+"""Images in files → `ImageDataset`: those of a `Layout`, which a folder or a table gives; masks beside or in a tree."""
 
 import collections
 import dataclasses
 import os
-import pathlib
 import warnings
 
 import numpy as np
@@ -12,14 +11,14 @@ import tensorflow as tf
 from keras_attention.arguments import invalid
 from keras_attention.data.dataset import ImageDataset
 from keras_attention.data.images import decode_pixels, resize_image
-from keras_attention.data.layout import read_layout
+from keras_attention.data.layout import Layout
 from keras_attention.data.listing import MASKS, told
 from keras_attention.data.mask_files import BESIDE, masks_of
 from keras_attention.data.masks import BETWEEN_NAMES, MaskReader, mask_values, require_masks
 from keras_attention.data.partition import all_splits, complete_splits, one_split
 from keras_attention.data.reasons import Reason, reason_of
 from keras_attention.data.remembered import RememberedSplit
-from keras_attention.data.sameness import Sameness
+from keras_attention.data.sameness import Sameness, groups_of
 from keras_attention.data.split import Split
 from keras_attention.patterns import parse_fold, parse_group
 from keras_attention.text import counted, shown
@@ -31,27 +30,27 @@ LICENCES = ("license", "licence", "copying")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Folder:
-    """A folder of images, and how it is read.
+class ImageFiles:
+    """Images in files, and how they are read.
 
     Args:
-        root: the folder.
+        layout: the `Layout`: the files, their classes, and the splits.
         image_size: S, the side in pixels to which images are scaled; 224 if `None`.
         masks: the root of a tree of masks, where the mask of an image has the same relative path and stem, or
             `"beside"` for masks that lie beside their images, such as `a_mask.png` or `masks/a.png`. An image without
             a mask gets an empty one, which counts as no mask, and a note gives the number of such images.
-        split_seed: seed of the draw of the splits that the folder lacks.
+        split_seed: seed of the draw of the splits that the layout lacks.
         mask_values: the values inside a mask, such as `"1,3"` or `"128-255"`; if `None`, all but 0, which must be one.
-        only: the name of the only split to read; a folder without splits is that split, whole.
-        allow_duplicates: whether equal images may lie in two classes, or in two splits of the folder.
+        only: the name of the only split to read; a layout without splits is that split, whole.
+        allow_duplicates: whether equal images may lie in two classes, or in two splits that are given.
         group: `"re:PATTERN"`, a regular expression on the path below the folder: images for which it matches the same
-            text stay on one side of every split.
+            text stay on one side of every split. `None` for the groups of the layout, if it has any.
         remembered: the `RememberedSplit` of a run, whose images are read and no others; `None` to read all.
         resize: how images, and their masks alike, become squares: `"stretch"`, `"crop"` or `"pad"`.
-        fold: `"K/N"`, the part of the folder that is the test split; `None` for a draw of 15 %.
+        fold: `"K/N"`, the part of the images that is the test split; `None` for a draw of 15 %.
     """
 
-    root: pathlib.Path
+    layout: Layout
     image_size: int | None = None
     masks: str | None = None
     split_seed: int = 0
@@ -64,33 +63,33 @@ class Folder:
     fold: str | None = None
 
     def load(self):
-        """Lists the files, checks that each of them decodes, and keeps the decoded images if they fit in memory.
+        """Checks that each file decodes, and keeps the decoded images if they fit in memory.
 
         Raises:
-            ValueError: a folder that is not understood, too many files that do not decode, no image with a mask, a mask
-                of another shape than its image, masks with several values, or equal images on two sides.
+            ValueError: no training images, too many files that do not decode, no image with a mask, a mask of another
+                shape than its image, masks with several values, or equal images on two sides.
         """
-        root = pathlib.Path(self.root)
+        has_masks = self.masks is not None or self.layout.own_masks is not None
         if self.remembered is None:  # runs of earlier versions may have values without masks
-            require_masks(self.mask_values, self.masks is not None, "`masks` too")
-        layout, masks = read_layout(root), MaskReader(self.mask_values)
+            require_masks(self.mask_values, has_masks, "`masks` too")
+        layout, masks = self.layout, MaskReader(self.mask_values)
         layout = layout if self.remembered is None else self.remembered.applied(layout)
-        mask_of, without = masks_of(layout, root, self.masks)
+        mask_of, without = masks_of(layout, self.masks)
         if "train" not in layout.files and self.only not in layout.files:
-            raise invalid(f"{root} has no train split.", "a folder train", f"splits {', '.join(layout.files)}")
+            raise invalid(f"{layout.home} has no train split.", "training images", f"splits {', '.join(layout.files)}")
         read = self._read(layout, mask_of, masks)
-        same = Sameness(read, layout.root, self.group and parse_group(self.group))
+        same = Sameness(read, layout.root, self._groups(layout, read))
         told = same.check(self.allow_duplicates) if self.remembered is None else self.remembered.compared(read)
         splits, files, notes, drawn = self._splits(read, same, layout)
-        about_masks = _notes_on_masks(root, without, len(mask_of), masks)
+        about_masks = _notes_on_masks(layout.home, without, len(mask_of), masks)
         return ImageDataset(
-            name=_named(root),
+            name=layout.name,
             class_names=tuple(layout.class_names),
             image_size=self.image_size or DEFAULT_IMAGE_SIZE,
-            has_masks=self.masks is not None,
-            skipped=tuple(sorted(str(path.relative_to(root)) for each in read.values() for path in each.bad)),
+            has_masks=has_masks,
+            skipped=tuple(sorted(str(path.relative_to(layout.home)) for each in read.values() for path in each.bad)),
             notes=(*layout.notes, *notes, *told, *about_masks, *_passed(layout, self.masks)),
-            licence=_licence(root),
+            licence=_licence(layout.home),
             files=files,
             resize=self.resize,
             drawn=drawn,
@@ -106,9 +105,18 @@ class Folder:
         for split, each in read.items():
             if not each.names:
                 raise invalid(
-                    f"The {split} split of {self.root} is empty.", "images in every split", f"split={split!r}"
+                    f"The {split} split of {layout.home} is empty.", "images in every split", f"split={split!r}"
                 )
         return read
+
+    def _groups(self, layout, read):
+        """Split → the group of each image; `None` without groups."""
+        if self.group is not None:
+            pattern = parse_group(self.group)
+            return {split: groups_of(each.names, pattern) for split, each in read.items()}
+        if layout.groups is None:
+            return None
+        return {split: [layout.groups[layout.root / name] for name in each.names] for split, each in read.items()}
 
     def _splits(self, read, same, layout):
         """The three splits, split → path → digest, and of the splits that the folder lacks notes and names."""
@@ -126,7 +134,7 @@ class Folder:
             layout.class_names,
             self.split_seed,
             same.units("train"),
-            self.group,
+            self.group or layout.grouped_by,
             None if self.fold is None else parse_fold(self.fold),
         )
         pairs = list(files["train"].items())
@@ -160,12 +168,6 @@ class ReadSplit:
         bad = [pairs[number][0] for number in sorted(set(range(len(pairs))) - set(numbers.tolist()))]
         names = [path.relative_to(root).as_posix() for path, _ in kept]
         return cls(in_memory or _reader(kept, mask_of, size, masks), names, labels, digests, bad)
-
-
-def _named(root):
-    """The last part of the path as it was given, of which no link is followed; of `images` the part before."""
-    path = pathlib.Path(os.path.abspath(root))
-    return path.name if path.name not in ("images", "data") else path.parent.name
 
 
 def _notes_on_masks(root, without, count, reader):
