@@ -51,7 +51,7 @@ INSIDE = {
         {"train_config"},
         {"defaults"},
     ],
-    "metrics": [{"answers", "flips", "influence", "resampling"}, {"table"}],
+    "metrics": [{"answers", "flips", "influence", "resampling"}, {"table"}, {"intervals"}],
     "runs": [{"data", "folder"}, {"run"}],
     "layers": [
         {"domains", "map_layer", "wide", "preprocessing", "queries", "query_shapes"},

@@ -68,8 +68,9 @@ def table(figures):
     from keras_attention.metrics import METRICS
     from keras_attention.text import columns, number
 
-    lines = [f"{metric.title:18} {number(figures[name])}" for name, metric in METRICS.items()]
-    lines += [f"{'images':18} {figures['count']:,}"]
+    bounds = {name: f"  [{number(each[0])}, {number(each[1])}]" for name, each in figures["intervals"].items() if each}
+    lines = [f"{metric.title:18} {number(figures[name])}{bounds.get(name, '')}" for name, metric in METRICS.items()]
+    lines += [f"{'images':18} {figures['count']:,}" + _of_groups(figures)]
     if "with_flips" in figures:
         flipped = figures["with_flips"]
         named = ", ".join(f"{METRICS[name].title} {number(flipped[name])}" for name in METRICS if name in flipped)
@@ -80,6 +81,10 @@ def table(figures):
     if measures:
         lines += ["", columns(_of_maps(figures, measures), right=True)]
     return "\n".join(lines)
+
+
+def _of_groups(figures):
+    return f" of {figures['group_count']:,} groups" if "group_count" in figures else ""
 
 
 def _of_classes(classes):

@@ -63,13 +63,13 @@ def after_interrupt(options):
 def summary(run):
     """The most important figures and files of a finished run, as text."""
     from keras_attention.metrics import METRICS
-    from keras_attention.text import counted, shown
+    from keras_attention.text import shown
 
     metrics = run.metrics
     others = {name: metric.title for name, metric in METRICS.items() if metric.headline and name != "accuracy"}
     figures = [f"{title} {metrics[name]:.3f}" for name, title in others.items() if metrics.get(name) is not None]
     lines = [
-        f"test    {metrics['accuracy']:.3f} accuracy on {counted(metrics['count'], 'image')} ({', '.join(figures)})"
+        f"test    {metrics['accuracy']:.3f} accuracy{_interval(metrics)} on {_images(metrics)} ({', '.join(figures)})"
     ]
     for layer, game in metrics.get("pointing_game", {}).items():
         if game["score"] is not None:
@@ -83,6 +83,19 @@ def summary(run):
     lines += [f"picture {picture}"] if picture.exists() else []
     lines += [f"export  {run.export_path}"] if run.export_path.exists() else []
     return "\n".join(map(shown, lines))
+
+
+def _interval(metrics):
+    """The 95 % interval of the accuracy over test images, or over groups of them, after a space."""
+    found = (metrics.get("intervals") or {}).get("accuracy")
+    return "" if found is None else " [{:.3f}, {:.3f}]".format(*found)
+
+
+def _images(metrics):
+    from keras_attention.text import counted
+
+    groups = metrics.get("group_count")
+    return counted(metrics["count"], "image") + (f" of {counted(groups, 'group')}" if groups else "")
 
 
 def _resumes(options):

@@ -10,7 +10,7 @@ from keras_attention.comparison.settling import add_minutes
 from keras_attention.comparison.verdicts import Rule
 from keras_attention.comparison.words import conclusions, in_short, rules, what_would_settle
 from keras_attention.metrics import METRICS, image_deviations
-from keras_attention.metrics.influence import mean
+from keras_attention.metrics.influence import mean, of_groups
 from keras_attention.models.outputs import LOGITS
 from keras_attention.variants import REFERENCES
 
@@ -31,7 +31,8 @@ def summarize(comparison, plan, errors=(), rule=None):
         rates of which each run took the best; `pooled`, all variants with
         attention together against each reference; `power` of the design; `variants`, a list with the `runs`, the
         `metrics`, the `differences` to each reference, the `chances`, the `spread`, the `maps` and the `cost` of each
-        variant; `failures`; `images`, the number of test images; `class_names`.
+        variant; `failures`; `images` and `groups`, the number of test images and of their groups, if they have any;
+        `class_names`.
     """
     errors = dict(errors)
     runs = {
@@ -41,7 +42,8 @@ def summarize(comparison, plan, errors=(), rule=None):
     rule = rule or _rule(comparison, plan, runs)
     about_data = _about_data(runs)
     figures = {name: {seed: _figures(run) for seed, run in each.items()} for name, each in runs.items()}
-    judged = _judged(plan, figures, about_data["images"], rule)
+    independent = about_data["groups"] or about_data["images"]
+    judged = _judged(plan, figures, about_data["images"], rule, independent)
     variants = [
         _of_variant(comparison, plan, variant, runs[variant.name], figures[variant.name], judged)
         for variant in plan.variants
@@ -83,29 +85,36 @@ def _rule(comparison, plan, runs):
 def _about_data(runs):
     first = next((run for each in runs.values() for run in each.values()), None)
     if first is None:
-        return {"images": 0, "class_names": []}
+        return {"images": 0, "groups": None, "class_names": []}
     metrics = first.metrics
-    return {"images": metrics["count"], "class_names": metrics["class_names"], "splits": metrics["images"]}
+    return {
+        "images": metrics["count"],
+        "groups": metrics.get("group_count"),
+        "class_names": metrics["class_names"],
+        "splits": metrics["images"],
+    }
 
 
 def _figures(run):
     """The figures of a run, and how they vary with the images: `{name: (value, deviations)}`."""
     arrays, metrics = run.arrays(), run.metrics
-    deviations = image_deviations(arrays[LOGITS], arrays["labels"])
+    groups = arrays.get("groups")
+    deviations = image_deviations(arrays[LOGITS], arrays["labels"], groups)
     figures = {name: (metrics[name], deviations[name]) for name in METRICS if metrics.get(name) is not None}
     for key in arrays:
         if key.startswith("measure/"):
             gain = arrays[key] - arrays["chance"]
-            figures[key] = np.nanmean(arrays[key]), _deviations_of_mean(arrays[key])
-            figures[key.replace("measure/", "gain/")] = np.nanmean(gain), _deviations_of_mean(gain)
+            figures[key] = np.nanmean(arrays[key]), _deviations_of_mean(arrays[key], groups)
+            figures[key.replace("measure/", "gain/")] = np.nanmean(gain), _deviations_of_mean(gain, groups)
     return figures
 
 
-def _deviations_of_mean(values):
-    return mean(values) / np.sqrt(len(values) * max(len(values) - 1, 1))
+def _deviations_of_mean(values, groups):
+    own = mean(values) / np.sqrt(len(values) * max(len(values) - 1, 1))
+    return own if groups is None else of_groups(own, groups)
 
 
-def _judged(plan, figures, images, rule):
+def _judged(plan, figures, images, rule, independent):
     """Name of a metric → the `Judged` of all variants, for the metrics that a run has."""
     attending = [
         variant.name for variant in plan.variants if variant.config(plan.config).weighs and not variant.is_control
@@ -118,7 +127,7 @@ def _judged(plan, figures, images, rule):
         }
         if any(runs.values()):
             decides = name == plan.metric
-            judged[name] = Judged(runs, attending, metric, images, rule, len(plan.seed_numbers), decides)
+            judged[name] = Judged(runs, attending, metric, images, rule, len(plan.seed_numbers), decides, independent)
     return judged
 
 
@@ -147,7 +156,7 @@ def _of_variant(comparison, plan, variant, runs, own, judged):
         "differences": {reference: {} for reference in references} | _by_reference(of_metrics("differences")),
         "chances": of_metrics("chances"),
         "spread": of_metrics("spread"),
-        "maps": _maps(own, next(iter(runs.values())).metrics["count"] if runs else 0),
+        "maps": _maps(own, judged[plan.metric].model.images if plan.metric in judged else 0),
         "map_entropy": _map_entropy(runs.values()),
         "cost": comparison.cost(name),
         "curves": {str(seed): _curve(run, plan.config.monitor) for seed, run in runs.items()},

@@ -25,6 +25,7 @@ class Judged:
         rule: the `Rule`; its margin counts only if `decides`.
         seeds: the number of seeds that the verdict is given with, which may be more than a variant has.
         decides: whether this is the metric that decides.
+        independent: the number of test images that vary independently, or of their groups; `images` if `None`.
 
     Example:
 
@@ -40,14 +41,16 @@ class Judged:
     (0.11, 'helps')
     """
 
-    def __init__(self, runs, attending, metric, images, rule, seeds, decides=True):
+    def __init__(self, runs, attending, metric, images, rule, seeds, decides=True, independent=None):
         self.names, self.attending, self.metric = list(runs), list(attending), metric
         self.level, self.margin = rule.level_with(seeds), rule.margin if decides else None
         # What would settle a difference is judged at the level of a later look; if none is left, of a new comparison.
         self.later = rule.level_later(seeds) or rule.level
-        tested = images if rule.same_images else images * seeds
+        independent = independent or images
+        self.images_each = images / max(independent, 1)
+        tested = independent if rule.same_images else independent * seeds
         least = least_error(metric.most - metric.least, max(tested, 1))
-        self.model = JointModel(*_arrays(runs), images, rule.same_images, rule.held_out_ratio, least)
+        self.model = JointModel(*_arrays(runs), independent, rule.same_images, rule.held_out_ratio, least)
         self._designs = {}
         self._differences = {reference: self._family(reference) for reference in REFERENCES}
 
@@ -133,6 +136,11 @@ class Judged:
         within = self.later / len(pairs)  # of Holm's first step
         return {name: self._as_data(*each, level, later, within) for name, *each in found}
 
+    def _needed(self, estimate, level, within):
+        """The seeds and the test images with which a difference would likely be settled; `None` if none would."""
+        found = needed(estimate, level, margin=self.margin, level_within=within)
+        return found and [found[0], round(found[1] * self.images_each)]
+
     @functools.cached_property
     def _ranks(self):
         return chances_of_rank(self.model, self.metric.more_is_better)
@@ -154,7 +162,7 @@ class Judged:
             "image_error": estimate.image_error,
             "detectable": within_range(smallest, most),
             "limit_of_images": within_range(limit, most),
-            "needed": list(needed(estimate, later, margin=self.margin, level_within=later_within) or ()) or None,
+            "needed": self._needed(estimate, later, later_within),
             "verdict": decided,
             "settled": decided in DECIDED,
         }

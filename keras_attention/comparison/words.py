@@ -121,8 +121,9 @@ def _all(count):
 def _design(summary):
     networks = counted(sum(bool(each["runs"]) for each in summary["variants"]), "network")
     seeds, images = counted(len(summary["seeds"]), "seed"), counted(summary["images"], "test image")
+    groups = f" of {counted(summary['groups'], 'group')}" if summary.get("groups") else ""
     own = "" if summary.get("same_images", True) else ", of its own for each seed"
-    return f"{networks}, {seeds} and {images}{own}"
+    return f"{networks}, {seeds} and {images}{groups}{own}"
 
 
 def _sentence(text):

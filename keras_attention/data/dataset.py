@@ -32,6 +32,7 @@ class ImageDataset:
         files: for a folder: split → path below the folder → digest of the image; `None` for other sources.
         resize: how images became squares: `"stretch"`, `"crop"` or `"pad"`.
         drawn: for a folder: the splits that it lacks, which were drawn from its training images.
+        groups: split → the group of each image, in its order, for images that are grouped; `None` for others.
 
     Example:
 
@@ -59,6 +60,7 @@ class ImageDataset:
     files: dict | None = None
     resize: str = "stretch"
     drawn: tuple = ()
+    groups: dict | None = None
 
     @property
     def described(self):

@@ -93,6 +93,7 @@ class ImageFiles:
             files=files,
             resize=self.resize,
             drawn=drawn,
+            groups=_grouped(files, read, same.groups),
             **splits,
         )
 
@@ -140,6 +141,14 @@ class ImageFiles:
         pairs = list(files["train"].items())
         files |= {name: dict(pairs[each] for each in chosen) for name, chosen in numbers.items()}
         return splits, files, notes, tuple(name for name in numbers if name != "train")
+
+
+def _grouped(files, read, groups):
+    """Split → the group of each of its images; `None` without groups."""
+    if groups is None:
+        return None
+    known = {name: group for split, each in read.items() for name, group in zip(each.names, groups[split], strict=True)}
+    return {split: [known[name] for name in names] for split, names in files.items()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """The outputs of a model for a split, and the figures computed from them for `metrics.json`."""
 
+import numpy as np
+
 from keras_attention.maps import mean_figures, measure_maps
-from keras_attention.metrics import FLIPS, classification_metrics, headlines, mean_over_flips
+from keras_attention.metrics import FLIPS, classification_metrics, headlines, image_intervals, mean_over_flips
 
 
 def predict_split(model, dataset, split, batch_size=128, flipped=(), callbacks=None):
@@ -66,7 +68,7 @@ def predict_with_flips(model, dataset, split, flips, batch_size=128):
     return mean_over_flips(logits), labels[0]
 
 
-def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=None):
+def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=None, groups=None):
     """The figures of a model on a split, as they are in `metrics.json`.
 
     Args:
@@ -76,9 +78,11 @@ def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=No
         maps: attended layer → `(n, H, W)`.
         masks: `(n, S, S, 1)`, or `None`.
         flipped: a pair: one of `FLIPS`, and the logits averaged over its copies; `None` leaves them out.
+        groups: the group of each image, `(n,)`, over which intervals are then; `None` for images by themselves.
 
     Returns:
-        Three results. First, what `classification_metrics` returns, with the headlines of `flipped` as `with_flips`
+        Three results. First, what `classification_metrics` returns, with `intervals` as `image_intervals` gives them,
+        the number of groups as `group_count` if there are any, the headlines of `flipped` as `with_flips`
         and, if there are masks, each measure by attended layer. Second, the figures of each image,
         `{measure: {attended layer: (n,)}}`. Third, chance, `(n,)` or `None`.
 
@@ -91,6 +95,9 @@ def split_metrics(logits, labels, class_names, maps=None, masks=None, flipped=No
     0.5
     """
     metrics = classification_metrics(logits, labels, class_names)
+    metrics["intervals"] = image_intervals(metrics, logits, labels, groups)
+    if groups is not None:
+        metrics["group_count"] = len(np.unique(groups))
     if flipped is not None:
         metrics["with_flips"] = {"flips": flipped[0]} | headlines(
             classification_metrics(flipped[1], labels, class_names)

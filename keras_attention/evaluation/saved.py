@@ -63,8 +63,8 @@ def evaluate(
 
     Returns:
         The figures under their names in `metrics.json` of a run: `accuracy`, `macro_f1`, `roc_auc`,
-        `average_precision`, `loss`, `count`, `per_class`, `confusion`, and, if there are masks and maps,
-        `pointing_game` and the other measures, each by attended layer.
+        `average_precision`, `loss`, their `intervals`, `count`, `per_class`, `confusion`, and, if there are masks and
+        maps, `pointing_game` and the other measures, each by attended layer; of grouped images `group_count`.
 
     Raises:
         ValueError: a model or data that do not exist, data whose classes differ from the model's, or are in another
@@ -101,7 +101,8 @@ def evaluate(
     if not all(np.isfinite(logits).all() for logits in copies):
         raise invalid("The logits of the model must be finite.", "numbers", f"model={str(model)!r}")
     flipped = None if flips == "none" else (flips, mean_over_flips(copies))
-    return split_metrics(outputs[LOGITS], labels, dataset.class_names, maps_of(outputs), covers, flipped)[0]
+    groups = dataset.groups and dataset.groups[split]
+    return split_metrics(outputs[LOGITS], labels, dataset.class_names, maps_of(outputs), covers, flipped, groups)[0]
 
 
 class _Reading:

@@ -147,5 +147,7 @@ def _accuracy(result):
     if not result or result.get("accuracy") is None or not result.get("count"):
         return None
     right, count = round(result["accuracy"] * result["count"]), result["count"]
-    interval = binomtest(right, count).proportion_ci(0.95, method="wilson")
-    return {"value": result["accuracy"], "low": interval.low, "high": interval.high, "count": count}
+    # A run of an earlier version has no interval.
+    low, high = result.get("accuracy_interval") or binomtest(right, count).proportion_ci(0.95, method="wilson")
+    about = {"count": count, "groups": result.get("group_count")}
+    return {"value": result["accuracy"], "low": low, "high": high} | about

@@ -84,7 +84,7 @@ def export_run(
         "name": name_of(run),
         "training": dataclasses.asdict(run.config) | {"precision": metrics.get("precision", run.config.precision)},
         "resize": run.config.resize,
-        "result": headlines(metrics),
+        "result": _result(metrics),
         "data": {
             "name": pathlib.Path(run.config.data).name,
             "images": metrics["images"],
@@ -97,6 +97,13 @@ def export_run(
     card = export_model(model, folder, names, formats, quantize, images, **described, **options, verbose=verbose)
     refresh_listing(folder.parent)
     return card
+
+
+def _result(metrics):
+    """The headlines of a run, the interval of its accuracy, and the number of groups of test images, if known."""
+    interval = (metrics.get("intervals") or {}).get("accuracy")
+    known = {"accuracy_interval": interval, "group_count": metrics.get("group_count")}
+    return headlines(metrics) | {name: value for name, value in known.items() if value is not None}
 
 
 def _load(run):

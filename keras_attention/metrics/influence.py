@@ -68,6 +68,27 @@ def mean(values):
     return np.where(defined, values - values[defined].mean(), 0) * len(values) / defined.sum()
 
 
+def of_groups(values, groups):
+    """Deviations of images `(n,)` as those of their groups `(G,)`, for images of a group that vary together.
+
+    They are the sums over each group, times √(G / (G − 1)) / √(n / (n − 1)): as many groups as images leave them as
+    they are, and the sum of squares is the variance of the mean over groups that are drawn whole.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.metrics.influence import of_groups
+    >>> of_groups(np.array([0.1, 0.1, -0.1, -0.1]), np.array([0, 0, 1, 1])).round(3).tolist()
+    [0.245, -0.245]
+    """
+    groups = np.unique(groups, return_inverse=True)[1]
+    count, images = groups.max(initial=-1) + 1, len(values)
+    sums = np.bincount(groups, values, count)
+    if count < 2:
+        return np.zeros(count)
+    return sums * np.sqrt(count / (count - 1) * (images - 1) / images)
+
+
 def _mean_over_classes(measure, answers):
     counts = np.bincount(answers.labels, minlength=len(answers.classes))
     defined = np.flatnonzero((counts > 0) & (counts < len(answers.labels)))

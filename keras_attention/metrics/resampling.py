@@ -6,8 +6,10 @@ RESAMPLES = (200, 1000)  # the smallest and largest number
 MEMORY_FOR_WEIGHTS = 3_000_000  # numbers in the weights: with many images there are fewer resamples
 
 
-def draw_weights(images, resamples=None, seed=0):
+def draw_weights(images, resamples=None, seed=0, groups=None):
     """The number of times each image is in each bootstrap resample, `(resamples, images)`; a row sums to `images`.
+
+    With the group of each image, `groups`, whole groups are drawn, and a row sums to about as many images.
 
     Example:
 
@@ -16,8 +18,10 @@ def draw_weights(images, resamples=None, seed=0):
     [5.0, 5.0, 5.0]
     """
     resamples = resamples or int(np.clip(MEMORY_FOR_WEIGHTS // images, *RESAMPLES))
-    drawn = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=resamples)
-    return drawn.astype("float64")
+    units = np.arange(images) if groups is None else np.unique(groups, return_inverse=True)[1]
+    count = units.max() + 1
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    return drawn[:, units].astype("float64")
 
 
 def resampled(of, answers, weights):

@@ -31,22 +31,23 @@ class Metric(Figure):
     of: Callable
     counts_images: bool = False
 
-    def deviations(self, answers):
+    def deviations(self, answers, groups=None):
         """How its value varies with the images: `(count,)`, whose product with that of another run is a covariance.
 
-        They are its influence values over √(n(n − 1)) if `INFLUENCE` has them. Otherwise `of` is called for each of
-        the resamples that `draw_weights` gives, the same for every run, and they are the values minus their mean over
-        √(resamples − 1).
+        They are its influence values over √(n(n − 1)) if `INFLUENCE` has them, with groups as `of_groups` makes them.
+        Otherwise `of` is called for each of the resamples that `draw_weights` gives, the same for every run, and they
+        are the values minus their mean over √(resamples − 1).
         """
         import numpy as np
 
-        from keras_attention.metrics.influence import INFLUENCE
+        from keras_attention.metrics.influence import INFLUENCE, of_groups
         from keras_attention.metrics.resampling import draw_weights, resampled
 
         images = len(answers.labels)
         if self.name in INFLUENCE:
-            return INFLUENCE[self.name](answers) / math.sqrt(images * max(images - 1, 1))
-        values = resampled(self.of, answers, draw_weights(images))
+            own = INFLUENCE[self.name](answers) / math.sqrt(images * max(images - 1, 1))
+            return own if groups is None else of_groups(own, groups)
+        values = resampled(self.of, answers, draw_weights(images, groups=groups))
         defined = np.isfinite(values)
         if not defined.any():
             return np.zeros(len(values))
@@ -175,11 +176,12 @@ def classification_metrics(logits, labels, class_names):
     }
 
 
-def image_deviations(logits, labels):
+def image_deviations(logits, labels, groups=None):
     """How each of `METRICS` varies with the test images, so that errors and covariances of runs are sums of products.
 
     Args:
         logits, labels: as in `classification_metrics`; runs that are compared have the same images in the same order.
+        groups: the group of each image, `(n,)`, where those of a group vary together, as those of one patient do.
 
     Returns:
         Name → `(count,)`: the sum of the squares is the variance of the metric due to the images, and the sum of the
@@ -197,7 +199,7 @@ def image_deviations(logits, labels):
     from keras_attention.metrics.answers import Answers
 
     answers = Answers(logits, labels)
-    return {name: metric.deviations(answers) for name, metric in METRICS.items()}
+    return {name: metric.deviations(answers, groups) for name, metric in METRICS.items()}
 
 
 def headlines(metrics):

@@ -147,7 +147,8 @@ class Run(WorkFolder):
         """The arrays of `predictions.npz`.
 
         These are `logits (n, classes)` and `labels (n,)` of the test split; with attention `map/<attended layer>` of
-        the images in the picture; with masks `measure/<measure>/<attended layer>` and `chance`, `(n,)`.
+        the images in the picture; with masks `measure/<measure>/<attended layer>` and `chance`, `(n,)`; of grouped
+        images `groups`, `(n,)`.
         """
         return read_arrays(self.folder / "predictions.npz")
 

@@ -80,11 +80,12 @@ def write_results(
     if config.flips != "none":
         flipped = config.flips, predict_with_flips(model, dataset, "test", config.flips)[0]
     masks = test.masks if maps else None
-    metrics, measures, chance = split_metrics(logits, labels, dataset.class_names, maps, masks, flipped)
-    baseline = {"chance": chance} if measures else {}
+    groups = None if dataset.groups is None else np.unique(dataset.groups["test"], return_inverse=True)[1]
+    metrics, measures, chance = split_metrics(logits, labels, dataset.class_names, maps, masks, flipped, groups)
+    optional = ({"chance": chance} if measures else {}) | ({} if groups is None else {"groups": groups})
     examples = test.examples
     shown = {name: values[examples["number"]] for name, values in maps.items()}
-    run.save_arrays(logits=logits, labels=labels, **_flat("map", shown), **_flat("measure", measures), **baseline)
+    run.save_arrays(logits=logits, labels=labels, **_flat("map", shown), **_flat("measure", measures), **optional)
     run.save_model(model)
     if pictures:
         _draw(run, keeper, metrics["confusion"], dataset.class_names, logits, examples, shown)
@@ -144,7 +145,8 @@ def _selection(keeper):
 
 
 def _data(dataset):
-    return {
+    grouped = {split: len(set(names)) for split, names in (dataset.groups or {}).items()}
+    return ({"groups": grouped} if grouped else {}) | {
         "class_names": list(dataset.class_names),
         "image_size": dataset.image_size,
         "licence": dataset.licence,
