@@ -1,9 +1,9 @@
 """How far the figures of one model may be from those on other images of the same kind: 95 % intervals.
 
-SciPy is imported inside functions, because the command line reads the metrics before it loads anything slow.
+NumPy and SciPy are imported inside functions, because the command line reads the metrics before it loads anything slow.
 """
 
-import numpy as np
+import math
 
 from keras_attention.metrics.table import METRICS, image_deviations
 
@@ -37,6 +37,8 @@ def image_intervals(metrics, logits, labels, groups=None):
     >>> [round(bound, 3) for bound in found["accuracy"]]
     [0.888, 0.978]
     """
+    import numpy as np
+
     independent = len(labels) if groups is None else len(np.unique(groups))
     if independent < 2:
         return dict.fromkeys(METRICS)
@@ -70,5 +72,5 @@ def _wilson(share, count):
     from scipy.stats import norm
 
     z = norm.ppf((1 + CONFIDENCE) / 2)
-    centre, spread = share + z**2 / (2 * count), z * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    centre, spread = share + z**2 / (2 * count), z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
     return [float((centre - spread) / (1 + z**2 / count)), float((centre + spread) / (1 + z**2 / count))]

@@ -349,7 +349,7 @@ def test_no_measure_of_a_map_bears_the_name_of_a_figure(finished):
 @pytest.mark.usefixtures("no_pictures")
 def test_a_map_that_is_a_single_one_is_told_once_and_kept(tiny, tmp_path):
     """With so cold a softmax; the figures of the epochs are those of a run that is not watched."""
-    config = tiny(attend=("block4_pool",), score="general", alignment_options={"temperature": 1e-6})
+    config = tiny(attend=("block4_pool",), score="general", normalize="none", alignment_options={"temperature": 1e-6})
     with pytest.warns(UserWarning, match=r"^The maps of block4_pool are a single 1") as caught:
         run = train(config, tmp_path / "run", verbose=0, export=False)
     assert sum(str(one.message).startswith("The maps of") for one in caught) == 1
