@@ -275,7 +275,8 @@ class SpatialAttention(MapLayer):
 
         >>> import numpy as np
         >>> from keras_attention.layers import SpatialAttention
-        >>> layer, features = SpatialAttention("dot", "hard"), np.eye(3, dtype="float32").reshape(1, 1, 3, 3)
+        >>> layer = SpatialAttention("dot", "hard", normalize="none")
+        >>> features = np.eye(3, dtype="float32").reshape(1, 1, 3, 3)
         >>> probabilities, choice = layer.policy(np.array([[1.0, 3.0, 2.0]], "float32"), features)
         >>> np.asarray(probabilities).round(2), np.asarray(choice)
         (array([[[0.09, 0.67, 0.24]]], dtype=float32), array([[[0., 1., 0.]]], dtype=float32))

@@ -13,7 +13,7 @@ from keras_attention import train
 from keras_attention.cli import main
 from keras_attention.cli.evaluate import table
 from keras_attention.data import load
-from keras_attention.evaluation import evaluate, predict_with_flips
+from keras_attention.evaluation import evaluate, predict_with_flips, split_metrics
 from keras_attention.export import export_run
 from keras_attention.metrics import classification_metrics, headlines
 from keras_attention.models.outputs import maps_of
@@ -21,7 +21,17 @@ from keras_attention.prediction import load_predictor
 from keras_attention.runs import load_data
 
 FORMS = ("folder", "model_path", "export_path")
-FIGURES = ("accuracy", "macro_f1", "roc_auc", "average_precision", "loss", "count", "per_class", "confusion")
+FIGURES = (
+    "accuracy",
+    "macro_f1",
+    "roc_auc",
+    "average_precision",
+    "loss",
+    "count",
+    "per_class",
+    "confusion",
+    "intervals",
+)
 MAPS = ("pointing_game", "energy_inside", "jaccard", "pixel_average_precision")
 
 
@@ -31,6 +41,9 @@ def assert_same(found, expected, name=""):
         assert list(found) == list(expected), name
         for key in expected:
             assert_same(found[key], expected[key], f"{name}/{key}")
+    elif isinstance(expected, list) and name.startswith("/intervals/"):
+        for low_or_high, other in zip(found, expected, strict=True):
+            assert_same(low_or_high, other, name)
     elif isinstance(expected, float):
         near = 1e-4 if any(part in name for part in ("loss", *MAPS)) else 1e-6
         assert found == pytest.approx(expected, abs=near), name
@@ -250,7 +263,8 @@ def test_the_command_prints_a_table_and_names_the_data(finished, capsys):
     printed = capsys.readouterr()
     assert printed.err == f"data    cluttered_digits, with the settings in {finished.folder / 'config.json'}\n"
     lines = [line.split() for line in printed.out.splitlines()]
-    assert ["accuracy", f"{finished.metrics['accuracy']:.3f}"] in lines
+    low, high = finished.metrics["intervals"]["accuracy"]
+    assert ["accuracy", f"{finished.metrics['accuracy']:.3f}", f"[{low:.3f},", f"{high:.3f}]"] in lines
     rows = {line[0]: line[1:] for line in lines if line}
     assert rows["7"][-1] == str(finished.metrics["per_class"]["7"]["count"])
     assert rows["joint"][0] == f"{finished.metrics['pointing_game']['joint']['score']:.3f}"
@@ -268,9 +282,9 @@ def test_the_command_gives_json_and_a_file(finished, tmp_path, capsys):
 
 def test_of_many_classes_the_table_has_none():
     names = [f"class{number}" for number in range(21)]
-    figures = classification_metrics(np.eye(21), np.arange(21), names)
-    assert "class7" not in table(figures)
-    assert "class7" in table(classification_metrics(np.eye(20), np.arange(20), names[:20]))
+    for count in (20, 21):
+        figures = split_metrics(np.eye(count), np.arange(count), names[:count])[0]
+        assert ("class7" in table(figures)) is (count == 20)
 
 
 def test_a_bar_is_shown_on_a_terminal(finished, dataset, monkeypatch, capsys):

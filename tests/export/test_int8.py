@@ -133,11 +133,12 @@ def test_weights_have_a_scale_for_each_channel(parts):
     model = onnx.load(str(parts("onnx")["convolutions"]))
     onnx.checker.check_model(model, full_check=True)
     weights = {each.name: each for each in model.graph.initializer}
-    kernels = [each for each in weights.values() if len(each.dims) == 4]
+    stored = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    read = [stored[node.input[1]] for node in model.graph.node if node.op_type == "Conv"]
+    kernels = [(weights[node.input[0]], weights[node.input[1]]) for node in read]
     assert kernels
-    assert {each.data_type for each in kernels} == {onnx.TensorProto.INT8}
-    scales = {node.input[0]: node.input[1] for node in model.graph.node if node.op_type == "DequantizeLinear"}
-    assert all(list(weights[scales[kernel.name]].dims) == [kernel.dims[0]] for kernel in kernels)
+    assert {kernel.data_type for kernel, _ in kernels} == {onnx.TensorProto.INT8}
+    assert all(list(scales.dims) == [kernel.dims[0]] for kernel, scales in kernels)
 
 
 @pytest.mark.parametrize("name", some_now(FORMS, "onnx"))

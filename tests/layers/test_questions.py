@@ -167,7 +167,7 @@ def test_the_policy_of_hard_is_softmax_and_its_largest(questions, features):
 
 def test_the_policy_of_reinforced_is_a_probability_of_each_position():
     scores = np.array([-2.0, 0.5, 1.0, 3.0], "float32")
-    layer = SpatialAttention("dot", "reinforced")
+    layer = SpatialAttention("dot", "reinforced", normalize="none")
     query, features = np.ones((1, 1), "float32"), scores.reshape(1, 2, 2, 1)
     layer.build(query.shape, features.shape)
     for scale, bias, kept in ((1.0, 0.0, [0, 1, 1, 1]), (2.0, -1.5, [0, 0, 1, 1]), (1.0, -9.0, [0, 0, 0, 1])):

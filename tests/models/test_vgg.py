@@ -135,6 +135,6 @@ def test_a_width_out_of_range(width):
 
 def test_with_attention_it_has_the_parameters_of_yan_et_al():
     score = AdditiveScore(256, activation="relu", use_bias=False, use_output_bias=True, kernel_initializer="he_normal")
-    model = attention_classifier(VGG16BN((32, 32, 3)), 2, score=score, alignment="sigmoid")
+    model = attention_classifier(VGG16BN((32, 32, 3)), 2, score=score, alignment="sigmoid", normalize="none")
     # Keras's VGG16 also has biases of the convolutions, 4,224 numbers that batch normalization would cancel.
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 15_184_964 - 4_224

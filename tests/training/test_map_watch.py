@@ -22,7 +22,8 @@ def classifier(score="general", alignment="softmax", **options):
     maps = keras.layers.Activation("linear", name="maps")(given)
     query = keras.layers.MaxPooling2D(2, name="query")(maps)
     backbone = keras.Model(given, query)
-    options = {"attend": "maps", "query": "query", "units": 4} | options
+    # Not normalized, so that the size of the maps decides how far apart their scores are.
+    options = {"attend": "maps", "query": "query", "units": 4, "normalize": "none"} | options
     return attention_classifier(backbone, 3, score=score, alignment=alignment, **options)
 
 
