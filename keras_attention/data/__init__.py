@@ -153,7 +153,7 @@ def _refuse(given, kind, kinds, expected, received):
     """Raises `ValueError` for the first argument that is given and is not one of sources of this kind."""
     for name, value in given.items():
         if value is not None and kind not in kinds:
-            raise invalid(f"`{name}` needs {expected}.", "such a source", received)
+            raise invalid(f"`{name}` needs {expected}.", f"{expected} as the source", received)
 
 
 def _layout(kind, source, images, columns, zeros, group):

@@ -100,7 +100,7 @@ def _of_columns(table, names, zeros):
     of_row = np.stack([_truths(table, name) for name in names], axis=1)
     names, empty = tuple(unicodedata.normalize("NFC", name) for name in names), ~of_row.any(axis=1)
     if not empty.any() or zeros == NONE:
-        return Labels(names, of_row, _told(empty))
+        return _sorted(names, of_row, _told(empty))
     first = table.place(int(np.flatnonzero(empty)[0]))
     what = f"{counted(int(empty.sum()), 'row has', 'rows have')} a 0 in every class, the first {first}."
     if zeros is None:
@@ -110,7 +110,13 @@ def _of_columns(table, names, zeros):
         raise invalid(
             f"`zeros` must be another class than those of the columns. {what}", "a new name", f"zeros={zeros!r}"
         )
-    return Labels((*names, zeros), np.column_stack([of_row, empty]))
+    return _sorted((*names, zeros), np.column_stack([of_row, empty]))
+
+
+def _sorted(names, of_row, notes=()):
+    """The `Labels` with the classes in the order that every other form of the same labels has."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return Labels(tuple(names[number] for number in order), of_row[:, order], notes)
 
 
 def _told(empty):

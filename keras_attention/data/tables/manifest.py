@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 
-from keras_attention.arguments import invalid
+from keras_attention.arguments import invalid, unknown
 from keras_attention.data.layout import Layout
 from keras_attention.data.names import split_named
 from keras_attention.data.tables.columns import find_columns
@@ -49,7 +49,7 @@ class Manifest:
     def paths(self):
         """The paths of the images, in the order of the table, whatever else it says of them."""
         table = read_table(self.path)
-        return Places(self.folder).find(table, find_columns(table, self._given, labelled=False).image)
+        return Places(self.folder).find(table, find_columns(table, self.columns, labelled=False).image)
 
     def layout(self):
         """The `Layout` of the images.
@@ -59,7 +59,7 @@ class Manifest:
                 with several, a class of all images, an unknown split, or a group in two splits.
         """
         table = read_table(self.path)
-        columns = find_columns(table, self._given)
+        columns = find_columns(table, self._columns_with_group(table))
         labels = read_labels(table, columns, self.zeros)
         _require_one_label(table, labels)
         splits = _splits(table, columns.split)
@@ -83,10 +83,12 @@ class Manifest:
             own_masks=self._masks(table, columns.mask, paths),
         )
 
-    @property
-    def _given(self):
+    def _columns_with_group(self, table):
+        """The columns that are given, and among them that of `group`."""
         if self.group is None:
             return self.columns
+        if self.group not in table.columns:
+            raise unknown("column", self.group, table.columns, "group")
         if self.columns.get("group", self.group) != self.group:
             raise invalid("Two columns are named for the groups.", "`group` or `columns`, not both", repr(self.group))
         return self.columns | {"group": self.group}

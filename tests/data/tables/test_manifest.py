@@ -136,6 +136,18 @@ def is_of(row, name):
     return name in map(str, row.values())
 
 
+def test_every_form_of_the_same_labels_has_the_same_classes(folder):
+    kind = lambda n: ("z", "m", "a")[n % 3]  # noqa: E731
+    forms = (
+        ({"label": kind}, {}),
+        ({"label": None, **{name: lambda n, name=name: int(kind(n) == name) for name in "zma"}}, {}),
+        ({"label": None, **{name: lambda n, name=name: int(kind(n) == name) for name in "za"}}, {"zeros": "m"}),
+    )
+    assert {loaded(folder, rows_of(**columns), **options).class_names for columns, options in forms} == {
+        ("a", "m", "z")
+    }
+
+
 def test_classes_that_are_numbers_are_in_their_order_and_told(folder):
     data = loaded(folder, rows_of(label=lambda n: (2, 10, 9)[n % 3]))
     assert data.class_names == ("2", "9", "10")
