@@ -58,17 +58,15 @@ def read_labels(table, columns, zeros=None):
 
 def _of_texts(table, column):
     """The labels in one column, of which a text may hold several."""
-    texts = [unicodedata.normalize("NFC", text) for text in table.columns[column]]
-    parts = [SEPARATORS.split(text) for text in texts]
-    if empty := [row for row, each in enumerate(parts) if not all(each)]:
+    texts = table.columns[column]
+    parts = {text: SEPARATORS.split(unicodedata.normalize("NFC", text)) for text in set(texts)}
+    if empty := [row for row, text in enumerate(texts) if not all(parts[text])]:
         what = f"{counted(len(empty), 'row has', 'rows have')} an empty label, the first {table.place(empty[0])}."
-        raise invalid(what, f"a label in the column {shown(column)} of each row", repr(table.columns[column][empty[0]]))
+        raise invalid(what, f"a label in the column {shown(column)} of each row", repr(texts[empty[0]]))
     _refuse_quantities(table, column, parts)
-    names = _in_order({name for each in parts for name in each})
-    place = {name: number for number, name in enumerate(names)}
-    of_row = np.zeros((len(table), len(names)), bool)
-    for row, each in enumerate(parts):
-        of_row[row, [place[name] for name in each]] = True
+    names = _in_order({name for each in parts.values() for name in each})
+    of_text = {text: [name in each for name in names] for text, each in parts.items()}
+    of_row = np.array([of_text[text] for text in texts])
     are_numbers = all(map(_is_whole, names))
     notes = (f"the labels are numbers, which name the classes: {', '.join(names[:4])}",) if are_numbers else ()
     return Labels(names, of_row, notes)
@@ -76,8 +74,9 @@ def _of_texts(table, column):
 
 def _refuse_quantities(table, column, parts):
     """Raises for labels such as 36.6, which are quantities and not classes."""
-    row = next((row for row, each in enumerate(parts) if any(map(_is_fraction, each))), None)
-    if row is not None:
+    fractions = {text for text, each in parts.items() if any(map(_is_fraction, each))}
+    if fractions:
+        row = next(row for row, text in enumerate(table.columns[column]) if text in fractions)
         what = f"The label of {table.place(row)} is a quantity."
         raise invalid(what, "classes: names, or whole numbers", f"{shown(column)} {shown(table.columns[column][row])}")
 

@@ -148,8 +148,13 @@ def _groups(table, column, splits):
 
 def _rooted(folder, paths):
     """The folder below which the images are, theirs or one around it if some lie outside, and their paths there."""
-    root = pathlib.Path(os.path.normpath(folder))
-    if all(path.is_relative_to(root) for path in paths):
-        return root, paths
+    root = os.path.normpath(folder)
+    start = os.path.join(root, "")
+
+    def is_below(path):  # of texts that are normalized, as asking a path takes long
+        return path.startswith(start) if root != "." else not (os.path.isabs(path) or path.startswith(".."))
+
+    if all(map(is_below, map(str, paths))):
+        return pathlib.Path(root), paths
     paths = [pathlib.Path(os.path.abspath(path)) for path in paths]
     return pathlib.Path(os.path.commonpath([path.parent for path in paths])), paths

@@ -80,6 +80,25 @@ def test_images_are_found(form, folder):
     assert [data.split(split).count for split in SPLITS] == [34, 7, 7]
 
 
+def test_names_of_another_unicode_form_and_links_are_found(folder):
+    """A file is called as it is stored, in whatever form the table writes it; a linked folder is one of the images."""
+    (folder / "photos/1/p01.png").rename(folder / "photos/1/bru\u0302le\u0301.png")
+    (folder / "photos/0").rename(folder / "elsewhere")
+    (folder / "photos/0").symlink_to(folder / "elsewhere")
+    (folder / "photos/0/circle").symlink_to(folder / "photos")
+    path = write(folder, rows_of(image=lambda n: "br\u00fbl\u00e9" if n == 1 else f"p{n:02}"))
+    found = Manifest(path=path, images=folder / "photos").paths()
+    assert all(each.is_file() for each in found)
+    assert found[1].name == "bru\u0302le\u0301.png"
+
+
+def test_a_mask_is_not_taken_for_the_image_that_is_missing(folder):
+    """`masks/1/p03.png` has the name of an image that is not there."""
+    (folder / "photos/1/p03.png").unlink()
+    path = write(folder, rows_of(image=lambda n: f"p{n:02}"))
+    assert_three_parts(Manifest(path=path).paths, "1 file does not exist, the first in line 5 of", "image 'p03'")
+
+
 def test_images_of_another_folder_and_absolute_paths(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("tables")
     for image in (lambda n: f"p{n:02}", lambda n: str(folder / f"photos/{n % 2}/p{n:02}.png")):
