@@ -98,7 +98,7 @@ def check(options):
             raise invalid(f"`{name}` has no effect here.", f"`{name}` {with_it}", f"{name}={getattr(options, name)!r}")
     if options.paths:
         for name in ("data", "data_dir", *OF_A_TABLE, "split", "limit"):
-            if getattr(options, name):
+            if getattr(options, name) is not None:
                 raise invalid(f"`{name}` has no effect if images are named.", "images or data", f"`{name}`")
     elif options.masks and not options.data:
         raise invalid("`masks` needs images, or `data`.", "one of them", f"masks={options.masks!r}")

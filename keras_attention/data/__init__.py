@@ -9,6 +9,7 @@ from keras_attention.data.catalog import load_builder, load_tfds
 from keras_attention.data.dataset import ImageDataset
 from keras_attention.data.image_files import ImageFiles
 from keras_attention.data.layout import read_layout
+from keras_attention.data.mask_files import BESIDE
 from keras_attention.data.split import Split
 from keras_attention.data.tables import Manifest
 from keras_attention.data.two_digits import digit_pairs
@@ -125,7 +126,7 @@ def load(
     if kind == TABLE and group is not None and not str(group).startswith(PATTERN):
         column, group = group, None
     return ImageFiles(
-        layout=_layout(kind, source, images, columns or {}, zeros, column),
+        layout=_layout(kind, source, images, columns or {}, zeros, column, str(masks) == BESIDE),
         image_size=image_size,
         masks=masks,
         split_seed=split_seed,
@@ -156,7 +157,7 @@ def _refuse(given, kind, kinds, expected, received):
             raise invalid(f"`{name}` needs {expected}.", f"{expected} as the source", received)
 
 
-def _layout(kind, source, images, columns, zeros, group):
+def _layout(kind, source, images, columns, zeros, group, beside):
     if kind == FOLDER:
         return read_layout(source)
-    return Manifest(path=source, images=images, columns=columns, zeros=zeros, group=group).layout()
+    return Manifest(path=source, images=images, columns=columns, zeros=zeros, group=group, beside=beside).layout()

@@ -12,19 +12,8 @@ from keras_attention.text import listed, shown
 USUAL = {
     "image": (
         *("image", "image_path", "img_path", "image_file", "image_filename", "image_name", "image_id", "image_index"),
-        *(
-            "img",
-            "img_id",
-            "img_name",
-            "filepath",
-            "file_path",
-            "filename",
-            "file_name",
-            "file",
-            "path",
-            "isic_id",
-            "id",
-        ),
+        *("img", "img_id", "img_name", "filepath", "file_path", "filename", "file_name", "file", "path"),
+        *("isic_id", "id"),
     ),
     "label": (
         *("label", "labels", "class", "classes", "class_name", "category", "target", "dx", "diagnosis", "diagnostic"),
@@ -71,33 +60,45 @@ class Columns:
         return f"columns: {', '.join(parts)}"
 
 
-def find_columns(table, given, labelled=True):
+def find_columns(table, given):
     """The `Columns` of a table: those that are given, and the others by their usual names.
 
     Args:
         table: the `Table`.
         given: role → the name of its column; for `"label"` also several names; `"none"` for a column that is not to be
             used.
-        labelled: whether there must be labels.
 
     Raises:
         ValueError: a role or a column that does not exist, no column of images or labels, or several that may be it.
     """
+    found = {"image": image_column(table, given)}
+    for role in COLUMN_ROLES[1:]:
+        found[role] = _told_or_by_name(table, role, given)
+    labels = _several(found.pop("label") or ()) or _of_zeros_and_ones(table, set(found.values()))
+    if not labels:
+        raise _missing(table, "label")
+    return Columns(labels=labels, **found)
+
+
+def image_column(table, given):
+    """The column of the images alone, whatever the others are; arguments and errors as of `find_columns`."""
     for role, names in given.items():
         if role not in COLUMN_ROLES:
             raise unknown("role of a column", role, COLUMN_ROLES, "columns")
         for name in _several(names):
             if name != NONE and name not in table.columns:
                 raise unknown("column", name, table.columns, f"columns[{role!r}]")
-    used = {name for names in given.values() for name in _several(names)}
-    found = {role: _by_name(table, role, used) for role in COLUMN_ROLES if role not in given}
-    found |= {role: None if names == NONE else names for role, names in given.items()}
-    if found["image"] is None:
+    found = _told_or_by_name(table, "image", given)
+    if found is None:
         raise _missing(table, "image")
-    labels = _several(found.pop("label") or ()) or _of_zeros_and_ones(table, set(found.values()))
-    if labelled and not labels:
-        raise _missing(table, "label")
-    return Columns(labels=labels, **found)
+    return found
+
+
+def _told_or_by_name(table, role, given):
+    """The column that is given for a role, or else that with a usual name; `None` without one."""
+    if role in given:
+        return None if given[role] == NONE else given[role]
+    return _by_name(table, role, {name for names in given.values() for name in _several(names)})
 
 
 def _several(names):

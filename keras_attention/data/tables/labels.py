@@ -114,8 +114,8 @@ def _of_columns(table, names, zeros):
 
 def _sorted(names, of_row, notes=()):
     """The `Labels` with the classes in the order that every other form of the same labels has."""
-    order = sorted(range(len(names)), key=names.__getitem__)
-    return Labels(tuple(names[number] for number in order), of_row[:, order], notes)
+    ordered = _in_order(names)
+    return Labels(ordered, of_row[:, [names.index(name) for name in ordered]], notes)
 
 
 def _told(empty):

@@ -9,8 +9,9 @@ import numpy as np
 
 from keras_attention.arguments import invalid, unknown
 from keras_attention.data.layout import Layout
+from keras_attention.data.listing import list_images
 from keras_attention.data.names import split_named
-from keras_attention.data.tables.columns import find_columns
+from keras_attention.data.tables.columns import find_columns, image_column
 from keras_attention.data.tables.labels import read_labels
 from keras_attention.data.tables.places import Places
 from keras_attention.data.tables.table import read_table
@@ -33,6 +34,7 @@ class Manifest:
         columns: role → column, as in `find_columns`.
         zeros: what rows without a 1 are, as in `read_labels`.
         group: the column of the groups, if it is named here; `None` for that of its role.
+        beside: whether to look for masks beside the images.
     """
 
     path: pathlib.Path
@@ -40,6 +42,7 @@ class Manifest:
     columns: dict = dataclasses.field(default_factory=dict)
     zeros: str | None = None
     group: str | None = None
+    beside: bool = False
 
     @property
     def folder(self):
@@ -49,7 +52,7 @@ class Manifest:
     def paths(self):
         """The paths of the images, in the order of the table, whatever else it says of them."""
         table = read_table(self.path)
-        return Places(self.folder).find(table, find_columns(table, self.columns, labelled=False).image)
+        return Places(self.folder).find(table, image_column(table, self.columns))
 
     def layout(self):
         """The `Layout` of the images.
@@ -74,7 +77,7 @@ class Manifest:
             files={split: files[split] for split in SPLITS if split in files},
             class_names=list(labels.class_names),
             has_splits=columns.split is not None,
-            mask_of={},
+            mask_of=list_images(root).mask_of if self.beside else {},
             passed=collections.Counter(),
             notes=(columns.note, *labels.notes),
             name=self._name,

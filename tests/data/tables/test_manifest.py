@@ -109,8 +109,9 @@ def test_images_of_another_folder_and_absolute_paths(folder, tmp_path_factory):
 
 
 def test_images_without_labels_to_predict(folder):
-    path = write(folder, rows_of(label=None, image=lambda n: f"p{n:02}"))
-    assert [each.name for each in Manifest(path=path).paths()] == list(EXPECTED)
+    for others in ({"label": None}, {"target": lambda n: n, "mask": lambda n: "", "segmentation": lambda n: ""}):
+        path = write(folder, rows_of(image=lambda n: f"p{n:02}", **others))
+        assert [each.name for each in Manifest(path=path).paths()] == list(EXPECTED)
 
 
 # Labels
@@ -217,6 +218,13 @@ def test_masks_of_a_table(folder):
     masks = np.concatenate([batch["masks"] for batch in data.batches("test", with_masks=True).as_numpy_iterator()])
     assert masks.mean() == pytest.approx(0.5, abs=0.1)
     assert not loaded(folder, rows, columns={"mask": "none"}).has_masks
+
+
+def test_masks_beside_the_images_of_a_table(folder):
+    data = loaded(folder, rows_of(image=lambda n: f"p{n:02}"), masks="beside")
+    assert data.has_masks
+    masks = np.concatenate([batch["masks"] for batch in data.batches("test", with_masks=True).as_numpy_iterator()])
+    assert masks.mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_lines_of_json_are_read_as_well(folder):
