@@ -29,7 +29,7 @@ PORTABLE = ("onnx", "litert")
 @pytest.fixture(scope="module")
 def model(tiny_model):
     """Wide enough that its weights are most of its files."""
-    return tiny_model(width=0.25, units=16)
+    return tiny_model(width=0.5, units=16)
 
 
 @pytest.fixture(scope="module")
