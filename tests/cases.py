@@ -14,3 +14,14 @@ def some_now(cases, *now):
         raise ValueError(f"`now` must name cases. Expected some of {names}. Received: {sorted(unknown)}.")
     marks = [[] if name in now else pytest.mark.long for name in names]
     return [pytest.param(*row, marks=each, id=name) for row, each, name in zip(rows, marks, names, strict=True)]
+
+
+# Members that differ in what they compute: a perceptron, a distance, a product, exact zeros, a sample, and a window.
+UNLIKE = (
+    "additive-softmax",
+    "euclidean-softmax",
+    "scaled_dot-softmax",
+    "additive-sparsemax",
+    "additive-hard",
+    "additive-local_predictive",
+)

@@ -38,6 +38,7 @@ def test_over_images_they_hold_the_truth_where_images_vary_alone():
     assert all(0.91 <= share <= 0.99 for share in coverage(alike=0.0, by_groups=False).values())
 
 
+@pytest.mark.long
 def test_over_groups_they_hold_it_where_images_vary_together():
     assert all(0.90 <= share <= 0.99 for share in coverage(alike=0.8, by_groups=True).values())
     assert all(share < 0.8 for share in coverage(alike=0.8, by_groups=False).values())

@@ -53,6 +53,7 @@ def test_seeds_end_as_soon_as_all_is_settled(written, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_comparison_whose_time_is_up_is_resumed_to_the_same_end(written, tmp_path):
     strengths = {"additive": lambda seed: 1.0 + 0.1 * (seed % 3)}
     done = written(strengths)
@@ -67,6 +68,7 @@ def test_a_comparison_whose_time_is_up_is_resumed_to_the_same_end(written, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_best_by_validation_is_confirmed_by_fresh_seeds_alone(written, tmp_path):
     done = written({"additive": 1.2, "dot": lambda seed: 3.0 if seed == 0 else 1.0, "cosine": 0.8})
     found = run(tmp_path, ["additive+softmax", "dot+softmax", "cosine+softmax"], choose=1, confirm=4)

@@ -48,6 +48,7 @@ def hillis(model):
     return found, (found.mean / found.error) ** 2, found.error**4 / (found.seed_error**4 / found.seed_df)
 
 
+@pytest.mark.long
 def test_the_areas(models):
     expected = [
         [0.91964573, 0.85877617, 0.90386473, 0.97310789, 0.82979066],

@@ -123,6 +123,7 @@ def test_a_missing_split_is_a_tenth_of_train(numbered, found, read):
     assert found(numbered("usual")) == parts
 
 
+@pytest.mark.long
 def test_two_missing_splits_are_a_fifth_of_train(numbered, found):
     data = numbered("train_only")
     assert data.notes == (
@@ -203,6 +204,7 @@ def test_values_of_masks_need_a_feature_of_masks(numbered):
     )
 
 
+@pytest.mark.long
 def test_masks_whose_values_are_classes(numbered, found, read):
     with pytest.raises(ValueError, match=r"^The masks hold several values\. .* Received: values 1, 2\.$"):
         numbered("trimaps")

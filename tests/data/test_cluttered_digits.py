@@ -47,6 +47,7 @@ def test_what_is_loaded(digits, read):
     assert len(np.unique(np.concatenate(whole), axis=0)) == 80
 
 
+@pytest.mark.long
 def test_options(tmp_path, read):
     dataset = load("cluttered_digits", data_dir=tmp_path, image_size=37, clutter=0, count=67, seed=3)
     assert [dataset.split(split).count for split in SPLITS] == [67, 11, 11]

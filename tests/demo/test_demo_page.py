@@ -116,6 +116,7 @@ class Demo:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_page_as_it_is_used(browser, address, viewer, photo, tmp_path):
     demo = Demo(browser)
     opens(demo, address)

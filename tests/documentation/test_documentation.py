@@ -51,6 +51,7 @@ def run_blocks(pages, folder):
 @needs_tensorflow
 @pytest.mark.slow
 @pytest.mark.apart
+@pytest.mark.long
 def test_python_blocks_of_the_readme_run(tmp_path):
     assert run_blocks(PAGES[:1], tmp_path)[0] == 1
 

@@ -384,8 +384,8 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [400, pytest.param(1400, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("width", [400, 1400])
 def test_pages_fit_and_load_nothing_from_elsewhere(browser, site, address, width):
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}

@@ -116,6 +116,7 @@ def test_a_seed_gives_every_variant_the_same_backbone_and_the_same_order(compare
             assert np.array_equal(images, other_images) == (seed == other_seed)
 
 
+@pytest.mark.long
 def test_only_what_is_missing_is_trained_and_the_figures_are_the_same(compared, copied, trained):
     comparison = copied(("additive+softmax", 1))
     compare(run=comparison.folder, resume=True, verbose=False)

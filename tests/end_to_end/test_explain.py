@@ -172,6 +172,7 @@ def test_measures(finished, photos, tmp_path, capsys):
     assert np.mean(scores) == pytest.approx(summary["maps"]["block3_pool"]["jaccard"]["score"])
 
 
+@pytest.mark.long
 def test_measures_of_files(finished, photos, tmp_path, capsys):
     given = (photos / "photos", "--measure", "--perturbed", "0", "--masks", photos / "masks")
     assert run(finished.folder, *given, "--out", tmp_path, "--maps", "grad_cam@block4_pool") == 0

@@ -88,6 +88,7 @@ def test_a_frozen_backbone_trains_from_its_cache_and_is_joined_again(tuned, weig
 
 
 @pytest.mark.usefixtures("only_training")
+@pytest.mark.long
 def test_the_cache_changes_no_figure(tuned, tmp_path):
     runs = [
         train(tuned(freeze="all", cache_features=kept), tmp_path / f"run-{kept}", verbose=0) for kept in (True, False)

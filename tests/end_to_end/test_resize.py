@@ -72,6 +72,7 @@ def expected(padded, pictures):
     return found
 
 
+@pytest.mark.long
 def test_every_form_predicts_the_same(padded, pictures, expected, tmp_path):
     forms = [padded.folder, padded.model_path, padded.export_path]
     for form in forms:
@@ -87,6 +88,7 @@ def test_an_export_decodes_files_as_the_run_reads_them(padded, pictures, expecte
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.long
 def test_an_onnx_file_alone_knows_it(padded, pictures, expected, tmp_path):
     pytest.importorskip("tf2onnx")
     pytest.importorskip("onnxruntime")
@@ -148,6 +150,7 @@ def test_other_squares_are_refused(form, padded, photos, tmp_path):
         explain(model, data=wrong, out=tmp_path / "out", verbose=0)
 
 
+@pytest.mark.long
 def test_a_keras_file_alone_does_not_tell_it(padded, photos, tmp_path):
     path = shutil.copy(padded.model_path, tmp_path / "lone.keras")
     assert load_predictor(path).resize == "stretch"
@@ -167,6 +170,7 @@ def test_files_are_explained_as_they_were_learned(padded, photos, pictures):
         assert 0 < mask.mean() < 0.5
 
 
+@pytest.mark.long
 def test_other_data_are_explained_and_shown_as_they_were_learned(padded, photos):
     learned = load(photos / "photos", image_size=32, resize="pad").evenly("test", 8)["image"]
     options = parser().parse_args(["explain", str(padded.export_path), "--data", str(photos / "photos")])

@@ -87,6 +87,7 @@ def test_the_figure_of_a_trial_is_that_of_a_run(searched, settings, tmp_path, on
     assert {name: Run(run.folder).history()[0][name] for name in trial.figures} == trial.figures
 
 
+@pytest.mark.long
 def test_a_search_that_was_cut_off_goes_on(searched, settings, tmp_path, fitted, monkeypatch, capsys):
     undisturbed, _ = searched
     fit_run = seams.training_of_a_trial()
@@ -198,6 +199,7 @@ def test_choices_that_fail_are_named_and_stop_nothing(settings, tmp_path, monkey
     assert "failed  general+softmax(temperature=1), block4_pool, 7 units" in printed
 
 
+@pytest.mark.long
 def test_when_every_network_is_too_large(settings, tmp_path):
     with pytest.raises(RuntimeError, match=r"^Every network was too large\. Expected a larger `max_parameters`\. "):
         search(settings, 2, "random", tmp_path / "search", max_parameters=10, verbose=False)

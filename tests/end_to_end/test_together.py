@@ -155,6 +155,7 @@ def test_what_was_cut_off_goes_on_from_its_last_epoch(configs, alone, tmp_path, 
             require_same(run, alone(configs[name]))
 
 
+@pytest.mark.long
 def test_a_run_that_diverges_stops_none_of_the_others(config, configs, alone, tmp_path):
     several = {"good": configs["plain"], "bad": config.with_settings(learning_rate=1e30, warmup_epochs=0.0)}
     good, bad = train_together(list(several.values()), [tmp_path / name for name in several])

@@ -347,6 +347,7 @@ def test_no_measure_of_a_map_bears_the_name_of_a_figure(finished):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
+@pytest.mark.long
 def test_a_map_that_is_a_single_one_is_told_once_and_kept(tiny, tmp_path):
     """With so cold a softmax; the figures of the epochs are those of a run that is not watched."""
     config = tiny(attend=("block4_pool",), score="general", normalize="none", alignment_options={"temperature": 1e-6})

@@ -18,6 +18,7 @@ def _few_calls(monkeypatch):
     seams.calls_of_a_benchmark(monkeypatch, {1: 2, 32: 1})
 
 
+@pytest.mark.long
 def test_every_format_is_measured_beside_keras(colour_model, coloured, tmp_path, capsys):
     images, labels = coloured(12, seed=1)
     labels = np.where(np.arange(12) == 0, (labels + 1) % 3, labels)  # one of twelve is wrong

@@ -60,6 +60,7 @@ def grid(stride):
     return {"rows": axis, "columns": axis}
 
 
+@pytest.mark.long
 def test_the_card_says_what_the_model_is(exported, untrained_run):
     folder, card = exported
     assert json.loads((folder / "card.json").read_text("utf-8")) == json.loads(json.dumps(card))
@@ -94,6 +95,7 @@ def test_the_card_says_what_the_model_is(exported, untrained_run):
     assert is_card(card)
 
 
+@pytest.mark.long
 def test_the_files_are_those_of_the_folder(exported):
     folder, card = exported
     listed = [file for form in card["formats"].values() for file in form["files"]]
@@ -156,11 +158,13 @@ def check_tables(text):
     return found
 
 
+@pytest.mark.long
 def test_the_tables_are_whole(exported):
     found = check_tables((exported[0] / "card.md").read_text("utf-8"))
     assert len(found) == 7  # the model, its result, its settings, its files, its endpoints, the comparison, its maps
 
 
+@pytest.mark.long
 def test_the_card_says_how_far_the_maps_are(exported):
     folder, card = exported
     for form in card["formats"].values():
@@ -246,6 +250,7 @@ def test_attention_is_told(tiny_model, card_text):
 # The licence of the images, from the data to the card.
 
 
+@pytest.mark.long
 def test_the_licence_of_a_folder_reaches_the_card(exported):
     folder, card = exported
     assert card["data"]["licence"] == "see LICENSE.txt"

@@ -53,6 +53,7 @@ def every_baseline():
     return keras.Model(images, keras.layers.Dense(3, name="logits")(keras.layers.Concatenate()(vectors)))
 
 
+@pytest.mark.long
 def test_every_format_holds_every_baseline(tmp_path):
     keras.utils.set_random_seed(1)
     card = export_model(every_baseline(), tmp_path / "out", ["a", "b", "c"], FORMATS, images=IMAGES)

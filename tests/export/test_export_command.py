@@ -123,6 +123,7 @@ def test_a_run_without_its_model(untrained_run, inside, capsys):
     assert [path.name for path in inside.iterdir()] == ["run"]
 
 
+@pytest.mark.long
 def test_a_folder_that_holds_something_else_stays(untrained_run, inside, capsys):
     (inside / "out").mkdir()
     (inside / "out" / "thesis.txt").write_text("years of work")
@@ -143,6 +144,7 @@ def test_a_folder_below_a_file_and_none_at_all(untrained_run, inside, capsys):
     assert {path.name for path in inside.iterdir()} == {"file", "link"}
 
 
+@pytest.mark.long
 def test_an_export_into_its_own_run_is_refused(untrained_run, inside, capsys):
     before = sorted(path.name for path in untrained_run.folder.iterdir())
     assert "holds something other than an export" in said(capsys, untrained_run.folder, "--out", untrained_run.folder)

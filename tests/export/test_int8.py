@@ -45,6 +45,7 @@ def exported(colour_model, coloured, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", FORMS)
+@pytest.mark.long
 def test_a_file_in_8_bits_answers_as_the_model_does(name, exported, colour_model, coloured):
     folder, card = exported
     images, labels = coloured(12, seed=3)
@@ -64,6 +65,7 @@ def test_a_file_in_8_bits_answers_as_the_model_does(name, exported, colour_model
     assert is_card(card)
 
 
+@pytest.mark.long
 def test_the_card_says_what_is_in_8_bits(exported):
     text, (_, card) = (exported[0] / "card.md").read_text("utf-8"), exported
     for title, name in (("ONNX", "onnx"), ("LiteRT", "litert"), ("OpenVINO", "openvino")):
@@ -119,6 +121,7 @@ def test_litert_rounds_nothing_outside_the_part(parts):
     ("name", "rounded", "convolution", "product"),
     [("onnx", rounded_in_onnx, "Conv", "MatMul"), ("litert", rounded_in_litert, "CONV_2D", "FULLY_CONNECTED")],
 )
+@pytest.mark.long
 def test_a_part_of_the_network_can_stay_in_float(name, rounded, convolution, product, parts):
     files = parts(name)
     assert rounded(files["all"], convolution) == [True] * 5
@@ -129,6 +132,7 @@ def test_a_part_of_the_network_can_stay_in_float(name, rounded, convolution, pro
     assert not any(rounded(files["convolutions but the first"], product))
 
 
+@pytest.mark.long
 def test_weights_have_a_scale_for_each_channel(parts):
     model = onnx.load(str(parts("onnx")["convolutions"]))
     onnx.checker.check_model(model, full_check=True)
@@ -142,6 +146,7 @@ def test_weights_have_a_scale_for_each_channel(parts):
 
 
 @pytest.mark.parametrize("name", some_now(FORMS, "onnx"))
+@pytest.mark.long
 def test_parts_are_tried_until_one_passes(name, colour_model, coloured, tmp_path, monkeypatch):
     verify, asked = seams.verification_of_an_export(), []
 
@@ -197,6 +202,7 @@ def test_a_wrong_calibration_is_refused_unless_it_is_forced(colour_model, colour
     assert "**It was written although the comparison refuses it:**" in (tmp_path / "out" / "card.md").read_text("utf-8")
 
 
+@pytest.mark.long
 def test_lost_accuracy_is_told_in_three_parts(colour_model, coloured, tmp_path, monkeypatch):
     """Labels of a few images with which the rounded model agrees less than the model in float."""
     seams.least_share_of_the_same_class(monkeypatch, 0.0)

@@ -87,6 +87,7 @@ def test_the_snippet_of_the_card_runs(exported):
     assert done.stdout.split()[0] in NAMES
 
 
+@pytest.mark.long
 def test_half_precision_halves_the_weights(exported, colour_model, coloured, tmp_path):
     card = export_model(colour_model, tmp_path, NAMES, "openvino", quantize="float16", images=coloured(6)[0])
     sizes = [
@@ -96,6 +97,7 @@ def test_half_precision_halves_the_weights(exported, colour_model, coloured, tmp
     assert sizes[0] / sizes[1] == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.long
 def test_a_model_that_disagrees_in_its_default_precision_is_refused(colour_model, coloured, tmp_path, monkeypatch):
     verify = seams.verification_of_an_export()
 

@@ -40,7 +40,7 @@ def folder(model, images, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=["float16", "dynamic"])
+@pytest.fixture(scope="module", params=some_now(["float16", "dynamic"], "dynamic"))
 def quantized(request, model, images, tmp_path_factory):
     """The quantization of an export, and its folder."""
     folder = tmp_path_factory.mktemp("exports") / request.param
@@ -198,11 +198,13 @@ def test_a_file_that_disagrees_is_refused(name, refused, monkeypatch):
     assert message.endswith("Nothing was written.")
 
 
+@pytest.mark.long
 def test_a_quantized_file_that_disagrees_is_refused(refused, monkeypatch):
     seams.tolerance_of(monkeypatch, "float16", 0.0)
     assert refused(RuntimeError, "onnx", quantize="float16").startswith("onnx float16 is refused.")
 
 
+@pytest.mark.long
 def test_a_quantized_file_that_predicts_others_is_refused(refused, monkeypatch):
     seams.least_share_of_the_same_class(monkeypatch, 1.1)
     assert "predicts different classes" in refused(RuntimeError, "litert", quantize="dynamic")
@@ -392,6 +394,7 @@ def test_maps_inside_models_leave_in_every_format(kind, tmp_path):
         "Conv2D-3",
     ),
 )
+@pytest.mark.long
 def test_convolutions_of_groups_leave(layer, groups, tmp_path):
     """Keras compiles them with XLA, whose functions ONNX and LiteRT do not have."""
     options = {"groups": groups, "filters": 12} if groups else {"filters": 12} if layer == "SeparableConv2D" else {}

@@ -57,7 +57,7 @@ def _exported(kind, tiny_model, tmp_path_factory):
     return model, tf.saved_model.load(str(folder)), folder
 
 
-@pytest.fixture(scope="module", params=some_now(MODELS, "plain", "classes", "heads"))
+@pytest.fixture(scope="module", params=some_now(MODELS, "plain", "heads"))
 def exported(request, tiny_model, tmp_path_factory):
     if request.param == "plain":
         return request.getfixturevalue("plain")
@@ -207,6 +207,7 @@ class Other(SavedModelRuntime):
 
 
 @pytest.mark.parametrize(("runtime", "message"), [(Spoiled, "Received: nan"), (Other, "gives different outputs")])
+@pytest.mark.long
 def test_nan_and_other_shapes_are_told_from_agreement(plain, images, runtime, message):
     model, _, folder = plain
     graph = job.InferenceGraph(model, NAMES)
@@ -223,6 +224,7 @@ CHANGED_MAPS = {
 
 
 @pytest.mark.parametrize("change", some_now(CHANGED_MAPS, "moved by one position"))
+@pytest.mark.long
 def test_maps_that_show_something_else_are_refused_however_small_their_weights_are(plain, images, change):
     model, _, folder = plain
     changed, message = CHANGED_MAPS[change]

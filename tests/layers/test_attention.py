@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import UNLIKE, some_now
 from keras import ops
 from members import STAR, STAR_WITHOUT_PLACE, WITHOUT_SAMPLING
 from seams import assert_three_parts
@@ -32,6 +33,7 @@ MASKS = {
 }
 
 every_member = pytest.mark.parametrize(("score", "alignment"), STAR, ids=["-".join(pair) for pair in STAR])
+unlike_members = pytest.mark.parametrize(("score", "alignment"), some_now(STAR, *UNLIKE))
 every_member_without_place = pytest.mark.parametrize(
     ("score", "alignment"), STAR_WITHOUT_PLACE, ids=["-".join(pair) for pair in STAR_WITHOUT_PLACE]
 )
@@ -151,7 +153,7 @@ def embedded():
     return embedding, words, others
 
 
-@every_member
+@unlike_members
 def test_implicit_masks_are_those_given_by_hand(score, alignment, embedded):
     embedding, words, others = embedded
     layer = make(score, alignment)
@@ -255,7 +257,7 @@ def test_masks_may_be_positional_in_a_symbolic_call_too(inputs):
 
 
 @pytest.mark.parametrize(("policy", "digit"), [("mixed_float16", 2**-8), ("mixed_bfloat16", 2**-5)])
-@every_member
+@unlike_members
 def test_half_precision(score, alignment, policy, digit, inputs):
     exact = make(score, alignment)(*inputs, return_attention_scores=True)
     layer = make(score, alignment, dtype=policy)
@@ -298,7 +300,7 @@ def test_the_dtype_of_the_layer_is_that_of_what_it_makes(score, alignment):
 
 
 @pytest.mark.portable
-@every_member
+@unlike_members
 def test_reload_gives_the_same_outputs(score, alignment, inputs, reload):
     layer = make(score, alignment, dropout=0.3, seed=5)
     layer.alignment.is_rewarded = True

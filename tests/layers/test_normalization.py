@@ -79,6 +79,7 @@ def test_the_scale_of_the_features_goes(score, query, features):
     np.testing.assert_allclose(map_of(layer, 100 * query, 1000 * features), expected, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.long
 def test_statistics_of_batches_are_kept_for_later(query, features):
     layer = SpatialAttention("scaled_dot", units=UNITS, normalize="batch")
     for _ in range(200):

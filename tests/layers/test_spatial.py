@@ -5,7 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from cases import some_now
+from cases import UNLIKE, some_now
 from keras import ops
 from members import STAR, WITHOUT_SAMPLING
 from seams import assert_three_parts
@@ -16,6 +16,7 @@ BATCH, HEIGHT, WIDTH, CHANNELS = 2, 7, 5, 11
 QUERY_HEIGHT, QUERY_WIDTH, QUERY_DIMENSION, UNITS = 3, 2, 13, 17
 
 every_member = pytest.mark.parametrize(("score", "alignment"), STAR, ids=["-".join(pair) for pair in STAR])
+unlike_members = pytest.mark.parametrize(("score", "alignment"), some_now(STAR, *UNLIKE))
 every_score = pytest.mark.parametrize("score", list(SCORES))
 every_alignment = pytest.mark.parametrize("alignment", list(ALIGNMENTS))
 every_query = pytest.mark.parametrize("asked_by", ["vector", "map"])
@@ -182,7 +183,7 @@ def test_every_weight_gets_a_gradient(score, alignment, asked_by, features, quer
 
 
 @maps_now
-@every_member
+@unlike_members
 def test_reload_gives_the_same_outputs(score, alignment, asked_by, features, queries, reload):
     inputs = [queries[asked_by], features]
     tensors = [keras.Input(array.shape[1:]) for array in inputs]
@@ -213,7 +214,7 @@ def test_a_symbolic_call_promises_what_an_eager_one_gives(score, alignment, aske
 
 @pytest.mark.parametrize(("policy", "digit"), [("mixed_float16", 2**-8), ("mixed_bfloat16", 2**-3)])
 @maps_now
-@every_member
+@unlike_members
 def test_half_precision(score, alignment, asked_by, policy, digit, features, queries):
     query = queries[asked_by]
     exact = build(SpatialAttention(score, alignment, units=UNITS), query, features)

@@ -48,6 +48,7 @@ def test_sequences_of_any_length(score, alignment, rng):
 
 
 @some_members
+@pytest.mark.long
 def test_maps_of_any_size(score, alignment, rng):
     query, features = keras.Input((4,)), keras.Input((None, None, 4))
     attention = SpatialAttention(score, alignment, map_regularizer=list(MAP_REGULARIZERS))

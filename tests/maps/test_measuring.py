@@ -238,6 +238,7 @@ def test_random_weights_come_from_the_seed_alone(report, model, arrays):
     np.testing.assert_allclose(other.values["entropy/conv1"], report.values["entropy/conv1"], rtol=1e-6)
 
 
+@pytest.mark.long
 def test_a_model_with_the_random_weights_agrees_with_itself(model, arrays):
     untrained = measuring._with_random_weights(model, 4)
     found = measure(untrained, [part[:6] for part in arrays[:2]], perturbed=0, seed=4)
@@ -245,6 +246,7 @@ def test_a_model_with_the_random_weights_agrees_with_itself(model, arrays):
         assert found.values[f"random_weights/{name}"] == pytest.approx(np.ones(6))
 
 
+@pytest.mark.long
 def test_a_data_set(model, arrays):
     data = load(arrays, split_seed=1)
     found = measure(model, data, split="validation", perturbed=0)

@@ -204,6 +204,7 @@ def test_a_grid_must_fit_its_maps():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exports need TensorFlow")
+@pytest.mark.long
 def test_exports_say_where_their_maps_lie(model, images, tmp_path):
     from keras_attention.export import export_model, read_card
     from keras_attention.prediction import load_predictor

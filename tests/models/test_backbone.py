@@ -34,6 +34,7 @@ BACKBONES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", some_now(BACKBONES, "resnet50"))
+@pytest.mark.long
 def test_keras_applications(name, rng):
     make, attend, query = BACKBONES[name]
     backbone = make(weights=None, include_top=False, input_shape=(64, 64, 3))

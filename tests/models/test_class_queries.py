@@ -106,6 +106,7 @@ def test_regularized_maps_add_to_the_loss_after_a_reload_too(images, reload):
 
 
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="compiles for seconds elsewhere")
+@pytest.mark.long
 def test_fit_lowers_the_entropy_that_it_is_told_to_lower(images, labels):
     model = classifier(("conv2",), map_regularizer=MapEntropy(10.0), activation="sigmoid")
     model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from cases import some_now
+from cases import UNLIKE, some_now
 from keras import layers, ops
 from seams import assert_three_parts
 
@@ -20,6 +20,7 @@ if keras.backend.backend() != "tensorflow":  # where every layer on its own comp
     STAR = [("additive", "softmax"), ("cosine", "entmax"), ("general", "local_predictive")]
 STAR_NOW = "-".join(STAR[-1])  # one of those, for every change
 every_member = pytest.mark.parametrize(("score", "alignment"), STAR, ids=["-".join(pair) for pair in STAR])
+unlike_members = pytest.mark.parametrize(("score", "alignment"), some_now(STAR, *UNLIKE))
 
 
 def numpy(tensor):
@@ -131,7 +132,7 @@ def test_the_query_is_a_map_or_its_average(pool_query, score, rng):
 
 
 @pytest.mark.portable
-@every_member
+@unlike_members
 def test_another_backbone_and_its_maps_after_a_reload(score, alignment, rng, reload):
     model = attention_classifier(
         small_network(),

@@ -109,6 +109,7 @@ def unmoved(alignment):
 
 
 @pytest.mark.parametrize(("score", "alignment"), PAIRS)
+@pytest.mark.long
 def test_every_weight_moves(score, alignment):
     certain = CERTAIN.get((score, alignment))
     assert [path for path in unmoved(alignment)[score] if path.split("/")[-1] != certain] == []

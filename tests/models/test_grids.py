@@ -77,6 +77,7 @@ def test_the_positions_of_poolings_start_at_the_edge_and_keep_their_stride(side,
 
 
 @pytest.mark.parametrize("side", range(32, 65))
+@pytest.mark.long
 def test_every_size_has_maps_whose_grids_fit(side):
     model = attention_classifier(VGG16BN((side, side, 3), width=0.05), 2, units=4)
     shapes = {name: tuple(layer.output[1].shape[1:]) for name, layer in _attention(model).items()}

@@ -94,11 +94,7 @@ def test_what_is_listed(kind):
     some_now(
         [(kind, name) for kind in MODELS for name in LISTED[kind]],
         *(
-            "functional-sum",
             "functional-network",
-            "tutorial-change",
-            "tutorial-third",
-            "deep-relu",
             "towers-right/norm",
         ),
     ),

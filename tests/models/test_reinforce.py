@@ -108,6 +108,7 @@ def test_weights_of_examples_weigh_their_rewards():
 
 
 @pytest.mark.parametrize("form", ["list", "dict"])
+@pytest.mark.long
 def test_several_outputs_with_weights_of_their_own(form, rng):
     (query, value, key), labels, _ = problem(rng)
     context = Attention("general", HardAlignment("reinforce", seed=1), name="attention")

@@ -208,6 +208,7 @@ def test_fit_by_the_names_of_the_outputs(alignment, data):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_one_attended_layer_alone(data):
     images, labels, masks = data
     supervised = compiled(classifier("sigmoid"), attend=("conv1",))
@@ -258,6 +259,7 @@ def test_which_losses_and_for_whom():
         mask_losses(plain)
 
 
+@pytest.mark.long
 def test_masks_whose_size_is_not_known_before_they_come(data):
     if keras.backend.backend() != "tensorflow":
         pytest.skip("the other backends know every size")

@@ -112,6 +112,7 @@ def test_the_keras_model_gives_maps_that_differ(expected):
 @pytest.mark.parametrize(
     "formats", [("savedmodel", "onnx", "litert"), ("savedmodel",), ("onnx",), ("litert",)], ids=str
 )
+@pytest.mark.long
 def test_a_folder_of_any_formats(formats, folder, expected):
     check(load_predictor(only(folder, *formats)), expected)
 

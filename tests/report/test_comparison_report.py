@@ -171,6 +171,7 @@ def test_tables_of_the_markdown_have_rows_of_one_length(report):
         assert len(lines) >= 2 + 4
 
 
+@pytest.mark.long
 def test_without_costs_there_is_no_section_of_them(report):
     comparison, summary = report()
     assert "<h2>Cost</h2>" in comparison.report_path.read_text()
@@ -183,6 +184,7 @@ def test_without_costs_there_is_no_section_of_them(report):
     assert "## Cost" not in (comparison.folder / "report.md").read_text()
 
 
+@pytest.mark.long
 def test_without_masks_one_seed_and_no_command(report):
     comparison, _ = report(seeds=1, with_masks=False, command=None)
     page = "".join(Page(comparison.report_path.read_text()).text)
