@@ -202,6 +202,11 @@ serving_of_the_page = Seam("demo.serving.served")
 most_pixels_of_a_view = Seam("demo.viewing.MOST_PIXELS")
 
 
+# ---- a look at the data ----
+
+most_candidates_of_near_duplicates = Seam("inspection.near_duplicates.MOST_CANDIDATES")
+shortcuts_of_a_look = Seam("inspection.job.find_shortcuts")
+
 # ---- messages ----
 
 

@@ -15,6 +15,7 @@ import warnings
 from keras_attention import __version__
 from keras_attention.arguments import one_line
 from keras_attention.cli import (
+    check,
     compare,
     demo,
     evaluate,
@@ -31,7 +32,7 @@ from keras_attention.plugins import VARIABLE, find_plugins, load_plugins
 from keras_attention.quiet import import_tensorflow
 from keras_attention.text import shown
 
-COMMANDS = (train, compare, search, predict, evaluate, explain, demo, export, models, listing)
+COMMANDS = (check, train, compare, search, predict, evaluate, explain, demo, export, models, listing)
 DEBUG = "KERAS_ATTENTION_DEBUG"
 
 

@@ -15,7 +15,7 @@ from keras_attention.data.tables import Manifest
 from keras_attention.data.two_digits import digit_pairs
 from keras_attention.members import SPLITS
 from keras_attention.patterns import PATTERN, RESIZES
-from keras_attention.sources import EMBEDDED, is_table, require_source
+from keras_attention.sources import EMBEDDED, TABLES, is_table, require_source
 
 __all__ = ["ImageDataset", "Split", "digit_pairs", "load"]
 
@@ -122,18 +122,15 @@ def load(
         raise invalid(f"{source} takes no options.", "no options", ", ".join(options))
     if kind == TFDS:
         return load_tfds(str(source), image_size, data_dir, mask_values, label, resize)
-    column = None
-    if kind == TABLE and group is not None and not str(group).startswith(PATTERN):
-        column, group = group, None
     return ImageFiles(
-        layout=_layout(kind, source, images, columns or {}, zeros, column, str(masks) == BESIDE),
+        layout=layout_of(source, masks, group, images, columns, zeros),
         image_size=image_size,
         masks=masks,
         split_seed=split_seed,
         mask_values=mask_values,
         only=only,
         allow_duplicates=allow_duplicates,
-        group=group,
+        group=None if _is_column(kind, group) else group,
         remembered=remembered,
         resize=resize,
         fold=fold,
@@ -157,7 +154,32 @@ def _refuse(given, kind, kinds, expected, received):
             raise invalid(f"`{name}` needs {expected}.", f"{expected} as the source", received)
 
 
-def _layout(kind, source, images, columns, zeros, group, beside):
+def layout_of(source, masks=None, group=None, images=None, columns=None, zeros=None, crossing=False):
+    """The `Layout` of a folder or a table of images, with arguments as those of `load`; no image is read.
+
+    With `crossing`, a group of a table may lie in two splits that it gives.
+
+    Raises:
+        ValueError: another source, or one whose content does not fit.
+    """
+    kind = _kind_of(source)
+    if kind not in (FOLDER, TABLE):
+        expected = f"the path of a folder, or of a table: {', '.join(TABLES)}"
+        raise invalid("`data` must be a folder or a table of images that exists.", expected, f"data={source!r}")
+    _refuse({"images": images, "columns": columns or None, "zeros": zeros}, kind, (TABLE,), "a table of images", source)
     if kind == FOLDER:
         return read_layout(source)
-    return Manifest(path=source, images=images, columns=columns, zeros=zeros, group=group, beside=beside).layout()
+    column = group if _is_column(kind, group) else None
+    about = {
+        "images": images,
+        "columns": columns or {},
+        "zeros": zeros,
+        "beside": str(masks) == BESIDE,
+        "crossing": crossing,
+    }
+    return Manifest(path=source, group=column, **about).layout()
+
+
+def _is_column(kind, group):
+    """Whether what groups images is the name of a column."""
+    return kind == TABLE and group is not None and not str(group).startswith(PATTERN)

@@ -35,6 +35,7 @@ class Manifest:
         zeros: what rows without a 1 are, as in `read_labels`.
         group: the column of the groups, if it is named here; `None` for that of its role.
         beside: whether to look for masks beside the images.
+        crossing: whether a group may lie in two splits, as where that is told later.
     """
 
     path: pathlib.Path
@@ -43,6 +44,7 @@ class Manifest:
     zeros: str | None = None
     group: str | None = None
     beside: bool = False
+    crossing: bool = False
 
     @property
     def folder(self):
@@ -67,7 +69,7 @@ class Manifest:
         _require_one_label(table, labels)
         splits = _splits(table, columns.split)
         root, paths = _rooted(self.folder, Places(self.folder).find(table, columns.image))
-        groups = None if columns.group is None else _groups(table, columns.group, splits)
+        groups = None if columns.group is None else _groups(table, columns.group, splits, self.crossing)
         files = collections.defaultdict(list)
         for path, split, label in zip(paths, splits, labels.of_row.argmax(axis=1).tolist(), strict=True):
             files[split].append((path, label))
@@ -133,8 +135,8 @@ def _splits(table, column):
     return splits
 
 
-def _groups(table, column, splits):
-    """The group of each row; none may be in two splits that the table gives."""
+def _groups(table, column, splits, crossing):
+    """The group of each row; none may be in two splits that the table gives, unless they may cross."""
     groups, seen = table.columns[column], {}
     for row, (group, split) in enumerate(zip(groups, splits, strict=True)):
         if not group:
@@ -142,7 +144,7 @@ def _groups(table, column, splits):
             what = f"{count} no group, the first {table.place(row)}."
             raise invalid(what, f"a value in the column {shown(column)} of each row", "''")
         before, first = seen.setdefault(group, (split, row))
-        if before != split:
+        if before != split and not crossing:
             lines = f"lines {table.lines[first]:,} and {table.lines[row]:,}"
             what = f"The group {shown(group)!r} lies in two splits, in {lines}."
             raise invalid(what, "each group in one split, or `columns` with group=none", f"{before} and {split}")
