@@ -17,6 +17,7 @@ MODELS = "a run folder, an exported folder, or a .keras, .onnx, .tflite or .xml 
 TUNERS = ("random", "grid", "hyperband", "bayesian")
 BACKENDS = ("processes", "dask")  # where the runs of a comparison take place
 UNTIL = ("settled",)  # until when seeds are added
+BETWEEN = "/"  # between the names of alignments of which each has a part of the heads
 PICTURE_FORMATS = ("png", "svg")  # formats of galleries
 # Family → the module of its registry, and its name there.
 REGISTRIES = {
@@ -27,6 +28,18 @@ REGISTRIES = {
     "map_regularizer": ("layers", "MAP_REGULARIZERS"),
     "backbone": ("models", "BACKBONES"),
 }
+
+
+def parts_of(name):
+    """The names in one that joins several by `/`, such as those of alignments of which each has a part of the heads.
+
+    Example:
+
+    >>> from keras_attention.members import parts_of
+    >>> parts_of("softmax/sigmoid"), parts_of("softmax")
+    (('softmax', 'sigmoid'), ('softmax',))
+    """
+    return tuple(name.split(BETWEEN))
 
 
 def members(family):

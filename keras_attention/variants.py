@@ -8,7 +8,7 @@ from keras_attention.config import DEFAULT_BACKBONE, UNIFORM
 from keras_attention.config.checks import CUSTOM
 from keras_attention.config.data_settings import OF_THE_IMAGES
 from keras_attention.config.rules import AVERAGE, OPTIONS_OF
-from keras_attention.members import members
+from keras_attention.members import members, parts_of
 
 # Name → the settings of the control. Differences are taken to two references: the plain network, and the multi-scale
 # head without attention, which separates the gain from attention from the gain from more feature maps.
@@ -64,7 +64,10 @@ class Variant:
     settings: dict
 
     def __post_init__(self):
-        if not isinstance(self.name, str) or not self.name.strip(".") or set(self.name) & set("/\\\0"):
+        # Alignments that share the heads are joined by a slash, which folders have no use for; see `Comparison.run`.
+        alignment = self.settings.get("alignment") if isinstance(self.settings, dict) else None
+        without = self.name.replace(alignment, "") if isinstance(self.name, str) and alignment else self.name
+        if not isinstance(self.name, str) or not self.name.strip(".") or set(without) & set("/\\\0"):
             raise invalid(
                 "The name of a variant must be usable for a folder.", "a text without / or \\", f"name={self.name!r}"
             )
@@ -192,7 +195,7 @@ def _pair(name, kind, argument):
         several = FAMILIES if argument == "variants" else ()
         choices = [*CONTROLS, *baselines(), *several, *pairs, "<score>+<alignment>", "<score>+<alignment>@<layer>"]
         raise unknown("variant", name, choices, argument)
-    for family, part in (("score", score), ("alignment", alignment)):
+    for family, part in (("score", score), *(("alignment", each) for each in parts_of(alignment))):
         if part not in members(family):
             raise unknown(f"{family} in the variant {name!r}:", part, members(family), argument, CUSTOM)
     return {"score": score, "alignment": alignment}

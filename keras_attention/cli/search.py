@@ -15,7 +15,7 @@ from keras_attention.cli.settings import (
 )
 from keras_attention.cli.train import summary
 from keras_attention.config.checks import plain_value
-from keras_attention.members import TUNERS, members
+from keras_attention.members import TUNERS, members, parts_of
 from keras_attention.plugins import program
 from keras_attention.sources import EMBEDDED, require_source
 
@@ -167,7 +167,8 @@ def _require_value(config, name, value):
     settings = {}
     if name in ("score", "alignment"):
         known = without_attention() if name == "score" else {}
-        settings = {**known.get(value, {name: value}), f"{name}_options": {}}
+        heads = {"num_heads": len(parts_of(str(value)))} if name == "alignment" else {}
+        settings = {**known.get(value, {name: value}), f"{name}_options": {}, **heads}
     elif name == "attend":
         settings = {name: tuple(str(value).split("+"))}
     try:

@@ -11,6 +11,7 @@ from keras_attention.comparison.looks import level_of_look
 from keras_attention.comparison.plan import Plan
 from keras_attention.comparison.verdicts import DECIDED
 from keras_attention.files import read_arrays, read_json, write_arrays, write_json
+from keras_attention.members import BETWEEN
 from keras_attention.runs import Run, WorkFolder
 
 
@@ -56,7 +57,7 @@ class Comparison(ReportedFolder):
 
     def run(self, variant, seed):
         """The `Run` of a variant, given by name, and a seed."""
-        return Run(self.folder / "runs" / variant / f"seed-{seed}")
+        return Run(self.folder / "runs" / _plain(variant) / f"seed-{seed}")
 
     @property
     def looks(self):
@@ -100,7 +101,7 @@ class Comparison(ReportedFolder):
         """Marks finished runs that cannot be read as unfinished, so that they run again; returns their names."""
         damaged = []
         for variant in plan.variants:
-            for folder in sorted((self.folder / "runs" / variant.name).glob("seed-*/")):
+            for folder in sorted((self.folder / "runs" / _plain(variant.name)).glob("seed-*/")):
                 run, seed = Run(folder), folder.name.removeprefix("seed-")
                 try:
                     _ = run.finished and (run.metrics, run.arrays())
@@ -119,12 +120,17 @@ class Comparison(ReportedFolder):
 
     def save_cost(self, variant, cost):
         """Saves the cost of a variant."""
-        write_json(self.folder / "costs" / f"{variant}.json", cost)
+        write_json(self.folder / "costs" / f"{_plain(variant)}.json", cost)
 
     def cost(self, variant):
         """The cost of a variant; `None` if it was not measured."""
-        path = self.folder / "costs" / f"{variant}.json"
+        path = self.folder / "costs" / f"{_plain(variant)}.json"
         return read_json(path) if path.is_file() else None
+
+
+def _plain(variant):
+    """The name of a variant as that of a folder: alignments that share the heads are joined by a hyphen."""
+    return variant.replace(BETWEEN, "-")
 
 
 def decided(summary):

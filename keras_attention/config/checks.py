@@ -19,7 +19,7 @@ from keras_attention.arguments import (
     require_truth,
     unknown,
 )
-from keras_attention.members import members
+from keras_attention.members import members, parts_of
 from keras_attention.patterns import COLUMN_ROLES
 
 NONE = "none"  # on the command line
@@ -165,16 +165,20 @@ class MemberOf(Check):
         family: the family, as in `keras_attention.members`.
         also: further names.
         optional: whether it may be `None`, which is `none` on the command line.
+        several: whether it may be several names, joined by `/`.
     """
 
     family: str
     also: tuple = ()
     optional: bool = False
+    several: bool = False
 
     def __call__(self, name, value):
         if value is None and self.optional:
             return None
-        return require_choice(name, value, (*members(self.family), *self.also), CUSTOM)
+        for part in parts_of(value) if self.several and isinstance(value, str) else [value]:
+            require_choice(name, part, (*members(self.family), *self.also), CUSTOM)
+        return value
 
     def parse(self, text):
         return None if self.optional and text == NONE else text

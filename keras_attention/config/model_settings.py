@@ -37,7 +37,12 @@ class ModelSettings:
         "uniform gives each of n positions the weight 1/n",
         "NAME",
     )
-    alignment: str = setting("softmax", MemberOf("alignment"), "alignment, see `keras-attention list`", "NAME")
+    alignment: str = setting(
+        "softmax",
+        MemberOf("alignment", several=True),
+        "alignment, see `keras-attention list`; softmax/sigmoid gives a half of the heads each",
+        "NAME",
+    )
     score_options: dict = setting(
         {},
         Options(what="option of the score"),

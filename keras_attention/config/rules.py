@@ -1,7 +1,7 @@
 """Rules between settings: which setting needs another, and which would have no effect. Each rule is a row."""
 
 from keras_attention.arguments import invalid, require_integer, require_option, unknown
-from keras_attention.members import members
+from keras_attention.members import members, parts_of
 
 WHOLE_BACKBONE = "all"
 UNIFORM = "uniform"  # the control that gives every position the same weight
@@ -33,9 +33,13 @@ def _network(config):
     beside, nothing = pools and config.score is not None, not config.attend
     attends = "at least one layer in `attend`"
     frozen = gates and nothing and bool(config.freeze)
+    several = len(parts_of(config.alignment))
+    unlike, both = config.attends and config.num_heads % several, several > 1 and bool(config.alignment_options)
     no_pooling, no_gate = config.pooling_options and not pools, config.feature_gate_options and not gates
     return (
         (no_score, "score_options", "The controls have no score options.", "another `score`"),
+        (unlike, "num_heads", "Each of several alignments needs as many heads.", f"a multiple of {several}"),
+        (both, "alignment_options", "Several alignments take no options.", "no options, or a single `alignment`"),
         (beside, "pooling", "A pooling takes the place of attention.", "`score=None`"),
         (pools and nothing, "pooling", "A pooling needs attended layers.", attends),
         (frozen, "feature_gate", "A frozen backbone leaves only attended features to gate.", attends),

@@ -11,7 +11,7 @@ from keras_attention.config.rules import AVERAGE, DISAGREEMENT, POOL, WHOLE_BACK
 from keras_attention.config.setting import settings_of, with_arguments
 from keras_attention.config.training_settings import TrainingSettings
 from keras_attention.config.weight_settings import WeightSettings
-from keras_attention.members import loaded, members
+from keras_attention.members import BETWEEN, loaded, members
 from keras_attention.seeding import kept
 
 # The names of settings and regularizers in older files → their names today.
@@ -124,7 +124,7 @@ class TrainConfig(TrainingSettings, WeightSettings, ModelSettings, DataSettings)
     @property
     def name(self):
         """A short name for a run: data, backbone unless it is the default, score and alignment."""
-        return f"{self.subject}-{self.kind.replace('+', '-')}"
+        return f"{self.subject}-{self.kind.replace('+', '-').replace(BETWEEN, '-')}"
 
     def to_dict(self):
         """The settings as plain data, as JSON holds them."""

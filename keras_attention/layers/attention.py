@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.arguments import invalid, require_number, require_truth
-from keras_attention.layers.alignment import ALIGNMENTS
+from keras_attention.layers.alignment import ALIGNMENTS, PerHead
 from keras_attention.layers.heads import Heads
 from keras_attention.layers.masks import check_masks, join_masks
 from keras_attention.layers.score import SCORES
@@ -24,7 +24,8 @@ class Attention(keras.layers.Layer):
 
     Args:
         score: a name in `SCORES`, a score layer, or its config.
-        alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
+        alignment: a name in `ALIGNMENTS`, an alignment layer, or its config; or a list of several, such as
+            `["softmax", "sigmoid"]` or `"softmax/sigmoid"`, of which each has a part of the heads.
         dropout: share of the weights dropped in training, at least 0 and below 1.
         seed: seed of the dropout, and of an alignment that samples if it is given by its name or class.
         num_heads: number of heads h, at least 1; `None` projects nothing.
@@ -84,12 +85,17 @@ class Attention(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.score = SCORES.get(score, dtype=self.dtype_policy.name)
-        self.alignment = ALIGNMENTS.get(alignment, dtype=self.dtype_policy.name, seed=another_seed(seed))
+        head_axis = -4 if feature_wise else -3
+        options = {"dtype": self.dtype_policy.name, "seed": another_seed(seed), "head_axis": head_axis}
+        self.alignment = ALIGNMENTS.get(alignment, **options)
         self.dropout = require_number("dropout", dropout, at_least=0, below=1)
         self.seed = seed
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
         self.num_heads, self.key_dim, self.value_dim, self.use_bias = num_heads, key_dim, value_dim, use_bias
         self.heads = self._make_heads()
+        if self.heads is None and isinstance(self.alignment, PerHead):
+            name = ALIGNMENTS.name_of(self.alignment)
+            raise invalid("Several alignments need heads.", "`num_heads`", f"alignment={name!r}, num_heads=None")
         self.feature_wise = require_truth("feature_wise", feature_wise)
         if feature_wise and not hasattr(self.score, "units"):
             raise invalid(
@@ -130,7 +136,8 @@ class Attention(keras.layers.Layer):
             self.score.build(query_shape, key_shape)
         self.head_scores = self._make_head_scores(query_shape, key_shape)
         if not self.alignment.built:
-            self.alignment.build((*query_shape[:-1], key_shape[-2]), query_shape)
+            features = [self.score.features] if self.feature_wise else []
+            self.alignment.build((*query_shape[:-2], *features, query_shape[-2], key_shape[-2]), query_shape)
 
     def _set_features(self, count):
         if self.score.features is None:
@@ -175,7 +182,7 @@ class Attention(keras.layers.Layer):
         weights = self.alignment(
             scores, mask=mask, training=training, grid=grid, query=alignment_query, finite=self.score.finite
         )
-        shares = mean_shares(weights, mask) if self.alignment.averages else weights
+        shares = self.alignment.shares(weights, mask)
         dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
         context = self._context(dropped, value)
         if not return_attention_scores:
@@ -254,18 +261,6 @@ def another_seed(seed):
     always be dropped, or never.
     """
     return seed if seed is None else (seed + 1) % 2**32
-
-
-def mean_shares(weights, mask=None):
-    """Weights `(..., Tq, Tk)` divided by the number of visible keys: their sum times the values is the mean of a·v.
-
-    The weights are divided in their own precision, before they are multiplied by the values: the sum could overflow in
-    half precision.
-    """
-    if mask is None:
-        return weights / ops.cast(ops.shape(weights)[-1], weights.dtype)
-    visible = ops.cast(ops.broadcast_to(mask, ops.shape(weights)), weights.dtype)
-    return weights / ops.maximum(ops.sum(visible, axis=-1, keepdims=True), 1)
 
 
 def check_shapes(query_shape, value_shape, key_shape):

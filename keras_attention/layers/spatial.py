@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention.arguments import invalid, require_integer, require_number
 from keras_attention.layers.alignment import ALIGNMENTS, SampledAlignment
-from keras_attention.layers.attention import another_seed, mean_shares
+from keras_attention.layers.attention import another_seed
 from keras_attention.layers.map_layer import MapLayer
 from keras_attention.layers.normalization import make_normalizations, normalization_for
 from keras_attention.layers.query_shapes import check_shapes, resize, single
@@ -31,7 +31,8 @@ class SpatialAttention(MapLayer):
 
     Args:
         score: a name in `SCORES`, a score layer, or its config.
-        alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
+        alignment: a name in `ALIGNMENTS`, an alignment layer, or its config; or a list of several, such as
+            `["softmax", "sigmoid"]` or `"softmax/sigmoid"`, of which each has a part of the heads.
         units: dimension in which query and features are compared. A score that has an argument `units`, and is given by
             name or class, gets this value; for any other score, query and features are projected to it first. `None`
             projects nothing and leaves the default of the score.
@@ -137,7 +138,7 @@ class SpatialAttention(MapLayer):
 
     @property
     def averages(self):
-        """Whether each weight is from 0 to 1 by itself, as the alignment says."""
+        """Whether each weight is from 0 to 1 by itself, as the alignment says; `None` if that differs among heads."""
         return self.alignment.averages
 
     @property
@@ -248,7 +249,7 @@ class SpatialAttention(MapLayer):
         attention_map = self._as_map(weights, query, features)
         for regularizer in self.map_regularizers:
             self.add_loss(regularizer(attention_map))
-        shares = mean_shares(weights) if self.alignment.averages else weights
+        shares = self.alignment.shares(weights)
         dropped = self.dropout_layer(ops.cast(shares, self.compute_dtype), training=training)
         context = self._context(dropped, query, features)
         if self.gate:
@@ -353,7 +354,7 @@ class SpatialAttention(MapLayer):
         train.
         """
         has_weights = self.projects or self.score.variables
-        rewarded = isinstance(self.alignment, SampledAlignment) and self.alignment.needs_reward
+        rewarded = getattr(self.alignment, "needs_reward", False)
         if not (training and rewarded and has_weights):
             return {}
         query = query if len(query.shape) == 3 else ops.stop_gradient(query)

@@ -68,7 +68,8 @@ def attention_classifier(
         query: name of the layer whose map is the query, which may differ from the attended layers in size and channels;
             `"classes"`; or `"learned"`. If `None`, that of `default_layers`.
         score: a name in `SCORES`, a score layer, its config, or `None`. Each attended layer gets a separate score.
-        alignment: a name in `ALIGNMENTS`, an alignment layer, or its config.
+        alignment: a name in `ALIGNMENTS`, an alignment layer, or its config; or a list of several, such as
+            `["softmax", "sigmoid"]` or `"softmax/sigmoid"`, of which each has a part of the heads.
         units: dimension in which query and features are compared; see `SpatialAttention`.
         num_heads: number of heads of each attention layer; each weighs its own part of the channels.
         pool_query: whether to average the query map to one vector, which is then the query of all positions.
@@ -254,4 +255,6 @@ def _check_with_score(query, features, pooling, pool_query):
 
 def _fresh(registry, identifier):
     """An identifier that makes a new layer each time, because one layer must not be shared by two attended layers."""
+    if isinstance(identifier, (list, tuple)):
+        return [_fresh(registry, part) for part in identifier]
     return keras.saving.serialize_keras_object(identifier) if isinstance(identifier, keras.layers.Layer) else identifier

@@ -131,7 +131,8 @@ def mask_losses(model, attend=None):
         A dictionary for `compile(loss=…)`: the name of the output, `attention_<attended layer>` → a new loss.
 
     Raises:
-        ValueError: a model without attention layers, or a layer that is not attended.
+        ValueError: a model without attention layers, a layer that is not attended, or one whose heads differ in whether
+            their weights are independent.
 
     Example:
 
@@ -150,6 +151,10 @@ def mask_losses(model, attend=None):
         if name not in attention:
             raise unknown("attended layer", name, attention, "attend")
     wanted = {name: layer for name, layer in attention.items() if attend is None or name in attend}
+    if mixed := [name for name, layer in wanted.items() if layer.averages is None]:
+        kind = wanted[mixed[0]].kind["alignment"]
+        what = f"The heads of {mixed[0]} have weights of two kinds, for which there is no one loss."
+        raise invalid(what, "one alignment, or alignments of one kind", f"alignment={kind!r}")
     grids = map_grids(model)
     kinds = {name: MaskDice if layer.averages else MaskOverlap for name, layer in wanted.items()}
     return {map_output(name): kind(grids.get(name)) for name, kind in kinds.items()}

@@ -8,6 +8,7 @@ import math
 from keras_attention.arguments import invalid, unknown
 from keras_attention.layers import ALIGNMENTS, SCORES
 from keras_attention.layers.domains import Choices, Range
+from keras_attention.members import BETWEEN, parts_of
 from keras_attention.models import BACKBONES
 from keras_attention.models.backbone import NOMINAL_SIDE, feature_layers, find_map
 from keras_attention.variants import without_attention
@@ -186,7 +187,11 @@ class Space:
                 except (TypeError, ValueError) as error:
                     raise ValueError(f"`{name}` cannot be {value!r}. {error}") from error
         self._check_layers(self.layers)
+        shared = math.lcm(*(len(parts_of(name)) for name in self.values("alignment")))
         for heads in self.values("num_heads") if self.attending else ():
+            if heads % shared:
+                what = f"Alignments that share the heads need a multiple of {shared} heads."
+                raise invalid(what, "such numbers alone", f"num_heads={heads}")
             for layer in self.layers:
                 if self._channels[layer] % heads:
                     raise invalid(
@@ -203,17 +208,21 @@ class Space:
             return {family: member, f"{family}_options": self._given_options(family, member) | {option: value}}
         if name in FAMILIES:
             known = without_attention() if name == "score" else {}
-            return {**known.get(value, {name: value}), f"{name}_options": {}}
+            heads = {"num_heads": len(parts_of(value))} if BETWEEN in str(value) else {}
+            return {**known.get(value, {name: value}), f"{name}_options": {}, **heads}
         if name == "units":
             return {name: None if value == NONE else int(value) if isinstance(value, str) else value}
         return {name: tuple(value.split(JOIN)) if name == "attend" else value}
 
     def _dividing_heads(self):
-        """The usual numbers of heads that divide the channels of every layer to choose from."""
+        """The usual numbers of heads that divide the channels of every layer, and that all alignments can share."""
         self._narrow("attend")
+        self._narrow("alignment")
+        shared = math.lcm(*(len(parts_of(name)) for name in self.values("alignment")))
         # Layers that the backbone does not have are refused later, with the other values.
         common = math.gcd(*(self._channels.get(layer, 0) for layer in self.layers))
-        return Choices(tuple(heads for heads in WITH_ATTENTION["num_heads"].values if common % heads == 0))
+        usual = WITH_ATTENTION["num_heads"].values
+        return Choices(tuple(heads for heads in usual if common % heads == 0 and heads % shared == 0))
 
     @property
     def _channels(self):

@@ -20,6 +20,7 @@ import numpy as np
 from keras_attention.arguments import invalid, named_line
 from keras_attention.atomic import alone, remove, replacing
 from keras_attention.files import read_json, write_json
+from keras_attention.members import BETWEEN
 from keras_attention.memory import released
 from keras_attention.metrics import MONITORS
 from keras_attention.runs import Run
@@ -162,7 +163,7 @@ class TrialRunner:
     def _run(self, config):
         """The folder of a network, named after its settings; in an older search, that of the same settings."""
         digest = hashlib.sha256(_identity(config).to_json().encode()).hexdigest()[:8]
-        name = config.kind
+        name = config.kind.replace(BETWEEN, "-")
         run = Run(self.folder / "networks" / f"{name}-{digest}" / f"seed-{config.seed}")
         return run if run.folder.parent.exists() else self._of_older_name(config, name) or run
 

@@ -289,6 +289,7 @@ def test_a_link_stays_and_what_a_kill_left_goes(tiny_model, tmp_path):
 
 # Options for which tf2onnx lacks an operation, and their neighbours.
 OPTIONS = {
+    "heads of two kinds": {"alignment": "softmax/sigmoid", "num_heads": 2},
     "entmax near softmax": {"alignment": EntmaxAlignment(1.05)},
     "entmax of the guide": {"alignment": EntmaxAlignment(1.3)},
     "entmax of 1.8": {"alignment": EntmaxAlignment(1.8)},

@@ -37,7 +37,13 @@ def mobile_model(make):
 MODELS = {
     "plain": lambda make: make(),
     "classes": lambda make: make("mixed_float16", query="classes", activation="sigmoid"),
-    "heads": lambda make: make("mixed_bfloat16", attend=("block4_pool", "block5_pool"), num_heads=2, score="general"),
+    "heads": lambda make: make(
+        "mixed_bfloat16",
+        attend=("block4_pool", "block5_pool"),
+        num_heads=2,
+        score="general",
+        alignment="softmax/sigmoid",
+    ),
     "one map": lambda make: make(attend="block3_pool", score="cosine", alignment="reinforced", activation="softmax"),
     "no attention": lambda make: make(attend=()),
     "of keras.applications": mobile_model,

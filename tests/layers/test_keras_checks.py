@@ -51,6 +51,7 @@ CASES = {
     **{ALIGNMENTS[name].__name__: Case({}, TABLE, TABLE) for name in ALIGNMENTS},
     **{POOLINGS[name].__name__: Case({}, IMAGE_MAP, (2, 4)) for name in POOLINGS},
     **{GATES[name].__name__: Case({}, IMAGE_MAP, IMAGE_MAP) for name in GATES},
+    "PerHead": Case({"parts": ["softmax", "sigmoid"], "axis": -2}, (2, 4, 3), (2, 4, 3)),
     "UniformScore": Case({}, PAIR, TABLE),
     "LocalPredictiveAlignment": Case({}, {"scores_shape": TABLE, "query_shape": QUERY}, TABLE),
     "Attention": Case({"score": "additive"}, {"query_shape": QUERY, "value_shape": KEYS}, QUERY),

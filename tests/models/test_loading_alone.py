@@ -36,6 +36,7 @@ SIDE, CLASSES = 8, 3
 # Forms of `attention_classifier`, which have classes that others do not have.
 FORMS = {
     "heads": {"num_heads": 2},
+    "shared": {"num_heads": 2, "alignment": "softmax/sigmoid"},
     "normalized": {"normalize": "batch"},
     "classes": {"query": "classes", "disagreement": 0.1, "attend": ("fine", "maps")},
     "rewarded": {"alignment": "reinforced"},

@@ -8,9 +8,44 @@ from keras import ops
 
 from keras_attention.arguments import invalid
 from keras_attention.layers.wide import WideLayer
+from keras_attention.members import BETWEEN, parts_of
 from keras_attention.registry import Registry
 
-ALIGNMENTS = Registry("alignment")
+
+class Alignments(Registry):
+    """The alignments by short name; several, in a list or joined by `/`, are one `PerHead`."""
+
+    def get(self, identifier, **defaults):
+        """As `Registry.get`; several alignments, a list or a name such as `"softmax/sigmoid"`, share the heads."""
+        if isinstance(identifier, str) and BETWEEN in identifier:
+            identifier = parts_of(identifier)
+        if not isinstance(identifier, (list, tuple)):
+            return super().get(identifier, **defaults)
+        from keras_attention.layers.alignment.per_head import PerHead
+
+        axis, dtype = defaults.pop("head_axis", 1), defaults.get("dtype")
+        seeds = [None if defaults.get("seed") is None else defaults["seed"] + place for place in range(len(identifier))]
+        parts = [self.get(part, **defaults | {"seed": seed}) for part, seed in zip(identifier, seeds, strict=True)]
+        return PerHead(parts, axis, dtype=dtype)
+
+    def make(self, name, options, **defaults):
+        """As `Registry.make`; several alignments have their usual options."""
+        if BETWEEN not in str(name):
+            return super().make(name, options, **defaults)
+        if options:
+            received = ", ".join(f"{option}={value!r}" for option, value in options.items())
+            raise invalid("Several alignments take no options.", "options of a single alignment", received)
+        for part in parts_of(name):
+            super().make(part, {}, **defaults)
+        return self.get(name, **defaults)
+
+    def name_of(self, layer):
+        """As `Registry.name_of`; of several alignments their names, joined by `/`."""
+        parts = getattr(layer, "parts", None)
+        return super().name_of(layer) if parts is None else BETWEEN.join(map(self.name_of, parts))
+
+
+ALIGNMENTS = Alignments("alignment")
 # Below every real score, but above the lowest finite number, with which a key is hidden.
 HIDDEN = -1e30
 
@@ -64,6 +99,10 @@ class Alignment(WideLayer):
     def averages(self):
         return not self.normalized
 
+    def shares(self, weights, mask=None):
+        """What values are multiplied by to make the context: the weights, or if the context is a mean, their shares."""
+        return mean_shares(weights, mask) if self.averages else weights
+
     def build(self, scores_shape, query_shape=None):
         self.built = True
 
@@ -95,6 +134,18 @@ class Alignment(WideLayer):
     def compute_mask(self, inputs, previous_mask=None):
         # The mask hides keys. No weight is hidden, so layers after this one get no mask.
         return None
+
+
+def mean_shares(weights, mask=None):
+    """Weights `(..., Tq, Tk)` divided by the number of visible keys: their sum times the values is the mean of a·v.
+
+    The weights are divided in their own precision, before they are multiplied by the values: the sum could overflow in
+    half precision.
+    """
+    if mask is None:
+        return weights / ops.cast(ops.shape(weights)[-1], weights.dtype)
+    visible = ops.cast(ops.broadcast_to(mask, ops.shape(weights)), weights.dtype)
+    return weights / ops.maximum(ops.sum(visible, axis=-1, keepdims=True), 1)
 
 
 def visible_count(scores):
