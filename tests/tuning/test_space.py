@@ -142,6 +142,13 @@ def test_heads_divide_the_channels_of_all_layers():
     assert Space(TrainConfig(width=0.05), fix={"attend": "block4_pool"}).values("num_heads") == (1, 2)
 
 
+def test_alignments_that_share_the_heads_have_as_many_each():
+    space = Space(TrainConfig(), choose={"alignment": ["softmax/sigmoid", "softmax"], "score": ["additive"]})
+    assert space.values("num_heads") == (2, 4)
+    settings = space.settings(hyperparameters(space, alignment="softmax/sigmoid", num_heads=4))
+    assert (settings["alignment"], settings["num_heads"], settings["alignment_options"]) == ("softmax/sigmoid", 4, {})
+
+
 @pytest.mark.parametrize("kind", [bool, int, float])
 def test_a_value_keeps_its_type(kind):
     domains = {bool: Choices((True,)), int: Range(2, 4), float: Range(0.1, 0.3)}
@@ -164,6 +171,10 @@ BAD = {
         "'additive.activation' is not searched. Expected 'additive' among the scores, and its activation not set.",
     ),
     "both": ({"fix": {"units": 64}, "choose": {"units": [32]}}, "A hyperparameter is in both `fix` and `choose`."),
+    "shared heads": (
+        {"choose": {"num_heads": [1, 2], "alignment": ["softmax/sigmoid"]}},
+        "Alignments that share the heads need a multiple of 2 heads.",
+    ),
     "heads": ({"choose": {"num_heads": [1, 3]}}, "The number of heads, 3, must divide the channels of block3_pool."),
     "nothing": ({"choose": {"score": []}}, "There must be values to choose from."),
     "kind": ({"fix": {"dropout": None}}, "`dropout` cannot have this value. Expected a text, a number, True or False."),
