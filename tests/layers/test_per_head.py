@@ -1,8 +1,11 @@
 """Several alignments in one attention: each part of the heads is what it is with that alignment alone."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from keras import ops
 from seams import assert_three_parts
 
@@ -13,8 +16,6 @@ from keras_attention.variants import named_variant
 
 HEADS, CHANNELS = 4, 12
 QUERIES = {"vector": (2, 5), "map": (2, 2, 3, 5), "three": (2, 3, 5)}
-
-pytestmark = pytest.mark.portable
 
 
 def numpy(tensor):
@@ -33,8 +34,14 @@ def same_weights(layer, other, *inputs):
     return other
 
 
-@pytest.mark.parametrize("names", ["softmax/sigmoid", "sparsemax/local_monotonic", "local_predictive/softmax"])
-@pytest.mark.parametrize("kind", QUERIES)
+@pytest.mark.portable
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    some_now(
+        list(itertools.product(QUERIES, ["softmax/sigmoid", "sparsemax/local_monotonic", "local_predictive/softmax"])),
+        *("map-softmax/sigmoid", "three-sparsemax/local_monotonic", "vector-local_predictive/softmax"),
+    ),
+)
 def test_each_head_is_what_it_is_alone(kind, names, features, rng):
     query = rng.normal(size=QUERIES[kind]).astype("float32")
     options = {"units": 6, "num_heads": HEADS}
@@ -55,7 +62,7 @@ def test_each_head_is_what_it_is_alone(kind, names, features, rng):
         np.testing.assert_allclose(*parts, atol=1e-5)
 
 
-@pytest.mark.parametrize("feature_wise", [False, True])
+@pytest.mark.parametrize("feature_wise", some_now([False, True], "True"))
 def test_in_self_attention_with_masks_too(feature_wise, rng):
     vectors = rng.normal(size=(2, 5, 6)).astype("float32")
     mask = np.array([[True] * 5, [True, True, False, True, False]])
