@@ -94,7 +94,7 @@ def test_an_unknown_name_is_answered_with_the_choices_and_the_nearest():
     assert "Received: score='aditive'." in str(error.value)
 
 
-@pytest.mark.parametrize("identifier", [None, 3, int, ["dot"]])
+@pytest.mark.parametrize("identifier", [None, 3, int, {"dot"}])
 def test_what_is_no_identifier_is_a_type_error(identifier):
     with pytest.raises(
         TypeError, match=r"Cannot interpret the alignment\. Expected a name \(softmax, .*\), a class, .* Received: "
