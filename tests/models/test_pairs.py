@@ -95,7 +95,7 @@ def test_compiled_steps_are_those_taken_eagerly(alignment, rng):
         np.testing.assert_allclose(compiled, eager, rtol=1e-4, atol=1e-6)
 
 
-@every_kind
+@pytest.mark.parametrize("kind", some_now(KINDS, "softmax", "sparsemax", "local_predictive", "hard by reinforce"))
 def test_gradients_are_finite(kind, rng, gradients):
     query, features, outputs = all_scores_with(kind)
     model = keras.Model([query, features], {name: tensor for name, tensor in outputs.items() if "logits" in name})

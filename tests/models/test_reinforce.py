@@ -51,12 +51,13 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 @pytest.mark.parametrize(
     "alignment",
     [
-        pytest.param(HardAlignment("reinforce", seed=1), marks=pytest.mark.long),
-        pytest.param(HardAlignment("straight_through", seed=1), marks=pytest.mark.long),
+        HardAlignment("reinforce", seed=1),
+        HardAlignment("straight_through", seed=1),
         ReinforcedAlignment(keep_cost=0.3, seed=1),
     ],
     ids=["hard by reinforce", "straight through", "reinforced"],
 )
+@pytest.mark.long
 def test_fit_finds_where_the_answer_is(alignment, rng):
     inputs, labels, place = problem(rng)
     model, maps = model_with(alignment)
