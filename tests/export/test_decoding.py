@@ -84,9 +84,9 @@ def test_exif_that_is_damaged_changes_nothing(damage, picture, decoded):
     ("kind", "mode", "options"),
     [
         ("jpeg", "RGB", {"progressive": True}),
-        ("jpeg", "L", {}),
-        ("png", "RGB", {}),
-        ("png", "L", {}),
+        pytest.param("jpeg", "L", {}, marks=pytest.mark.long),
+        pytest.param("png", "RGB", {}, marks=pytest.mark.long),
+        pytest.param("png", "L", {}, marks=pytest.mark.long),
         ("png", "P", {}),
         ("bmp", "RGB", {}),
         ("bmp", "P", {}),

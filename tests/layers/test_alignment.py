@@ -149,6 +149,12 @@ WORKED = [
 ]
 
 every_case = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{n}" for n, case in enumerate(CASES)])
+# For tests of what they all have from one place.
+FEW = ("softmax", "sparsemax", "reinforced", "budget")
+FEW_NOW = [
+    pytest.param(case, marks=[] if case.name in FEW else pytest.mark.long, id=f"{case.name}-{n}")
+    for n, case in enumerate(CASES)
+]
 float64_only_on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="Keras gives float64 to the TensorFlow backend only"
 )
@@ -314,7 +320,7 @@ def test_gradient_agrees_with_finite_differences(case, scale, scores, rng, gradi
 
 
 @pytest.mark.portable
-@every_case
+@pytest.mark.parametrize("case", FEW_NOW)
 def test_reload_gives_the_same_weights(case, scores, reload):
     inputs, mask = keras.Input((QUERIES, KEYS)), keras.Input((QUERIES, KEYS), dtype="bool")
     model = keras.Model([inputs, mask], case.layer()(inputs, mask=mask))

@@ -258,7 +258,9 @@ def test_masks_may_be_positional_in_a_symbolic_call_too(inputs):
     np.testing.assert_allclose(numpy(model([*inputs, QUERY_MASK, VALUE_MASK])), numpy(expected), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("policy", "digit"), [("mixed_float16", 2**-8), ("mixed_bfloat16", 2**-5)])
+@pytest.mark.parametrize(
+    ("policy", "digit"), [("mixed_float16", 2**-8), pytest.param("mixed_bfloat16", 2**-5, marks=pytest.mark.long)]
+)
 @unlike_members
 def test_half_precision(score, alignment, policy, digit, inputs):
     exact = make(score, alignment)(*inputs, return_attention_scores=True)

@@ -212,7 +212,9 @@ def test_a_symbolic_call_promises_what_an_eager_one_gives(score, alignment, aske
         assert layer.compute_output_shape(*(array.shape for array in inputs)) == tuple(eager[0].shape)
 
 
-@pytest.mark.parametrize(("policy", "digit"), [("mixed_float16", 2**-8), ("mixed_bfloat16", 2**-3)])
+@pytest.mark.parametrize(
+    ("policy", "digit"), [("mixed_float16", 2**-8), pytest.param("mixed_bfloat16", 2**-3, marks=pytest.mark.long)]
+)
 @maps_now
 @unlike_members
 def test_half_precision(score, alignment, asked_by, policy, digit, features, queries):

@@ -224,7 +224,7 @@ def test_a_compiled_model_trains(images, labels):
 
 
 @pytest.mark.parametrize("arguments", [{}, {"score": None}, {"attend": ()}], ids=["attention", "no score", "plain"])
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", some_now(["mixed_bfloat16", "mixed_float16"], "mixed_float16"))
 def test_logits_and_maps_are_float32_under_a_mixed_policy(arguments, policy, images):
     keras.config.set_dtype_policy(policy)
     model = attention_classifier(vgg(), CLASSES, units=UNITS, **arguments)

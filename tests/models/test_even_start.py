@@ -45,6 +45,7 @@ def test_of_random_features_of_any_scale(layer, scale, kind, rng):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_of_photographs(photographs):
     """Over the dimensions of each vector; over a batch, dimensions that vary together leave the maps at .66 to .92."""
     query = photographs.pop("block5_pool")

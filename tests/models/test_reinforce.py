@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from keras import ops
 
 from keras_attention.layers import (
@@ -180,7 +181,7 @@ def test_a_classifier_is_rewarded_where_it_samples_for_a_reward(alignment, kind)
         assert [layer.alignment.is_rewarded for layer in layers] == [True, True]
 
 
-@pytest.mark.parametrize("kind", ["map", "vector", "questions"])
+@pytest.mark.parametrize("kind", some_now(["map", "vector", "questions"], "map", "questions"))
 def test_reinforce_teaches_the_attention_and_not_the_network_under_it(kind, rng):
     """Only the gradient of REINFORCE passes the stopped context: it trains the score and learned queries."""
     images = keras.Input((4, 4, 3))
