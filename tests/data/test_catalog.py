@@ -161,6 +161,7 @@ def test_masks(config, numbered, found, read):
         assert (masks == (np.arange(55) < inside[:, None])[:, None]).mean() > 0.98
 
 
+@pytest.mark.long
 def test_masks_keep_the_aspect_of_their_images(numbered, found, read):
     data = numbered("masks", image_size=WIDTH, resize="crop")
     assert data.resize == "crop"

@@ -238,7 +238,8 @@ def test_resume_needs_a_run(tiny, tmp_path):
 
 @pytest.mark.usefixtures("only_training")
 def test_early_stop_keeps_the_best_epoch(tiny, tmp_path):
-    run = train(tiny(epochs=6, patience=1, learning_rate=1e-6, monitor="val_macro_f1"), tmp_path / "run", verbose=0)
+    settings = {"attend": (), "epochs": 6, "patience": 1, "learning_rate": 1e-6, "monitor": "val_macro_f1"}
+    run = train(tiny(**settings), tmp_path / "run", verbose=0)
     values = [row["val_macro_f1"] for row in run.history()]
     assert len(values) < 6
     assert len(values) == int(np.argmax(values)) + 2
@@ -246,7 +247,7 @@ def test_early_stop_keeps_the_best_epoch(tiny, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tiny, tmp_path):
     with pytest.raises(FloatingPointError, match=r"The loss became (nan|inf) at step \d+ of epoch 1"):
-        train(tiny(learning_rate=1e30, optimizer="sgd", warmup_epochs=0.0), tmp_path / "run", verbose=0)
+        train(tiny(attend=(), learning_rate=1e30, optimizer="sgd", warmup_epochs=0.0), tmp_path / "run", verbose=0)
     assert not Run(tmp_path / "run").finished
 
 

@@ -52,7 +52,8 @@ def outputs_of(model, inputs):
     return model(inputs) if keras.backend.backend() == "tensorflow" else model.predict(inputs, verbose=0)
 
 
-@pytest.mark.parametrize("kind", some_now(KINDS, "softmax"))
+@every_kind
+@pytest.mark.long
 def test_every_pair_learns_and_leaves(kind, rng, tmp_path):
     """Three steps lower the loss and change every weight; a saved model keeps what was learned."""
     query, features, outputs = all_scores_with(kind)

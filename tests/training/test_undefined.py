@@ -121,7 +121,7 @@ def test_an_export_that_fails_does_not_cost_the_run(error, tmp_path, monkeypatch
     seams.export_after_training(monkeypatch, fail)
     seams.shallow_backbone(monkeypatch)
     seams.without_pictures(monkeypatch)
-    config = TrainConfig(data_options={"count": 60}, **SMALL)
+    config = TrainConfig(data_options={"count": 60}, attend=(), **SMALL)
     with pytest.warns(
         UserWarning, match=r"The run is finished, but its model cannot be exported; `keras-attention export"
     ):
