@@ -7,7 +7,6 @@ import sys
 import numpy as np
 import pytest
 import seams
-from cases import some_now
 from PIL import Image
 
 from keras_attention import train
@@ -63,9 +62,8 @@ def test_every_form_has_the_figures_of_its_run(form, finished):
     assert_same(found, {name: finished.metrics[name] for name in (*FIGURES, *MAPS)})
 
 
-@pytest.mark.parametrize(
-    ("form", "needed"), some_now([("onnx", "onnxruntime"), ("litert", "ai_edge_litert")], "litert-ai_edge_litert")
-)
+@pytest.mark.parametrize(("form", "needed"), [("onnx", "onnxruntime"), ("litert", "ai_edge_litert")])
+@pytest.mark.long
 def test_the_other_formats_too(form, needed, finished, tmp_path, capsys):
     pytest.importorskip(needed)
     if form == "onnx":

@@ -93,10 +93,7 @@ def test_what_is_listed(kind):
     ("kind", "name"),
     some_now(
         [(kind, name) for kind in MODELS for name in LISTED[kind]],
-        *(
-            "functional-network",
-            "towers-right/norm",
-        ),
+        "functional-network",
     ),
 )
 def test_what_is_listed_is_accepted(kind, name, images, tmp_path):
