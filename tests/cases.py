@@ -25,3 +25,12 @@ UNLIKE = (
     "additive-hard",
     "additive-local_predictive",
 )
+
+
+def unlike_now(cases):
+    """The cases as parameters, of which those named in `UNLIKE` run for every change.
+
+    On other backends than TensorFlow there are fewer pairs, and not all of the names are among them.
+    """
+    cases = list(cases)
+    return some_now(cases, *({"-".join(case) for case in cases} & set(UNLIKE)))

@@ -34,6 +34,7 @@ def coverage(alike, by_groups):
     return {name: count / ROUNDS for name, count in held.items()}
 
 
+@pytest.mark.long
 def test_over_images_they_hold_the_truth_where_images_vary_alone():
     assert all(0.91 <= share <= 0.99 for share in coverage(alike=0.0, by_groups=False).values())
 

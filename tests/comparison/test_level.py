@@ -53,6 +53,7 @@ def test_a_few_comparisons_hold_the_level_and_find_a_difference(world):
     assert found["found"] >= at_least(80, FEW)
 
 
+@pytest.mark.long
 def test_looking_again_and_again_finds_nothing_false():
     share, _ = simulation.looked_at(2 * FEW, (2, 3, 5, 8, 12, 16, 20))
     assert share <= at_most(5, 2 * FEW)

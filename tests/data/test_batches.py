@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from cases import some_now
 from parts import parts_of
 
 from keras_attention.data import Split, load
@@ -148,7 +149,7 @@ def test_an_epoch_is_a_permutation(window, data):
             assert [number // window for number in order] == sorted(number // window for number in order)
 
 
-@pytest.mark.parametrize("augment", AUGMENTATIONS)
+@pytest.mark.parametrize("augment", some_now(AUGMENTATIONS, "crop", "photo"))
 def test_a_run_goes_on_as_an_undisturbed_one(augment, data):
     arguments = {"augment": augment, "seed": 5, "with_masks": True}
     undisturbed = list(data.training_batches(BATCH, **arguments).take(5 * STEPS).as_numpy_iterator())

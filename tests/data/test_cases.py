@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from cases import some_now
 
 from keras_attention.data import load
 from keras_attention.data.layout import read_layout
@@ -58,7 +59,7 @@ def cover(dataset):
     return np.mean(masks)
 
 
-@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("name", some_now(MASKS, "mask_16bit_7", "mask_opacity_black", "mask_half_size"))
 def test_masks(name, cases):
     folder, expected = cases[0] / name, cases[1][name]
     data = load(folder / "images", masks=folder / "masks", image_size=64)

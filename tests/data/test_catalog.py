@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import seams
 import tensorflow_datasets as tfds
+from cases import some_now
 from parts import parts_of
 
 from keras_attention.data import load
@@ -150,7 +151,7 @@ def test_the_size_is_that_of_the_data_if_it_has_one(numbered):
     assert numbered("usual", image_size=None).image_size == 224
 
 
-@pytest.mark.parametrize("config", ["masks", "other_masks"])
+@pytest.mark.parametrize("config", some_now(["masks", "other_masks"], "masks"))
 def test_masks(config, numbered, found, read):
     data = numbered(config, image_size=55)
     assert data.has_masks
@@ -160,6 +161,7 @@ def test_masks(config, numbered, found, read):
         assert (masks == (np.arange(55) < inside[:, None])[:, None]).mean() > 0.98
 
 
+@pytest.mark.long
 def test_masks_keep_the_aspect_of_their_images(numbered, found, read):
     data = numbered("masks", image_size=WIDTH, resize="crop")
     assert data.resize == "crop"

@@ -71,6 +71,7 @@ def test_more_test_images_change_no_other(digits, tmp_path, read):
         assert len(rows) == len(images)
 
 
+@pytest.mark.long
 def test_a_second_load_finds_the_files(tmp_path, monkeypatch):
     def written():
         return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tfrecord*")}

@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 import pytest
 import seams
+from cases import some_now
 from parts import encoded, parts_of
 from PIL import Image
 
@@ -54,7 +55,9 @@ def test_named_splits(tree, numbers):
     assert labels(data, "test") == [1] * 4
 
 
-@pytest.mark.parametrize(("train", "validation"), [("training", "val"), ("train", "valid"), ("train", "dev")])
+@pytest.mark.parametrize(
+    ("train", "validation"), some_now([("training", "val"), ("train", "valid"), ("train", "dev")], "train-dev")
+)
 def test_other_names_of_splits(train, validation, tree):
     root = tree({f"{train}/a": 7, f"{train}/b": 5, f"{validation}/a": 2, f"{validation}/b": 3, "test/b": 4})
     data = load(root, image_size=SIZE)
@@ -174,7 +177,10 @@ def with_masks(tree, tmp_path):
     return write
 
 
-@pytest.mark.parametrize(("value", "suffix"), [(255, ".png"), (1, ".png"), (1, ".bmp"), (255, ".gif"), (255, ".jpg")])
+@pytest.mark.parametrize(
+    ("value", "suffix"),
+    some_now([(255, ".png"), (1, ".png"), (1, ".bmp"), (255, ".gif"), (255, ".jpg")], "255-.png", "1-.bmp"),
+)
 def test_masks_follow_their_images(value, suffix, with_masks, read):
     root, masks = with_masks({"train/a": 20, "train/b": 20, "val/a": 3, "val/b": 4}, value, suffix)
     data = load(root, masks=masks, image_size=55)
@@ -194,8 +200,14 @@ def test_masks_follow_their_images(value, suffix, with_masks, read):
 COLUMNS = {"crop": (0, 5), "pad": (4, 55 / 13)}
 
 
-@pytest.mark.parametrize("resize", COLUMNS)
-@pytest.mark.parametrize("fits", [True, False], ids=["in memory", "read again"])
+@pytest.mark.parametrize(
+    ("fits", "resize"),
+    [
+        pytest.param(fits, resize, id=f"{where}-{resize}", marks=[] if fits == (resize == "pad") else pytest.mark.long)
+        for fits, where in ((True, "in memory"), (False, "read again"))
+        for resize in COLUMNS
+    ],
+)
 def test_masks_and_images_keep_their_aspect(resize, fits, with_masks, read, monkeypatch):
     root, masks = with_masks({"train/a": 6, "train/b": 6, "val/a": 3, "test/b": 4})
     if not fits:
@@ -230,7 +242,7 @@ def test_an_image_without_a_mask_gets_an_empty_one_and_a_note(with_masks, read):
     assert whole.train.count + whole.validation.count + whole.test.count == 10
 
 
-@pytest.mark.parametrize("name", ["{}_mask", "{}_Segmentation", "mask_{}"])
+@pytest.mark.parametrize("name", some_now(["{}_mask", "{}_Segmentation", "mask_{}"], "{}_mask"))
 def test_masks_may_be_named_as_beside_an_image(name, with_masks):
     root, masks = with_masks({"a": 3, "b": 7})
     whole = load(root, masks=str(masks), image_size=SIZE)

@@ -9,6 +9,7 @@ from keras_attention.data import load
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_isic(shared, read):
     root = shared("data/isic2017")
     with pytest.raises(ValueError, match=r"^1 image lies in two splits, .*0012970\.jpg and .*0012127\.jpg\."):

@@ -66,7 +66,11 @@ def test_a_port_that_is_taken_is_said_before_the_model_loads(capsys, tmp_path):
         (["{model}", "--data-dir", "data"], "--data-dir needs --data"),
         (["{model}", "--data", ""], "--data must not be empty"),
         (["{model}", "--split", "tset"], "Unknown split 'tset' (did you mean 'test'?)"),
-        (["{model}", "--split", "train"], "--split needs data. Expected --data, or the folder of a run"),
+        pytest.param(
+            ["{model}", "--split", "train"],
+            "--split needs data. Expected --data, or the folder of a run",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_mistakes_are_said_in_one_line(attentive, capsys, given, words):

@@ -21,12 +21,19 @@ ALONE = {
     "keras_attention.training.job",
 }
 NEEDS = {"keras_attention.demo.job": "gradio"}
-# These export or explain whole models.
+# These export or explain whole models, or make several.
 LONG = (
     "keras_attention.export.",
+    "keras_attention.evaluation.saved",
     "keras_attention.explanation.",
     "keras_attention.cards.",
+    "keras_attention.maps.attention",
+    "keras_attention.maps.cam",
     "keras_attention.maps.measuring",
+    "keras_attention.maps.perturbation",
+    "keras_attention.models.backbone",
+    "keras_attention.models.weights",
+    "keras_attention.prediction.",
 )
 
 

@@ -211,6 +211,7 @@ def test_an_unreadable_image_is_named_and_the_others_go_on(finished, image, tmp_
     assert "nowhere.png must be an existing file" in printed.err
 
 
+@pytest.mark.long
 def test_export_goes_to_saved_models_by_default(finished, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["export", str(finished.folder)]) == 0

@@ -63,6 +63,7 @@ def test_every_form_has_the_figures_of_its_run(form, finished):
 
 
 @pytest.mark.parametrize(("form", "needed"), [("onnx", "onnxruntime"), ("litert", "ai_edge_litert")])
+@pytest.mark.long
 def test_the_other_formats_too(form, needed, finished, tmp_path, capsys):
     pytest.importorskip(needed)
     if form == "onnx":

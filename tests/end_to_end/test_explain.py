@@ -142,6 +142,7 @@ def test_a_map_for_each_class(photos, tmp_path):
     np.testing.assert_allclose(probabilities, model.predict(images, verbose=0).max(-1), atol=1e-5)
 
 
+@pytest.mark.long
 def test_measures(finished, photos, tmp_path, capsys):
     out = tmp_path / "out"
     assert run(finished.folder, "--measure", "--perturbed", "3", "--out", out) == 0
@@ -172,7 +173,6 @@ def test_measures(finished, photos, tmp_path, capsys):
     assert np.mean(scores) == pytest.approx(summary["maps"]["block3_pool"]["jaccard"]["score"])
 
 
-@pytest.mark.long
 def test_measures_of_files(finished, photos, tmp_path, capsys):
     given = (photos / "photos", "--measure", "--perturbed", "0", "--masks", photos / "masks")
     assert run(finished.folder, *given, "--out", tmp_path, "--maps", "grad_cam@block4_pool") == 0

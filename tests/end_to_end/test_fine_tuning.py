@@ -62,6 +62,19 @@ def changed_layers(run, weights):
     ]
 
 
+def test_a_frozen_backbone_trains_from_its_cache(tuned, weights, tmp_path, capsys):
+    run = train(tuned(freeze="all", epochs=1), tmp_path / "run", verbose=2, export=False, pictures=False)
+    printed = capsys.readouterr().out
+    assert f"weights {weights}, the whole backbone frozen" in printed
+    assert "train: features into" in printed
+    assert changed_layers(run, weights) == []
+    # The loss, which comes from the cache, is that of the whole model on raw images.
+    model, dataset = keras.models.load_model(run.model_path), load_data(run.config)
+    figures = classification_metrics(*predict_split(model, dataset, "test"), dataset.class_names)
+    assert run.metrics["loss"] == pytest.approx(figures["loss"], rel=1e-5)
+
+
+@pytest.mark.long
 def test_a_frozen_backbone_trains_from_its_cache_and_is_joined_again(tuned, weights, tmp_path, monkeypatch, capsys):
     run = train(tuned(freeze="all", flips="both"), tmp_path / "run", verbose=2)
     printed = capsys.readouterr().out

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import seams
+from cases import some_now
 from PIL import Image
 
 from keras_attention import load_predictor
@@ -66,7 +67,13 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("name", NAMED, ids=NAMED.values())
+NAMED_NOW = ("two\nlines.png", "\x9b2J\u202egnp.png")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in NAMED_NOW else pytest.mark.long, id=NAMED[name]) for name in NAMED],
+)
 def test_a_name_cannot_break_a_line_or_command_a_terminal(name, finished, photos, capsys):
     (photos.parent / name).write_bytes((photos / NAMES[0]).read_bytes())
     assert command(finished, name) == 0
@@ -102,7 +109,7 @@ def test_a_class_named_like_a_column_has_one_of_its_own(name):
     assert predict.class_columns(["a", "b"]) == ["a", "b"]
 
 
-@pytest.mark.parametrize("form", ["--json", "--csv", "--top=2"])
+@pytest.mark.parametrize("form", some_now(["--json", "--csv", "--top=2"], "--json", "--csv"))
 def test_a_file_has_what_would_be_printed(form, finished, photos, capsys):
     assert command(finished, "photos", form) == 0
     printed = capsys.readouterr().out
@@ -179,9 +186,9 @@ def test_a_name_that_is_no_text_is_written_with_escapes(finished, photos):
     ("error_is_a_terminal", "output_is_a_terminal", "out", "shown"),
     [
         (True, True, None, False),  # the results go there too
-        (True, False, None, True),
+        pytest.param(True, False, None, True, marks=pytest.mark.long),
         (True, True, "results.txt", True),
-        (False, False, "results.txt", False),
+        pytest.param(False, False, "results.txt", False, marks=pytest.mark.long),
     ],
 )
 def test_the_bar_is_where_a_person_sees_it_alone(

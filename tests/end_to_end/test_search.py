@@ -128,7 +128,7 @@ def test_more_trials_after_the_last(copied, fitted, capsys):
     [
         ("trials/1.json", "{}", "damaged trial 1: its file cannot be read, so it is run again"),
         ("tuner/oracle.json", "{}", "oracle.json must hold the state of a tuner."),
-        ("tuner/trial_1/trial.json", '{"half', "trial.json cannot be read."),
+        pytest.param("tuner/trial_1/trial.json", '{"half', "trial.json cannot be read.", marks=pytest.mark.long),
     ],
 )
 def test_what_is_damaged_is_mended(damaged, text, said, copied, fitted, capsys):

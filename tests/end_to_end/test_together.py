@@ -82,7 +82,9 @@ def trained(configs, folder):
     return {name: Run(folder / name) for name in configs}
 
 
-def test_each_run_is_what_it_is_alone(configs, alone, tmp_path):
+@pytest.mark.parametrize("names", [pytest.param(None, marks=pytest.mark.long), ("plain", NAMES[1])], ids=["all", "two"])
+def test_each_run_is_what_it_is_alone(names, configs, alone, tmp_path):
+    configs = {name: configs[name] for name in names or configs}
     runs = trained(configs, tmp_path)
     for name, config in configs.items():
         require_same(runs[name], alone(config))

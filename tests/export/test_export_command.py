@@ -135,12 +135,18 @@ def test_a_folder_that_holds_something_else_stays(untrained_run, inside, capsys)
     assert [path.name for path in inside.iterdir()] == ["out"]
 
 
-def test_a_folder_below_a_file_and_none_at_all(untrained_run, inside, capsys):
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        pytest.param("file/below/it", "file is a file.", marks=pytest.mark.long),
+        ("link", "link holds something other than an export."),
+        pytest.param("", "--out must not be empty.", marks=pytest.mark.long),
+    ],
+)
+def test_a_folder_below_a_file_and_none_at_all(out, message, untrained_run, inside, capsys):
     (inside / "file").write_text("mine")
     (inside / "link").symlink_to("nowhere")
-    assert said(capsys, untrained_run.folder, "--out", "file/below/it").startswith("file is a file.")
-    assert said(capsys, untrained_run.folder, "--out", "link").startswith("link holds something other than an export.")
-    assert said(capsys, untrained_run.folder, "--out", "").startswith("--out must not be empty.")
+    assert said(capsys, untrained_run.folder, "--out", out).startswith(message)
     assert {path.name for path in inside.iterdir()} == {"file", "link"}
 
 

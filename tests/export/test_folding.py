@@ -126,6 +126,7 @@ def test_a_classifier_keeps_its_outputs_by_name_and_its_own_weights(options):
         np.testing.assert_array_equal(kept, weight)
 
 
+@pytest.mark.long
 def test_a_network_of_keras_applications_folds():
     network = keras.applications.MobileNetV2(weights=None, input_shape=(32, 32, 3), classes=3, alpha=0.35)
     model, images = unlike_identity(network), np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3))

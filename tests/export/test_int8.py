@@ -146,7 +146,6 @@ def test_weights_have_a_scale_for_each_channel(parts):
 
 
 @pytest.mark.parametrize("name", some_now(FORMS, "onnx"))
-@pytest.mark.long
 def test_parts_are_tried_until_one_passes(name, colour_model, coloured, tmp_path, monkeypatch):
     verify, asked = seams.verification_of_an_export(), []
 

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import seams
+from cases import some_now
 
 from keras_attention import export_model, load_predictor
 from keras_attention.export import FORMATS
@@ -28,7 +29,7 @@ def exported(colour_model, coloured, tmp_path_factory):
     return folder, card
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", some_now([1, 3], "3"))
 def test_it_gives_the_outputs_for_any_number_of_images(count, exported, colour_model, coloured):
     images = coloured(count)[0].astype("float32")
     hint = {"INFERENCE_PRECISION_HINT": "f32"}

@@ -34,9 +34,9 @@ def model(tiny_model):
 
 @pytest.fixture(scope="module")
 def folder(model, images, tmp_path_factory):
-    """The model in every format."""
+    """The model in both formats."""
     folder = tmp_path_factory.mktemp("exports") / "plain"
-    export_model(model, folder, NAMES, tuple(FORMATS), images=images)
+    export_model(model, folder, NAMES, PORTABLE, images=images)
     return folder
 
 
@@ -188,7 +188,8 @@ def refused(tmp_path, older, tiny_model):
     return refuse
 
 
-@pytest.mark.parametrize("name", some_now(FORMATS, "litert"))
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.long
 def test_a_file_that_disagrees_is_refused(name, refused, monkeypatch):
     seams.tolerance_of(monkeypatch, None, -1.0)
     message = refused(RuntimeError, name)
@@ -304,7 +305,8 @@ OPTIONS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", some_now(OPTIONS, "entmax of the guide"))
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.long
 def test_every_option_leaves(name, tmp_path):
     keras.utils.set_random_seed(2)
     images = keras.Input((32, 32, 3))

@@ -63,7 +63,7 @@ def _exported(kind, tiny_model, tmp_path_factory):
     return model, tf.saved_model.load(str(folder)), folder
 
 
-@pytest.fixture(scope="module", params=some_now(MODELS, "plain", "heads"))
+@pytest.fixture(scope="module", params=some_now(MODELS, "plain"))
 def exported(request, tiny_model, tmp_path_factory):
     if request.param == "plain":
         return request.getfixturevalue("plain")

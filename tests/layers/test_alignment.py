@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from keras import ops
 from members import LOCAL
 
@@ -148,6 +149,12 @@ WORKED = [
 ]
 
 every_case = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{n}" for n, case in enumerate(CASES)])
+# For tests of what they all have from one place.
+FEW = ("softmax", "sparsemax", "reinforced", "budget")
+FEW_NOW = [
+    pytest.param(case, marks=[] if case.name in FEW else pytest.mark.long, id=f"{case.name}-{n}")
+    for n, case in enumerate(CASES)
+]
 float64_only_on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="Keras gives float64 to the TensorFlow backend only"
 )
@@ -313,7 +320,7 @@ def test_gradient_agrees_with_finite_differences(case, scale, scores, rng, gradi
 
 
 @pytest.mark.portable
-@every_case
+@pytest.mark.parametrize("case", FEW_NOW)
 def test_reload_gives_the_same_weights(case, scores, reload):
     inputs, mask = keras.Input((QUERIES, KEYS)), keras.Input((QUERIES, KEYS), dtype="bool")
     model = keras.Model([inputs, mask], case.layer()(inputs, mask=mask))
@@ -425,7 +432,7 @@ def test_the_gradient_of_a_learned_alpha(alpha, scores, rng):
 
 
 @every_case
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("dtype", some_now(["float16", "bfloat16", "float32"], "float16"))
 def test_a_score_of_minus_infinity_hides_its_key(case, dtype, gradients):
     scores = np.array([[0, -np.inf, 0], [-np.inf] * 3, [1e4, -np.inf, -1e4], [-np.inf, 3, -np.inf]], "float32")
     policy = dtype if dtype == "float32" else f"mixed_{dtype}"

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from cases import UNLIKE, some_now
+from cases import some_now, unlike_now
 from keras import ops
 from members import STAR, STAR_WITHOUT_PLACE, WITHOUT_SAMPLING
 from seams import assert_three_parts
@@ -33,11 +33,13 @@ MASKS = {
 }
 
 every_member = pytest.mark.parametrize(("score", "alignment"), STAR, ids=["-".join(pair) for pair in STAR])
-unlike_members = pytest.mark.parametrize(("score", "alignment"), some_now(STAR, *UNLIKE))
+unlike_members = pytest.mark.parametrize(("score", "alignment"), unlike_now(STAR))
 every_member_without_place = pytest.mark.parametrize(
     ("score", "alignment"), STAR_WITHOUT_PLACE, ids=["-".join(pair) for pair in STAR_WITHOUT_PLACE]
 )
+unlike_members_without_place = pytest.mark.parametrize(("score", "alignment"), unlike_now(STAR_WITHOUT_PLACE))
 every_alignment = pytest.mark.parametrize("alignment", list(ALIGNMENTS))
+unlike_alignments = pytest.mark.parametrize("alignment", some_now(ALIGNMENTS, "softmax", "sparsemax", "hard", "budget"))
 
 
 def numpy(tensor):
@@ -99,7 +101,7 @@ def test_weights_are_the_aligned_scores_and_the_context_their_sum_or_mean(score,
 
 
 @pytest.mark.parametrize("name", list(MASKS))
-@every_member_without_place
+@unlike_members_without_place
 def test_a_masked_key_is_as_if_it_were_not_there(score, alignment, name, inputs):
     query, value, key = inputs
     layer = make(score, alignment)
@@ -168,7 +170,7 @@ def test_implicit_masks_are_those_given_by_hand(score, alignment, embedded):
     np.testing.assert_allclose(numpy(context), numpy(by_hand), rtol=1e-6)
 
 
-@every_alignment
+@unlike_alignments
 def test_implicit_masks_reach_the_next_layer_of_a_model(alignment, embedded, reload):
     embedding, words, others = embedded
     query, value = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
@@ -233,7 +235,7 @@ def test_dropout_follows_its_seed(inputs):
     assert (train(29) != train(31)).any()
 
 
-@every_member
+@unlike_members
 def test_a_symbolic_call_promises_what_an_eager_one_gives(score, alignment, inputs):
     for policy in ("float32", "mixed_bfloat16"):
         layer = make(score, alignment, dtype=policy)
@@ -256,7 +258,9 @@ def test_masks_may_be_positional_in_a_symbolic_call_too(inputs):
     np.testing.assert_allclose(numpy(model([*inputs, QUERY_MASK, VALUE_MASK])), numpy(expected), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("policy", "digit"), [("mixed_float16", 2**-8), ("mixed_bfloat16", 2**-5)])
+@pytest.mark.parametrize(
+    ("policy", "digit"), [("mixed_float16", 2**-8), pytest.param("mixed_bfloat16", 2**-5, marks=pytest.mark.long)]
+)
 @unlike_members
 def test_half_precision(score, alignment, policy, digit, inputs):
     exact = make(score, alignment)(*inputs, return_attention_scores=True)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import some_now, unlike_now
 from keras import ops
 from members import STAR
 from seams import assert_three_parts
@@ -45,7 +46,7 @@ def test_scaled_dot_is_the_multi_head_attention_of_keras(arguments, masked, inpu
 
 
 @pytest.mark.portable
-@pytest.mark.parametrize(("score", "alignment"), STAR)
+@pytest.mark.parametrize(("score", "alignment"), unlike_now(STAR))
 def test_each_head_is_attention_by_itself(score, alignment, inputs):
     query, value, key = inputs
     layer = Attention(score, alignment, num_heads=HEADS, key_dim=5, value_dim=4)
@@ -85,7 +86,12 @@ def test_the_dimension_of_a_head_is_its_share_of_the_query(inputs):
 
 
 @pytest.mark.parametrize("heads", [None, HEADS])
-@pytest.mark.parametrize("alignment", ["softmax", "sigmoid", "entmax", "local_monotonic", "local_predictive", "hard"])
+@pytest.mark.parametrize(
+    "alignment",
+    some_now(
+        ["softmax", "sigmoid", "entmax", "local_monotonic", "local_predictive", "hard"], "softmax", "sigmoid", "hard"
+    ),
+)
 @pytest.mark.parametrize("score", [AdditiveScore, ConcatScore])
 def test_feature_wise_weights(score, alignment, heads, inputs):
     query, value, key = inputs
@@ -133,7 +139,9 @@ FORMS = [
 ]
 
 
-@pytest.mark.parametrize("arguments", FORMS, ids=str)
+@pytest.mark.parametrize(
+    "arguments", [pytest.param(form, marks=[] if form == FORMS[-1] else pytest.mark.long) for form in FORMS], ids=str
+)
 def test_reload_and_symbolic_calls(arguments, inputs, reload):
     tensors = [keras.Input(array.shape[1:]) for array in inputs]
     layer = Attention(AdditiveScore(4, activation="relu"), **arguments)

@@ -9,6 +9,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from keras.src.testing import TestCase
 
 from keras_attention.layers import ALIGNMENTS, GATES, POOLINGS, SCORES, MapDisagreement
@@ -63,6 +64,12 @@ CASES = {
     "Heads": Case({"num_heads": 2}, None, None),  # a part of `Attention`, which is not called by itself
 }
 
+# One of each kind: scores with and without weights, alignments, a pooling, a gate, and what takes several inputs.
+NOW = (
+    *("AdditiveScore", "ScaledDotScore", "EuclideanScore", "SoftmaxAlignment", "ReinforcedAlignment", "SimPool"),
+    *("ConvolutionalBlockAttention", "LocalPredictiveAlignment", "Attention", "SpatialAttention", "MapDisagreement"),
+)
+
 
 def registered():
     """The layers of the package by class name, without those that tests register."""
@@ -83,7 +90,7 @@ def test_every_layer_is_checked():
     "ignore:.shuffle=True. was passed",
     "ignore:The model does not have any trainable weights",
 )
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", some_now(CASES, *NOW))
 def test_layer(name):
     case = CASES[name]
     cls = case.cls or registered()[name]

@@ -102,7 +102,7 @@ def test_each_head_is_normalized_alone(kind, query, features):
         np.testing.assert_allclose(map_of(single, query, features, training=True), both[:, head], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", some_now(KINDS, "batch"))
 @pytest.mark.parametrize("form", some_now(SHAPES, "map"))
 @pytest.mark.parametrize("score", some_now(["dot", "concat"], "dot"))
 def test_it_learns_and_comes_back(kind, form, score, features, rng, reload):

@@ -5,7 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from cases import UNLIKE, some_now
+from cases import some_now, unlike_now
 from keras import ops
 from members import STAR, WITHOUT_SAMPLING
 from seams import assert_three_parts
@@ -16,7 +16,7 @@ BATCH, HEIGHT, WIDTH, CHANNELS = 2, 7, 5, 11
 QUERY_HEIGHT, QUERY_WIDTH, QUERY_DIMENSION, UNITS = 3, 2, 13, 17
 
 every_member = pytest.mark.parametrize(("score", "alignment"), STAR, ids=["-".join(pair) for pair in STAR])
-unlike_members = pytest.mark.parametrize(("score", "alignment"), some_now(STAR, *UNLIKE))
+unlike_members = pytest.mark.parametrize(("score", "alignment"), unlike_now(STAR))
 every_score = pytest.mark.parametrize("score", list(SCORES))
 every_alignment = pytest.mark.parametrize("alignment", list(ALIGNMENTS))
 every_query = pytest.mark.parametrize("asked_by", ["vector", "map"])
@@ -149,8 +149,8 @@ def test_a_vector_is_a_map_of_one_position(score, alignment, features, queries):
 
 
 @pytest.mark.portable
-@every_query
-@every_member
+@maps_now
+@unlike_members
 def test_shapes_and_the_context_of_the_map(score, alignment, asked_by, features, queries):
     layer = build(SpatialAttention(score, alignment, units=UNITS), queries[asked_by], features)
     context, attention_map = layer(queries[asked_by], features, return_attention_scores=True)
@@ -163,7 +163,7 @@ def test_shapes_and_the_context_of_the_map(score, alignment, asked_by, features,
 
 
 @pytest.mark.portable
-@every_query
+@maps_now
 @every_member
 def test_every_weight_gets_a_gradient(score, alignment, asked_by, features, queries, gradients):
     query = queries[asked_by]
@@ -199,7 +199,7 @@ def test_reload_gives_the_same_outputs(score, alignment, asked_by, features, que
 
 
 @maps_now
-@every_member
+@unlike_members
 def test_a_symbolic_call_promises_what_an_eager_one_gives(score, alignment, asked_by, features, queries):
     inputs = queries[asked_by], features
     for policy in ("float32", "mixed_bfloat16"):
@@ -212,7 +212,9 @@ def test_a_symbolic_call_promises_what_an_eager_one_gives(score, alignment, aske
         assert layer.compute_output_shape(*(array.shape for array in inputs)) == tuple(eager[0].shape)
 
 
-@pytest.mark.parametrize(("policy", "digit"), [("mixed_float16", 2**-8), ("mixed_bfloat16", 2**-3)])
+@pytest.mark.parametrize(
+    ("policy", "digit"), [("mixed_float16", 2**-8), pytest.param("mixed_bfloat16", 2**-3, marks=pytest.mark.long)]
+)
 @maps_now
 @unlike_members
 def test_half_precision(score, alignment, asked_by, policy, digit, features, queries):
@@ -239,7 +241,7 @@ def test_large_features_do_not_overflow_half_precision(alignment, queries):
     np.testing.assert_allclose(numpy(context), expected, rtol=2e-3)
 
 
-@pytest.mark.parametrize("alignment", WITHOUT_SAMPLING)
+@pytest.mark.parametrize("alignment", some_now(WITHOUT_SAMPLING, "softmax", "sparsemax", "local_predictive"))
 def test_dropout_drops_positions_in_training_only(alignment, queries):
     # As many channels as positions, each 1 at one position: the context shows the weights that multiply the features.
     features = np.broadcast_to(np.eye(35, dtype="float32").reshape(1, 7, 5, 35), (BATCH, 7, 5, 35))
@@ -257,7 +259,9 @@ def test_dropout_drops_positions_in_training_only(alignment, queries):
 
 
 @maps_now
-@pytest.mark.parametrize(("score", "alignment"), [pair for pair in STAR if pair[1] != "budget"])  # of 3 positions
+@pytest.mark.parametrize(
+    ("score", "alignment"), unlike_now([pair for pair in STAR if pair[1] != "budget"])
+)  # of 3 positions
 def test_a_map_of_one_position(score, alignment, asked_by, features, queries):
     features = features[:, :1, :1]
     layer = build(SpatialAttention(score, alignment, units=UNITS), queries[asked_by], features)
@@ -268,7 +272,7 @@ def test_a_map_of_one_position(score, alignment, asked_by, features, queries):
     np.testing.assert_allclose(numpy(context), (numpy(attention_map)[..., None] * features)[:, 0, 0], rtol=1e-6)
 
 
-@every_member
+@unlike_members
 def test_a_vector_asks_a_map_of_any_size(score, alignment, features, queries):
     query, maps = keras.Input((QUERY_DIMENSION,)), keras.Input((None, None, CHANNELS))
     layer = build(SpatialAttention(score, alignment, units=UNITS), queries["vector"], features)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from keras import ops
 from seams import assert_three_parts
 
@@ -116,7 +117,7 @@ def test_registers_take_weight_that_no_position_gets(form, features, queries):
     assert (attention_map.sum(axis=(-2, -1)) < 1).all()
 
 
-@pytest.mark.parametrize("alignment", UNPLACED)
+@pytest.mark.parametrize("alignment", some_now(UNPLACED, "softmax", "sparsemax", "hard"))
 def test_every_option_together_reloads_and_keeps_its_promise(alignment, features, queries, reload):
     options = {"units": 4, "num_heads": HEADS, "normalize": "layer", "gate": True, "registers": 1}
     query, features = keras.Input(queries["vectors"].shape[1:]), keras.Input(features.shape[1:])

@@ -191,7 +191,8 @@ def test_a_graph_gives_the_gradients_of_the_whole_table(case, rng, monkeypatch, 
 
 
 @on_tensorflow
-@pytest.mark.parametrize("training", [True, pytest.param(None, marks=pytest.mark.long)])
+@pytest.mark.parametrize("training", [True, None])
+@pytest.mark.long
 def test_a_graph_gives_gradients_of_gradients(training, rng, monkeypatch, small_tiles):
     import tensorflow as tf
 

@@ -93,7 +93,13 @@ def _map_of(model, number, given):
 
 @pytest.mark.parametrize(
     "options",
-    [{"query": "classes"}, {"query": "pool", "pool_query": True, "attend": ("conv", "pool"), "disagreement": 0.1}],
+    [
+        {"query": "classes"},
+        pytest.param(
+            {"query": "pool", "pool_query": True, "attend": ("conv", "pool"), "disagreement": 0.1},
+            marks=pytest.mark.long,
+        ),
+    ],
     ids=str,
 )
 def test_classifiers_of_images_of_any_size(options, rng):

@@ -185,7 +185,7 @@ def test_unknown_choices(arguments, name, model, images):
         attention_maps(model, images, **arguments)
 
 
-@pytest.mark.parametrize("index", [5, -1, 1.0, [0, 1], "3"])
+@pytest.mark.parametrize("index", [5, -1, *(pytest.param(each, marks=pytest.mark.long) for each in (1.0, [0, 1], "3"))])
 def test_a_class_that_is_none(index, images):
     message = (
         "`class_index` must be a class of the model. Expected a whole number from 0 to 4, or one for each of 7 images."

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import seams
 from cases import some_now
 from keras import layers, ops
 
@@ -199,7 +200,8 @@ def test_frozen_batch_normalization_computes_as_in_inference(rng):
     np.testing.assert_allclose(ops.convert_to_numpy(backbone(images, training=True)), inference, rtol=1e-6)
 
 
-def test_a_head_over_features_is_the_same_model(rng):
+def test_a_head_over_features_is_the_same_model(rng, monkeypatch):
+    seams.shallow_backbone(monkeypatch)
     backbone = VGG16BN((64, 64, 3), width=0.05)
     names = ("block3_pool", "block4_pool", "block5_pool")
     model = attention_classifier(backbone, 3, units=5, alignment="reinforced")

@@ -47,7 +47,7 @@ def test_it_gives_its_maps_if_it_has_any(name, images):
             np.testing.assert_allclose(values, numpy(outputs[f"attention_{layer}"]), atol=1e-6)
 
 
-@every_baseline
+@pytest.mark.parametrize("name", some_now(BASELINES, "simpool", "eca", "cbam"))
 def test_over_features_it_is_the_same_network(name, images):
     """What is trained on cached features of a frozen backbone is what is exported."""
     model = build(name, gate_backbone=False)
@@ -93,7 +93,7 @@ def test_the_tensors_of_the_backbone_without_gates_are_not_taken_for_those_with(
         keras.Model(model.input, model.get_layer("block4_pool").output)
 
 
-@pytest.mark.parametrize("name", GATES)
+@pytest.mark.parametrize("name", some_now(GATES, "cbam"))
 def test_gates_of_the_attended_features_leave_the_backbone_as_it_is(name, images):
     plain, model = (numpy_features(each, images) for each in (build("gem"), build(name, gate_backbone=False)))
     np.testing.assert_array_equal(plain, model)
@@ -174,7 +174,7 @@ def test_what_cannot_be_built_is_refused(options, wrong, received):
 
 
 @pytest.mark.portable
-@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("heads", some_now([1, 2], "2"))
 def test_learned_queries_are_one_for_each_head(heads, images):
     model = attention_classifier(
         VGG16BN((SIZE, SIZE, 3), width=0.125), 3, query="learned", num_heads=heads, units=8, registers=1, gate=True

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from cases import UNLIKE, some_now
+from cases import some_now, unlike_now
 from keras import layers, ops
 from seams import assert_three_parts
 
@@ -20,7 +20,7 @@ if keras.backend.backend() != "tensorflow":  # where every layer on its own comp
     STAR = [("additive", "softmax"), ("cosine", "entmax"), ("general", "local_predictive")]
 STAR_NOW = "-".join(STAR[-1])  # one of those, for every change
 every_member = pytest.mark.parametrize(("score", "alignment"), STAR, ids=["-".join(pair) for pair in STAR])
-unlike_members = pytest.mark.parametrize(("score", "alignment"), some_now(STAR, *UNLIKE))
+unlike_members = pytest.mark.parametrize(("score", "alignment"), unlike_now(STAR))
 
 
 def numpy(tensor):
@@ -224,7 +224,7 @@ def test_a_compiled_model_trains(images, labels):
 
 
 @pytest.mark.parametrize("arguments", [{}, {"score": None}, {"attend": ()}], ids=["attention", "no score", "plain"])
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", some_now(["mixed_bfloat16", "mixed_float16"], "mixed_float16"))
 def test_logits_and_maps_are_float32_under_a_mixed_policy(arguments, policy, images):
     keras.config.set_dtype_policy(policy)
     model = attention_classifier(vgg(), CLASSES, units=UNITS, **arguments)

@@ -52,7 +52,8 @@ def outputs_of(model, inputs):
     return model(inputs) if keras.backend.backend() == "tensorflow" else model.predict(inputs, verbose=0)
 
 
-@pytest.mark.parametrize("kind", some_now(KINDS, "softmax"))
+@every_kind
+@pytest.mark.long
 def test_every_pair_learns_and_leaves(kind, rng, tmp_path):
     """Three steps lower the loss and change every weight; a saved model keeps what was learned."""
     query, features, outputs = all_scores_with(kind)
@@ -95,7 +96,7 @@ def test_compiled_steps_are_those_taken_eagerly(alignment, rng):
         np.testing.assert_allclose(compiled, eager, rtol=1e-4, atol=1e-6)
 
 
-@every_kind
+@pytest.mark.parametrize("kind", some_now(KINDS, "softmax", "sparsemax", "local_predictive", "hard by reinforce"))
 def test_gradients_are_finite(kind, rng, gradients):
     query, features, outputs = all_scores_with(kind)
     model = keras.Model([query, features], {name: tensor for name, tensor in outputs.items() if "logits" in name})

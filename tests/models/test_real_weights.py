@@ -56,6 +56,7 @@ def test_calibrated_features_are_those_of_the_plain_network(images, plain):
     assert all((variance > 0).mean() > 0.5 for variance in variances)
 
 
+@pytest.mark.long
 def test_other_networks_give_other_features(images, plain):
     """The test above can fail: with random weights the features are far off."""
     expected = plain.predict(images[:2], verbose=0)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from cases import some_now
 from keras import ops
 
 from keras_attention.layers import (
@@ -51,12 +52,13 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 @pytest.mark.parametrize(
     "alignment",
     [
-        pytest.param(HardAlignment("reinforce", seed=1), marks=pytest.mark.long),
-        pytest.param(HardAlignment("straight_through", seed=1), marks=pytest.mark.long),
+        HardAlignment("reinforce", seed=1),
+        HardAlignment("straight_through", seed=1),
         ReinforcedAlignment(keep_cost=0.3, seed=1),
     ],
     ids=["hard by reinforce", "straight through", "reinforced"],
 )
+@pytest.mark.long
 def test_fit_finds_where_the_answer_is(alignment, rng):
     inputs, labels, place = problem(rng)
     model, maps = model_with(alignment)
@@ -179,7 +181,7 @@ def test_a_classifier_is_rewarded_where_it_samples_for_a_reward(alignment, kind)
         assert [layer.alignment.is_rewarded for layer in layers] == [True, True]
 
 
-@pytest.mark.parametrize("kind", ["map", "vector", "questions"])
+@pytest.mark.parametrize("kind", some_now(["map", "vector", "questions"], "map", "questions"))
 def test_reinforce_teaches_the_attention_and_not_the_network_under_it(kind, rng):
     """Only the gradient of REINFORCE passes the stopped context: it trains the score and learned queries."""
     images = keras.Input((4, 4, 3))

@@ -192,7 +192,8 @@ def compiled(model, attend=None, weight=1.0):
     return supervised
 
 
-@pytest.mark.parametrize("alignment", [pytest.param("sigmoid", marks=pytest.mark.long), "softmax"])
+@pytest.mark.parametrize("alignment", ["sigmoid", "softmax"])
+@pytest.mark.long
 def test_fit_by_the_names_of_the_outputs(alignment, data):
     images, labels, masks = data
     model = classifier(alignment)
@@ -208,7 +209,6 @@ def test_fit_by_the_names_of_the_outputs(alignment, data):
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_one_attended_layer_alone(data):
     images, labels, masks = data
     supervised = compiled(classifier("sigmoid"), attend=("conv1",))

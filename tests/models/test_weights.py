@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import seams
+from cases import some_now
 from keras import ops
 from safetensors.numpy import save_file
 
@@ -244,7 +245,7 @@ def own(tmp_path, model, suffix):
     return path
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".safetensors", ".npz"])
+@pytest.mark.parametrize("suffix", some_now([".keras", ".weights.h5", ".safetensors", ".npz"], ".weights.h5", ".npz"))
 def test_a_file_of_this_package_carries_its_preprocessing(suffix, torch_plain, images, tmp_path):
     source = VGG16BN((SIDE, SIDE, 3), save_keras(tmp_path / "notop.h5", torch_plain))
     classifier = attention_classifier(source, 3, units=5)
@@ -324,7 +325,9 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:-900])
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".keras", ".weights.h5"])
+@pytest.mark.parametrize(
+    "suffix", some_now([".safetensors", ".npz", ".keras", ".weights.h5"], ".safetensors", ".weights.h5")
+)
 def test_a_truncated_file(suffix, tmp_path):
     path = own(tmp_path, VGG16BN((SIDE, SIDE, 3)), suffix)
     cut(path)

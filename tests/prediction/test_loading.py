@@ -168,7 +168,12 @@ def test_a_file_without_a_word_on_squares_is_of_stretched_images(lone, expected)
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [('{"resize": "crop"}', "crop"), ('{"epochs": 3}', "stretch"), ("[1]", "stretch"), (None, "stretch")],
+    [
+        ('{"resize": "crop"}', "crop"),
+        pytest.param('{"epochs": 3}', "stretch", marks=pytest.mark.long),
+        pytest.param("[1]", "stretch", marks=pytest.mark.long),
+        (None, "stretch"),
+    ],
 )
 def test_the_settings_beside_a_keras_file_say_how_images_become_squares(content, found, lone, expected):
     path = lone("model.keras")

@@ -1,8 +1,11 @@
 """The report of a comparison: complete, self-contained, and with the same figures in every form."""
 
+import copy
 import csv
+import functools
 import html.parser
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -39,14 +42,15 @@ def finish(run, strength, attends, with_masks, labels, rng):
     run.finish(classification_metrics(logits, labels, CLASSES) | about | {"images": {"train": 500, "test": 60}})
 
 
-@pytest.fixture
-def report(cost, tmp_path):
-    """`report(seeds, with_masks, command)`: a comparison with its report, and its summary."""
+@pytest.fixture(scope="module")
+def written(cost, tmp_path_factory):
+    """`written(…)`: what `report` copies, made once for the same arguments."""
 
-    def make(seeds=2, with_masks=True, command="keras-attention compare --run 'a b'", left_out=()):
+    @functools.cache
+    def make(seeds, with_masks, command, left_out):
         rng = np.random.default_rng(3)
         plan = Plan(TrainConfig(epochs=3), make_variants(VARIANTS), seeds)
-        comparison = Comparison(tmp_path / f"comparison-{seeds}-{with_masks}")
+        comparison = Comparison(tmp_path_factory.mktemp("comparison") / f"{seeds}-{with_masks}")
         comparison.begin(plan, resume=False)
         labels = rng.integers(0, 2, 60)
         for seed in plan.seed_numbers:
@@ -70,6 +74,18 @@ def report(cost, tmp_path):
         summary = summarize(comparison, plan, errors) | about
         write_comparison_report(comparison, summary)
         return comparison, summary
+
+    return make
+
+
+@pytest.fixture
+def report(written, tmp_path):
+    """`report(seeds, with_masks, command)`: a comparison of one's own with its report, and its summary."""
+
+    def make(seeds=2, with_masks=True, command="keras-attention compare --run 'a b'", left_out=()):
+        comparison, summary = written(seeds, with_masks, command, left_out)
+        folder = shutil.copytree(comparison.folder, tmp_path / comparison.folder.name)
+        return Comparison(folder), copy.deepcopy(summary)
 
     return make
 

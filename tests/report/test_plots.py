@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from cases import some_now
 from PIL import Image
 
 from keras_attention.report import confusion_figure, history_figure
@@ -62,7 +63,10 @@ def test_confusion():
     assert saved(figure).std() > 10
 
 
-@pytest.mark.parametrize(("count", "length"), [(2, 1), (2, 40), (3, 20), (25, 13), (26, 13), (101, 3)])
+@pytest.mark.parametrize(
+    ("count", "length"),
+    some_now([(2, 1), (2, 40), (3, 20), (25, 13), (26, 13), (101, 3)], "2-1", "2-40", "3-20", "26-13"),
+)
 def test_confusion_of_many_classes_and_long_names(count, length, rng):
     names = [f"{number:x>{length}}" for number in range(count)]
     figure = confusion_figure(rng.integers(0, 9, (count, count)), names)

@@ -29,8 +29,17 @@ def one_class_to_validate(tmp_path, rng):
     return tmp_path / "data"
 
 
-@pytest.mark.parametrize("monitor", ["val_roc_auc", "val_average_precision"])
-@pytest.mark.parametrize("job", [train, compare, search])
+@pytest.mark.parametrize(
+    ("job", "monitor"),
+    [
+        pytest.param(train, "val_roc_auc", marks=pytest.mark.long),
+        (train, "val_average_precision"),
+        (compare, "val_roc_auc"),
+        pytest.param(compare, "val_average_precision", marks=pytest.mark.long),
+        (search, "val_roc_auc"),
+        pytest.param(search, "val_average_precision", marks=pytest.mark.long),
+    ],
+)
 def test_a_monitor_that_is_not_defined_is_refused_before_training(job, monitor, one_class_to_validate, tmp_path):
     config = TrainConfig(data=str(one_class_to_validate), monitor=monitor, **SMALL)
     with pytest.raises(
@@ -112,7 +121,7 @@ def test_an_export_that_fails_does_not_cost_the_run(error, tmp_path, monkeypatch
     seams.export_after_training(monkeypatch, fail)
     seams.shallow_backbone(monkeypatch)
     seams.without_pictures(monkeypatch)
-    config = TrainConfig(data_options={"count": 60}, **SMALL)
+    config = TrainConfig(data_options={"count": 60}, attend=(), **SMALL)
     with pytest.warns(
         UserWarning, match=r"The run is finished, but its model cannot be exported; `keras-attention export"
     ):

@@ -127,9 +127,10 @@ def test_a_callback_that_stops_and_restores_sees_one_training(fit):
 
 @pytest.mark.parametrize(
     ("settings", "first"),
-    [pytest.param((), FROZEN + 1, marks=pytest.mark.long), ({"unfreeze_after": None}, 1)],
+    [((), FROZEN + 1), ({"unfreeze_after": None}, 1)],
     ids=["second stage", "one stage"],
 )
+@pytest.mark.long
 def test_the_history_has_the_epochs_that_were_trained(settings, first, fit):
     history, _ = fit(settings=settings, initial_epoch=first)
     assert history.epoch == list(range(first, EPOCHS))

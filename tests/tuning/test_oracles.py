@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_trials(tuner, tune):
         assert settings_of(results(tune(tuner, "three", seed=5, **few))) != settings_of(first)
 
 
-@every_tuner
+@pytest.mark.parametrize("tuner", some_now(TUNERS, *(set(TUNERS) - {"bayesian"})))
 def test_a_space_that_is_exhausted_ends_the_search(tuner, tune):
     small = {"score": ["dot", "general"], "alignment": ["sigmoid"], "units": [32], "num_heads": [1], "dropout": [0.0]}
     small |= {"attend": ["block3_pool"], "learning_rate": [0.001]}

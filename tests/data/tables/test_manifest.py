@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from cases import some_now
 from PIL import Image
 from seams import assert_three_parts
 
@@ -73,7 +74,7 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("form", NAMES)
+@pytest.mark.parametrize("form", some_now(NAMES, "a path below the table", "its name without suffix"))
 def test_images_are_found(form, folder):
     data = loaded(folder, rows_of(image=NAMES[form]))
     assert labels_of(data) == EXPECTED
@@ -140,7 +141,7 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize("form", LABELS)
+@pytest.mark.parametrize("form", some_now(LABELS, "of another name", "numbers", "a column each", "zeros"))
 def test_labels_are_found(form, folder):
     rows, options, names = LABELS[form]
     data = loaded(folder, rows, **options)
