@@ -117,7 +117,7 @@ def check(
         An `Inspection`: `findings`, each with its `level`, `"mend"` or `"look"`; `to_mend`; `answer`; `text()`.
 
     Raises:
-        ValueError: data that are no folder or table of images, or whose layout cannot be read; fewer than two images
+        ValueError: data that are not a folder or a table, or whose layout cannot be read; fewer than two images
             that can be read; or a path that cannot be written.
 
     Example:

@@ -25,7 +25,7 @@ VIEWS = ((0.5, 0.5), (0, 0), (0, 1), (1, 0), (1, 1))  # the middle and the corne
 VIEW = 0.9
 DISTANCE, DISTANCE_OF_VIEWS = 18, 10  # bits of 64 in which the hashes of candidates may differ
 ALIKE, ALIKE_IN_DETAIL, ALIKE_FROM_AFAR = 0.96, 0.9, 0.93  # correlations
-SMOOTH, DETAIL = 1.0, 2.0  # pixels of Gaussians: what is finer is noise, what is coarser is no detail
+SMOOTH, DETAIL = 1.0, 2.0  # pixels of Gaussians: detail is what lies between them
 INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)  # the orientation that leads back from each
 UNIFORM = 12  # the range of levels in the outer line of a border, and the mean deviation from it in others
 ROWS = 256  # hashes that are compared with all others at a time
@@ -51,7 +51,7 @@ class NearDuplicate:
 def grey_copies(pixels):
     """What is compared of an image, uint8 `(height, width, 3)`: its greys, uint8 `(1, SIDE, SIDE)`.
 
-    If it has a border, there is a second copy without it: where a bright edge is no border, the whole image counts.
+    If it has a border, there is a second copy without it: an edge that is only bright must not cost the rest.
     """
     inner = without_border(pixels)
     images = [pixels] if inner.shape == pixels.shape else [pixels, inner]

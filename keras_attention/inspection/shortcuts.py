@@ -28,7 +28,7 @@ FACTS = {
 }
 HELP = {
     "size": "Take images of one source for all classes, or save all in one size and quality.",
-    "mean colour": "If it is no sign of the class itself, such as another camera, --augment photo weakens it.",
+    "mean colour": "If it does not come from the class, but from another camera, --augment photo weakens it.",
     "border": "Cut the borders off, in all classes alike.",
 }
 

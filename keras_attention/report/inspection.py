@@ -31,7 +31,7 @@ def require_page_path(path):
         raise invalid(f"The folder {shown(path.parent)} does not exist.", "an existing folder", f"out={str(path)!r}")
     if os.path.lexists(path) and not (path.is_file() and GENERATOR in path.read_text("utf-8", "replace")[:2000]):
         expected = "a new path, or that of an earlier page of `check`"
-        raise invalid(f"{shown(path)} exists, and is no page of `check`.", expected, f"out={str(path)!r}")
+        raise invalid(f"{shown(path)} exists, and was not written by `check`.", expected, f"out={str(path)!r}")
 
 
 def write_inspection_page(inspection, facts):

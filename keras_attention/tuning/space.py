@@ -187,10 +187,9 @@ class Space:
                 except (TypeError, ValueError) as error:
                     raise ValueError(f"`{name}` cannot be {value!r}. {error}") from error
         self._check_layers(self.layers)
-        shared = math.lcm(*(len(parts_of(name)) for name in self.values("alignment")))
         for heads in self.values("num_heads") if self.attending else ():
-            if heads % shared:
-                what = f"Alignments that share the heads need a multiple of {shared} heads."
+            if heads % self._sharing:
+                what = f"Alignments that share the heads need a multiple of {self._sharing} heads."
                 raise invalid(what, "such numbers alone", f"num_heads={heads}")
             for layer in self.layers:
                 if self._channels[layer] % heads:
@@ -218,11 +217,15 @@ class Space:
         """The usual numbers of heads that divide the channels of every layer, and that all alignments can share."""
         self._narrow("attend")
         self._narrow("alignment")
-        shared = math.lcm(*(len(parts_of(name)) for name in self.values("alignment")))
         # Layers that the backbone does not have are refused later, with the other values.
         common = math.gcd(*(self._channels.get(layer, 0) for layer in self.layers))
         usual = WITH_ATTENTION["num_heads"].values
-        return Choices(tuple(heads for heads in usual if common % heads == 0 and heads % shared == 0))
+        return Choices(tuple(heads for heads in usual if common % heads == 0 and heads % self._sharing == 0))
+
+    @property
+    def _sharing(self):
+        """The number of which the heads must be a multiple, so that each alignment has as many."""
+        return math.lcm(*(len(parts_of(name)) for name in self.values("alignment")))
 
     @property
     def _channels(self):

@@ -80,7 +80,7 @@ def written(cost, tmp_path_factory):
 
 @pytest.fixture
 def report(written, tmp_path):
-    """`report(seeds, with_masks, command)`: a comparison of one's own with its report, and its summary."""
+    """`report(seeds, with_masks, command)`: a separate comparison with its report, and its summary."""
 
     def make(seeds=2, with_masks=True, command="keras-attention compare --run 'a b'", left_out=()):
         comparison, summary = written(seeds, with_masks, command, left_out)
